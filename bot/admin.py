@@ -1,0 +1,229 @@
+"""One async function per word of `/admin`. `bot.handlers` has checked that an admin asks."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from bot import lifecycle
+from bot.desk import Call
+from bot.model import FINAL, Admin, Refusal, Reply, State, Task
+from bot.quotas import ledger
+from bot.replies import admin_help_text
+from bot.store import accounts, audit, deliveries, tasks
+from bot.store.database import Tx
+from bot.telling import admin_task_line, admin_task_text
+
+_LISTED = 20
+
+
+async def _write(call: Call, command: Admin, change: Callable[[Tx], Any]) -> Any:  # noqa: ANN401 - what the change gives back
+    """Change something, and note in the same transaction who did it."""
+
+    def both(tx: Tx) -> Any:  # noqa: ANN401
+        audit.note(tx, call.person, command.word, command.arguments, call.now)
+        return change(tx)
+
+    return await call.desk.database.transact(both)
+
+
+async def _task(call: Call, task_id: str) -> Task:
+    task = await call.desk.database.read(lambda tx: tasks.get(tx, task_id))
+    if task is None:
+        raise Refusal("task-unknown", task=task_id)
+    return task
+
+
+# --- people ------------------------------------------------------------------------------
+
+
+async def grant(call: Call, command: Admin) -> Reply:
+    """`grant USER N`: credits that stay; a negative number takes some back."""
+    person, amount = str(command.arguments["person"]), int(command.arguments["credits"])
+
+    def change(tx: Tx) -> tuple[int, int]:
+        accounts.ensure(tx, person, call.now)
+        given = ledger.grant(tx, person, amount, call.person, call.now)
+        return given, ledger.balance(tx, person, call.desk.rules, call.now).free
+
+    given, free = await _write(call, command, change)
+    return call.reply("admin-granted", person=person, credits=given, free=free)
+
+
+async def limit(call: Call, command: Admin) -> Reply:
+    """`limit USER N`: daily credits, for today too; 0 means none."""
+    person, amount = str(command.arguments["person"]), int(command.arguments["credits"])
+
+    def change(tx: Tx) -> int:
+        accounts.ensure(tx, person, call.now)
+        ledger.set_limit(tx, person, amount, call.desk.rules, call.now, call.person)
+        return ledger.balance(tx, person, call.desk.rules, call.now).free
+
+    free = await _write(call, command, change)
+    return call.reply("admin-limited", person=person, credits=amount, free=free)
+
+
+async def ban(call: Call, command: Admin) -> Reply:
+    """`ban USER [REASON]`: no new videos; those under way are finished."""
+    person, reason = str(command.arguments["person"]), command.arguments.get("text")
+
+    def change(tx: Tx) -> None:
+        accounts.ensure(tx, person, call.now)
+        accounts.change_person(tx, person, banned_at=call.now, ban_reason=reason)
+
+    await _write(call, command, change)
+    return call.reply("admin-banned", person=person, reason=str(reason or ""))
+
+
+async def unban(call: Call, command: Admin) -> Reply:
+    """`unban USER`."""
+    person = str(command.arguments["person"])
+
+    def change(tx: Tx) -> None:
+        accounts.change_person(tx, person, banned_at=None, ban_reason=None)
+
+    await _write(call, command, change)
+    return call.reply("admin-unbanned", person=person)
+
+
+async def user(call: Call, command: Admin) -> Reply:
+    """`user USER`: what is known of a person."""
+    person = str(command.arguments["person"])
+
+    def look(tx: Tx) -> tuple[bool, Any, Any, int]:
+        return (
+            accounts.known(tx, person),
+            accounts.person(tx, person),
+            ledger.balance(tx, person, call.desk.rules, call.now),
+            tasks.count_active(tx, person),
+        )
+
+    known, row, balance, active = await call.desk.database.read(look)
+    if not known:
+        raise Refusal("person-unknown", person=person)
+    text = call.say(
+        "admin-user",
+        person=person,
+        free=balance.free,
+        daily=balance.daily,
+        granted=balance.granted,
+        held=balance.held,
+        limit=balance.daily_limit,
+        active=active,
+    )
+    if row.banned_at is not None:
+        text += "\n" + call.say("admin-user-banned", reason=row.ban_reason or "")
+    return Reply(text)
+
+
+# --- tasks -------------------------------------------------------------------------------
+
+
+async def list_tasks(call: Call, command: Admin) -> Reply:
+    """`tasks [STATE]`: the newest in that state; without one, all not at rest for good."""
+    word = command.arguments.get("state")
+    state = State(word) if word else None
+    listed = await call.desk.database.read(lambda tx: tasks.in_state(tx, state, _LISTED))
+    if not listed:
+        return call.reply("admin-tasks-none")
+    return Reply("\n".join(admin_task_line(call.language, task, call.now) for task in listed))
+
+
+async def show_task(call: Call, command: Admin) -> Reply:
+    """`task TASK`: everything, the gateway's own words and the history included."""
+    task = await _task(call, str(command.arguments["task"]))
+    history = await call.desk.database.read(lambda tx: tasks.history(tx, task.id))
+    return Reply(admin_task_text(call.language, task, history, call.moment), task=task)
+
+
+async def requeue(call: Call, command: Admin) -> Reply:
+    """`requeue TASK`: an undelivered result is posted again; a waiting task is looked at now."""
+    task = await _task(call, str(command.arguments["task"]))
+    if task.state in FINAL:
+        raise Refusal("admin-requeue-at-rest", task=task.id, state=call.say(f"state-{task.state}"))
+    if task.state is State.REVIEW:
+        raise Refusal("admin-requeue-review", task=task.id)
+
+    def change(tx: Tx) -> None:
+        if task.state is not State.UNDELIVERED:
+            tasks.hurry(tx, task.id, call.now)
+        elif lifecycle.move(tx, task, State.DELIVERING, call.now, by=call.person):
+            deliveries.renew(tx, task.id, task.place)
+
+    await _write(call, command, change)
+    call.desk.wake()
+    return call.reply("admin-requeued", task=task.id)
+
+
+async def resolve(call: Call, command: Admin) -> Reply:
+    """`resolve TASK charge|refund|attach REMOTE_ID`: end a review."""
+    task = await _task(call, str(command.arguments["task"]))
+    if task.state is not State.REVIEW:
+        raise Refusal(
+            "admin-resolve-not-in-review", task=task.id, state=call.say(f"state-{task.state}")
+        )
+    verdict = str(command.arguments["verdict"])
+    change = _VERDICTS[verdict]
+    remote_id = command.arguments.get("remote_id")
+    if not await _write(call, command, lambda tx: change(tx, call, task, remote_id)):
+        raise Refusal("admin-resolve-too-late", task=task.id)
+    call.desk.wake()
+    return call.reply(f"admin-resolved-{verdict}", task=task.id, price=task.price)
+
+
+def _charge(tx: Tx, call: Call, task: Task, _remote_id: str | None) -> bool:
+    return lifecycle.move(
+        tx, task, State.FAILED, call.now, by=call.person, reason="resolved-charged", charge=True
+    )
+
+
+def _refund(tx: Tx, call: Call, task: Task, _remote_id: str | None) -> bool:
+    return lifecycle.move(
+        tx, task, State.FAILED, call.now, by=call.person, reason="resolved-refunded"
+    )
+
+
+def _attach(tx: Tx, call: Call, task: Task, remote_id: str | None) -> bool:
+    job = str(remote_id)
+    owner = tasks.with_remote_id(tx, task.provider_identity or "", job)
+    if owner not in (None, task.id):
+        raise Refusal("admin-attach-taken", remote_id=job, task=str(owner))
+    # A fresh start for the deadline: the review may have taken days.
+    fresh = {"remote_id": job, "submitted_at": call.now}
+    return lifecycle.move(tx, task, State.RUNNING, call.now, by=call.person, **fresh)
+
+
+_VERDICTS: dict[str, Callable[[Tx, Call, Task, str | None], bool]] = {
+    "charge": _charge,
+    "refund": _refund,
+    "attach": _attach,
+}
+
+
+async def show_audit(call: Call, command: Admin) -> Reply:
+    """`audit [N]`: who did what, newest first."""
+    count = int(command.arguments.get("count") or _LISTED)
+    rows = await call.desk.database.read(lambda tx: audit.newest(tx, count))
+    if not rows:
+        return call.reply("admin-audit-none")
+    return Reply("\n".join(f"{call.moment(at)}  {by}  {what}" for at, by, what in rows))
+
+
+async def words(call: Call, _command: Admin) -> Reply:
+    """`/admin` alone: the words."""
+    return Reply(admin_help_text(call.language))
+
+
+ADMIN_HANDLERS: dict[str, Callable[[Call, Admin], Awaitable[Reply]]] = {
+    "help": words,
+    "grant": grant,
+    "limit": limit,
+    "ban": ban,
+    "unban": unban,
+    "user": user,
+    "tasks": list_tasks,
+    "task": show_task,
+    "requeue": requeue,
+    "resolve": resolve,
+    "audit": show_audit,
+}

@@ -1,0 +1,224 @@
+"""The composition root: builds every part once, starts them, and stops them in order."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+import structlog
+
+from bot import logs
+from bot.catalog import Catalog
+from bot.clock import SystemClock
+from bot.config import Settings
+from bot.durations import Durations
+from bot.engine.housekeeping import keep_house
+from bot.engine.world import Limits, World
+from bot.engine.worker import Worker
+from bot.handlers import Desk
+from bot.media.spool import Spool
+from bot.ports import Clock, Messenger
+from bot.quotas.ledger import Rules
+from bot.store import providers as provider_rows
+from bot.store import tasks
+from bot.store.database import Database, open_database
+from bot.store.migrate import migrate
+from providers import PROVIDERS
+from providers.base import Provider
+from providers.http import Http
+
+_log = structlog.get_logger(__name__)
+_MEASUREMENTS = 5000
+"""Newest durations read at the start; more would change no expectation."""
+
+
+class FrontEnd(Messenger, Protocol):
+    """A messenger that also brings people's commands."""
+
+    async def run(self, desk: Desk) -> int:
+        """Serve people until they leave or `stop` is called; the exit status."""
+        ...
+
+    async def stop(self) -> None:
+        """Ask `run` to end soon."""
+        ...
+
+
+def _console(settings: Settings) -> FrontEnd:
+    from bot.frontends.console import Console  # noqa: PLC0415 - a front-end costs only when it is on
+
+    return Console(settings)
+
+
+FRONT_ENDS: dict[str, tuple[Callable[[Settings], bool], Callable[[Settings], FrontEnd]]] = {
+    "console": (lambda settings: settings.console_on, _console),
+}
+"""Name -> whether it is on, and how it is made."""
+
+
+def build_front_ends(settings: Settings) -> list[FrontEnd]:
+    """The front-ends that the settings turn on."""
+    return [make(settings) for on, make in FRONT_ENDS.values() if on(settings)]
+
+
+def build_providers(settings: Settings, http: Http) -> dict[str, Provider]:
+    """The configured providers, each with a folder of its own."""
+    return {
+        name: PROVIDERS[options.kind](options, http, settings.data_dir / "providers" / name)
+        for name, options in settings.providers.items()
+    }
+
+
+def build_catalog(settings: Settings) -> Catalog:
+    """What may be asked for from the configured providers."""
+    kinds = {name: options.kind for name, options in settings.providers.items()}
+    return Catalog.load(settings.catalog_file, kinds)
+
+
+def limits_of(settings: Settings) -> Limits:
+    """The settings that the engine obeys."""
+    return Limits(
+        lease=settings.lease_seconds,
+        poll_minimum=settings.poll_min_seconds,
+        deadline=settings.task_deadline_seconds,
+        grace=settings.shutdown_grace_seconds,
+        result_retention=settings.result_retention_days * 86400.0,
+        prompt_retention=settings.prompt_retention_days * 86400.0,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a process is made of; tests hand in their own."""
+
+    database: Database
+    providers: Mapping[str, Provider]
+    front_ends: Sequence[FrontEnd]
+    catalog: Catalog
+    spool: Spool
+    clock: Clock
+
+
+@asynccontextmanager
+async def parts_of(settings: Settings) -> AsyncIterator[Parts]:
+    """The parts as the settings say, opened; closed in the opposite order."""
+    async with AsyncExitStack() as stack:
+        http = Http()
+        stack.push_async_callback(http.close)
+        providers = build_providers(settings, http)
+        for provider in providers.values():
+            stack.push_async_callback(provider.close)
+        catalog = build_catalog(settings)
+        database = open_database(settings.database_url.get_secret_value())
+        await database.open()
+        stack.push_async_callback(database.close)
+        await migrate(database)
+        yield Parts(
+            database=database,
+            providers=providers,
+            front_ends=build_front_ends(settings),
+            catalog=catalog,
+            spool=Spool(settings.data_dir),
+            clock=SystemClock(),
+        )
+
+
+class App:
+    """One process of Reelay."""
+
+    def __init__(self, settings: Settings, parts: Parts) -> None:
+        self.settings = settings
+        self.parts = parts
+        self._durations = Durations()
+        self.world = World(
+            database=parts.database,
+            providers=parts.providers,
+            messengers={front_end.name: front_end for front_end in parts.front_ends},
+            catalog=parts.catalog,
+            spool=parts.spool,
+            clock=parts.clock,
+            durations=self._durations,
+            limits=limits_of(settings),
+        )
+        self.worker = Worker(self.world)
+        self.desk = Desk(
+            database=parts.database,
+            catalog=parts.catalog,
+            spool=parts.spool,
+            clock=parts.clock,
+            durations=self._durations,
+            settings=settings,
+            rules=Rules(settings.daily_credits, settings.timezone),
+            capabilities={name: one.capabilities for name, one in parts.providers.items()},
+            wake=self.worker.wake,
+        )
+
+    async def run(self) -> int:
+        """Take up what an earlier process left, then serve until the front-ends end."""
+        await self._take_up()
+        work = asyncio.create_task(self.worker.run())
+        house = asyncio.create_task(keep_house(self.world))
+        try:
+            return await self._serve(work)
+        finally:
+            house.cancel()
+            self.worker.stop()
+            await asyncio.gather(work, house, return_exceptions=True)
+
+    async def stop(self) -> None:
+        """Stop gracefully: front-ends first, then the worker; running tasks stay resumable."""
+        for front_end in self.parts.front_ends:
+            await front_end.stop()
+
+    async def _serve(self, work: asyncio.Task[None]) -> int:
+        serving = [asyncio.create_task(one.run(self.desk)) for one in self.parts.front_ends]
+        try:
+            await asyncio.wait([work, *serving], return_when=asyncio.FIRST_COMPLETED)
+            if work.done():
+                work.result()
+            return max([done.result() for done in serving if done.done()], default=0)
+        finally:
+            for one in serving:
+                one.cancel()
+            await asyncio.gather(*serving, return_exceptions=True)
+
+    async def _take_up(self) -> None:
+        database, now = self.parts.database, self.parts.clock.now()
+        names = list(self.parts.providers)
+        await database.transact(lambda tx: provider_rows.register(tx, names))
+        if database.single_process:
+            # Nobody else can be alive: what is leased was left by a process that died.
+            await database.transact(lambda tx: tasks.free_all(tx, now))
+            in_use = await database.read(tasks.files_in_use)
+            await self.parts.spool.sweep(in_use)
+        measured = await database.read(lambda tx: tasks.recent_durations(tx, _MEASUREMENTS))
+        for provider, model, seconds, took in reversed(measured):
+            self._durations.add(provider, model, seconds, took)
+
+
+async def run(settings: Settings) -> int:
+    """`reelay run`: the exit status."""
+    logs.configure(settings)
+    async with parts_of(settings) as parts:
+        app = App(settings, parts)
+        _stop_on_signals(app)
+        return await app.run()
+
+
+def _stop_on_signals(app: App) -> None:
+    """The first SIGTERM or SIGINT stops gracefully; after it, the next one kills as usual."""
+    loop = asyncio.get_running_loop()
+    stopping: set[asyncio.Task[None]] = set()
+
+    def stop() -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+            signal.signal(number, signal.SIG_DFL)
+        stopping.add(loop.create_task(app.stop()))
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)

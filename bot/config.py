@@ -1,0 +1,331 @@
+"""The settings: frozen, typed, checked, secrets as secrets; the only reader of the environment.
+
+`load_settings` reads `.env` and the environment, which goes before it, and tells all that is wrong
+at once, a line for each: which setting, what is wrong with it, what to write.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+from zoneinfo import ZoneInfo
+
+from dotenv.parser import Binding, parse_stream
+from pydantic import (
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    SecretStr,
+    ValidationError,
+)
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from bot.values import (
+    Admins,
+    DatabaseUrl,
+    ExistingFile,
+    Guilds,
+    Language,
+    LogFormat,
+    LogLevel,
+    Port,
+    Secret,
+    Shards,
+    TelegramToken,
+    WebAddress,
+    WebhookSecret,
+    check_secret,
+    check_web_address,
+)
+from providers import PROVIDERS
+from providers.base import Options
+
+PREFIX = "PROVIDERS__"
+_LEAST_SECRET = 6
+"""A shorter "key" (`none`, `EMPTY`) guards nothing, and hiding it would spoil every log line."""
+_EMPTY = SecretStr("")
+
+
+class SettingsError(Exception):
+    """Settings that cannot be used; `lines` has one line for each that is wrong."""
+
+    def __init__(self, lines: Iterable[str]) -> None:
+        self.lines = tuple(lines)
+        super().__init__("\n".join(self.lines))
+
+
+class Settings(BaseSettings):
+    """Every setting, by its name in lower case. Its values are what was passed, nothing else."""
+
+    model_config = SettingsConfigDict(
+        frozen=True, extra="forbid", str_strip_whitespace=True, allow_inf_nan=False
+    )
+
+    telegram_bot_token: TelegramToken = _EMPTY
+    telegram_api_url: WebAddress = "https://api.telegram.org"
+    telegram_webhook_secret: WebhookSecret = _EMPTY
+    discord_bot_token: Secret = _EMPTY
+    discord_api_url: WebAddress = "https://discord.com/api/v10"
+    discord_guilds: Guilds = frozenset()
+    discord_shards: Shards = ""
+    console: bool | None = None
+    """Not said: see `console_on`."""
+    database_url: DatabaseUrl = SecretStr("sqlite:///data/reelay.db")
+    data_dir: Path = Path("data")
+    catalog_file: ExistingFile = None
+    public_url: WebAddress = ""
+    http_host: str = "127.0.0.1"
+    http_port: Port = 8080
+    admins: Admins = frozenset()
+    daily_credits: NonNegativeInt = 60
+    quota_reset_tz: ZoneInfo = ZoneInfo("UTC")
+    max_active_per_user: NonNegativeInt = 3
+    default_language: Language = "en"
+    poll_min_seconds: PositiveFloat = 2
+    lease_seconds: PositiveFloat = 30
+    task_deadline_seconds: PositiveFloat = 1800
+    shutdown_grace_seconds: NonNegativeFloat = 20
+    result_retention_days: PositiveInt = 30
+    prompt_retention_days: PositiveInt = 90
+    s3_endpoint: WebAddress = ""
+    s3_bucket: str = ""
+    s3_access_key: Secret = _EMPTY
+    s3_secret_key: Secret = _EMPTY
+    s3_region: str = ""
+    log_format: LogFormat = "auto"
+    log_level: LogLevel = "info"
+    providers: Mapping[str, Options] = Field(
+        default_factory=lambda: {"sandbox": PROVIDERS["sandbox"].options_type(kind="sandbox")}
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Only what is passed: the library's own sources cannot tell an unknown name."""
+        return (init_settings,)
+
+    @property
+    def timezone(self) -> ZoneInfo:
+        """Where the day begins and times are told."""
+        return self.quota_reset_tz
+
+    @property
+    def console_on(self) -> bool:
+        """Whether the console front-end is on: if no other is, where nothing was said."""
+        if self.console is not None:
+            return self.console
+        return not (
+            self.telegram_bot_token.get_secret_value() or self.discord_bot_token.get_secret_value()
+        )
+
+    @property
+    def secrets(self) -> frozenset[str]:
+        """Every value that must never be seen, for the logs to hide."""
+        models = (self, *self.providers.values())
+        values = {
+            value.get_secret_value()
+            for model in models
+            for name, value in model
+            if isinstance(value, SecretStr) and name != "database_url"
+        }
+        password = urlsplit(self.database_url.get_secret_value()).password or ""
+        values |= {password, unquote(password)}
+        return frozenset(value for value in values if len(value) >= _LEAST_SECRET)
+
+
+NAMES = tuple(name.upper() for name in Settings.model_fields if name != "providers")
+"""Every setting outside `PROVIDERS__`, as it is written."""
+
+
+# --- reading -----------------------------------------------------------------------------
+
+
+def load_settings(
+    env_file: Path | None = None, environ: Mapping[str, str] | None = None
+) -> Settings:
+    """Read the settings: those in the environment go before those in the file.
+
+    Without `env_file`, `.env` is read where there is one. Raises `SettingsError`.
+    """
+    in_file = _read(env_file)
+    given = _folded(in_file) | _folded(os.environ if environ is None else environ)
+    lines = [_unknown(name, NAMES) for name in in_file if name not in NAMES and not _nested(name)]
+    providers, wrong = _providers({name: given[name] for name in given if _nested(name)})
+    lines += wrong
+    values = {name.lower(): given[name] for name in NAMES if given.get(name)}
+    try:
+        settings = Settings.model_validate(values | ({"providers": providers} if providers else {}))
+    except ValidationError as error:
+        raise SettingsError([*lines, *_explained(error, Settings)]) from None
+    lines += _contradictions(settings)
+    if lines:
+        raise SettingsError(lines)
+    return settings
+
+
+def _read(env_file: Path | None) -> dict[str, str]:
+    path = env_file or Path(".env")
+    if env_file is None and not path.is_file():
+        return {}
+    try:
+        with path.open(encoding="utf-8-sig") as stream:
+            bindings = list(parse_stream(stream))
+    except OSError as error:
+        raise SettingsError([f"{path}: {error.strerror}; write the path of a file"]) from None
+    except UnicodeDecodeError:
+        raise SettingsError([f"{path}: is not UTF-8 text; save it as such"]) from None
+    lines = [
+        f"{path}, line {_line_of(binding)}: cannot be understood; write NAME=value"
+        for binding in bindings
+        if binding.error or (binding.key is not None and binding.value is None)
+    ]
+    if lines:
+        raise SettingsError(lines)
+    return {binding.key.upper(): binding.value or "" for binding in bindings if binding.key}
+
+
+def _line_of(binding: Binding) -> int:
+    before = binding.original.string[: -len(binding.original.string.lstrip())]
+    return binding.original.line + before.count("\n")
+
+
+def _folded(values: Mapping[str, str]) -> dict[str, str]:
+    """Names in capitals, of which one so written goes first; empty values are none at all."""
+    ordered = sorted(values.items(), key=lambda item: item[0].isupper())
+    return {name.upper(): value.strip() for name, value in ordered if value.strip()}
+
+
+def _nested(name: str) -> bool:
+    # One underscore too few is a slip worth telling, and nobody else's names begin like this.
+    return name.startswith("PROVIDERS_")
+
+
+def _unknown(name: str, known: Iterable[str]) -> str:
+    near = get_close_matches(name, known, n=1)
+    hint = f"did you mean {near[0]}?" if near else ".env.example lists them all"
+    return f"{name}: no such setting; {hint}"
+
+
+# --- providers ---------------------------------------------------------------------------
+
+
+def _providers(given: Mapping[str, str]) -> tuple[dict[str, Options], list[str]]:
+    grouped: dict[str, dict[str, str]] = {}
+    lines: list[str] = []
+    for full_name, value in sorted(given.items()):
+        match = re.fullmatch(PREFIX + r"([A-Z0-9](?:_?[A-Z0-9])*)__([A-Z0-9_]+)", full_name)
+        if match:
+            grouped.setdefault(match[1], {})[match[2]] = value
+        else:
+            lines.append(_malformed(full_name))
+    found: dict[str, Options] = {}
+    for name, values in grouped.items():
+        options, wrong = _options(name, values)
+        lines += wrong
+        if options is not None:
+            found[name.lower()] = options
+    return found, lines
+
+
+def _malformed(name: str) -> str:
+    options = "|".join(_option_names(PROVIDERS))
+    match = re.fullmatch(rf"PROVIDERS_+(\w+?)_+({options})", name)
+    meant = f"{PREFIX}{match[1]}__{match[2]}" if match else f"{PREFIX}<NAME>__KIND"
+    return f"{name}: no such setting; did you mean {meant}?"
+
+
+def _option_names(kinds: Iterable[str]) -> list[str]:
+    fields = [field for kind in kinds for field in PROVIDERS[kind].options_type.model_fields]
+    return [field.upper() for field in dict.fromkeys(fields)]
+
+
+def _options(name: str, values: dict[str, str]) -> tuple[Options | None, list[str]]:
+    prefix = f"{PREFIX}{name}__"
+    kind = values.get("KIND", name).lower()
+    known = _option_names([kind] if kind in PROVIDERS else PROVIDERS)
+    lines = [
+        _unknown(prefix + option, [prefix + one for one in known])
+        for option in values
+        if option not in known
+    ]
+    if kind not in PROVIDERS:
+        return None, [*lines, f"{prefix}KIND: {_no_kind(kind)}"]
+    given = {option.lower(): values[option] for option in values if option in known}
+    try:
+        options = PROVIDERS[kind].options_type.model_validate(given | {"kind": kind})
+    except ValidationError as error:
+        return None, [*lines, *_explained(error, PROVIDERS[kind].options_type, prefix)]
+    lines += _unusable(options, prefix)
+    return options, lines
+
+
+def _no_kind(kind: str) -> str:
+    near = get_close_matches(kind, PROVIDERS, n=1)
+    hint = f"; did you mean {near[0]}?" if near else ""
+    return f'"{kind:.60}" is no kind of provider; write one of {", ".join(PROVIDERS)}{hint}'
+
+
+def _unusable(options: Options, prefix: str) -> Iterator[str]:
+    if PROVIDERS[options.kind].key_required and not options.api_key.get_secret_value():
+        yield f"{prefix}API_KEY: is missing; write the key that the gateway gave you"
+    for name, check in (("api_key", check_secret), ("base_url", check_web_address)):
+        try:
+            check(getattr(options, name))
+        except ValueError as error:
+            yield f"{prefix}{name.upper()}: {error}"
+
+
+# --- what is wrong, in words -------------------------------------------------------------
+
+
+def _contradictions(settings: Settings) -> Iterator[str]:
+    if settings.telegram_webhook_secret.get_secret_value() and not settings.public_url:
+        yield "PUBLIC_URL: is missing; TELEGRAM_WEBHOOK_SECRET needs to know where Telegram calls"
+    for name in ("telegram_bot_token", "discord_bot_token"):
+        if getattr(settings, name).get_secret_value():
+            yield f"{name.upper()}: this version has no such front-end yet; leave it empty"
+    s3 = ("s3_endpoint", "s3_bucket", "s3_access_key", "s3_secret_key")
+    missing = [name.upper() for name in s3 if getattr(settings, name) in {"", _EMPTY}]
+    if len(missing) < len(s3):
+        yield from (f"{name}: is missing; other settings of S3 are there" for name in missing)
+
+
+_PHRASES = {
+    "int_parsing": "is not a whole number; write one like {default}",
+    "float_parsing": "is not a number; write one like {default}",
+    "finite_number": "is not a number; write one like {default}",
+    "bool_parsing": "is neither on nor off; write on or off",
+    "greater_than_equal": "is too small; write {ge:g} or more",
+    "greater_than": "is too small; write more than {gt:g}",
+    "less_than_equal": "is too large; write {le:g} or less",
+    "literal_error": "is not known; write one of {expected}",
+    "zoneinfo_str": "is not a time zone; write one like Europe/Berlin or Asia/Shanghai",
+    "value_error": "{error}",
+}
+
+
+def _explained(
+    error: ValidationError, model: type[Settings | Options], prefix: str = ""
+) -> Iterator[str]:
+    for fault in error.errors(include_url=False):
+        name = str(fault["loc"][0])
+        field = model.model_fields[name]
+        facts: dict[str, Any] = {"default": field.get_default() or 1} | fault.get("ctx", {})
+        known = _PHRASES.get(fault["type"])
+        phrase = known.format_map(facts) if known else fault["msg"]
+        secret = field.annotation is SecretStr or "@" in str(fault["input"])
+        shown = "" if secret else f'"{fault["input"]!s:.60}" '
+        yield f"{prefix}{name.upper()}: {shown}{phrase}"

@@ -1,0 +1,47 @@
+"""What must not be kept for ever: results, reference pictures and prompts."""
+
+from __future__ import annotations
+
+import structlog
+
+from bot.engine.world import World
+from bot.model import Task
+from bot.store import tasks
+from bot.store.database import Tx
+
+_log = structlog.get_logger(__name__)
+_BATCH = 100
+EVERY = 3600.0
+
+
+async def keep_house(world: World) -> None:
+    """Once now and then every hour, for as long as the process lives."""
+    while True:
+        try:
+            await tidy(world)
+        except Exception:
+            _log.exception("housekeeping_failed")
+        await world.clock.sleep(EVERY)
+
+
+async def tidy(world: World) -> None:
+    """Remove the results and pictures, and blank the prompts, whose time is over."""
+    now = world.clock.now()
+    before = now - world.limits.result_retention
+    while batch := await world.database.read(
+        lambda tx: tasks.expired_files(tx, before, _BATCH)
+    ):
+        for task in batch:
+            await _drop_files(world, task)
+    blank_before = now - world.limits.prompt_retention
+    await world.database.transact(lambda tx: tasks.blank_prompts(tx, blank_before))
+
+
+async def _drop_files(world: World, task: Task) -> None:
+    def forget(tx: Tx) -> None:
+        tasks.drop_files(tx, task.id)
+
+    # First the row, then the file: a crash between leaves an orphan, which the next start sweeps,
+    # and never a promise of a file that is gone.
+    await world.database.transact(forget)
+    await remove_files(world.spool, task)

@@ -1,0 +1,64 @@
+"""Telling people how their tasks go: the last word, which is owed, and the status, which is not."""
+
+from __future__ import annotations
+
+import structlog
+
+from bot.engine.world import World
+from bot.model import ACTIVE, State, Task
+from bot.ports import DeliveryError, DeliveryUnclear
+from bot.store import deliveries, tasks
+from bot.telling import last_word, status_text
+
+_log = structlog.get_logger(__name__)
+_TRIES = 12
+"""With doubling waits up to two minutes: about a quarter of an hour of an unreachable chat."""
+
+
+async def tell(world: World, task_id: str, state: State, attempts: int) -> None:
+    """Post the last word on a task. It may be posted twice after a crash, never not at all."""
+    task = await world.database.read(lambda tx: tasks.get(tx, task_id))
+    if task is None or task.state is not state:
+        # The task has moved on (an admin attached its job, the person fetched it): no news any more.
+        await _told(world, task_id, state)
+        return
+    messenger = world.messengers.get(task.place.front_end)
+    try:
+        if messenger is None:
+            raise DeliveryError("unknown", "this front-end is not on")
+        await messenger.tell(task, last_word(task))
+    except (DeliveryError, DeliveryUnclear) as error:
+        await _not_told(world, task, attempts, error)
+        return
+    await _told(world, task_id, state)
+
+
+async def _told(world: World, task_id: str, state: State) -> None:
+    now = world.clock.now()
+    await world.database.transact(lambda tx: deliveries.told(tx, task_id, state, now))
+
+
+async def _not_told(
+    world: World, task: Task, attempts: int, error: DeliveryError | DeliveryUnclear
+) -> None:
+    permanent = isinstance(error, DeliveryError) and error.permanent
+    if permanent or attempts + 1 >= _TRIES:
+        _log.warning("notice_given_up", task=task.id, reason=str(error))
+        await _told(world, task.id, task.state)
+        return
+    hint = error.retry_after if isinstance(error, DeliveryError) else None
+    due_at = world.clock.now() + world.backoff(attempts, hint)
+    await world.database.transact(
+        lambda tx: deliveries.put_off_notice(tx, task.id, task.state, due_at)
+    )
+
+
+async def show(world: World, task: Task) -> None:
+    """Bring the task's status in the chat up to date, if it is still at work."""
+    now_is = await world.database.read(lambda tx: tasks.get(tx, task.id))
+    if now_is is None or now_is.state not in ACTIVE:
+        return
+    shown = (now_is.state, now_is.percent)
+    messenger = world.messengers.get(task.place.front_end)
+    if messenger is not None and shown != (task.state, task.percent):
+        await messenger.show(now_is, status_text(now_is, now_is.language, world.expectation(now_is)))

@@ -1,0 +1,218 @@
+"""The worker: claims what is due, takes the step, writes the outcome down. The database is the
+schedule; nothing about a waiting task lives only here."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import structlog
+
+from bot.engine import outcome as outcomes
+from bot.engine import notices, rescue, routing, steps
+from bot.engine.outcome import Advance, Outcome, Snooze
+from bot.engine.world import World
+from bot.model import State, Task
+from bot.store import deliveries, tasks
+from bot.store.database import Tx
+
+Step = Callable[[Task, World], Awaitable[Outcome]]
+
+_log = structlog.get_logger(__name__)
+_LONGEST_NAP = 1.0
+"""Another process may have written something that this one is not woken for."""
+_SHORTEST_NAP = 0.02
+"""What falls due in the meantime is claimed together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """Steps of one kind, and how many of them may be under way in this worker."""
+
+    state: State
+    step: Step
+    width: int
+
+
+LANES = (
+    Lane(State.RUNNING, steps.poll, 500),
+    Lane(State.SUBMITTING, rescue.search, 20),
+    Lane(State.FETCHING, steps.fetch, 8),
+    Lane(State.DELIVERING, steps.deliver, 16),
+)
+_WIDTHS = {lane.state: lane.width for lane in LANES}
+_SUBMITS = 50
+_NOTICES = 16
+
+
+class Worker:
+    """One worker of this process."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.name = secrets.token_hex(4)
+        self._wake = asyncio.Event()
+        self._stopping = False
+        self._asleep_until = 0.0
+        self._claims = 0
+        self._under_way: dict[asyncio.Task[None], tuple[State, str]] = {}
+
+    def wake(self) -> None:
+        """There may be something to do."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Work until `stop`; then let the steps under way end, within the grace."""
+        async with asyncio.TaskGroup() as group:
+            heartbeat = group.create_task(self._heartbeat())
+            try:
+                while not self._stopping:
+                    self._wake.clear()
+                    if not await self._round():
+                        await self._nap()
+            finally:
+                await self._let_end()
+                heartbeat.cancel()
+
+    def stop(self) -> None:
+        """Claim nothing more."""
+        self._stopping = True
+        self._wake.set()
+
+    # --- claiming ------------------------------------------------------------------------
+
+    async def _round(self) -> bool:
+        """Claim what is due and start its steps. Whether there was anything."""
+        try:
+            claimed, owed = await self.world.database.transact(self.claim)
+        except Exception:
+            # Nothing is lost by a database that is away: the tasks stay due.
+            _log.exception("claim_failed")
+            await self.world.clock.sleep(_LONGEST_NAP)
+            return False
+        for task, step in claimed:
+            lane = State.QUEUED if step is steps.submit else task.state
+            self._start(lane, task.lease or "", self._take(task, step))
+        for task_id, state, attempts in owed:
+            self._start(state, "", notices.tell(self.world, task_id, state, attempts))
+        return bool(claimed or owed)
+
+    def claim(self, tx: Tx) -> tuple[list[tuple[Task, Step]], list[tuple[str, State, int]]]:
+        """Take what is due, as far as there is room for it in each lane."""
+        now = self.world.clock.now()
+        until = now + self.world.limits.lease
+        self._claims += 1
+        lease = f"{self.name}:{self._claims}"
+        claimed: list[tuple[Task, Step]] = []
+        for lane in LANES:
+            room = lane.width - self._busy(lane.state)
+            if room > 0:
+                due = tasks.claim_due(tx, [lane.state], room, now, lease, until)
+                claimed += [(task, lane.step) for task in due]
+        room = _SUBMITS - self._busy(State.QUEUED)
+        assigned = routing.assign(tx, self.world, room, now, lease, until) if room > 0 else []
+        claimed += [(task, steps.submit) for task in assigned]
+        owed = deliveries.claim_notices(tx, _NOTICES, now, until)
+        return claimed, owed
+
+    def _busy(self, state: State) -> int:
+        return sum(1 for busy, _ in self._under_way.values() if busy is state)
+
+    async def _nap(self) -> None:
+        """Sleep until something falls due or somebody wakes us."""
+        due = await self.world.database.read(self._next_due)
+        now = self.world.clock.now()
+        nap = _LONGEST_NAP if due is None else min(max(due - now, _SHORTEST_NAP), _LONGEST_NAP)
+        self._asleep_until = now + nap
+        sleep = asyncio.ensure_future(self.world.clock.sleep(nap))
+        woken = asyncio.ensure_future(self._wake.wait())
+        try:
+            await asyncio.wait({sleep, woken}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            sleep.cancel()
+            woken.cancel()
+
+    def _next_due(self, tx: Tx) -> float | None:
+        """When something falls due for which a lane has room."""
+        free = [lane.state for lane in LANES if self._busy(lane.state) < lane.width]
+        times = [tasks.next_due(tx, state) for state in free]
+        times += [deliveries.next_notice(tx)]
+        return min((time for time in times if time is not None), default=None)
+
+    # --- steps ---------------------------------------------------------------------------
+
+    def _start(self, state: State, lease: str, work: Awaitable[None]) -> None:
+        running = asyncio.ensure_future(work)
+        self._under_way[running] = (state, lease)
+        running.add_done_callback(self._ended)
+
+    def _ended(self, running: asyncio.Task[None]) -> None:
+        state, _ = self._under_way.pop(running)
+        if self._busy(state) + 1 >= _WIDTHS.get(state, _SUBMITS):
+            self._wake.set()
+        if not running.cancelled() and (error := running.exception()) is not None:
+            _log.error("step_crashed", exc_info=error)
+
+    async def _take(self, task: Task, step: Step) -> None:
+        """One step of one task, and its outcome written down."""
+        try:
+            verdict = await step(task, self.world)
+        except Exception as error:
+            _log.exception("step_failed", task=task.id, state=task.state)
+            wait = self.world.backoff(task.attempts)
+            verdict = Snooze(self.world.clock.now() + wait, failed=True, raw=repr(error))
+        await self._write(task, verdict)
+
+    async def _write(self, task: Task, verdict: Outcome) -> None:
+        now = self.world.clock.now()
+
+        def write(tx: Tx) -> bool:
+            return outcomes.write(tx, task, verdict, now, self.name)
+
+        if not await self.world.database.transact(write):
+            _log.info("task_was_taken_over", task=task.id, state=task.state)
+            return
+        due_at = verdict.until if isinstance(verdict, Snooze) else verdict.due_at
+        if due_at is None or due_at < self._asleep_until:
+            self._wake.set()
+        _remember(self.world, task, verdict)
+        await notices.show(self.world, task)
+
+    # --- staying alive and stopping ------------------------------------------------------
+
+    async def _heartbeat(self) -> None:
+        while True:
+            await self.world.clock.sleep(self.world.limits.lease / 3)
+            leases = {lease for _, lease in self._under_way.values() if lease}
+            if leases:
+                await self._extend(leases)
+
+    async def _extend(self, leases: set[str]) -> None:
+        until = self.world.clock.now() + self.world.limits.lease
+        try:
+            await self.world.database.transact(lambda tx: tasks.extend(tx, leases, until))
+        except Exception:
+            # Others may take the tasks over; our outcomes are guarded by the lease.
+            _log.exception("heartbeat_failed")
+
+    async def _let_end(self) -> None:
+        if self._under_way:
+            await asyncio.wait(self._under_way, timeout=self.world.limits.grace)
+        for running in list(self._under_way):
+            running.cancel()
+        if self._under_way:
+            await asyncio.wait(self._under_way)
+        now = self.world.clock.now()
+        await self.world.database.transact(lambda tx: tasks.free(tx, f"{self.name}:", now))
+
+
+def _remember(world: World, task: Task, verdict: Outcome) -> None:
+    """What the database now knows of durations, this process should know too."""
+    if isinstance(verdict, Advance) and verdict.to is State.FETCHING and task.finished_at is None:
+        now = world.clock.now()
+        took = now - (task.submitted_at or task.moved_at)
+        world.durations.add(
+            task.provider or "", task.remote_model or "", task.order.seconds, took
+        )

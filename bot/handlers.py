@@ -1,0 +1,413 @@
+"""One async function per command of people; `handle` finds it and renders every refusal."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from dataclasses import replace
+from typing import Any
+
+import structlog
+
+from bot import intake, lifecycle
+from bot.admin import ADMIN_HANDLERS
+from bot.catalog import Defaults
+from bot.desk import Call, Desk
+from bot.intake import Accepted, Draft
+from bot.media import images
+from bot.model import (
+    ACTIVE,
+    Admin,
+    Cancel,
+    ChangeLanguage,
+    ChangeSettings,
+    Fetch,
+    ForgetMe,
+    Help,
+    ListModels,
+    ListTasks,
+    MakeVideo,
+    Person,
+    Refusal,
+    Remix,
+    Reply,
+    Request,
+    Retry,
+    ShowPrivacy,
+    ShowQuota,
+    Start,
+    State,
+    Task,
+    Video,
+)
+from bot.quotas import ledger
+from bot.replies import LANGUAGES, help_text, refusal, say
+from bot.store import accounts, deliveries, tasks
+from bot.store.accounts import PersonRow
+from bot.store.database import Tx
+from bot.telling import accepted_text, models_text, task_line
+
+_log = structlog.get_logger(__name__)
+_LISTED = 10
+"""Tasks that `/tasks` shows: what fits on a phone."""
+
+
+async def handle(request: Request, desk: Desk) -> Reply:
+    """Do what a person asks for. Never raises for what a person or a gateway did."""
+    language = await language_of(desk, request.person)
+    try:
+        row = await desk.database.read(lambda tx: accounts.person(tx, request.person.id))
+        call = Call(desk, request, row, language, desk.clock.now())
+        return await HANDLERS[type(request.command)](call, request.command)
+    except Refusal as refused:
+        return Reply(refusal(language, refused), ok=False)
+    except Exception:
+        _log.exception("handler_failed", command=type(request.command).__name__)
+        return Reply(say(language, "internal-error"), ok=False)
+
+
+async def language_of(desk: Desk, person: Person) -> str:
+    """What they chose, else what the front-end knows, else the default."""
+    row = await desk.database.read(lambda tx: accounts.person(tx, person.id))
+    for code in (row.language, person.language):
+        if code is not None and code[:2].lower() in LANGUAGES:
+            return code[:2].lower()
+    return desk.settings.default_language
+
+
+async def outstanding(desk: Desk, person: str) -> list[Task]:
+    """A person's tasks that are not at rest, or whose last word was not told yet."""
+    return await desk.database.read(lambda tx: tasks.outstanding(tx, person))
+
+
+async def tasks_by_id(desk: Desk, ids: Collection[str]) -> list[Task]:
+    """The tasks of these ids, oldest first."""
+    return await desk.database.read(lambda tx: tasks.by_ids(tx, ids))
+
+
+async def recent(desk: Desk, person: str, limit: int) -> list[Task]:
+    """A person's newest tasks, newest first."""
+    return await desk.database.read(lambda tx: tasks.of_person(tx, person, limit))
+
+
+# --- making videos -----------------------------------------------------------------------
+
+
+async def make_video(call: Call, command: MakeVideo) -> Reply:
+    """`/video`: check, prepare the picture, hold the credits, write the task."""
+    desk = call.desk
+    seen = await images.look(command.image) if command.image else None
+    order, price = desk.catalog.complete(
+        command, _defaults(call.row), call.now, seen.orientation if seen else None
+    )
+    task_id = intake.new_task_id()
+    if command.image:
+        picture = await desk.spool.keep_picture(command.image, task_id, order.width, order.height)
+        order = replace(order, image=picture)
+    return await _accept(call, Draft(task_id, call.person, call.request.place, call.language, order, price))
+
+
+async def _accept(call: Call, draft: Draft) -> Reply:
+    """Take the draft in. A picture of a refused draft is removed again."""
+    desk = call.desk
+    update = call.request.update
+    key = f"{call.request.place.front_end}:{update}" if update else None
+    draft = replace(draft, update_key=key)
+    accepted = None
+    try:
+        accepted = await desk.database.transact(
+            lambda tx: intake.accept(
+                tx, draft, desk.rules, desk.settings.max_active_per_user, call.now
+            )
+        )
+    finally:
+        if draft.order.image and (accepted is None or not accepted.fresh):
+            await desk.spool.remove_picture(draft.order.image)
+    desk.wake()
+    return Reply(_accepted_text(call, accepted), task=accepted.task)
+
+
+def _accepted_text(call: Call, accepted: Accepted) -> str:
+    view = call.outlook(accepted.task, accepted.line)
+    return accepted_text(call.language, accepted.task, view, accepted.balance.free)
+
+
+def _defaults(row: PersonRow) -> Defaults:
+    return Defaults(model=row.model, orientation=row.orientation, seconds=row.seconds)
+
+
+async def remix(call: Call, command: Remix) -> Reply:
+    """`/remix`: the same video with a change, made where the original was."""
+    original = await _own_task(call, command.task)
+    able = call.desk.capabilities.get(original.provider or "")
+    if original.remote_id is None or original.finished_at is None:
+        raise Refusal("remix-not-finished", task=original.id)
+    if able is None or not able.remix:
+        raise Refusal("remix-not-possible", task=original.id)
+    order, price = call.desk.catalog.complete(
+        _again(call, original, command.prompt), Defaults(), call.now, None
+    )
+    order = replace(order, image=None, remix_of=original.id)
+    draft = Draft(
+        intake.new_task_id(),
+        call.person,
+        call.request.place,
+        call.language,
+        order,
+        price,
+        provider=original.provider,
+        provider_identity=original.provider_identity,
+    )
+    return await _accept(call, draft)
+
+
+async def retry(call: Call, command: Retry) -> Reply:
+    """`/retry`: the same wishes once more, at today's price."""
+    task = await _own_task(call, command.task)
+    if task.state in ACTIVE:
+        raise Refusal("retry-still-active", task=task.id)
+    if not task.order.prompt:
+        raise Refusal("prompt-forgotten", task=task.id)
+    if task.order.remix_of:
+        return await remix(call, Remix(task.order.remix_of, task.order.prompt))
+    return await make_video(call, _again(call, task, task.order.prompt))
+
+
+def _again(call: Call, task: Task, prompt: str) -> MakeVideo:
+    order = task.order
+    image = call.desk.spool.path(order.image) if order.image else None
+    return MakeVideo(
+        prompt=prompt,
+        model=order.model,
+        seconds=order.seconds,
+        orientation=order.orientation,
+        size=order.size,
+        style=order.style,
+        watermark=order.watermark,
+        private=order.private,
+        image=image if image and image.is_file() else None,
+    )
+
+
+# --- one's own tasks ---------------------------------------------------------------------
+
+
+async def _own_task(call: Call, task_id: str) -> Task:
+    task = await call.desk.database.read(lambda tx: tasks.get(tx, task_id))
+    # The same words for "not yours" and "not there": nothing is to be learned by guessing.
+    if task is None or task.person != call.person:
+        raise Refusal("task-unknown", task=task_id)
+    return task
+
+
+async def list_tasks(call: Call, _command: ListTasks) -> Reply:
+    """`/tasks`: the newest, each with its place in line or expected time."""
+
+    def look(tx: Tx) -> list[tuple[Task, int | None]]:
+        own = tasks.of_person(tx, call.person, _LISTED)
+        return [
+            (task, tasks.place_in_line(tx, task.id) if task.state is State.QUEUED else None)
+            for task in own
+        ]
+
+    listed = await call.desk.database.read(look)
+    if not listed:
+        return call.reply("tasks-none")
+    lines = [call.say("tasks-title")]
+    lines += [task_line(call.language, task, call.outlook(task, line)) for task, line in listed]
+    return Reply("\n".join(lines))
+
+
+async def cancel(call: Call, command: Cancel) -> Reply:
+    """`/cancel`: at once while it waits; afterwards only where the gateway can stop a job."""
+    task = await _own_task(call, command.task)
+    if task.state is State.QUEUED:
+        return await _cancel_queued(call, task)
+    if task.state in {State.FETCHING, State.DELIVERING}:
+        raise Refusal("cancel-too-late", task=task.id, price=task.price)
+    if task.state not in ACTIVE:
+        raise Refusal("cancel-at-rest", task=task.id, state=call.say(f"state-{task.state}"))
+    able = call.desk.capabilities.get(task.provider or "")
+    if able is None or not able.cancel:
+        raise Refusal("cancel-not-possible", task=task.id, price=task.price)
+    await call.desk.database.transact(lambda tx: tasks.ask_to_cancel(tx, task.id, call.now))
+    call.desk.wake()
+    return Reply(call.say("cancel-asked", task=task.id, price=task.price), task=task)
+
+
+async def _cancel_queued(call: Call, task: Task) -> Reply:
+    def stop(tx: Tx) -> bool:
+        return lifecycle.move(
+            tx, task, State.CANCELLED, call.now, by=call.person, reason="cancelled", notice=False
+        )
+
+    if not await call.desk.database.transact(stop):
+        # It has just left the line: say what is true now.
+        return await cancel(call, Cancel(task.id))
+    return Reply(call.say("cancel-done", task=task.id, price=task.price), task=task)
+
+
+async def fetch(call: Call, command: Fetch) -> Reply:
+    """`/fetch`: the video once more, or at last, here."""
+    task = await _own_task(call, command.task)
+    if task.state in ACTIVE:
+        raise Refusal("fetch-not-ready", task=task.id, state=call.say(f"state-{task.state}"))
+    if task.state not in {State.DONE, State.UNDELIVERED}:
+        raise Refusal("fetch-no-video", task=task.id, state=call.say(f"state-{task.state}"))
+    if task.file is None or not call.desk.spool.result(task.file).is_file():
+        raise Refusal("fetch-expired", task=task.id)
+    if task.state is State.UNDELIVERED:
+        await call.desk.database.transact(lambda tx: _send_again(tx, call, task))
+        call.desk.wake()
+        return Reply(call.say("fetch-sending", task=task.id), task=task)
+    return Reply(call.say("fetch-here", task=task.id), task=task, video=_video(call, task))
+
+
+def _send_again(tx: Tx, call: Call, task: Task) -> None:
+    if lifecycle.move(tx, task, State.DELIVERING, call.now, by=call.person):
+        deliveries.renew(tx, task.id, call.request.place)
+
+
+def _video(call: Call, task: Task) -> Video:
+    order = task.order
+    path = call.desk.spool.result(task.file or "")
+    return Video(path, task.bytes or 0, order.seconds, order.width, order.height)
+
+
+# --- credits, models, settings -----------------------------------------------------------
+
+
+async def show_quota(call: Call, _command: ShowQuota) -> Reply:
+    """`/quota`: what is there, what is held, what refills when, and why it is so."""
+
+    def look(tx: Tx) -> tuple[Any, int]:
+        return (
+            ledger.balance(tx, call.person, call.desk.rules, call.now),
+            tasks.count_active(tx, call.person),
+        )
+
+    balance, active = await call.desk.database.read(look)
+    return call.reply(
+        "quota",
+        free=balance.free,
+        daily=balance.daily,
+        granted=balance.granted,
+        held=balance.held,
+        limit=balance.daily_limit,
+        refills=call.moment(balance.refills_at),
+        active=active,
+        max=call.desk.settings.max_active_per_user,
+    )
+
+
+async def list_models(call: Call, _command: ListModels) -> Reply:
+    """`/models`: what can be asked for now."""
+    return Reply(models_text(call.language, call.desk.catalog, call.now))
+
+
+async def change_settings(call: Call, command: ChangeSettings) -> Reply:
+    """`/settings`: a person's defaults; checked against the catalogue before they are kept."""
+    changes = dict(command.changes)
+    if model := changes.get("model"):
+        changes["model"] = call.desk.catalog.find(str(model), call.now).name
+    if (language := changes.get("language")) is not None:
+        _check_language(str(language))
+    row = await _change_person(call, changes) if changes else call.row
+    none = call.say("settings-none")
+    return call.reply(
+        "settings",
+        model=row.model or none,
+        orientation=call.say(f"orientation-{row.orientation}") if row.orientation else none,
+        duration=row.seconds or none,
+        language=row.language or call.language,
+    )
+
+
+async def _change_person(call: Call, changes: Mapping[str, object]) -> PersonRow:
+    def change(tx: Tx) -> PersonRow:
+        accounts.ensure(tx, call.person, call.now)
+        accounts.change_person(tx, call.person, **changes)
+        return accounts.person(tx, call.person)
+
+    return await call.desk.database.transact(change)
+
+
+def _check_language(code: str) -> None:
+    if code not in LANGUAGES:
+        raise Refusal("language-unknown", code=code, all=", ".join(LANGUAGES))
+
+
+async def change_language(call: Call, command: ChangeLanguage) -> Reply:
+    """`/language`: answered in the new one."""
+    if command.code is None:
+        return call.reply("language-current", code=call.language, all=", ".join(LANGUAGES))
+    _check_language(command.code)
+    await _change_person(call, {"language": command.code})
+    return Reply(say(command.code, "language-changed"))
+
+
+# --- privacy, welcome --------------------------------------------------------------------
+
+
+async def show_privacy(call: Call, _command: ShowPrivacy) -> Reply:
+    """`/privacy`: what is kept and for how long."""
+    settings = call.desk.settings
+    return call.reply(
+        "privacy",
+        result_days=settings.result_retention_days,
+        prompt_days=settings.prompt_retention_days,
+    )
+
+
+async def forget_me(call: Call, command: ForgetMe) -> Reply:
+    """`/forgetme yes`: prompts, pictures and videos go at once; the ledger keeps its numbers."""
+    if not command.confirmed:
+        return call.reply("forgetme-confirm")
+
+    def forget(tx: Tx) -> tuple[list[Task], int]:
+        kept = tasks.of_person_at_rest(tx, call.person)
+        tasks.forget(tx, [task.id for task in kept])
+        accounts.change_person(
+            tx, call.person, language=None, model=None, orientation=None, seconds=None
+        )
+        return kept, tasks.count_active(tx, call.person)
+
+    forgotten, active = await call.desk.database.transact(forget)
+    for task in forgotten:
+        await call.desk.spool.remove_of(task)
+    return call.reply("forgetme-done", count=len(forgotten), active=active)
+
+
+async def start(call: Call, _command: Start) -> Reply:
+    """`/start`: what this is and what to type."""
+    return call.reply("start")
+
+
+async def show_help(call: Call, _command: Help) -> Reply:
+    """`/help`: every command in a line."""
+    return Reply(help_text(call.language, admin=call.request.person.admin))
+
+
+async def admin(call: Call, command: Admin) -> Reply:
+    """`/admin`: only for admins; to others it does not exist."""
+    if not call.request.person.admin:
+        raise Refusal("admin-only")
+    return await ADMIN_HANDLERS[command.word](call, command)
+
+
+HANDLERS: dict[type, Callable[[Call, Any], Awaitable[Reply]]] = {
+    MakeVideo: make_video,
+    Remix: remix,
+    ListTasks: list_tasks,
+    Cancel: cancel,
+    Retry: retry,
+    Fetch: fetch,
+    ShowQuota: show_quota,
+    ListModels: list_models,
+    ChangeSettings: change_settings,
+    ChangeLanguage: change_language,
+    ShowPrivacy: show_privacy,
+    ForgetMe: forget_me,
+    Start: start,
+    Help: show_help,
+    Admin: admin,
+}

@@ -1,0 +1,308 @@
+"""The words of Reelay as frozen types; no I/O. Times are UNIX seconds, credits whole numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from providers.base import Orientation
+
+Language = str
+"""A two-letter code that `bot/locales` has."""
+
+
+class State(StrEnum):
+    """Where a task is. `bot/lifecycle.py` tells who moves it on and what a crash leaves."""
+
+    QUEUED = "queued"
+    SUBMITTING = "submitting"
+    RUNNING = "running"
+    FETCHING = "fetching"
+    DELIVERING = "delivering"
+    REVIEW = "review"
+    UNDELIVERED = "undelivered"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+ACTIVE = frozenset(
+    {State.QUEUED, State.SUBMITTING, State.RUNNING, State.FETCHING, State.DELIVERING}
+)
+"""Reelay is at work on it."""
+AT_REST = frozenset(State) - ACTIVE
+"""Nothing moves it on but a person."""
+FINAL = frozenset({State.DONE, State.FAILED, State.CANCELLED})
+"""Never left."""
+
+
+class Refusal(Exception):
+    """What a person asked for cannot be done: a sentence of `bot/locales` and what fills it.
+
+    The sentence says what was wrong and what is allowed. Nothing was charged.
+    """
+
+    def __init__(self, sentence: str, /, **facts: str | int | float) -> None:
+        super().__init__(f"{sentence} {facts}")
+        self.sentence = sentence
+        self.facts = facts
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an answer belongs. `address` is the front-end's own text; nobody else reads it."""
+
+    front_end: str
+    address: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Who asks: `id` is `<front-end>:<their id there>`."""
+
+    id: str
+    admin: bool = False
+    language: Language | None = None
+    """What the front-end knows of their language; their own `/language` goes before it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is to be made: a person's wishes, checked against the catalogue and made whole."""
+
+    model: str
+    """The public name."""
+    prompt: str
+    seconds: int
+    size: str | None = None
+    width: int | None = None
+    height: int | None = None
+    orientation: Orientation | None = None
+    style: str | None = None
+    watermark: bool | None = None
+    private: bool | None = None
+    image: str | None = None
+    """A file in the spool."""
+    remix_of: str | None = None
+    """The task whose video this one changes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One row of `tasks`."""
+
+    id: str
+    person: str
+    state: State
+    order: Order
+    price: int
+    place: Place
+    created_at: float
+    moved_at: float
+    """When it entered its state."""
+    due_at: float
+    """When to look at it next."""
+    language: Language = "en"
+    lease: str | None = None
+    attempts: int = 0
+    """Failed tries of the present step; waiting is none."""
+    provider: str | None = None
+    provider_identity: str | None = None
+    remote_model: str | None = None
+    remote_id: str | None = None
+    submitted_at: float | None = None
+    running_at: float | None = None
+    """When the gateway was first seen at work on it."""
+    looks: int = 0
+    percent: float | None = None
+    result_url: str | None = None
+    result_expires_at: float | None = None
+    file: str | None = None
+    """The finished video in the results folder."""
+    bytes: int | None = None
+    cancel_asked: bool = False
+    reason: str | None = None
+    """Why it is where it is: a key of the sentences in `replies`."""
+    raw: str | None = None
+    """The other side's own words; for admins only."""
+    finished_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """The duty to post one result in one place; it outlives the task's other states."""
+
+    task: str
+    place: Place
+    state: str
+    """`waiting`, `sending` or `sent`; `sending` with no worker at it means: perhaps sent."""
+    attempts: int = 0
+    repeated: bool = False
+    receipt: str | None = None
+    """The front-end's own word on where the result stands."""
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """What a person can spend, and what is set aside."""
+
+    daily: int
+    granted: int
+    held: int
+    daily_limit: int
+    refills_at: float
+
+    @property
+    def free(self) -> int:
+        """What a new task may cost at the most."""
+        return self.daily + self.granted
+
+
+@dataclass(frozen=True, slots=True)
+class Video:
+    """A finished video on our disk."""
+
+    path: Path
+    bytes: int
+    seconds: int
+    width: int | None = None
+    height: int | None = None
+
+
+# --- commands: what a person wants, parsed, platform-free --------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class MakeVideo:
+    """`/video`: every field that the person did not name is None."""
+
+    prompt: str
+    model: str | None = None
+    seconds: int | None = None
+    orientation: Orientation | None = None
+    size: str | None = None
+    style: str | None = None
+    watermark: bool | None = None
+    private: bool | None = None
+    image: Path | None = None
+    """A file that the front-end or the console's person named; not yet looked at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Remix:
+    task: str
+    prompt: str
+
+
+@dataclass(frozen=True, slots=True)
+class ListTasks:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    task: str
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    task: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    task: str
+
+
+@dataclass(frozen=True, slots=True)
+class ShowQuota:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class ListModels:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeSettings:
+    """`/settings`: with nothing to change it shows them. The value `None` clears one."""
+
+    changes: dict[str, str | int | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeLanguage:
+    code: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ShowPrivacy:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class ForgetMe:
+    confirmed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Help:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Admin:
+    """`/admin WORD ...`. Only the words that `commands.ADMIN_WORDS` lists; arguments are checked
+    and typed: `person`, `credits`, `task`, `text`, `state`, `days`, `verdict`, `remote_id`."""
+
+    word: str
+    arguments: dict[str, Any] = field(default_factory=dict)
+
+
+Command = (
+    MakeVideo
+    | Remix
+    | ListTasks
+    | Cancel
+    | Retry
+    | Fetch
+    | ShowQuota
+    | ListModels
+    | ChangeSettings
+    | ChangeLanguage
+    | ShowPrivacy
+    | ForgetMe
+    | Start
+    | Help
+    | Admin
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A command with its circumstances: who, where, and the update that brought it."""
+
+    person: Person
+    place: Place
+    command: Command
+    update: str | None = None
+    """The platform's id of the update; the same one twice makes one task."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a handler answers: a text in the person's language, and perhaps a video or a task."""
+
+    text: str
+    ok: bool = True
+    """False: the command did not do what it was asked for."""
+    task: Task | None = None
+    video: Video | None = None

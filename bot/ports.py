@@ -1,0 +1,66 @@
+"""What the engine asks of a front-end and of time."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from bot.model import Delivery, Task, Video
+
+
+class Clock(Protocol):
+    """Time. The real one is `SystemClock`; tests have one that they turn by hand."""
+
+    def now(self) -> float:
+        """UNIX seconds."""
+        ...
+
+    async def sleep(self, seconds: float) -> None:
+        """Return after so many seconds of this clock."""
+        ...
+
+
+class DeliveryError(Exception):
+    """A result could not be posted."""
+
+    def __init__(
+        self, reason: str, raw: str = "", *, permanent: bool = False, retry_after: float | None = None
+    ) -> None:
+        super().__init__(raw or reason)
+        self.reason = reason
+        """A key of the sentences in `replies`: `chat_gone`, `blocked`, `too_large` ..."""
+        self.permanent = permanent
+        self.retry_after = retry_after
+
+
+class DeliveryUnclear(Exception):
+    """The answer to a send was lost: the result may stand in the chat."""
+
+
+class Messenger(Protocol):
+    """What a front-end does for the engine. Nothing here may wait for a person."""
+
+    name: str
+    """The first part of the ids of its people, and `Place.front_end`."""
+
+    async def deliver(self, task: Task, delivery: Delivery, video: Video, text: str) -> str:
+        """Post the finished video; give back a receipt that `posted` will understand.
+
+        `delivery.repeated` says that it may stand there already; `text` then says so too.
+        Raises `DeliveryError` or `DeliveryUnclear`.
+        """
+        ...
+
+    async def posted(self, task: Task, delivery: Delivery) -> str | None:
+        """Look whether a send whose answer was lost did succeed: its receipt, or None.
+
+        None means "not seen", which is no proof.
+        """
+        ...
+
+    async def tell(self, task: Task, text: str) -> None:
+        """Post a last word on a task that brings no video. Raises as `deliver` does."""
+        ...
+
+    async def show(self, task: Task, text: str) -> None:
+        """Bring the task's status up to date, where and when the chat can bear it. Never raises."""
+        ...

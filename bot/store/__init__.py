@@ -1,0 +1,1 @@
+"""The only home of SQL. Every function here takes the caller's transaction."""

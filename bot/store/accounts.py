@@ -1,0 +1,185 @@
+"""Statements on people, their accounts and the ledger's entries."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import RowMapping, Table, and_, case, func, not_, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from bot.model import State
+from bot.store.database import Tx
+from bot.store.schema import accounts, entries, people, tasks
+
+_UNSPENT = (State.QUEUED, State.SUBMITTING, State.RUNNING, State.FETCHING, State.REVIEW)
+_SPENT = (State.DELIVERING, State.DONE, State.UNDELIVERED)
+
+
+@dataclass(frozen=True, slots=True)
+class PersonRow:
+    """What is kept of a person beside their tasks and credits."""
+
+    id: str
+    language: str | None = None
+    model: str | None = None
+    orientation: str | None = None
+    seconds: int | None = None
+    banned_at: float | None = None
+    ban_reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AccountRow:
+    """An account as it stands; always the sum of its entries."""
+
+    id: str
+    daily: int
+    granted: int
+    held: int
+    daily_limit: int | None
+    """None: the settings' `DAILY_CREDITS`."""
+    refilled_on: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What one line of the ledger moves."""
+
+    account: str
+    at: float
+    kind: str
+    task: str | None = None
+    day: str | None = None
+    daily: int = 0
+    granted: int = 0
+    held: int = 0
+    by: str | None = None
+
+
+def add_if_new(tx: Tx, table: Table, values: dict[str, Any]) -> None:
+    """Write a row unless its key is there already, without an error between rivals."""
+    dialect = postgresql if tx.dialect.name == "postgresql" else sqlite
+    tx.execute(dialect.insert(table).values(values).on_conflict_do_nothing())
+
+
+def ensure(tx: Tx, person: str, now: float) -> None:
+    """Make sure that a person and their account exist."""
+    add_if_new(tx, people, {"id": person, "created_at": now})
+    add_if_new(tx, accounts, {"id": person})
+
+
+def person(tx: Tx, person_id: str) -> PersonRow:
+    """What is kept of a person; empty for a stranger."""
+    row = tx.execute(select(people).where(people.c.id == person_id)).mappings().first()
+    if row is None:
+        return PersonRow(person_id)
+    return PersonRow(**{name: row[name] for name in PersonRow.__slots__})
+
+
+def change_person(tx: Tx, person_id: str, **changes: object) -> None:
+    """Set what is kept of a person."""
+    tx.execute(update(people).where(people.c.id == person_id).values(**changes))
+
+
+def known(tx: Tx, person_id: str) -> bool:
+    """Whether this person ever asked for anything."""
+    return tx.execute(select(people.c.id).where(people.c.id == person_id)).first() is not None
+
+
+def _account(row: RowMapping) -> AccountRow:
+    return AccountRow(**{name: row[name] for name in AccountRow.__slots__})
+
+
+def locked(tx: Tx, account: str) -> AccountRow:
+    """An account, locked until this transaction ends: one person's moves come one by one."""
+    query = select(accounts).where(accounts.c.id == account).with_for_update()
+    return _account(tx.execute(query).mappings().one())
+
+
+def peek(tx: Tx, account: str) -> AccountRow | None:
+    """An account as it stands, without a lock."""
+    row = tx.execute(select(accounts).where(accounts.c.id == account)).mappings().first()
+    return _account(row) if row else None
+
+
+def post(tx: Tx, entry: Entry) -> None:
+    """Write an entry and move its account by it, in one go and nowhere else.
+
+    Raises `IntegrityError` where the database refuses: a second entry of the kind for the task,
+    a second ending of a hold, a balance below zero.
+    """
+    tx.execute(entries.insert().values({name: getattr(entry, name) for name in Entry.__slots__}))
+    tx.execute(
+        update(accounts)
+        .where(accounts.c.id == entry.account)
+        .values(
+            daily=accounts.c.daily + entry.daily,
+            granted=accounts.c.granted + entry.granted,
+            held=accounts.c.held + entry.held,
+        )
+    )
+
+
+def change_account(tx: Tx, account: str, **changes: object) -> None:
+    """Set an account's limit or day of refill; its balances move by entries alone."""
+    tx.execute(update(accounts).where(accounts.c.id == account).values(**changes))
+
+
+def entry_of(tx: Tx, task: str, kind: str) -> Entry | None:
+    """The task's entry of this kind, or None."""
+    query = select(entries).where(entries.c.task == task, entries.c.kind == kind)
+    row = tx.execute(query).mappings().first()
+    return Entry(**{name: row[name] for name in Entry.__slots__}) if row else None
+
+
+def ending_of(tx: Tx, task: str) -> str | None:
+    """`settle` or `release`, as the task's hold ended; None while it is open."""
+    query = select(entries.c.kind).where(
+        entries.c.task == task, entries.c.kind.in_(["settle", "release"])
+    )
+    return tx.execute(query).scalar()
+
+
+def disagreements(tx: Tx) -> list[tuple[str, tuple[int, int, int], tuple[int, int, int]]]:
+    """Accounts that are not the sum of their entries: (account, balances, sums)."""
+    sums = (
+        select(
+            entries.c.account,
+            func.sum(entries.c.daily).label("daily"),
+            func.sum(entries.c.granted).label("granted"),
+            func.sum(entries.c.held).label("held"),
+        )
+        .group_by(entries.c.account)
+        .subquery()
+    )
+    summed = [func.coalesce(sums.c[name], 0) for name in ("daily", "granted", "held")]
+    own = [accounts.c.daily, accounts.c.granted, accounts.c.held]
+    query = select(accounts.c.id, *own, *summed).outerjoin(sums, sums.c.account == accounts.c.id)
+    rows = [tuple(row) for row in tx.execute(query)]
+    return [
+        (row[0], (row[1], row[2], row[3]), (int(row[4]), int(row[5]), int(row[6])))
+        for row in rows
+        if row[1:4] != row[4:7]
+    ]
+
+
+def odd_tasks(tx: Tx) -> list[tuple[str, str, str]]:
+    """Tasks whose hold does not fit their state: (task, state, what was found)."""
+    hold, ending = entries.alias("hold"), entries.alias("ending")
+    found = func.coalesce(ending.c.kind, case((hold.c.id.is_not(None), "hold"), else_="nothing"))
+    fits = or_(
+        and_(tasks.c.state.in_(_UNSPENT), found == "hold"),
+        and_(tasks.c.state.in_(_SPENT), found == "settle"),
+        and_(tasks.c.state == State.FAILED, found.in_(["release", "settle"])),
+        and_(tasks.c.state == State.CANCELLED, found == "release"),
+    )
+    query = (
+        select(tasks.c.id, tasks.c.state, found)
+        .outerjoin(hold, and_(hold.c.task == tasks.c.id, hold.c.kind == "hold"))
+        .outerjoin(
+            ending, and_(ending.c.task == tasks.c.id, ending.c.kind.in_(["settle", "release"]))
+        )
+        .where(not_(fits))
+    )
+    return [(task, state, kind) for task, state, kind in tx.execute(query)]

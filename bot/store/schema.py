@@ -1,0 +1,275 @@
+"""The tables. What must always hold is stated here, so that the database itself refuses the rest.
+
+Times are UNIX seconds; credits are whole numbers; ids of people and accounts are
+`<front-end>:<their id there>`.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Double,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    text,
+)
+
+from bot.model import ACTIVE, State
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+def _one_of(column: str, words: list[str]) -> str:
+    return f"{column} IN ({', '.join(repr(word) for word in sorted(words))})"
+
+
+def _where(condition: str) -> dict[str, object]:
+    return {"sqlite_where": text(condition), "postgresql_where": text(condition)}
+
+
+# SQLite counts rows by themselves only in a column that is INTEGER to the letter.
+_Serial = BigInteger().with_variant(Integer(), "sqlite")
+
+people = Table(
+    "people",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("created_at", Double, nullable=False),
+    Column("language", Text),
+    Column("model", Text),
+    Column("orientation", Text),
+    Column("seconds", Integer),
+    Column("banned_at", Double),
+    Column("ban_reason", Text),
+)
+
+accounts = Table(
+    "accounts",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("daily", Integer, nullable=False, server_default="0"),
+    Column("granted", Integer, nullable=False, server_default="0"),
+    Column("held", Integer, nullable=False, server_default="0"),
+    Column("daily_limit", Integer),
+    Column("refilled_on", Text),
+    CheckConstraint("daily >= 0", "daily_not_negative"),
+    CheckConstraint("granted >= 0", "granted_not_negative"),
+    CheckConstraint("held >= 0", "held_not_negative"),
+    CheckConstraint("daily_limit >= 0", "limit_not_negative"),
+)
+
+tasks = Table(
+    "tasks",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("person", Text, ForeignKey("people.id"), nullable=False),
+    Column("account", Text, ForeignKey("accounts.id"), nullable=False),
+    Column("update_key", Text),
+    Column("state", Text, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("moved_at", Double, nullable=False),
+    Column("due_at", Double, nullable=False),
+    Column("lease", Text),
+    Column("turn", BigInteger, nullable=False),
+    Column("price", Integer, nullable=False),
+    Column("language", Text, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("prompt", Text, nullable=False),
+    Column("seconds", Integer, nullable=False),
+    Column("size", Text),
+    Column("width", Integer),
+    Column("height", Integer),
+    Column("orientation", Text),
+    Column("style", Text),
+    Column("watermark", Boolean),
+    Column("private", Boolean),
+    Column("image", Text),
+    Column("remix_of", Text, ForeignKey("tasks.id")),
+    Column("provider", Text),
+    Column("provider_identity", Text),
+    Column("remote_model", Text),
+    Column("remote_id", Text),
+    Column("submitted_at", Double),
+    Column("running_at", Double),
+    Column("finished_at", Double),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("looks", Integer, nullable=False, server_default="0"),
+    Column("percent", Double),
+    Column("cancel_asked", Boolean, nullable=False, server_default=text("false")),
+    Column("result_url", Text),
+    Column("result_expires_at", Double),
+    Column("file", Text),
+    Column("bytes", BigInteger),
+    Column("reason", Text),
+    Column("raw", Text),
+    CheckConstraint(_one_of("state", list(State)), "known_state"),
+    CheckConstraint("price >= 0", "price_not_negative"),
+    CheckConstraint("seconds > 0", "seconds_positive"),
+    CheckConstraint(
+        "state NOT IN ('running', 'fetching') OR remote_id IS NOT NULL", "job_is_known"
+    ),
+    CheckConstraint("state <> 'submitting' OR provider IS NOT NULL", "provider_is_chosen"),
+    CheckConstraint(
+        "state NOT IN ('delivering', 'done', 'undelivered') OR file IS NOT NULL OR bytes IS NOT NULL",
+        "result_is_kept",
+    ),
+)
+
+_ACTIVE = _one_of("state", list(ACTIVE))
+WITH_JOB = "state IN ('running', 'submitting')"
+STEPPED = "state IN ('delivering', 'fetching', 'running', 'submitting')"
+
+Index("ux_tasks_update_key", tasks.c.update_key, unique=True, **_where("update_key IS NOT NULL"))
+Index("ix_tasks_due", tasks.c.state, tasks.c.due_at, **_where(STEPPED))
+Index("ix_tasks_leased", tasks.c.lease, **_where("lease IS NOT NULL"))
+Index("ix_tasks_queue", tasks.c.turn, tasks.c.created_at, **_where("state = 'queued'"))
+Index("ix_tasks_jobs", tasks.c.provider, **_where(WITH_JOB))
+Index("ix_tasks_active", tasks.c.person, **_where(_ACTIVE))
+Index("ix_tasks_person", tasks.c.person, tasks.c.created_at)
+Index("ix_tasks_state", tasks.c.state, tasks.c.moved_at)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    # One row a task: a second duty to post the same result cannot be written down.
+    Column("task", Text, ForeignKey("tasks.id"), primary_key=True),
+    Column("front_end", Text, nullable=False),
+    Column("address", Text, nullable=False),
+    Column("state", Text, nullable=False, server_default="waiting"),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("repeated", Boolean, nullable=False, server_default=text("false")),
+    Column("receipt", Text),
+    Column("sent_at", Double),
+    CheckConstraint(_one_of("state", ["waiting", "sending", "sent"]), "known_state"),
+    CheckConstraint("(state = 'sent') = (sent_at IS NOT NULL)", "sent_has_its_time"),
+)
+
+notices = Table(
+    "notices",
+    metadata,
+    # The last word on a task that brings no video, owed until it was told.
+    Column("task", Text, ForeignKey("tasks.id"), nullable=False),
+    Column("state", Text, nullable=False),
+    Column("due_at", Double, nullable=False),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("told_at", Double),
+    PrimaryKeyConstraint("task", "state"),
+)
+Index("ix_notices_due", notices.c.due_at, **_where("told_at IS NULL"))
+
+events = Table(
+    "events",
+    metadata,
+    Column("id", _Serial, Identity(), primary_key=True),
+    Column("task", Text, ForeignKey("tasks.id"), nullable=False),
+    Column("at", Double, nullable=False),
+    Column("from_state", Text),
+    Column("to_state", Text, nullable=False),
+    Column("by", Text),
+    Column("reason", Text),
+    Column("raw", Text),
+    CheckConstraint(_one_of("to_state", list(State)), "known_state"),
+)
+Index("ix_events_task", events.c.task, events.c.id)
+
+entries = Table(
+    "entries",
+    metadata,
+    Column("id", _Serial, Identity(), primary_key=True),
+    Column("account", Text, ForeignKey("accounts.id"), nullable=False),
+    Column("at", Double, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("task", Text, ForeignKey("tasks.id")),
+    Column("day", Text),
+    Column("daily", Integer, nullable=False, server_default="0"),
+    Column("granted", Integer, nullable=False, server_default="0"),
+    Column("held", Integer, nullable=False, server_default="0"),
+    Column("by", Text),
+    CheckConstraint(
+        _one_of("kind", ["refill", "limit", "grant", "hold", "settle", "release"]), "known_kind"
+    ),
+    CheckConstraint(
+        "(kind IN ('hold', 'settle', 'release')) = (task IS NOT NULL)", "task_where_due"
+    ),
+    CheckConstraint(
+        "kind <> 'hold' OR (held >= 0 AND daily <= 0 AND granted <= 0"
+        " AND held + daily + granted = 0)",
+        "hold_moves_credits",
+    ),
+    CheckConstraint(
+        "kind <> 'settle' OR (held <= 0 AND daily = 0 AND granted = 0)", "settle_spends"
+    ),
+    CheckConstraint(
+        # Daily credits of a day that is over lapse instead of coming back.
+        "kind <> 'release' OR (held <= 0 AND daily >= 0 AND granted >= 0"
+        " AND daily + granted <= -held)",
+        "release_returns",
+    ),
+)
+Index("ix_entries_account", entries.c.account, entries.c.id)
+Index(
+    "ux_entries_task_kind",
+    entries.c.task,
+    entries.c.kind,
+    unique=True,
+    **_where("task IS NOT NULL"),
+)
+Index(
+    "ux_entries_one_ending",
+    entries.c.task,
+    unique=True,
+    **_where("kind IN ('release', 'settle')"),
+)
+Index(
+    "ux_entries_refill_a_day",
+    entries.c.account,
+    entries.c.day,
+    unique=True,
+    **_where("kind = 'refill'"),
+)
+
+providers = Table(
+    "providers",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("paused_until", Double),
+    Column("reason", Text),
+)
+
+durations = Table(
+    "durations",
+    metadata,
+    # How long jobs took from the create to the moment they were seen finished.
+    Column("id", _Serial, Identity(), primary_key=True),
+    Column("provider", Text, nullable=False),
+    Column("remote_model", Text, nullable=False),
+    Column("seconds", Integer, nullable=False),
+    Column("took", Double, nullable=False),
+    Column("at", Double, nullable=False),
+)
+Index("ix_durations_model", durations.c.provider, durations.c.remote_model, durations.c.id)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", _Serial, Identity(), primary_key=True),
+    Column("at", Double, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("what", Text, nullable=False),
+)

@@ -1,0 +1,110 @@
+"""What a single setting may look like; each check says what is wrong and what to write."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import SplitResult, urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field, PositiveInt, SecretStr
+
+
+def _split(address: str) -> SplitResult | None:
+    """An address in its parts, or None where it cannot be one."""
+    try:
+        parts = urlsplit(address)
+        sound = parts.port != 0 and (parts.hostname or not parts.netloc)
+    except ValueError:
+        return None
+    return parts if sound else None
+
+
+def check_web_address(value: str) -> str:
+    if not value:
+        return value
+    parts = _split(value)
+    if parts is None or parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError("is not a web address; write one like https://example.org")
+    if "@" in parts.netloc:
+        raise ValueError("holds a user name or password; leave them out of the address")
+    if parts.query or parts.fragment:
+        raise ValueError("has a `?` or `#` part; write the address without it")
+    return value.rstrip("/")
+
+
+def check_secret(value: SecretStr) -> SecretStr:
+    if not re.fullmatch(r"[!-~]*", value.get_secret_value()):
+        raise ValueError("holds a space or another sign that no key has; copy it again")
+    return value
+
+
+def _database(value: SecretStr) -> SecretStr:
+    # Many hosts hand out the short scheme.
+    url = re.sub(r"^postgres://", "postgresql://", value.get_secret_value())
+    parts = _split(url)
+    if parts is None or parts.path in {"", "/", "/:memory:"}:
+        known = False
+    else:
+        known = parts.scheme == "postgresql" or (parts.scheme == "sqlite" and not parts.netloc)
+    if known:
+        return SecretStr(url)
+    raise ValueError(
+        "is not a database; write sqlite:///data/reelay.db or postgresql://user:password@host/name"
+    )
+
+
+def _telegram_token(value: SecretStr) -> SecretStr:
+    if not re.fullmatch(r"(\d+:[\w-]+)?", value.get_secret_value()):
+        raise ValueError("is not a bot token; write the one from @BotFather, like 123456:AAE...")
+    return value
+
+
+def _webhook_secret(value: SecretStr) -> SecretStr:
+    if not re.fullmatch(r"[A-Za-z0-9_-]{0,256}", value.get_secret_value()):
+        raise ValueError("may hold only letters, digits, `_` and `-`; write up to 256 of them")
+    return value
+
+
+def _admin(value: str) -> str:
+    if not re.fullmatch(r"(telegram|discord):[0-9]+", value):
+        raise ValueError("is not a person; write telegram:123 or discord:456, with commas between")
+    return value
+
+
+def _shards(value: str) -> str:
+    match = re.fullmatch(r"([0-9]+)(?:-([0-9]+))?/([0-9]+)", value)
+    if value and not (match and int(match[1]) <= int(match[2] or match[1]) < int(match[3])):
+        raise ValueError("is not a range of shards; write one like 0-3/16")
+    return value
+
+
+def _existing_file(value: Path | None) -> Path | None:
+    if value is not None and not value.is_file():
+        raise ValueError("is no file; write the path of one, or nothing")
+    return value
+
+
+def _lower(value: object) -> object:
+    return value.lower() if isinstance(value, str) else value
+
+
+def _parts(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    return [part.strip() for part in value.split(",") if part.strip()]
+
+
+WebAddress = Annotated[str, AfterValidator(check_web_address)]
+Secret = Annotated[SecretStr, AfterValidator(check_secret)]
+TelegramToken = Annotated[SecretStr, AfterValidator(_telegram_token)]
+WebhookSecret = Annotated[SecretStr, AfterValidator(_webhook_secret)]
+DatabaseUrl = Annotated[SecretStr, AfterValidator(_database)]
+ExistingFile = Annotated[Path | None, AfterValidator(_existing_file)]
+Port = Annotated[int, Field(ge=0, le=65535)]
+Shards = Annotated[str, AfterValidator(_shards)]
+Guilds = Annotated[frozenset[PositiveInt], BeforeValidator(_parts)]
+Admins = Annotated[frozenset[Annotated[str, AfterValidator(_admin)]], BeforeValidator(_parts)]
+Language = Annotated[Literal["en", "zh"], BeforeValidator(_lower)]
+LogFormat = Annotated[Literal["auto", "console", "json"], BeforeValidator(_lower)]
+LogLevel = Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)]

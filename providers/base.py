@@ -1,0 +1,217 @@
+"""What every gateway answers to: four verbs over one request and one kind of progress.
+
+The gateway's verdict on a job is a *value* (`Failed`); that we could not ask is an
+*exception* (`providers.errors`). No method waits for a job: waiting is the engine's.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from enum import StrEnum
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, NonNegativeInt, SecretStr
+
+from providers.errors import Unsupported
+
+if TYPE_CHECKING:
+    from providers.http import Http
+
+Orientation = Literal["portrait", "landscape", "square"]
+
+
+class Options(BaseModel):
+    """The settings of one provider, `PROVIDERS__<NAME>__*`. A kind adds its own by subclassing."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: str
+    api_key: SecretStr = SecretStr("")
+    base_url: str = ""
+    """Empty: the kind's own address."""
+    max_concurrent: NonNegativeInt = 10
+    """Jobs at once; 0 means none."""
+    priority: int = 0
+    """The higher one is asked first."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReferenceImage:
+    """A picture on our disk, already turned upright, stripped of metadata and fitted."""
+
+    path: Path
+    media_type: str
+    """`image/jpeg`, `image/png` or `image/webp`."""
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
+class VideoRequest:
+    """One job to be made. All that a gateway may want; each sends the fields it knows."""
+
+    key: str
+    """Our task's id. Gateways that can look a job up by it never make it twice."""
+    model: str
+    """The gateway's own name of the model."""
+    prompt: str
+    seconds: int
+    size: str | None = None
+    """The gateway's own word: `720x1280`, `small`."""
+    width: int | None = None
+    height: int | None = None
+    orientation: Orientation | None = None
+    image: ReferenceImage | None = None
+    style: str | None = None
+    watermark: bool | None = None
+    private: bool | None = None
+    remix_of: str | None = None
+    """The remote id of the finished job that this one changes."""
+
+
+class FailureKind(StrEnum):
+    """Why a job made no video. A small set: each has one sentence for people."""
+
+    MODERATION = "moderation"
+    INVALID_REQUEST = "invalid_request"
+    MODEL_UNAVAILABLE = "model_unavailable"
+    UPSTREAM = "upstream"
+    NOT_FOUND = "not_found"
+    NO_RESULT = "no_result"
+    CANCELLED = "cancelled"
+    TIMEOUT = "timeout"
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """Not ready. `running` tells whether the gateway has begun; `percent` is 0 to 100."""
+
+    running: bool = False
+    percent: float | None = None
+    check_after: float | None = None
+    """The gateway's own wish, in seconds, for when to look again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The gateway has the video. Without `url` the provider's own content route gives it."""
+
+    url: str | None = None
+    expires_at: float | None = None
+    """UNIX seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The gateway says the job made no video. `raw` is its own text, for admins only."""
+
+    kind: FailureKind
+    raw: str = ""
+    code: str = ""
+
+
+Progress = Pending | Finished | Failed
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """The gateway's side of a task."""
+
+    remote_id: str
+    progress: Progress = field(default_factory=Pending)
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """An open result: its bytes from `offset` on, and how many there are in all, if told."""
+
+    chunks: AsyncIterator[bytes]
+    total: int | None
+    media_type: str
+    offset: int = 0
+
+
+class Finding(StrEnum):
+    """What a look for a job without knowing its id can prove."""
+
+    NOTHING = "nothing"
+    """The gateway cannot list jobs."""
+    PRESENCE = "presence"
+    """A job found is ours; one not found may still exist."""
+    CERTAIN = "certain"
+    """A job not found was never accepted, so the create may be sent again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a gateway can do beyond make, look and download."""
+
+    find: Finding = Finding.NOTHING
+    cancel: bool = False
+    """A running job can be stopped for good."""
+    remix: bool = False
+
+
+class Provider(ABC):
+    """One configured account at a gateway.
+
+    Every method raises only `providers.errors.ProviderError` for what the other side did.
+    """
+
+    kind: ClassVar[str]
+    options_type: ClassVar[type[Options]] = Options
+    key_required: ClassVar[bool] = True
+    default_url: ClassVar[str] = ""
+    capabilities: Capabilities = Capabilities()
+
+    def __init__(self, options: Options, http: Http, directory: Path) -> None:
+        """`http` is shared by all providers; `directory` is this one's own, made when needed."""
+        self.options = options
+        self.http = http
+        self.directory = directory
+
+    @property
+    def base_url(self) -> str:
+        """The address in use, without a closing slash."""
+        return (self.options.base_url or self.default_url).rstrip("/")
+
+    @property
+    def identity(self) -> str:
+        """Which account at which address made a job, as a short digest that tells no secret."""
+        secret = self.options.api_key.get_secret_value()
+        return sha256(f"{self.kind}\n{self.base_url}\n{secret}".encode()).hexdigest()[:16]
+
+    @abstractmethod
+    async def submit(self, request: VideoRequest) -> Job:
+        """Send the paid create, once. An error's `accepted` tells whether it may have worked."""
+
+    @abstractmethod
+    async def poll(self, remote_id: str) -> Progress:
+        """Look at a job, once."""
+
+    @abstractmethod
+    def download(
+        self, remote_id: str, finished: Finished, offset: int = 0
+    ) -> AbstractAsyncContextManager[Download]:
+        """Open the finished video for reading, from byte `offset` where the server can."""
+
+    async def find(self, request: VideoRequest, since: float) -> Job | None:
+        """Look for the job of a create whose answer was lost; sent at or after `since`."""
+        raise Unsupported(f"{self.kind} cannot list jobs")
+
+    async def cancel(self, remote_id: str) -> bool:
+        """Stop a running job. True only if the gateway confirmed that it is stopped."""
+        raise Unsupported(f"{self.kind} cannot cancel jobs")
+
+    @abstractmethod
+    async def check(self) -> str:
+        """Ask something free of charge to prove address and key; a short word on what was seen."""
+
+    async def close(self) -> None:
+        """Let go of connections and helpers."""
+        return
