@@ -1,4 +1,4 @@
-"""The command line: run, check, migrate, backup. A person's mistake is one line, never a traceback."""
+"""The command line. A person's mistake is told in one line each, never in a traceback."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         settings = load_settings(arguments.env_file)
     except SettingsError as error:
-        return _complain(*error.lines, status=WRONG_USAGE)
+        return _complain(error.lines, WRONG_USAGE)
     return _do(arguments, settings)
 
 
@@ -37,13 +37,11 @@ def _parser() -> argparse.ArgumentParser:
     common.add_argument(
         "--env-file", type=Path, metavar="FILE", help="settings to read instead of .env"
     )
-    parser = argparse.ArgumentParser(
-        prog="reelay", description="AI video inside your chats.", allow_abbrev=False
-    )
+    parser = argparse.ArgumentParser(prog="reelay", description="AI video inside your chats.")
     parser.add_argument("--version", action="store_true", help="tell the version and exit")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
     for name, meaning in (
-        ("run", "start; stops gracefully on SIGTERM or SIGINT, a second one stops at once"),
+        ("run", "start; SIGTERM or SIGINT stops gracefully, a second one at once"),
         ("check", "tell in a table whether all that is needed is there and works"),
         ("migrate", "bring the database up to date"),
         ("backup", "copy the SQLite database, also while Reelay runs"),
@@ -62,14 +60,86 @@ def _version() -> int:
 
 
 def _do(arguments: argparse.Namespace, settings: Settings) -> int:
-    import asyncio
-
     from bot import logs
+    from bot.catalog import CatalogError
 
     logs.configure(settings)
     try:
-        return asyncio.run(_COMMANDS[arguments.command](settings, arguments))
+        return _command(arguments, settings)
     except KeyboardInterrupt:
         return FAILED
-    except Exception as error:
-        return _fail(error, settings)
+    except CatalogError as error:
+        return _complain(error.lines, WRONG_USAGE)
+    except Exception as error:  # noqa: BLE001 - whatever it is, it ends as one line
+        return _complain([_told(error)], FAILED)
+
+
+def _command(arguments: argparse.Namespace, settings: Settings) -> int:
+    import asyncio
+
+    match arguments.command:
+        case "run":
+            from bot.app import run
+
+            return asyncio.run(run(settings))
+        case "check":
+            from bot.check import check, show
+
+            rows = asyncio.run(check(settings))
+            show(rows)
+            return DONE if all(row.ok for row in rows) else FAILED
+        case "migrate":
+            return asyncio.run(_migrate(settings))
+        case _:
+            return _backup(settings, arguments.file)
+
+
+async def _migrate(settings: Settings) -> int:
+    from bot.store.database import open_database
+    from bot.store.migrate import migrate
+
+    database = open_database(settings.database_url.get_secret_value())
+    await database.open()
+    try:
+        await migrate(database)
+    finally:
+        await database.close()
+    sys.stdout.write("The database is up to date.\n")
+    return DONE
+
+
+def _backup(settings: Settings, file: Path) -> int:
+    from bot.backup import backup
+
+    size = backup(settings.database_url.get_secret_value(), file)
+    sys.stdout.write(f"{file}: {size:,} bytes\n")
+    return DONE
+
+
+def _told(error: Exception) -> str:
+    """A failure in one line; what nobody foresaw goes into the log with its traceback as well."""
+    from bot.backup import BackupError
+    from bot.store.database import DatabaseError
+
+    if isinstance(error, BackupError | DatabaseError):
+        return str(error)
+    if isinstance(error, OSError) and error.strerror:
+        place = f"{error.filename}: " if error.filename else ""
+        return f"{place}{error.strerror}"
+    import structlog
+
+    structlog.get_logger("bot").exception("unforeseen")
+    return f"stopped by a fault of Reelay's own ({type(error).__name__}); the log has the details"
+
+
+def _complain(lines: Sequence[str], status: int) -> int:
+    from bot.logs import Redactor
+
+    redact = Redactor()
+    for line in lines:
+        sys.stderr.write(f"reelay: {redact(line)}\n")
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -126,14 +126,14 @@ async def list_tasks(call: Call, command: Admin) -> Reply:
     listed = await call.desk.database.read(lambda tx: tasks.in_state(tx, state, _LISTED))
     if not listed:
         return call.reply("admin-tasks-none")
-    return Reply("\n".join(admin_task_line(call.language, task, call.now) for task in listed))
+    return Reply("\n".join(admin_task_line(task, call.now) for task in listed))
 
 
 async def show_task(call: Call, command: Admin) -> Reply:
     """`task TASK`: everything, the gateway's own words and the history included."""
     task = await _task(call, str(command.arguments["task"]))
     history = await call.desk.database.read(lambda tx: tasks.history(tx, task.id))
-    return Reply(admin_task_text(call.language, task, history, call.moment), task=task)
+    return Reply(admin_task_text(task, history), task=task)
 
 
 async def requeue(call: Call, command: Admin) -> Reply:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
-from bot.catalog import Catalog
+from bot.catalog import Catalog, Model
 from bot.durations import Durations, Spread
 from bot.model import State, Task
-from bot.replies import say
+from bot.replies import about, say
+
+_PROMPT_IN_LISTS = 60
+_PROMPT_BESIDE_VIDEO = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,3 +49,144 @@ def outlook(
 ) -> Outlook:
     """What can be expected of this task now."""
     return Outlook(remaining(task, spread_of(task, catalog, durations), now), line)
+
+
+def _expected(language: str, view: Outlook) -> str:
+    line = say(language, "expected-line", line=view.line or 0)
+    if view.remaining is None:
+        rest = say(language, "expected-unknown")
+    else:
+        rest = say(language, "expected-in", time=about(language, view.remaining))
+    return " ".join(part for part in (line, rest) if part)
+
+
+def accepted_text(language: str, task: Task, view: Outlook, free: int) -> str:
+    """The answer to a request: id, price, expectation, what is left."""
+    return say(
+        language,
+        "accepted",
+        task=task.id,
+        price=task.price,
+        expected=_expected(language, view),
+        free=free,
+    )
+
+
+def reason_text(language: str, task: Task) -> str:
+    """Why a task is where it is: one of a small set of sentences, never the gateway's own."""
+    return say(language, f"reason-{task.reason or 'unknown'}")
+
+
+def status_text(language: str, task: Task, view: Outlook) -> str:
+    """How a task goes, in one line."""
+    facts: dict[str, str | int] = {"task": task.id}
+    match task.state:
+        case State.QUEUED:
+            facts["expected"] = _expected(language, view)
+        case State.RUNNING:
+            facts["expected"] = _expected(language, view)
+            facts["percent"] = "" if task.percent is None else round(task.percent)
+        case State.FAILED | State.REVIEW | State.UNDELIVERED:
+            facts["reason"] = reason_text(language, task)
+    return say(language, f"status-{task.state}", **facts)
+
+
+def task_line(language: str, task: Task, view: Outlook) -> str:
+    """A task in a list: how it goes, and what it was about."""
+    return f"{status_text(language, task, view)} {_short(task.order.prompt, _PROMPT_IN_LISTS)}".rstrip()
+
+
+def delivery_text(task: Task, *, repeated: bool) -> str:
+    """What stands beside the finished video."""
+    sentence = "delivered-again" if repeated else "delivered"
+    return say(
+        task.language, sentence, task=task.id, prompt=_short(task.order.prompt, _PROMPT_BESIDE_VIDEO)
+    )
+
+
+def last_word(task: Task) -> str:
+    """The last word on a task that brings no video, truthful about the credits."""
+    facts: dict[str, str | int] = {"task": task.id}
+    if task.state in {State.FAILED, State.UNDELIVERED}:
+        facts["reason"] = reason_text(task.language, task)
+    if task.state is not State.UNDELIVERED:
+        facts["price"] = task.price
+    if task.state is State.FAILED:
+        facts["charged"] = "yes" if task.reason == "resolved-charged" else "no"
+    return say(task.language, f"word-{task.state}", **facts)
+
+
+def _short(text: str, most: int) -> str:
+    """One line of at most so many characters, cut at a word where there is one."""
+    line = " ".join(text.split())
+    if len(line) <= most:
+        return line
+    cut = line[: most - 1]
+    head, space, _ = cut.rpartition(" ")
+    return (head if space and len(head) > most // 2 else cut) + "\u2026"
+
+
+def models_text(language: str, catalog: Catalog, now: float) -> str:
+    """What can be asked for now, with limits and prices."""
+    lines = [say(language, "models-title")]
+    lines += [_model_line(language, model) for model in catalog.models(now)]
+    return "\n".join(lines)
+
+
+def _model_line(language: str, model: Model) -> str:
+    low, high = model.price_range()
+    sizes = ", ".join(size.name for size in model.sizes)
+    if any(size.orientation is None for size in model.sizes):
+        words = ", ".join(say(language, f"orientation-{one}") for one in model.orientations)
+        sizes = say(language, "models-free-orientation", sizes=sizes, orientations=words)
+    return say(
+        language,
+        "models-line",
+        name=model.name,
+        title=model.title,
+        durations=model.durations_text(),
+        sizes=sizes,
+        price=f"{low:g}" if low == high else f"{low:g}-{high:g}",
+        images=model.images,
+        styles=", ".join(model.styles),
+    )
+
+
+# --- for admins --------------------------------------------------------------------------
+
+
+def admin_task_line(task: Task, now: float) -> str:
+    """A task in an admin's list; words of ours, so it needs no language."""
+    age = now - task.moved_at
+    why = f" ({task.reason})" if task.reason else ""
+    where = f" at {task.provider}" if task.provider else ""
+    return f"{task.id}  {task.state}{why} for {age:.0f} s{where}  {task.person}  {task.order.model}"
+
+
+def admin_task_text(
+    task: Task, history: Sequence[tuple[float, str | None, str, str | None, str | None]]
+) -> str:
+    """Everything about a task, the gateway's own words included."""
+    order = task.order
+    facts = {
+        "task": f"{task.id}, {task.state}, {task.price} credits, of {task.person}",
+        "order": f"{order.model}, {order.seconds} s, {order.size}, {order.orientation}",
+        "prompt": order.prompt,
+        "picture": order.image,
+        "provider": f"{task.provider} as {task.remote_model}" if task.provider else None,
+        "job": task.remote_id,
+        "tries": f"{task.attempts} failed in this state, {task.looks} looks",
+        "file": f"{task.file}, {task.bytes} bytes" if task.file else None,
+        "reason": task.reason,
+        "raw": task.raw,
+    }
+    lines = [f"{name}: {fact}" for name, fact in facts.items() if fact]
+    return "\n".join([*lines, *(_event_line(*event) for event in history)])
+
+
+def _event_line(
+    at: float, old: str | None, new: str, reason: str | None, raw: str | None
+) -> str:
+    time = datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S")
+    why = "".join(f"  {word}" for word in (reason, raw) if word)
+    return f"{time} UTC  {old or ''} -> {new}{why}"

@@ -45,8 +45,10 @@ def _database(value: SecretStr) -> SecretStr:
     parts = _split(url)
     if parts is None or parts.path in {"", "/", "/:memory:"}:
         known = False
+    elif parts.scheme == "sqlite":
+        known = not (parts.netloc or parts.query or parts.fragment)
     else:
-        known = parts.scheme == "postgresql" or (parts.scheme == "sqlite" and not parts.netloc)
+        known = parts.scheme == "postgresql"
     if known:
         return SecretStr(url)
     raise ValueError(

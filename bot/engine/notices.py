@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import structlog
 
+from bot.engine.outcome import Advance, Outcome, Snooze
 from bot.engine.world import World
 from bot.model import ACTIVE, State, Task
 from bot.ports import DeliveryError, DeliveryUnclear
 from bot.store import deliveries, tasks
-from bot.telling import last_word, status_text
+from bot.telling import last_word, outlook, status_text
 
 _log = structlog.get_logger(__name__)
 _TRIES = 12
@@ -53,12 +54,15 @@ async def _not_told(
     )
 
 
-async def show(world: World, task: Task) -> None:
-    """Bring the task's status in the chat up to date, if it is still at work."""
-    now_is = await world.database.read(lambda tx: tasks.get(tx, task.id))
-    if now_is is None or now_is.state not in ACTIVE:
+async def show(world: World, task: Task, verdict: Outcome) -> None:
+    """Bring the task's status in the chat up to date, if a person could see the difference."""
+    if isinstance(verdict, Snooze) and "percent" not in verdict.changes:
         return
-    shown = (now_is.state, now_is.percent)
+    if isinstance(verdict, Advance) and verdict.to not in ACTIVE:
+        return
     messenger = world.messengers.get(task.place.front_end)
-    if messenger is not None and shown != (task.state, task.percent):
-        await messenger.show(now_is, status_text(now_is, now_is.language, world.expectation(now_is)))
+    now_is = await world.database.read(lambda tx: tasks.get(tx, task.id))
+    if messenger is None or now_is is None or now_is.state not in ACTIVE:
+        return
+    view = outlook(now_is, world.catalog, world.durations, world.clock.now())
+    await messenger.show(now_is, status_text(now_is.language, now_is, view))

@@ -178,7 +178,7 @@ class Worker:
         if due_at is None or due_at < self._asleep_until:
             self._wake.set()
         _remember(self.world, task, verdict)
-        await notices.show(self.world, task)
+        await notices.show(self.world, task, verdict)
 
     # --- staying alive and stopping ------------------------------------------------------
 

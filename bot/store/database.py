@@ -1,15 +1,21 @@
-"""How a transaction runs. It is one plain function of a connection; `transact` decides the rest."""
+"""What a database does for Reelay: runs plain functions of a connection as transactions."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 from sqlalchemy import Connection
 
-Tx = Connection
-"""What a transaction function gets. It may be run more than once, so it does nothing outside."""
+Tx: TypeAlias = Connection
+"""What a transaction function gets.
+
+The function may run in another thread and, where it lost a race, more than once: it touches
+nothing but its `Tx` and its own variables. It neither commits nor rolls back; it ends, or it
+raises. To go on after an error of the database it must have put that statement into
+`tx.begin_nested()`.
+"""
 
 T = TypeVar("T")
 
@@ -27,7 +33,7 @@ class DatabaseBusy(DatabaseError):
 
 
 class DatabaseUnavailable(DatabaseError):
-    """There is no connection to be had."""
+    """The database cannot be reached, or cannot be read or written."""
 
 
 class DatabaseTooNew(DatabaseError):
@@ -47,35 +53,37 @@ class Database(ABC):
 
     @abstractmethod
     async def close(self) -> None:
-        """Let go of every connection and lock."""
+        """End what was begun, and let go of every connection and lock."""
 
     @abstractmethod
     async def transact(self, function: Callable[[Tx], T]) -> T:
         """Run a function as one durable transaction; its exception rolls it back.
 
-        When this returns the commit is on the disk. A caller that is cancelled while waiting does
-        not know whether its transaction ran.
+        When this returns, the commit is on the disk. `DatabaseUnavailable` and the cancellation of
+        the caller leave open whether the transaction was committed: it may run to its end with
+        nobody waiting for it, and the answer to a commit may be lost.
         """
 
     @abstractmethod
     async def read(self, function: Callable[[Tx], T]) -> T:
-        """Run a function that only reads; it sees what was committed before."""
+        """Run a function that only reads: it sees one moment, and only what was committed."""
 
     @abstractmethod
     async def exclusively(self, function: Callable[[Tx], T]) -> T:
-        """Run a function alone among all processes: for migrations."""
+        """Run a function that changes the tables themselves, one at a time among all processes."""
 
 
 def open_database(url: str) -> Database:
     """The database of a `DATABASE_URL`, not yet opened."""
-    from bot.store.postgres import PostgresDatabase  # noqa: PLC0415 - each brings its own driver
-    from bot.store.sqlite import SqliteDatabase  # noqa: PLC0415
-
     scheme, _, rest = url.partition("://")
-    if scheme == "sqlite" and rest.startswith("/") and len(rest) > 1:
+    if scheme == "sqlite" and rest.startswith("/") and rest not in {"/", "/:memory:"}:
+        from bot.store.sqlite import SqliteDatabase  # noqa: PLC0415 - a driver costs only its users
+
         return SqliteDatabase(rest[1:])
-    if scheme in {"postgresql", "postgres"} and rest:
-        return PostgresDatabase(f"postgresql+asyncpg://{rest}")
+    if scheme == "postgresql" and rest:
+        from bot.store.postgres import PostgresDatabase  # noqa: PLC0415 - as above
+
+        return PostgresDatabase(url)
     raise DatabaseUrlError(
         "DATABASE_URL: write sqlite:///path/to/file.db or postgresql://user:password@host/name"
     )

@@ -1,4 +1,4 @@
-"""SQLite through aiosqlite: one writer, whole transactions in one hop, waiting ones in one commit."""
+"""SQLite through aiosqlite: one writer, a whole transaction in one hop, many in one commit."""
 
 from __future__ import annotations
 
@@ -6,100 +6,112 @@ import asyncio
 import fcntl
 import os
 import sqlite3
+from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import aiosqlite
-from sqlalchemy import Connection, Engine, create_engine
+from sqlalchemy import Connection, create_engine, event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import StaticPool
 
-from bot.store.database import Database, DatabaseBusy, DatabaseUnavailable, Tx
+from bot.store.database import Database, DatabaseBusy, DatabaseError, DatabaseUnavailable, Tx
 
 T = TypeVar("T")
-_GROUP = 200
-"""Transactions in one commit at the most: the first of them must not wait for ever."""
+
+_GROUP = 100
+"""Transactions in one commit at the most: the first of them waits for the last."""
+_PATIENCE = 10
+"""Seconds to wait for another program that has the file locked, such as a shell of SQLite."""
+_PRAGMAS = (
+    "journal_mode = WAL",
+    # NORMAL may lose the newest commits when the machine loses power.
+    "synchronous = FULL",
+    "foreign_keys = ON",
+)
 
 
-class _Session:
-    """One aiosqlite connection, with SQLAlchemy on top of it inside its thread."""
+class _Lane:
+    """A connection of sqlite3 in the thread of aiosqlite, and SQLAlchemy on top of it there."""
 
-    def __init__(self, path: Path, *, query_only: bool) -> None:
+    def __init__(self, path: Path, begin: str, *pragmas: str) -> None:
         self._path = path
-        self._query_only = query_only
-        self._connection: aiosqlite.Connection | None = None
-        self._engine: Engine | None = None
+        self._begin = begin
+        self._pragmas = pragmas
+        self.raw: sqlite3.Connection
+        self._thread: aiosqlite.Connection | None = None
+        # SQLAlchemy shows the values of a failed statement otherwise, and they are people's words.
+        self._engine = create_engine(
+            "sqlite://", creator=lambda: self.raw, poolclass=StaticPool, hide_parameters=True
+        )
+        event.listen(self._engine, "begin", self._begin_transaction)
 
     async def open(self) -> None:
-        # No implicit BEGIN: the transactions here say themselves when they begin.
-        self._connection = await aiosqlite.connect(self._path, isolation_level=None, timeout=30)
-        self._engine = await self.hop(self._prepare)
+        self._thread = await aiosqlite.Connection(self._connect, iter_chunk_size=64)
 
     async def close(self) -> None:
-        if self._connection is not None:
-            if self._engine is not None:
-                await self.hop(self._engine.dispose)
-            await self._connection.close()
-            self._connection = self._engine = None
+        if self._thread is not None:
+            # The pool would hand out the closed connection if this lane were opened again.
+            await self.hop(self._engine.dispose)
+            thread, self._thread = self._thread, None
+            await thread.close()
 
     async def hop(self, function: Callable[[], T]) -> T:
         """Run a function in the connection's thread.
 
-        aiosqlite has no public way to run more than one statement in a hop, and a hop a statement
-        costs five times the transaction.
+        aiosqlite has no public way to do more than one statement in a hop, and a hop for each
+        makes a transaction five times as dear.
         """
-        if self._connection is None:
+        if self._thread is None:
             raise DatabaseUnavailable("the database is not open")
-        return await self._connection._execute(function)  # type: ignore[no-any-return]  # noqa: SLF001
+        result: T = await self._thread._execute(function)  # type: ignore[no-untyped-call]  # noqa: SLF001
+        return result
 
-    async def run(self, function: Callable[[Connection], T]) -> T:
-        """Run a function of a SQLAlchemy connection in one hop."""
-        return await self.hop(partial(self._call, function))
+    def run(self, function: Callable[[Tx], T]) -> T:
+        """Run a function in a transaction; only inside a hop."""
+        with self._engine.begin() as tx:
+            return function(tx)
 
-    def _call(self, function: Callable[[Connection], T]) -> T:
-        if self._engine is None:
-            raise DatabaseUnavailable("the database is not open")
-        with self._engine.connect() as connection:
-            return function(connection)
+    def _connect(self) -> sqlite3.Connection:
+        # No isolation level: the module would begin transactions by itself, too late for us.
+        self.raw = sqlite3.connect(self._path, timeout=_PATIENCE, isolation_level=None)
+        try:
+            for pragma in (*_PRAGMAS, *self._pragmas):
+                self.raw.execute(f"PRAGMA {pragma}").close()
+        except BaseException:
+            self.raw.close()
+            raise
+        return self.raw
 
-    def _raw(self) -> sqlite3.Connection:
-        if self._connection is None:
-            raise DatabaseUnavailable("the database is not open")
-        return self._connection._conn  # noqa: SLF001 - SQLAlchemy needs the connection itself
-
-    def _prepare(self) -> Engine:
-        raw = self._raw()
-        pragmas = ["journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"]
-        pragmas += ["query_only = ON"] if self._query_only else []
-        for pragma in pragmas:
-            raw.execute(f"PRAGMA {pragma}").close()
-        return create_engine(
-            "sqlite://",
-            creator=self._raw,
-            poolclass=StaticPool,
-            # The pool must not roll back by itself: BEGIN and COMMIT are ours.
-            pool_reset_on_return=None,
-            isolation_level="AUTOCOMMIT",
-        )
+    def _begin_transaction(self, connection: Connection) -> None:
+        connection.exec_driver_sql(self._begin)
 
 
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """What came of a function. Kept as a value: a future cannot carry every exception."""
+
+    result: object = None
+    error: Exception | None = None
+
+
+class _GroupLost(Exception):
+    """The transaction that a group shares has ended before its time."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class _Waiting:
-    """A transaction in the queue, and whoever waits for it."""
+    """A transaction in the queue, and the promise made to whoever waits for it."""
 
-    def __init__(self, function: Callable[[Tx], object]) -> None:
-        self.function = function
-        self.future: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+    function: Callable[[Tx], object]
+    promise: asyncio.Future[_Outcome]
 
-    def settle(self, result: object) -> None:
-        """Tell the one who waits, if they still do."""
-        if self.future.done():
-            return
-        if isinstance(result, BaseException):
-            self.future.set_exception(result)
-        else:
-            self.future.set_result(result)
+    def keep(self, outcome: _Outcome) -> None:
+        if not self.promise.done():
+            self.promise.set_result(outcome)
 
 
 class SqliteDatabase(Database):
@@ -110,103 +122,125 @@ class SqliteDatabase(Database):
 
     def __init__(self, path: str) -> None:
         self._path = Path(path)
+        self._writer = _Lane(self._path, "BEGIN IMMEDIATE")
+        self._reader = _Lane(self._path, "BEGIN", "query_only = ON")
         self._lock: int | None = None
-        self._writer = _Session(self._path, query_only=False)
-        self._reader = _Session(self._path, query_only=True)
-        self._queue: list[_Waiting] = []
-        self._pump: asyncio.Task[None] | None = None
+        self._queue: deque[_Waiting] = deque()
+        self._draining: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._take_lock()
+            # For its owner only from the first byte: people's prompts are in it.
+            self._path.touch(mode=0o600)
             await self._writer.open()
             await self._reader.open()
-        except (OSError, sqlite3.Error) as error:
+        except (OSError, sqlite3.Error, DatabaseBusy) as error:
             await self.close()
-            raise DatabaseUnavailable(f"cannot open {self._path}: {error}") from None
+            raise self._explained(error) from None
 
     async def close(self) -> None:
-        if self._pump is not None:
-            await asyncio.wait({self._pump})
+        while self._draining is not None:
+            await asyncio.wait({self._draining})
         await self._reader.close()
         await self._writer.close()
         if self._lock is not None:
+            # The lock file stays: to remove it would take it from under a process that waits.
             os.close(self._lock)
             self._lock = None
 
-    def _take_lock(self) -> None:
-        lock = os.open(f"{self._path}.lock", os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(lock)
-            raise DatabaseBusy(
-                f"another Reelay is using {self._path}; stop it first, or use PostgreSQL to run several"
-            ) from None
-        self._lock = lock
-
     async def transact(self, function: Callable[[Tx], T]) -> T:
-        waiting = _Waiting(function)
+        waiting = _Waiting(function, asyncio.get_running_loop().create_future())
         self._queue.append(waiting)
-        if self._pump is None or self._pump.done():
-            self._pump = asyncio.create_task(self._commit_groups())
-        return await waiting.future  # type: ignore[return-value]
-
-    async def _commit_groups(self) -> None:
-        while self._queue:
-            group, self._queue = self._queue[:_GROUP], self._queue[_GROUP:]
-            try:
-                results = await self._writer.run(partial(_commit, [one.function for one in group]))
-            except Exception as error:  # noqa: BLE001 - each of the group must hear of it
-                results = [error] * len(group)
-            for one, result in zip(group, results, strict=True):
-                one.settle(result)
+        if self._draining is None:
+            self._draining = asyncio.create_task(self._drain())
+        outcome = await waiting.promise
+        if outcome.error is not None:
+            raise outcome.error
+        return cast("T", outcome.result)
 
     async def read(self, function: Callable[[Tx], T]) -> T:
-        return await self._reader.run(partial(_read, function))
+        return await self._reader.hop(partial(self._reader.run, function))
 
     async def exclusively(self, function: Callable[[Tx], T]) -> T:
-        return await self.transact(function)
+        # The process lock keeps other processes away, the writer's thread everybody else.
+        return await self._writer.hop(partial(_without_foreign_keys, self._writer, function))
+
+    def _take_lock(self) -> None:
+        self._lock = os.open(f"{self._path}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise DatabaseBusy(
+                f"another Reelay is using {self._path};"
+                " stop it first, or use PostgreSQL to run several"
+            ) from None
+
+    async def _drain(self) -> None:
+        """Commit what waits, group by group, until nothing does."""
+        try:
+            while self._queue:
+                size = min(len(self._queue), _GROUP)
+                group = [self._queue.popleft() for _ in range(size)]
+                # What nobody waits for any more is left out as long as that is possible.
+                if wanted := [one for one in group if not one.promise.done()]:
+                    await self._commit(wanted)
+        finally:
+            self._draining = None
+
+    async def _commit(self, group: list[_Waiting]) -> None:
+        functions = [waiting.function for waiting in group]
+        try:
+            outcomes = await self._writer.hop(partial(_run_group, self._writer, functions))
+        except Exception as error:  # noqa: BLE001 - each one that waits must hear of it
+            outcomes = [_Outcome(error=self._explained(error)) for _ in group]
+        for waiting, outcome in zip(group, outcomes, strict=True):
+            waiting.keep(outcome)
+
+    def _explained(self, error: Exception) -> DatabaseError:
+        if isinstance(error, DatabaseError):
+            return error
+        cause = error.__cause__ if isinstance(error, _GroupLost) else error
+        cause = cause.orig if isinstance(cause, DBAPIError) else cause
+        if getattr(cause, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY:
+            return DatabaseBusy(f"another program has {self._path} locked; close it there")
+        return DatabaseUnavailable(f"{self._path}: {getattr(cause, 'strerror', None) or cause}")
 
 
-def _read(function: Callable[[Tx], T], connection: Connection) -> T:
-    connection.exec_driver_sql("BEGIN")
+def _run_group(lane: _Lane, functions: list[Callable[[Tx], object]]) -> list[_Outcome]:
+    """Run all in one transaction. The savepoints keep the writes of a failed one from the rest."""
+    return lane.run(lambda tx: [_run_one(lane.raw, tx, function) for function in functions])
+
+
+def _run_one(raw: sqlite3.Connection, tx: Tx, function: Callable[[Tx], object]) -> _Outcome:
+    # By hand: SQLAlchemy's own savepoints cost more than a small transaction.
+    raw.execute("SAVEPOINT one").close()
     try:
-        return function(connection)
+        outcome = _Outcome(function(tx))
+    except Exception as error:
+        # A full disk rolls all back at once; what came after it would be committed piecemeal.
+        if not raw.in_transaction:
+            raise _GroupLost from error
+        raw.execute("ROLLBACK TO one").close()
+        outcome = _Outcome(error=error)
+    raw.execute("RELEASE one").close()
+    return outcome
+
+
+def _without_foreign_keys(lane: _Lane, function: Callable[[Tx], T]) -> T:
+    """Run a function that may rebuild tables, which others point at; check them at the end."""
+
+    def checked(tx: Tx) -> T:
+        result = function(tx)
+        broken = tx.exec_driver_sql("PRAGMA foreign_key_check").first()
+        if broken is not None:
+            raise DatabaseUnavailable(f"a row of {broken[0]} points at no row of {broken[2]}")
+        return result
+
+    # SQLite ignores this inside a transaction.
+    lane.raw.execute("PRAGMA foreign_keys = OFF").close()
+    try:
+        return lane.run(checked)
     finally:
-        connection.exec_driver_sql("ROLLBACK")
-
-
-def _commit(functions: list[Callable[[Tx], object]], connection: Connection) -> list[object]:
-    """Run each in a savepoint of one transaction: one that fails takes nothing of the others."""
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
-    try:
-        results = [_in_savepoint(function, connection) for function in functions]
-        connection.exec_driver_sql("COMMIT")
-    except BaseException:
-        _roll_back(connection)
-        raise
-    return results
-
-
-def _in_savepoint(function: Callable[[Tx], object], connection: Connection) -> object:
-    connection.exec_driver_sql("SAVEPOINT one")
-    try:
-        result = function(connection)
-    except Exception as error:  # noqa: BLE001 - handed to the one who waits for it
-        connection.exec_driver_sql("ROLLBACK TO one")
-        connection.exec_driver_sql("RELEASE one")
-        return error
-    connection.exec_driver_sql("RELEASE one")
-    return result
-
-
-def _roll_back(connection: Connection) -> None:
-    try:
-        connection.exec_driver_sql("ROLLBACK")
-    except DBAPIError:
-        # A full disk may have rolled it back already; there is nothing left to undo.
-        return
-
-
+        lane.raw.execute("PRAGMA foreign_keys = ON").close()

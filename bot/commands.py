@@ -1,0 +1,428 @@
+"""Typed text -> Command, or a refusal that says what is allowed. Pure; shared by all front-ends."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rapidfuzz import process
+
+from bot.model import (
+    Admin,
+    Cancel,
+    ChangeLanguage,
+    ChangeSettings,
+    Command,
+    Fetch,
+    ForgetMe,
+    Help,
+    ListModels,
+    ListTasks,
+    MakeVideo,
+    Refusal,
+    Remix,
+    Retry,
+    ShowPrivacy,
+    ShowQuota,
+    Start,
+    State,
+)
+
+_LONGEST_LINE = 100_000
+_MOST_CREDITS = 1_000_000_000
+_WORD = re.compile(r"\s*(\S+)\s*")
+# A prompt is free text: only an option's value may be quoted, and only a word that begins with
+# dashes is an option. Phones turn "--" into a long dash.
+_OPTION = re.compile(r"(?<!\S)(?:--|\u2014|\u2013)(?P<name>[^\W\d][\w-]*)?(?:=(?P<glued>\"[^\"]*\"|'[^']*'|\S*))?(?=\s|$)")
+_VALUE = re.compile(r"\s*(\"[^\"]*\"|'[^']*'|\S+)")
+_PERSON = re.compile(r"^(console|telegram|discord):[\w.-]+$")
+_TASK = re.compile(r"^#?([A-Za-z0-9]{4,16})$")
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A command's name, how its arguments are written, and the sentence that says what it does."""
+
+    name: str
+    usage: str
+    summary: str
+
+
+def _word(name: str, usage: str = "", kind: str = "help") -> Word:
+    return Word(name, usage, f"{kind}-{name}")
+
+
+VIDEO_OPTIONS: dict[str, str | None] = {
+    "model": "NAME",
+    "duration": "SECONDS",
+    "portrait": None,
+    "landscape": None,
+    "size": "NAME",
+    "style": "NAME",
+    "watermark": None,
+    "no-watermark": None,
+    "private": None,
+    "image": "FILE",
+}
+"""Option -> what stands for its value; None: it takes none."""
+
+COMMANDS: tuple[Word, ...] = (
+    _word("video", "PROMPT"),
+    _word("remix", "TASK PROMPT"),
+    _word("tasks"),
+    _word("cancel", "TASK"),
+    _word("retry", "TASK"),
+    _word("fetch", "TASK"),
+    _word("quota"),
+    _word("models"),
+    _word("settings", "[NAME VALUE]"),
+    _word("language", "CODE"),
+    _word("privacy"),
+    _word("forgetme"),
+    _word("start"),
+    _word("help"),
+)
+
+ADMIN_WORDS: tuple[Word, ...] = (
+    _word("grant", "USER N", "admin-help"),
+    _word("limit", "USER N", "admin-help"),
+    _word("ban", "USER [REASON]", "admin-help"),
+    _word("unban", "USER", "admin-help"),
+    _word("user", "USER", "admin-help"),
+    _word("tasks", "[STATE]", "admin-help"),
+    _word("task", "TASK", "admin-help"),
+    _word("requeue", "TASK", "admin-help"),
+    _word("resolve", "TASK charge|refund|attach REMOTE_ID", "admin-help"),
+    _word("audit", "[N]", "admin-help"),
+)
+
+SETTINGS = ("model", "duration", "orientation", "language")
+ORIENTATIONS = ("portrait", "landscape")
+
+
+def parse(line: str) -> Command:
+    """The command that a line asks for. Raises nothing but `Refusal`."""
+    text = line.strip()
+    if len(text) > _LONGEST_LINE:
+        raise Refusal("line-too-long", count=len(text), limit=_LONGEST_LINE)
+    if not text.startswith("/"):
+        raise Refusal("not-a-command")
+    name, rest = _first(text[1:])
+    # Telegram adds the bot's name in groups: /video@reelay_bot.
+    name = name.partition("@")[0].lower()
+    parser = _PARSERS.get(name)
+    if parser is None:
+        raise Refusal("command-unknown", name=name, nearest=_nearest(name, list(_PARSERS), "/"))
+    return parser(rest)
+
+
+def _first(text: str) -> tuple[str, str]:
+    found = _WORD.match(text)
+    return (found.group(1), text[found.end() :].strip()) if found else ("", "")
+
+
+def _nearest(word: str, words: Sequence[str], prefix: str = "") -> str:
+    near = process.extract(word.lower(), words, limit=2, score_cutoff=60)
+    return ", ".join(prefix + str(found[0]) for found in near)
+
+
+# --- /video ------------------------------------------------------------------------------
+
+
+def _video(rest: str) -> MakeVideo:
+    prompt, options = _split_options(rest)
+    return MakeVideo(
+        prompt=prompt,
+        model=options.get("model"),
+        seconds=_seconds(options.get("duration")),
+        orientation=_orientation(options),
+        size=options.get("size"),
+        style=options.get("style"),
+        watermark=_watermark(options),
+        private=True if "private" in options else None,
+        image=Path(options["image"]).expanduser() if "image" in options else None,
+    )
+
+
+def _split_options(rest: str) -> tuple[str, dict[str, str]]:
+    """The prompt as it was typed, without the options that stand before, after or amid it."""
+    pieces: list[str] = []
+    options: dict[str, str] = {}
+    at = 0
+    while found := _OPTION.search(rest, at):
+        name = found.group("name")
+        if name is None and found.group() != "--":
+            # A dash between words belongs to the prompt.
+            pieces.append(rest[at : found.end()])
+            at = found.end()
+            continue
+        pieces.append(rest[at : found.start()])
+        at = found.end()
+        if name is None:
+            break
+        at = _take(name.lower(), found.group("glued"), rest, at, options)
+    pieces.append(rest[at:])
+    return " ".join(piece.strip() for piece in pieces if piece.strip()), options
+
+
+def _take(name: str, glued: str | None, rest: str, at: int, options: dict[str, str]) -> int:
+    """Note one option; where the text goes on behind it."""
+    if name not in VIDEO_OPTIONS:
+        raise Refusal(
+            "option-unknown",
+            option=f"--{name}",
+            nearest=_nearest(name, list(VIDEO_OPTIONS), "--"),
+            all=" ".join(f"--{word}" for word in VIDEO_OPTIONS),
+        )
+    if name in options:
+        raise Refusal("option-twice", option=f"--{name}")
+    if VIDEO_OPTIONS[name] is None:
+        if glued is not None:
+            raise Refusal("option-takes-nothing", option=f"--{name}")
+        options[name] = ""
+        return at
+    if glued is None:
+        found = _VALUE.match(rest, at)
+        glued, at = (found.group(1), found.end()) if found else ("", at)
+    value = _unquoted(glued)
+    if not value or (glued == value and value.startswith(("--", "\u2014"))):
+        raise Refusal("option-needs-value", option=f"--{name}", value=str(VIDEO_OPTIONS[name]))
+    if name == "duration" and (unit := re.match(r"\s*(s|sec|seconds|秒)(?=\s|$)", rest[at:])):
+        at += unit.end()
+    options[name] = value
+    return at
+
+
+def _unquoted(value: str) -> str:
+    if len(value) > 1 and value[0] == value[-1] and value[0] in "\"'":
+        return value[1:-1]
+    return value
+
+
+def _seconds(value: str | None) -> int | None:
+    if value is None:
+        return None
+    number = re.fullmatch(r"(\d{1,6})(?:s|sec|seconds|秒)?", value.strip().lower())
+    if number is None:
+        raise Refusal("duration-not-a-number", asked=value)
+    return int(number.group(1))
+
+
+def _orientation(options: dict[str, str]) -> str | None:  # type: ignore[return]
+    named = [name for name in ORIENTATIONS if name in options]
+    if len(named) > 1:
+        raise Refusal("options-exclude", first="--portrait", second="--landscape")
+    return named[0] if named else None
+
+
+def _watermark(options: dict[str, str]) -> bool | None:
+    if "watermark" in options and "no-watermark" in options:
+        raise Refusal("options-exclude", first="--watermark", second="--no-watermark")
+    if "no-watermark" in options:
+        return False
+    return True if "watermark" in options else None
+
+
+# --- the others --------------------------------------------------------------------------
+
+
+def _task_id(word: str, command: str) -> str:
+    found = _TASK.match(word)
+    if not word:
+        raise Refusal("task-missing", command=command)
+    if found is None:
+        raise Refusal("task-not-an-id", task=word)
+    return found.group(1).lower()
+
+
+def _remix(rest: str) -> Remix:
+    task, prompt = _first(rest)
+    task = _task_id(task, "/remix")
+    if not prompt:
+        raise Refusal("remix-needs-prompt", task=task)
+    return Remix(task, prompt)
+
+
+def _about_task(command: str, make: Callable[[str], Command]) -> Callable[[str], Command]:
+    def parser(rest: str) -> Command:
+        task, more = _first(rest)
+        _nothing_more(more, command)
+        return make(_task_id(task, command))
+
+    return parser
+
+
+def _plain(command: str, made: Command) -> Callable[[str], Command]:
+    def parser(rest: str) -> Command:
+        _nothing_more(rest, command)
+        return made
+
+    return parser
+
+
+def _nothing_more(rest: str, command: str) -> None:
+    if rest:
+        raise Refusal("too-much", command=command, rest=rest[:60])
+
+
+def _settings(rest: str) -> ChangeSettings:
+    name, value = _first(rest)
+    if not name:
+        return ChangeSettings()
+    name = name.lower()
+    if name not in SETTINGS:
+        raise Refusal("setting-unknown", name=name, all=", ".join(SETTINGS))
+    if not value:
+        raise Refusal("setting-needs-value", name=name)
+    cleared = value in {"-", "none", "off"}
+    if name == "duration":
+        return ChangeSettings({"seconds": None if cleared else _positive_seconds(value)})
+    if name == "orientation" and not cleared and value.lower() not in ORIENTATIONS:
+        raise Refusal("orientation-unknown", asked=value, allowed=", ".join(ORIENTATIONS))
+    return ChangeSettings({name: None if cleared else value.lower()})
+
+
+def _positive_seconds(value: str) -> int:
+    seconds = _seconds(value)
+    if not seconds:
+        raise Refusal("duration-not-a-number", asked=value)
+    return seconds
+
+
+def _language(rest: str) -> ChangeLanguage:
+    code, more = _first(rest)
+    _nothing_more(more, "/language")
+    return ChangeLanguage(code.lower() or None)
+
+
+def _forget_me(rest: str) -> ForgetMe:
+    word, more = _first(rest)
+    _nothing_more(more, "/forgetme")
+    if word and word.lower() not in {"yes", "y", "是"}:
+        raise Refusal("too-much", command="/forgetme", rest=word[:60])
+    return ForgetMe(confirmed=bool(word))
+
+
+# --- /admin ------------------------------------------------------------------------------
+
+
+def _admin(rest: str) -> Admin:
+    word, more = _first(rest)
+    word = word.lower()
+    if not word:
+        return Admin("help")
+    parser = _ADMIN_PARSERS.get(word)
+    if parser is None:
+        known = [one.name for one in ADMIN_WORDS]
+        raise Refusal(
+            "admin-word-unknown", word=word, nearest=_nearest(word, known), all=", ".join(known)
+        )
+    return Admin(word, parser(more))
+
+
+Arguments = dict[str, str | int]
+
+
+def _person(rest: str) -> tuple[str, str]:
+    person, more = _first(rest)
+    if not person:
+        raise Refusal("person-missing")
+    if _PERSON.match(person.lower()) is None:
+        raise Refusal("person-not-an-id", person=person)
+    return person.lower(), more
+
+
+def _only_person(rest: str) -> Arguments:
+    person, more = _person(rest)
+    _nothing_more(more, "/admin")
+    return {"person": person}
+
+
+def _credits(rest: str, *, least: int) -> Arguments:
+    person, more = _person(rest)
+    number, more = _first(more)
+    _nothing_more(more, "/admin")
+    if re.fullmatch(r"[+-]?\d{1,12}", number) is None or not least <= int(number) <= _MOST_CREDITS:
+        raise Refusal("credits-not-a-number", asked=number, least=least, most=_MOST_CREDITS)
+    return {"person": person, "credits": int(number)}
+
+
+def _ban(rest: str) -> Arguments:
+    person, reason = _person(rest)
+    return {"person": person, "text": reason} if reason else {"person": person}
+
+
+def _admin_tasks(rest: str) -> Arguments:
+    state, more = _first(rest)
+    _nothing_more(more, "/admin tasks")
+    if not state:
+        return {}
+    if state.lower() not in set(State):
+        raise Refusal("state-unknown", state=state, all=", ".join(State))
+    return {"state": state.lower()}
+
+
+def _admin_task(rest: str) -> Arguments:
+    task, more = _first(rest)
+    _nothing_more(more, "/admin")
+    return {"task": _task_id(task, "/admin")}
+
+
+def _resolve(rest: str) -> Arguments:
+    task, more = _first(rest)
+    arguments: Arguments = {"task": _task_id(task, "/admin resolve")}
+    verdict, more = _first(more)
+    arguments["verdict"] = verdict = verdict.lower()
+    if verdict not in {"charge", "refund", "attach"}:
+        raise Refusal("verdict-unknown", verdict=verdict, all="charge, refund, attach REMOTE_ID")
+    if verdict == "attach":
+        arguments["remote_id"], more = _first(more)
+        if not arguments["remote_id"]:
+            raise Refusal("remote-id-missing")
+    _nothing_more(more, "/admin resolve")
+    return arguments
+
+
+def _audit(rest: str) -> Arguments:
+    number, more = _first(rest)
+    _nothing_more(more, "/admin audit")
+    if not number:
+        return {}
+    if re.fullmatch(r"\d{1,3}", number) is None or int(number) == 0:
+        raise Refusal("count-not-a-number", asked=number, least=1, most=999)
+    return {"count": int(number)}
+
+
+_ADMIN_PARSERS: dict[str, Callable[[str], Arguments]] = {
+    "grant": lambda rest: _credits(rest, least=-_MOST_CREDITS),
+    "limit": lambda rest: _credits(rest, least=0),
+    "ban": _ban,
+    "unban": _only_person,
+    "user": _only_person,
+    "tasks": _admin_tasks,
+    "task": _admin_task,
+    "requeue": _admin_task,
+    "resolve": _resolve,
+    "audit": _audit,
+}
+
+_PARSERS: dict[str, Callable[[str], Command]] = {
+    "video": _video,
+    "remix": _remix,
+    "tasks": _plain("/tasks", ListTasks()),
+    "cancel": _about_task("/cancel", Cancel),
+    "retry": _about_task("/retry", Retry),
+    "fetch": _about_task("/fetch", Fetch),
+    "quota": _plain("/quota", ShowQuota()),
+    "models": _plain("/models", ListModels()),
+    "settings": _settings,
+    "language": _language,
+    "privacy": _plain("/privacy", ShowPrivacy()),
+    "forgetme": _forget_me,
+    # A deep link brings words behind /start; they are no fault.
+    "start": lambda _rest: Start(),
+    "help": lambda _rest: Help(),
+    "admin": _admin,
+}

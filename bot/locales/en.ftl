@@ -1,0 +1,276 @@
+## Small pieces
+
+about-seconds = about { $count } s
+about-minutes = about { $count } min
+about-hours = about { $count } h
+moment = { $time } ({ $zone })
+megabytes = { $count } MB
+orientation-portrait = portrait
+orientation-landscape = landscape
+orientation-square = square
+credits = { $count ->
+    [one] { $count } credit
+   *[other] { $count } credits
+}
+internal-error = Something went wrong on our side. Nothing was charged for this. Please try again; if it keeps happening, tell an admin.
+
+## Typing commands
+
+not-a-command = That is not a command. Commands begin with a slash: /video PROMPT makes a video, /help shows the rest.
+command-unknown = { $nearest ->
+    [none] There is no command /{ $name }. /help shows all.
+   *[other] There is no command /{ $name }. Did you mean { $nearest }? /help shows all.
+}
+line-too-long = That line has { $count } characters; at most { $limit } are read.
+too-much = { $command } does not take "{ $rest }". Leave it out.
+option-unknown = { $nearest ->
+    [none] There is no option { $option }. Options: { $all }. To use such a word in the prompt, write -- before it.
+   *[other] There is no option { $option }. Did you mean { $nearest }? Options: { $all }. To use such a word in the prompt, write -- before it.
+}
+option-twice = { $option } is there twice. Write it once.
+option-takes-nothing = { $option } takes no value. Write it alone.
+option-needs-value = { $option } needs a value: { $option } { $value }.
+options-exclude = { $first } and { $second } exclude each other. Write one of them.
+duration-not-a-number = "{ $asked }" is not a duration. Write whole seconds, for example --duration 8.
+task-missing = Which task? Write { $command } TASK; /tasks shows yours.
+task-not-an-id = "{ $task }" is not a task's id. /tasks shows yours.
+setting-unknown = There is no setting "{ $name }". Settings: { $all }.
+setting-needs-value = What should { $name } be? Write /settings { $name } VALUE, or /settings { $name } - to clear it.
+orientation-unknown = "{ $asked }" is not an orientation. Allowed: { $allowed }.
+remix-needs-prompt = What should change? Write /remix { $task } and then the change.
+
+## Making a video
+
+prompt-empty = What should the video show? Write it behind the command: /video a red kite over the sea
+prompt-too-long = The prompt has { $count } characters; { $model } takes at most { $limit }.
+model-unknown = { $nearest ->
+    [none] There is no model "{ $name }". Models: { $all }.
+   *[other] There is no model "{ $name }". Did you mean { $nearest }? Models: { $all }.
+}
+model-retired = { $name } can no longer be asked for. Models: { $all }.
+models-none = No model can be asked for right now. Please try again later.
+duration-not-allowed = { $model } makes no videos of { $asked } s. Allowed: { $allowed } s.
+size-not-allowed = { $model } has no size "{ $asked }". Allowed: { $allowed }.
+size-against-orientation = The size { $size } is { $really }. Leave the size or the orientation out.
+orientation-not-allowed = { $model } makes no { $asked } videos. Allowed: { $allowed }.
+style-unknown = { $nearest ->
+    [none] { $model } has no style "{ $asked }". Styles: { $all }.
+   *[other] { $model } has no style "{ $asked }". Did you mean { $nearest }? Styles: { $all }.
+}
+style-not-possible = { $model } has no styles. Leave --style out.
+image-not-possible = { $model } takes no picture. Leave it out, or choose another model: /models
+watermark-not-possible = { $model } gives no choice about the watermark. Leave that option out.
+private-not-possible = { $model } has no private videos. Leave --private out.
+image-missing = There is no file { $path }. Check the path.
+image-empty = The picture is empty (0 bytes).
+image-not-one = { $name } is not a picture; it looks like { $seems }. JPEG, PNG, WebP, HEIC and GIF are taken.
+image-format = Pictures in the format { $format } are not taken. Allowed: { $allowed }.
+image-too-large-bytes = The picture has { $size } MB; at most { $limit } MB are taken.
+image-too-many-pixels = The picture has { $width } x { $height } pixels; at most { $limit } million in all are taken.
+image-too-small = The picture is too small to be used: { $width } x { $height } pixels; at least { $limit } each way are needed.
+image-broken = The picture is damaged or cut off and cannot be read. Please send it again.
+no-credits = This needs { $needed } { $needed ->
+    [one] credit
+   *[other] credits
+}; you have { $have }. { $limit ->
+    [0] You have no daily credits; an admin can grant some.
+   *[other] Your { $limit } daily credits come back at { $refills }.
+}
+too-many-running = { $limit ->
+    [0] Nobody can make videos here right now.
+   *[other] You already have { $running } of { $limit } videos under way. Wait for one to end, or stop one with /cancel.
+}
+banned = { $reason ->
+    [none] You cannot make videos here. An admin can tell you why.
+   *[other] You cannot make videos here: { $reason }
+}
+prompt-forgotten = The prompt of { $task } is no longer kept. Please type it again with /video.
+retry-still-active = { $task } is still under way. /tasks shows how far it is.
+remix-not-finished = { $task } has no finished video that could be changed.
+remix-not-possible = The gateway that made { $task } cannot change videos. Make a new one with /video.
+task-unknown = You have no task { $task }. /tasks shows yours.
+
+accepted = Task { $task }: { $price }. { $expected } You have { $free } left.
+expected-unknown = There is no experience yet with how long this takes; you will get it here.
+expected-in = It should be ready in { $time }.
+expected-line = { $line ->
+    [0] { "" }
+    [one] One task is before it.
+   *[other] { $line } tasks are before it.
+}
+
+## How a task goes
+
+state-queued = waiting in line
+state-submitting = being handed to the gateway
+state-running = being made
+state-fetching = being downloaded
+state-delivering = being sent
+state-review = in review
+state-undelivered = made but not delivered
+state-done = done
+state-failed = failed
+state-cancelled = cancelled
+
+status-queued = { $task }: waiting in line. { $expected }
+status-submitting = { $task }: being handed to the gateway.
+status-running = { $task }: being made{ $percent ->
+    [none] { "" }
+   *[other] , { $percent } %
+}. { $expected }
+status-fetching = { $task }: ready; being downloaded.
+status-delivering = { $task }: ready; being sent.
+status-done = { $task }: done.
+status-failed = { $task }: failed. { $reason }
+status-cancelled = { $task }: cancelled.
+status-review = { $task }: in review. { $reason }
+status-undelivered = { $task }: made but not delivered. { $reason } /fetch { $task }
+
+delivered = Task { $task } is ready: { $prompt }
+delivered-again = (repeated) Task { $task } is ready; it may have been posted before: { $prompt }
+
+word-failed = Task { $task } made no video. { $reason } { $charged ->
+    [yes] An admin found that the gateway did charge for it, so the { $price } were kept.
+   *[no] Your { $price } came back.
+} (support code { $task })
+word-cancelled = Task { $task } is cancelled. Your { $price } came back.
+word-review = Task { $task }: the gateway did not answer when it got the order, so nobody knows yet whether it makes the video. It is not sent again, so that you cannot pay twice. Your { $price } stay set aside until an admin has looked. (support code { $task })
+word-undelivered = Task { $task }: the video is made and kept, but could not be posted. { $reason } Get it with /fetch { $task }
+
+reason-moderation = The gateway's rules do not allow this prompt or picture. Please change it.
+reason-invalid-request = The gateway did not accept this order.
+reason-model-unavailable = This model is no longer served. Choose another: /models
+reason-upstream = The gateway failed while making it.
+reason-not-found = The gateway has lost the job.
+reason-no-result = The gateway finished without a video.
+reason-cancelled = It was stopped.
+reason-timeout = It took longer than allowed.
+reason-unreachable = The gateway could not be reached.
+reason-misconfigured = The gateway does not accept our account at the moment; the admins can see why.
+reason-file-lost = The video could not be downloaded from the gateway.
+reason-disk-full = There is no room on the disk at the moment; it goes on when there is.
+reason-create-unclear = It is not known whether the gateway accepted the order.
+reason-resolved-charged = An admin has closed the review.
+reason-resolved-refunded = An admin has closed the review.
+reason-chat-gone = The chat is gone.
+reason-blocked = The chat does not let the bot write.
+reason-too-large = The video is too large for this chat.
+reason-send-unclear = It may have been posted already; it is not posted a third time by itself.
+reason-unknown = The reason is not known.
+
+## One's own tasks
+
+tasks-title = Your newest tasks:
+tasks-none = You have no tasks yet. /video PROMPT makes the first.
+cancel-done = { $task } is cancelled. Your { $price } are back.
+cancel-asked = The gateway was asked to stop { $task }. If it does, your { $price } come back; if the video is finished first, you get it and it costs { $price }. You will hear here.
+cancel-not-possible = The gateway is already making { $task } and cannot stop it. It costs { $price }, and you will get the video.
+cancel-too-late = { $task } is already made and on its way to you. It costs { $price }.
+cancel-at-rest = { $task } is no longer under way: { $state }.
+fetch-sending = Sending { $task } again.
+fetch-here = Here is { $task }:
+fetch-not-ready = { $task } is not ready yet: { $state }.
+fetch-no-video = { $task } has no video: { $state }.
+fetch-expired = The video of { $task } is no longer kept.
+
+## Credits, models, settings
+
+quota = You can spend { $free } credits: { $daily } of today's { $limit }, and { $granted } granted ones that stay.
+    { $held } are set aside for videos under way ({ $active } of at most { $max } at a time).
+    Daily credits are spent first and come back at { $refills }; unspent ones do not add up.
+models-title = Models:
+models-line = { $name } - { $title }: { $durations } s; { $sizes }; { $price } credits a second{ $images ->
+    [0] ; no picture
+   *[other] ; with or without a picture
+}{ $styles ->
+    [none] { "" }
+   *[other] ; styles: { $styles }
+}
+models-free-orientation = { $sizes } in { $orientations }
+settings = Your settings: model { $model }, orientation { $orientation }, duration { $duration }, language { $language }.
+    Change one with /settings NAME VALUE, clear one with /settings NAME -
+settings-none = not set
+language-current = Your language is { $code }. Languages: { $all }. Change it with /language CODE
+language-changed = From now on you read English here.
+language-unknown = There is no language "{ $code }". Languages: { $all }.
+
+## Privacy and welcome
+
+privacy = What is kept: your prompts for { $prompt_days } days, your pictures and finished videos for { $result_days } days, your settings, and the numbers of your credits and tasks. Prompts and pictures go to the gateway that makes the video, and to nobody else.
+    /forgetme deletes prompts, pictures, videos and settings at once.
+forgetme-confirm = This deletes your prompts, pictures, finished videos and settings for good. Credits and the numbers of the ledger stay. To do it, write /forgetme yes
+forgetme-done = { $count ->
+    [0] There was nothing to delete but your settings.
+    [one] Your settings and what was kept of one task are deleted.
+   *[other] Your settings and what was kept of { $count } tasks are deleted.
+} { $active ->
+    [0] { "" }
+    [one] One task is still under way; write /forgetme yes again when it has ended.
+   *[other] { $active } tasks are still under way; write /forgetme yes again when they have ended.
+}
+start = Tell me what you would like to see, and I have a video made of it: /video a red kite over the sea
+    You can add a picture that it begins with. /help shows everything.
+help-title = What you can write:
+help-options = Options of /video: --model NAME --duration SECONDS --portrait --landscape --size NAME --style NAME --no-watermark --private --image FILE. What each model can do: /models
+help-admin = You are an admin: /admin shows your commands.
+help-video = make a video
+help-remix = change a finished video
+help-tasks = your tasks
+help-cancel = stop one
+help-retry = make one again
+help-fetch = get a video again
+help-quota = your credits
+help-models = what can be made, and for how much
+help-settings = your defaults
+help-language = the language you read
+help-privacy = what is kept of you
+help-forgetme = delete it
+help-start = how to begin
+help-help = this list
+
+## Admins
+
+admin-only = This command is for admins.
+admin-help-title = What admins can write:
+admin-help-grant = give credits that stay, or take some with a negative number
+admin-help-limit = set the daily credits; 0 means none
+admin-help-ban = no new videos
+admin-help-unban = lift a ban
+admin-help-user = what is known of somebody
+admin-help-tasks = tasks at work or waiting for somebody, or in one state
+admin-help-task = everything about a task
+admin-help-requeue = post an undelivered video again, or look at a task now
+admin-help-resolve = end a review
+admin-help-audit = who did what
+admin-word-unknown = { $nearest ->
+    [none] There is no /admin { $word }. Words: { $all }.
+   *[other] There is no /admin { $word }. Did you mean { $nearest }? Words: { $all }.
+}
+person-missing = Whom? Write console:local, telegram:123 or discord:456.
+person-not-an-id = "{ $person }" is nobody's id. Write console:local, telegram:123 or discord:456.
+person-unknown = { $person } has never written here.
+credits-not-a-number = "{ $asked }" is not a number of credits. Write a whole number from { $least } to { $most }.
+count-not-a-number = "{ $asked }" is not a count. Write a whole number from { $least } to { $most }.
+state-unknown = There is no state "{ $state }". States: { $all }.
+verdict-unknown = How should it end? Write one of: { $all }.
+remote-id-missing = Which job? Write attach and the gateway's own id of it.
+admin-granted = { $person } got { $credits } and can spend { $free } now.
+admin-limited = { $person } has { $credits } a day now, and can spend { $free }.
+admin-banned = { $person } can make no new videos{ $reason ->
+    [none] .
+   *[other] : { $reason }
+}
+admin-unbanned = { $person } can make videos again.
+admin-user = { $person }: can spend { $free } ({ $daily } of { $limit } daily, { $granted } granted), { $held } set aside, { $active } under way.
+admin-user-banned = Banned: { $reason }
+admin-tasks-none = No tasks.
+admin-requeued = { $task } is taken up now.
+admin-requeue-at-rest = { $task } is { $state }; there is nothing to take up. Its person can write /retry.
+admin-requeue-review = { $task } is in review: end that with /admin resolve.
+admin-resolve-not-in-review = { $task } is not in review: { $state }.
+admin-resolve-too-late = { $task } has just moved on; look at it again.
+admin-resolved-charge = { $task }: the { $price } are spent; the task is closed.
+admin-resolved-refund = { $task }: the { $price } went back; the task is closed.
+admin-resolved-attach = { $task } goes on with that job.
+admin-attach-taken = The job { $remote_id } belongs to task { $task } already.
+admin-audit-none = Nothing yet.

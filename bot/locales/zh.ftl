@@ -1,0 +1,267 @@
+## 小部件
+
+about-seconds = 约 { $count } 秒
+about-minutes = 约 { $count } 分钟
+about-hours = 约 { $count } 小时
+moment = { $time }（{ $zone }）
+megabytes = { $count } MB
+orientation-portrait = 竖屏
+orientation-landscape = 横屏
+orientation-square = 方形
+credits = { $count } 点
+internal-error = 我们这边出了问题。这次没有扣点。请再试一次；若一直如此，请告诉管理员。
+
+## 输入命令
+
+not-a-command = 这不是命令。命令以斜杠开头：/video 提示词 生成视频，/help 查看其余命令。
+command-unknown = { $nearest ->
+    [none] 没有命令 /{ $name }。/help 查看全部。
+   *[other] 没有命令 /{ $name }。您是不是要 { $nearest }？/help 查看全部。
+}
+line-too-long = 这一行有 { $count } 个字符；最多读取 { $limit } 个。
+too-much = { $command } 不接受“{ $rest }”，请去掉。
+option-unknown = { $nearest ->
+    [none] 没有选项 { $option }。可用选项：{ $all }。若要把这样的词写进提示词，请在它前面写 --。
+   *[other] 没有选项 { $option }。您是不是要 { $nearest }？可用选项：{ $all }。若要把这样的词写进提示词，请在它前面写 --。
+}
+option-twice = { $option } 出现了两次，请只写一次。
+option-takes-nothing = { $option } 不带值，请单独写。
+option-needs-value = { $option } 需要一个值：{ $option } { $value }。
+options-exclude = { $first } 与 { $second } 不能同时使用，请只写一个。
+duration-not-a-number = “{ $asked }”不是时长。请写整数秒，例如 --duration 8。
+task-missing = 哪个任务？请写 { $command } 任务号；/tasks 列出您的任务。
+task-not-an-id = “{ $task }”不是任务号。/tasks 列出您的任务。
+setting-unknown = 没有设置项“{ $name }”。设置项：{ $all }。
+setting-needs-value = { $name } 应该设成什么？请写 /settings { $name } 值，或写 /settings { $name } - 清除。
+orientation-unknown = “{ $asked }”不是画面方向。可用：{ $allowed }。
+remix-needs-prompt = 要改什么？请写 /remix { $task }，后面跟上要改的内容。
+
+## 生成视频
+
+prompt-empty = 视频里要有什么？请写在命令后面：/video 海面上的红色风筝
+prompt-too-long = 提示词有 { $count } 个字符；{ $model } 最多接受 { $limit } 个。
+model-unknown = { $nearest ->
+    [none] 没有模型“{ $name }”。可用模型：{ $all }。
+   *[other] 没有模型“{ $name }”。您是不是要 { $nearest }？可用模型：{ $all }。
+}
+model-retired = { $name } 已不能使用。可用模型：{ $all }。
+models-none = 现在没有可用的模型，请稍后再试。
+duration-not-allowed = { $model } 不能生成 { $asked } 秒的视频。可用：{ $allowed } 秒。
+size-not-allowed = { $model } 没有尺寸“{ $asked }”。可用：{ $allowed }。
+size-against-orientation = 尺寸 { $size } 是{ $really }的。请去掉尺寸或方向。
+orientation-not-allowed = { $model } 不能生成{ $asked }视频。可用：{ $allowed }。
+style-unknown = { $nearest ->
+    [none] { $model } 没有风格“{ $asked }”。可用风格：{ $all }。
+   *[other] { $model } 没有风格“{ $asked }”。您是不是要 { $nearest }？可用风格：{ $all }。
+}
+style-not-possible = { $model } 没有风格可选，请去掉 --style。
+image-not-possible = { $model } 不接受图片。请去掉图片，或换一个模型：/models
+watermark-not-possible = { $model } 不能选择水印，请去掉该选项。
+private-not-possible = { $model } 不支持私有视频，请去掉 --private。
+image-missing = 没有文件 { $path }，请检查路径。
+image-empty = 图片是空的（0 字节）。
+image-not-one = { $name } 不是图片，看起来是 { $seems }。接受 JPEG、PNG、WebP、HEIC 和 GIF。
+image-format = 不接受 { $format } 格式的图片。可用：{ $allowed }。
+image-too-large-bytes = 图片有 { $size } MB；最多接受 { $limit } MB。
+image-too-many-pixels = 图片为 { $width } x { $height } 像素；总共最多接受 { $limit } 百万像素。
+image-too-small = 图片太小，无法使用：{ $width } x { $height } 像素；每边至少需要 { $limit } 像素。
+image-broken = 图片已损坏或不完整，无法读取，请重新发送。
+no-credits = 这需要 { $needed } 点；您有 { $have } 点。{ $limit ->
+    [0] 您没有每日点数；管理员可以赠送。
+   *[other] 您的 { $limit } 点每日点数将于 { $refills } 恢复。
+}
+too-many-running = { $limit ->
+    [0] 现在这里不能生成视频。
+   *[other] 您已有 { $running } 个视频在进行中，上限为 { $limit } 个。请等一个结束，或用 /cancel 停止一个。
+}
+banned = { $reason ->
+    [none] 您不能在这里生成视频，管理员可以告诉您原因。
+   *[other] 您不能在这里生成视频：{ $reason }
+}
+prompt-forgotten = { $task } 的提示词已不再保存，请用 /video 重新输入。
+retry-still-active = { $task } 还在进行中。/tasks 查看进度。
+remix-not-finished = { $task } 没有可以修改的成品视频。
+remix-not-possible = 生成 { $task } 的网关不能修改视频，请用 /video 重新生成。
+task-unknown = 您没有任务 { $task }。/tasks 列出您的任务。
+
+accepted = 任务 { $task }：{ $price }。{ $expected }您还剩 { $free } 点。
+expected-unknown = 目前还没有所需时间的经验；完成后会发到这里。
+expected-in = 预计{ $time }后完成。
+expected-line = { $line ->
+    [0] { "" }
+   *[other] 前面还有 { $line } 个任务。
+}
+
+## 任务进展
+
+state-queued = 排队中
+state-submitting = 正在提交给网关
+state-running = 生成中
+state-fetching = 下载中
+state-delivering = 发送中
+state-review = 待核查
+state-undelivered = 已生成但未送达
+state-done = 已完成
+state-failed = 失败
+state-cancelled = 已取消
+
+status-queued = { $task }：排队中。{ $expected }
+status-submitting = { $task }：正在提交给网关。
+status-running = { $task }：生成中{ $percent ->
+    [none] { "" }
+   *[other] ，{ $percent }%
+}。{ $expected }
+status-fetching = { $task }：已生成，下载中。
+status-delivering = { $task }：已生成，发送中。
+status-done = { $task }：已完成。
+status-failed = { $task }：失败。{ $reason }
+status-cancelled = { $task }：已取消。
+status-review = { $task }：待核查。{ $reason }
+status-undelivered = { $task }：已生成但未送达。{ $reason } /fetch { $task }
+
+delivered = 任务 { $task } 完成：{ $prompt }
+delivered-again = （重复）任务 { $task } 完成，之前可能已发送过：{ $prompt }
+
+word-failed = 任务 { $task } 没有生成视频。{ $reason }{ $charged ->
+    [yes] 管理员确认网关已收费，因此 { $price }不退还。
+   *[no] 您的 { $price }已退回。
+}（支持代码 { $task }）
+word-cancelled = 任务 { $task } 已取消。您的 { $price }已退回。
+word-review = 任务 { $task }：网关收到订单时没有回答，目前不知道它是否在生成视频。不会重复提交，以免您付两次。您的 { $price }先保留，等管理员核查。（支持代码 { $task }）
+word-undelivered = 任务 { $task }：视频已生成并保存，但无法发送。{ $reason } 请用 /fetch { $task } 获取
+
+reason-moderation = 网关的规则不允许这个提示词或图片，请修改。
+reason-invalid-request = 网关没有接受这个订单。
+reason-model-unavailable = 这个模型已不再提供，请换一个：/models
+reason-upstream = 网关在生成时出错。
+reason-not-found = 网关丢失了这个任务。
+reason-no-result = 网关结束了但没有视频。
+reason-cancelled = 已停止。
+reason-timeout = 用时超过了允许的时间。
+reason-unreachable = 无法连接网关。
+reason-misconfigured = 网关目前不接受我们的账户；管理员可以看到原因。
+reason-file-lost = 无法从网关下载视频。
+reason-disk-full = 磁盘暂时没有空间；有空间后会继续。
+reason-create-unclear = 不知道网关是否接受了订单。
+reason-resolved-charged = 管理员已结束核查。
+reason-resolved-refunded = 管理员已结束核查。
+reason-chat-gone = 聊天已不存在。
+reason-blocked = 聊天不允许机器人发言。
+reason-too-large = 视频对这个聊天来说太大。
+reason-send-unclear = 可能已经发送过；不会自动发送第三次。
+reason-unknown = 原因不明。
+
+## 自己的任务
+
+tasks-title = 您最近的任务：
+tasks-none = 您还没有任务。/video 提示词 生成第一个。
+cancel-done = { $task } 已取消。您的 { $price }已退回。
+cancel-asked = 已请网关停止 { $task }。若成功，您的 { $price }会退回；若视频先完成，您会收到视频并花费 { $price }。结果会在这里告诉您。
+cancel-not-possible = 网关已在生成 { $task }，无法停止。它花费 { $price }，您会收到视频。
+cancel-too-late = { $task } 已生成，正在发给您。它花费 { $price }。
+cancel-at-rest = { $task } 已不在进行中：{ $state }。
+fetch-sending = 正在重新发送 { $task }。
+fetch-here = 这是 { $task }：
+fetch-not-ready = { $task } 还没有完成：{ $state }。
+fetch-no-video = { $task } 没有视频：{ $state }。
+fetch-expired = { $task } 的视频已不再保存。
+
+## 点数、模型、设置
+
+quota = 您可用 { $free } 点：今日 { $limit } 点中的 { $daily } 点，以及不过期的赠送点 { $granted } 点。
+    { $held } 点为进行中的视频预留（{ $active } 个，同时最多 { $max } 个）。
+    先用每日点数，它们于 { $refills } 恢复；未用完的不累积。
+models-title = 模型：
+models-line = { $name } - { $title }：{ $durations } 秒；{ $sizes }；每秒 { $price } 点{ $images ->
+    [0] ；不接受图片
+   *[other] ；可带图片
+}{ $styles ->
+    [none] { "" }
+   *[other] ；风格：{ $styles }
+}
+models-free-orientation = { $sizes }（{ $orientations }）
+settings = 您的设置：模型 { $model }，方向 { $orientation }，时长 { $duration }，语言 { $language }。
+    用 /settings 名称 值 修改，用 /settings 名称 - 清除
+settings-none = 未设置
+language-current = 您的语言是 { $code }。可用语言：{ $all }。用 /language 代码 修改
+language-changed = 从现在起您将看到中文。
+language-unknown = 没有语言“{ $code }”。可用语言：{ $all }。
+
+## 隐私与欢迎
+
+privacy = 保存的内容：您的提示词 { $prompt_days } 天，图片和成品视频 { $result_days } 天，您的设置，以及点数和任务的数字。提示词和图片只会发给生成视频的网关。
+    /forgetme 立即删除提示词、图片、视频和设置。
+forgetme-confirm = 这将永久删除您的提示词、图片、成品视频和设置。点数和账目数字保留。若要执行，请写 /forgetme yes
+forgetme-done = { $count ->
+    [0] 除设置外没有可删除的内容。
+   *[other] 您的设置和 { $count } 个任务的内容已删除。
+}{ $active ->
+    [0] { "" }
+   *[other] 还有 { $active } 个任务在进行中；结束后请再写一次 /forgetme yes。
+}
+start = 告诉我您想看什么，我就让它变成视频：/video 海面上的红色风筝
+    可以附一张图片作为开头。/help 查看全部。
+help-title = 您可以写：
+help-options = /video 的选项：--model 名称 --duration 秒数 --portrait --landscape --size 名称 --style 名称 --no-watermark --private --image 文件。各模型能做什么：/models
+help-admin = 您是管理员：/admin 查看管理命令。
+help-video = 生成视频
+help-remix = 修改成品视频
+help-tasks = 您的任务
+help-cancel = 停止一个任务
+help-retry = 再生成一次
+help-fetch = 再取一次视频
+help-quota = 您的点数
+help-models = 可以生成什么、价格多少
+help-settings = 您的默认设置
+help-language = 界面语言
+help-privacy = 保存了您的哪些内容
+help-forgetme = 删除这些内容
+help-start = 如何开始
+help-help = 本列表
+
+## 管理员
+
+admin-only = 此命令仅供管理员使用。
+admin-help-title = 管理员可以写：
+admin-help-grant = 赠送不过期的点数，负数则收回
+admin-help-limit = 设置每日点数；0 表示没有
+admin-help-ban = 禁止生成新视频
+admin-help-unban = 解除禁止
+admin-help-user = 某人的情况
+admin-help-tasks = 进行中或待处理的任务，或某一状态的任务
+admin-help-task = 一个任务的全部信息
+admin-help-requeue = 重新发送未送达的视频，或立即查看任务
+admin-help-resolve = 结束核查
+admin-help-audit = 谁做了什么
+admin-word-unknown = { $nearest ->
+    [none] 没有 /admin { $word }。可用：{ $all }。
+   *[other] 没有 /admin { $word }。您是不是要 { $nearest }？可用：{ $all }。
+}
+person-missing = 谁？请写 console:local、telegram:123 或 discord:456。
+person-not-an-id = “{ $person }”不是用户标识。请写 console:local、telegram:123 或 discord:456。
+person-unknown = { $person } 从未在这里写过。
+credits-not-a-number = “{ $asked }”不是点数。请写 { $least } 到 { $most } 的整数。
+count-not-a-number = “{ $asked }”不是数量。请写 { $least } 到 { $most } 的整数。
+state-unknown = 没有状态“{ $state }”。可用：{ $all }。
+verdict-unknown = 如何结束？请写其中之一：{ $all }。
+remote-id-missing = 哪个网关任务？请写 attach 和网关给它的标识。
+admin-granted = { $person } 得到 { $credits } 点，现在可用 { $free } 点。
+admin-limited = { $person } 现在每天有 { $credits } 点，可用 { $free } 点。
+admin-banned = { $person } 不能再生成新视频{ $reason ->
+    [none] 。
+   *[other] ：{ $reason }
+}
+admin-unbanned = { $person } 又可以生成视频了。
+admin-user = { $person }：可用 { $free } 点（每日 { $limit } 点中的 { $daily } 点，赠送 { $granted } 点），预留 { $held } 点，进行中 { $active } 个。
+admin-user-banned = 已禁止：{ $reason }
+admin-tasks-none = 没有任务。
+admin-requeued = 现在处理 { $task }。
+admin-requeue-at-rest = { $task } 为{ $state }，没有可处理的。本人可以写 /retry。
+admin-requeue-review = { $task } 待核查：请用 /admin resolve 结束。
+admin-resolve-not-in-review = { $task } 不在核查中：{ $state }。
+admin-resolve-too-late = { $task } 刚刚有变化，请再看一次。
+admin-resolved-charge = { $task }：{ $price }已花费；任务结束。
+admin-resolved-refund = { $task }：{ $price }已退回；任务结束。
+admin-resolved-attach = { $task } 以该网关任务继续。
+admin-attach-taken = 网关任务 { $remote_id } 已属于任务 { $task }。
+admin-audit-none = 还没有记录。

@@ -1,0 +1,1 @@
+"""Pictures that come in and videos that go out, on our disk."""

@@ -1,0 +1,1 @@
+"""Credits: prices, limits and the ledger."""
