@@ -193,8 +193,10 @@ class App:
         if database.single_process:
             # Nobody else can be alive: what is leased was left by a process that died.
             await database.transact(lambda tx: tasks.free_all(tx, now))
-            in_use = await database.read(tasks.files_in_use)
-            await self.parts.spool.sweep(in_use)
+            in_use, fetching = await database.read(
+                lambda tx: (tasks.files_in_use(tx), tasks.results_on_their_way(tx))
+            )
+            await self.parts.spool.sweep(in_use | fetching, fetching)
         measured = await database.read(lambda tx: tasks.recent_durations(tx, _MEASUREMENTS))
         for provider, model, seconds, took in reversed(measured):
             self._durations.add(provider, model, seconds, took)

@@ -44,4 +44,4 @@ async def _drop_files(world: World, task: Task) -> None:
     # First the row, then the file: a crash between leaves an orphan, which the next start sweeps,
     # and never a promise of a file that is gone.
     await world.database.transact(forget)
-    await remove_files(world.spool, task)
+    await world.spool.remove_of(task)

@@ -8,7 +8,10 @@ from random import Random
 from bot.durations import Spread
 
 _DEFAULT = 10.0
-"""Without any measurement: what the gateways' own documents and clients use."""
+"""Without any measurement: what the gateways' own documents and clients use, once a job is old
+enough; a young one may be a quick one."""
+_YOUNG = 0.25
+"""The share of its age after which a job of unknown speed is looked at again."""
 _LONGEST = 60.0
 """The expectation may be wrong; nobody waits longer than this for a look."""
 _STEP = 0.12
@@ -52,7 +55,7 @@ def _by_progress(known: Known) -> float | None:
 
 def _by_experience(known: Known) -> float:
     if known.spread is None:
-        return _DEFAULT
+        return min(known.age * _YOUNG, _DEFAULT)
     earliest = known.spread.quantile(0.02) - known.age
     if earliest > 0:
         return earliest

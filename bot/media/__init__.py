@@ -1,1 +1,1 @@
-"""Pictures that come in and videos that go out, on our disk."""
+"""Pictures in, videos out: what is on our disk."""

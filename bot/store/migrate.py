@@ -1,4 +1,4 @@
-"""Bring the tables up to date on start, under a lock, with the migrations shipped in the package."""
+"""Brings the tables up to date on start, under a lock, with the migrations in this package."""
 
 from __future__ import annotations
 
@@ -31,18 +31,19 @@ def version(tx: Tx) -> str | None:
 def _upgrade(tx: Tx) -> bool:
     found = version(tx)
     if found == HEAD:
+        # Another process was faster.
         return False
     from alembic import command  # noqa: PLC0415 - see HEAD
-    from alembic.config import Config  # noqa: PLC0415
-    from alembic.script import ScriptDirectory  # noqa: PLC0415
+    from alembic.config import Config  # noqa: PLC0415 - as above
+    from alembic.script import ScriptDirectory  # noqa: PLC0415 - as above
 
     config = Config()
-    config.set_main_option("script_location", str(FOLDER))
+    config.set_main_option("script_location", str(FOLDER).replace("%", "%%"))
     known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
     if found is not None and found not in known:
         raise DatabaseTooNew(
-            f"the database was written by a newer Reelay (its tables are at {found},"
-            f" this one knows {HEAD}); start that version, or restore a backup"
+            f"the database was written by a newer Reelay: its tables are at {found}, this one"
+            f" knows {HEAD}; start that version again, or restore a backup"
         )
     config.attributes["connection"] = tx
     command.upgrade(config, "head")

@@ -28,7 +28,7 @@ _TRIES = 5
 _TABLES_LOCK = 0x7265656C6179
 """Any number will do, as long as all processes name the same."""
 _FAILED = "failed"
-_UNREADABLE = DatabaseUrlError(
+_HOW_TO_WRITE_IT = (
     "DATABASE_URL: write postgresql://user:password@host/name,"
     " with %40 for @, %2F for / and so on in the password"
 )
@@ -149,8 +149,8 @@ def _without_user(url: str) -> str:
         parts = urlsplit(url)
         place = f"{parts.hostname or 'localhost'}:{parts.port or 5432}{parts.path}"
     except ValueError:
-        raise _UNREADABLE from None
+        raise DatabaseUrlError(_HOW_TO_WRITE_IT) from None
     # A sign that had to be escaped cut the address short: what follows may be the password.
     if "@" in f"{parts.path}{parts.query}{parts.fragment}":
-        raise _UNREADABLE
+        raise DatabaseUrlError(_HOW_TO_WRITE_IT)
     return place

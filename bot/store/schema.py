@@ -36,7 +36,7 @@ metadata = MetaData(
 
 
 def _one_of(column: str, words: list[str]) -> str:
-    return f"{column} IN ({', '.join(repr(word) for word in sorted(words))})"
+    return f"{column} IN ({', '.join(repr(str(word)) for word in sorted(words))})"
 
 
 def _where(condition: str) -> dict[str, object]:

@@ -294,10 +294,10 @@ def files_in_use(tx: Tx) -> set[str]:
     return {str(name) for query in (pictures, results) for name in tx.execute(query).scalars()}
 
 
-def partial_results(tx: Tx) -> set[str]:
-    """The ids of the tasks whose results are being fetched."""
-    query = select(tasks.c.id).where(tasks.c.state == State.FETCHING)
-    return set(tx.execute(query).scalars())
+def results_on_their_way(tx: Tx) -> set[str]:
+    """The names of the results that are being fetched, or may be again."""
+    query = select(tasks.c.id).where(tasks.c.state.in_([State.FETCHING, State.RUNNING]))
+    return {f"{task}.mp4" for task in tx.execute(query).scalars()}
 
 
 def expired_files(tx: Tx, before: float, limit: int) -> list[Task]:

@@ -1,4 +1,4 @@
-"""Runs the migrations on the connection that `bot.store.migrate` hands over."""
+"""Run by Alembic: migrates on the connection that it was handed, inside the caller's transaction."""
 
 from __future__ import annotations
 
@@ -6,10 +6,8 @@ from alembic import context
 
 from bot.store.schema import metadata
 
-# Without a transaction of Alembic's own: the caller's, which holds the lock, is the one.
 context.configure(
     connection=context.config.attributes["connection"],
     target_metadata=metadata,
-    transactional_ddl=False,
 )
 context.run_migrations()

@@ -10,5 +10,5 @@ down_revision = ${repr(down_revision)}
 
 
 def upgrade() -> None:
-    """What changes."""
+    """From ${down_revision or "an empty database"} to ${up_revision}."""
     ${upgrades if upgrades else "pass"}

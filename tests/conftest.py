@@ -1,0 +1,100 @@
+"""What many tests need: a database of each kind, and a clock that they turn themselves."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+from bot.store.database import Database, open_database
+from bot.store.migrate import migrate
+from tests.standins.clock import FakeClock
+from tests.standins.postgres import Server, shared_server
+
+T = TypeVar("T")
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    """A clock that stands still until it is advanced."""
+    return FakeClock()
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator[Server]:
+    """The one PostgreSQL of this run."""
+    own = tmp_path_factory.getbasetemp()
+    with shared_server(own if worker_id == "master" else own.parent) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite file with our tables, to be copied: to make them anew takes much longer."""
+    path = tmp_path_factory.mktemp("migrated") / "reelay.db"
+    _run(_migrate(f"sqlite:///{path}"))
+    return path
+
+
+async def _migrate(url: str) -> None:
+    database = open_database(url)
+    await database.open()
+    try:
+        await migrate(database)
+    finally:
+        await database.close()
+
+
+def _run(work: Coroutine[None, None, T]) -> T:
+    # In a thread: a fixture that is no coroutine may not touch the loop of its test.
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, work).result()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def dialect(request: pytest.FixtureRequest) -> str:
+    """The kind of database that the other fixtures are about."""
+    kind: str = request.param
+    return kind
+
+
+@pytest.fixture
+def database_url(dialect: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The address of a fresh database with our tables, not opened."""
+    if dialect == "sqlite":
+        path = tmp_path / "reelay.db"
+        shutil.copy(request.getfixturevalue("migrated_file"), path)
+        yield f"sqlite:///{path}"
+    else:
+        yield from _on_server(request.getfixturevalue("postgres_server"), migrated=True)
+
+
+@pytest.fixture
+def empty_database_url(
+    dialect: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> Iterator[str]:
+    """The address of a database without any table."""
+    if dialect == "sqlite":
+        yield f"sqlite:///{tmp_path / 'empty.db'}"
+    else:
+        yield from _on_server(request.getfixturevalue("postgres_server"), migrated=False)
+
+
+def _on_server(server: Server, *, migrated: bool) -> Iterator[str]:
+    name = _run(server.create(migrated=migrated))
+    yield server.url(name)
+    _run(server.drop(name))
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    """A fresh database with our tables, opened."""
+    database = open_database(database_url)
+    await database.open()
+    yield database
+    await database.close()

@@ -1,0 +1,48 @@
+"""A clock that a test turns by hand."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from itertools import count
+
+_TURNS = 10
+"""Turns of the loop that a woken task gets to go on and perhaps to sleep again."""
+
+
+class FakeClock:
+    """Stands still until `advance`; a `bot.ports.Clock`."""
+
+    def __init__(self, now: float = 1_800_000_000.0) -> None:
+        self._now = now
+        self._order = count()
+        self._sleepers: list[tuple[float, int, asyncio.Future[None]]] = []
+
+    def now(self) -> float:
+        """UNIX seconds."""
+        return self._now
+
+    async def sleep(self, seconds: float) -> None:
+        """Return once the clock was advanced by so many seconds."""
+        if seconds <= 0:
+            await asyncio.sleep(0)
+            return
+        awake = asyncio.get_running_loop().create_future()
+        heapq.heappush(self._sleepers, (self._now + seconds, next(self._order), awake))
+        await awake
+
+    async def advance(self, seconds: float) -> None:
+        """Let time pass, waking each sleeper at its own moment, the earliest first."""
+        end = self._now + seconds
+        while self._sleepers and self._sleepers[0][0] <= end:
+            self._now, _, awake = heapq.heappop(self._sleepers)
+            if not awake.done():
+                awake.set_result(None)
+                await _let_others_run()
+        self._now = end
+        await _let_others_run()
+
+
+async def _let_others_run() -> None:
+    for _ in range(_TURNS):
+        await asyncio.sleep(0)
