@@ -106,8 +106,10 @@ class PostgresDatabase(Database):
             connection = await engine.connect()
         except (DBAPIError, OSError, PoolTimeoutError, asyncpg.InterfaceError) as error:
             raise self._unavailable(error) from error
-        async with connection:
+        try:
             yield connection
+        finally:
+            await connection.close()
 
     def _unavailable(self, error: Exception) -> DatabaseUnavailable:
         cause = error.orig if isinstance(error, DBAPIError) else error

@@ -1,4 +1,4 @@
-"""Run by Alembic: migrates on the connection that it was handed, inside the caller's transaction."""
+"""Run by Alembic: migrates on the connection handed over, in the transaction it is in."""
 
 from __future__ import annotations
 

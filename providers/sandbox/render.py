@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import os
-from asyncio.subprocess import DEVNULL, PIPE, Process
+from asyncio import StreamReader
+from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from random import Random
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from imageio_ffmpeg import get_ffmpeg_exe
 from PIL import Image, ImageDraw, ImageFilter, ImageOps
 
-from providers.lettering import write_text
+from providers.sandbox.lettering import write_text
 
 _Row = TypeVar("_Row")
 
@@ -59,7 +60,7 @@ class Scene:
 
 
 async def render(scene: Scene, folder: Path, tell: Callable[[float], None]) -> Path:
-    """Make the film in `folder`, telling how much of it is done, in percent. Kill it by cancel."""
+    """Make the film in `folder`, telling in percent how much is done. To cancel this kills it."""
     drawing = asyncio.create_task(asyncio.to_thread(_draw, scene, folder))
     try:
         await asyncio.shield(drawing)
@@ -72,8 +73,11 @@ async def render(scene: Scene, folder: Path, tell: Callable[[float], None]) -> P
     def heard(seconds: float) -> None:
         tell(min(99.0, 100 * seconds / scene.seconds))
 
-    async with asyncio.timeout(60 + 10 * scene.seconds):
-        await _run(_command(scene, folder, film), heard)
+    try:
+        async with asyncio.timeout(60 + 10 * scene.seconds):
+            await _run(_command(scene, folder, film), heard)
+    except TimeoutError:
+        raise RenderError("ffmpeg took too long") from None
     return film
 
 
@@ -153,11 +157,11 @@ def _command(scene: Scene, folder: Path, film: Path) -> Sequence[str]:
 
 
 def _moving_picture(scene: Scene) -> str:
-    """The picture as it is, then slowly nearer. `perspective` moves by less than a pixel;
-    `zoompan` and `crop` would tremble."""
+    """The picture as it is, then slowly nearer."""
+    # `perspective` moves by less than a pixel; `zoompan` and `crop` would tremble.
     still = f"[0]{_TO_YUV},loop=-1:1,fps={RATE},trim=duration={scene.seconds},setpts=N/{RATE}/TB"
     step = f"{_ZOOM}*(on-1)/{scene.seconds * RATE}"
-    near, far = f"{step}", f"(1-{step})"
+    near, far = step, f"(1-{step})"
     corners = ((near, near), (far, near), (near, far), (far, far))
     places = ":".join(f"x{i}='W*{x}':y{i}='H*{y}'" for i, (x, y) in enumerate(corners))
     return f"{still},perspective={places}:eval=frame"
@@ -181,10 +185,8 @@ _TO_YUV = "scale=out_color_matrix=bt709:out_range=tv,format=yuv420p"
 def _sound(scene: Scene) -> str:
     low, high = _choice(scene, "sound", _CHORDS)
     swell = "(1+0.4*sin(PI*t))"
-    tones = (f"0.04*{swell}*sin(2*PI*{tone}*t)" for tone in (low, high))
-    left, right = tones
+    left, right = (f"0.04*{swell}*sin(2*PI*{tone}*t)" for tone in (low, high))
     end = f"afade=out:st={scene.seconds - 0.6}:d=0.6"
-    # The commas inside the sines are none, so nothing here needs quoting.
     return (
         f"aevalsrc={left}+0.3*{right}|{right}+0.3*{left}:s=44100:d={scene.seconds},"
         f"afade=in:d=0.3,{end}"
@@ -203,24 +205,24 @@ async def _run(command: Sequence[str], heard: Callable[[float], None]) -> None:
     with suppress(OSError):
         os.setpriority(os.PRIO_PROCESS, process.pid, _NICENESS)
     try:
-        _, errors = await asyncio.gather(_follow(process, heard), _complaints(process))
+        _, errors = await asyncio.gather(
+            _follow(cast("StreamReader", process.stdout), heard),
+            cast("StreamReader", process.stderr).read(),
+        )
         status = await process.wait()
     finally:
         if process.returncode is None:
             process.kill()
             await process.communicate()
+    if status < 0:
+        raise InterruptedError(f"ffmpeg was killed by signal {-status}")
     if status:
-        raise RenderError(f"ffmpeg ended with status {status}: {errors}")
+        words = errors.decode(errors="replace").strip()[-500:]
+        raise RenderError(f"ffmpeg ended with status {status}: {words}")
 
 
-async def _follow(process: Process, heard: Callable[[float], None]) -> None:
-    assert process.stdout is not None
-    async for line in process.stdout:
+async def _follow(output: StreamReader, heard: Callable[[float], None]) -> None:
+    async for line in output:
         name, _, value = line.decode(errors="replace").strip().partition("=")
         if name == "out_time_us" and value.isdecimal():
             heard(int(value) / 1e6)
-
-
-async def _complaints(process: Process) -> str:
-    assert process.stderr is not None
-    return (await process.stderr.read()).decode(errors="replace").strip()[-500:]

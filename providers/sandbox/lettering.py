@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
+from typing import cast
 
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
@@ -28,10 +29,10 @@ _FOLDERS = (
 )
 _FONTS = (
     r"(NotoSans-Regular|DejaVuSans|LiberationSans-Regular|arial)\.ttf",
-    r"(NotoSans(Mono)?CJK|NotoSans[ST]C|SourceHanSans)[a-z-]*(Regular|VF)?\.(ttc|otf|ttf)",
+    r"(NotoSans(Mono)?CJK|NotoSans[ST]C|SourceHanSans)[a-z-]*(Regular|VF)?\.[to]t[cf]",
     r"(PingFang|Hiragino Sans GB|STHeiti Medium|msyh)\.tt[cf]",
-    r"(wqy-microhei|wqy-zenhei|DroidSansFallback(Full)?|simhei|Arial Unicode|unifont)\.(ttc|ttf|otf)",
-    r"(NotoSansKR|NanumGothic|malgun|NotoSansJP|ipag|TakaoGothic|meiryo)[a-z-]*\.(ttc|ttf|otf)",
+    r"(wqy-microhei|wqy-zenhei|DroidSansFallback(Full)?|simhei|Arial Unicode|unifont)\.[to]t[cf]",
+    r"(NotoSansKR|NanumGothic|malgun|NotoSansJP|ipag|TakaoGothic|meiryo)[a-z-]*\.[to]t[cf]",
 )
 _NO_LETTER = "\U0010ffff"
 """What no font has: it draws as the sign for a letter that is missing."""
@@ -126,7 +127,13 @@ def _letters(text: str) -> tuple[Path | None, str]:
         if not missing:
             break
     path, missing = best
-    return path, " ".join("".join(_nearest(path, letter, missing) for letter in plain).split())
+    drawn = "".join(_nearest(path, letter, missing) for letter in plain)
+    # The commas between letters that are all missing would only puzzle.
+    return path, " ".join(drawn.split()) if 2 * _count(drawn) >= _count(plain) else ""
+
+
+def _count(text: str) -> int:
+    return sum(letter.isalnum() for letter in text)
 
 
 def _nearest(path: Path | None, letter: str, missing: set[str]) -> str:
@@ -169,6 +176,5 @@ def _system_fonts() -> tuple[Path, ...]:
 def _font(path: Path | None, size: int) -> _Font:
     if path is not None:
         return ImageFont.truetype(path, size)
-    font = ImageFont.load_default(size)
-    assert isinstance(font, _Font)  # with a size it is never the bitmap font
-    return font
+    # With a size it is never the bitmap font.
+    return cast("_Font", ImageFont.load_default(size))
