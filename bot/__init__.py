@@ -1,1 +1,1 @@
-
+"""Reelay: AI video inside chats, over any asynchronous video-generation gateway."""

@@ -61,7 +61,7 @@ def _version() -> int:
 
 def _do(arguments: argparse.Namespace, settings: Settings) -> int:
     from bot import logs
-    from bot.catalog import CatalogError
+    from bot.catalog_file import CatalogError
 
     logs.configure(settings)
     try:

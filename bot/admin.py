@@ -122,7 +122,7 @@ async def user(call: Call, command: Admin) -> Reply:
 async def list_tasks(call: Call, command: Admin) -> Reply:
     """`tasks [STATE]`: the newest in that state; without one, all not at rest for good."""
     word = command.arguments.get("state")
-    state = State(word) if word else None
+    state = State(str(word)) if word else None
     listed = await call.desk.database.read(lambda tx: tasks.in_state(tx, state, _LISTED))
     if not listed:
         return call.reply("admin-tasks-none")
@@ -164,36 +164,35 @@ async def resolve(call: Call, command: Admin) -> Reply:
         )
     verdict = str(command.arguments["verdict"])
     change = _VERDICTS[verdict]
-    remote_id = command.arguments.get("remote_id")
+    remote_id = str(command.arguments.get("remote_id") or "")
     if not await _write(call, command, lambda tx: change(tx, call, task, remote_id)):
         raise Refusal("admin-resolve-too-late", task=task.id)
     call.desk.wake()
     return call.reply(f"admin-resolved-{verdict}", task=task.id, price=task.price)
 
 
-def _charge(tx: Tx, call: Call, task: Task, _remote_id: str | None) -> bool:
+def _charge(tx: Tx, call: Call, task: Task, _remote_id: str) -> bool:
     return lifecycle.move(
         tx, task, State.FAILED, call.now, by=call.person, reason="resolved-charged", charge=True
     )
 
 
-def _refund(tx: Tx, call: Call, task: Task, _remote_id: str | None) -> bool:
+def _refund(tx: Tx, call: Call, task: Task, _remote_id: str) -> bool:
     return lifecycle.move(
         tx, task, State.FAILED, call.now, by=call.person, reason="resolved-refunded"
     )
 
 
-def _attach(tx: Tx, call: Call, task: Task, remote_id: str | None) -> bool:
-    job = str(remote_id)
-    owner = tasks.with_remote_id(tx, task.provider_identity or "", job)
+def _attach(tx: Tx, call: Call, task: Task, remote_id: str) -> bool:
+    owner = tasks.with_remote_id(tx, task.provider_identity or "", remote_id)
     if owner not in (None, task.id):
-        raise Refusal("admin-attach-taken", remote_id=job, task=str(owner))
+        raise Refusal("admin-attach-taken", remote_id=remote_id, task=str(owner))
     # A fresh start for the deadline: the review may have taken days.
-    fresh = {"remote_id": job, "submitted_at": call.now}
-    return lifecycle.move(tx, task, State.RUNNING, call.now, by=call.person, **fresh)
+    fresh = {"remote_id": remote_id, "submitted_at": call.now}
+    return lifecycle.move(tx, task, State.RUNNING, call.now, by=call.person, changes=fresh)
 
 
-_VERDICTS: dict[str, Callable[[Tx, Call, Task, str | None], bool]] = {
+_VERDICTS: dict[str, Callable[[Tx, Call, Task, str], bool]] = {
     "charge": _charge,
     "refund": _refund,
     "attach": _attach,

@@ -15,11 +15,11 @@ from bot import logs
 from bot.catalog import Catalog
 from bot.clock import SystemClock
 from bot.config import Settings
+from bot.desk import Desk
 from bot.durations import Durations
 from bot.engine.housekeeping import keep_house
-from bot.engine.world import Limits, World
 from bot.engine.worker import Worker
-from bot.handlers import Desk
+from bot.engine.world import Limits, World
 from bot.media.spool import Spool
 from bot.ports import Clock, Messenger
 from bot.quotas.ledger import Rules

@@ -6,88 +6,24 @@ and goes before it, model by model. `deploy/catalog.example.toml` explains every
 
 from __future__ import annotations
 
-import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from rapidfuzz import process
 
+from bot.catalog_file import (
+    BUILT_IN,
+    ModelEntry,
+    SizeEntry,
+    check_entries,
+    durations_of,
+    read_entries,
+)
 from bot.model import MakeVideo, Order, Refusal
 from bot.quotas import prices
 from providers.base import Orientation
-
-BUILT_IN = Path(__file__).parent / "catalog.toml"
-
-
-class CatalogError(Exception):
-    """A catalogue that cannot be used; one line for each thing that is wrong."""
-
-    def __init__(self, lines: Iterable[str]) -> None:
-        self.lines = tuple(lines)
-        super().__init__("\n".join(self.lines))
-
-
-# --- the file ----------------------------------------------------------------------------
-
-
-class _Entry(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class _SizeEntry(_Entry):
-    name: str
-    """What the gateway calls it: `720x1280`, `small`."""
-    price: float = Field(ge=0)
-    """Credits a second."""
-    orientation: Orientation | None = None
-    width: int | None = Field(default=None, gt=0)
-    height: int | None = Field(default=None, gt=0)
-
-
-class _OfferEntry(_Entry):
-    kind: str | None = None
-    """Every configured provider of this kind serves it ..."""
-    provider: str | None = None
-    """... or just the one of this name."""
-    model: str
-    """The gateway's own id."""
-    priority: int = 0
-
-
-class _ModelEntry(_Entry):
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/-]*$")
-    title: str = ""
-    aliases: tuple[str, ...] = ()
-    enabled: bool = True
-    retire_at: date | None = None
-    passthrough: bool = False
-    prompt_limit: int = Field(default=4000, gt=0)
-    durations: tuple[int, ...] = ()
-    duration_range: tuple[int, int] | None = None
-    default_duration: int | None = None
-    sizes: tuple[_SizeEntry, ...] = Field(min_length=1)
-    orientations: tuple[Orientation, ...] = ()
-    images: int = Field(default=1, ge=0)
-    styles: tuple[str, ...] = ()
-    watermark: bool = False
-    private: bool = False
-    remix: bool = False
-    offers: tuple[_OfferEntry, ...] = Field(min_length=1)
-
-    @field_validator("durations")
-    @classmethod
-    def _positive(cls, durations: tuple[int, ...]) -> tuple[int, ...]:
-        if any(seconds <= 0 for seconds in durations):
-            raise ValueError("every duration is a whole number of seconds above 0")
-        return tuple(sorted(set(durations)))
-
-
-class _File(_Entry):
-    models: tuple[_ModelEntry, ...] = ()
-
 
 # --- what the rest of Reelay sees --------------------------------------------------------
 
@@ -173,10 +109,10 @@ class Catalog:
     @classmethod
     def load(cls, file: Path | None, kinds: Mapping[str, str]) -> Catalog:
         """Built-in models, then those of the file. `kinds`: provider name -> its kind."""
-        entries = {entry.name: entry for entry in _read(BUILT_IN).models}
-        own = _read(file).models if file else ()
+        entries = {entry.name: entry for entry in read_entries(BUILT_IN)}
+        own = read_entries(file) if file else ()
         entries |= {entry.name: entry for entry in own}
-        _check(entries.values(), own, file, kinds)
+        check_entries(entries.values(), own, file, kinds)
         # The operator's own models come first: the first of all is the default.
         names = [entry.name for entry in own]
         names += [name for name in entries if name not in names]
@@ -204,7 +140,9 @@ class Catalog:
         through = next((one for one in self.models(now) if one.passthrough), None)
         if through is not None and _looks_like_an_id(name):
             return _passed_through(through, name.strip())
-        near = process.extract(name, [one.name for one in self.models(now)], limit=3, score_cutoff=50)
+        near = process.extract(
+            name, [one.name for one in self.models(now)], limit=3, score_cutoff=50
+        )
         nearest = ", ".join(str(found[0]) for found in near)
         raise Refusal("model-unknown", name=name, nearest=nearest, all=self._names(now))
 
@@ -261,83 +199,11 @@ class Catalog:
         return self.default(now)
 
 
-# --- reading -----------------------------------------------------------------------------
+# --- from entries to models ---------------------------------------------------------------
 
 
-def _read(file: Path) -> _File:
-    try:
-        raw = tomllib.loads(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise CatalogError([f"{file}: cannot be read: {error}"]) from None
-    except tomllib.TOMLDecodeError as error:
-        raise CatalogError([f"{file}: is not TOML: {error}"]) from None
-    try:
-        return _File.model_validate(raw)
-    except ValidationError as error:
-        raise CatalogError(_lines(file, raw, error)) from None
-
-
-def _lines(file: Path, raw: Mapping[str, object], error: ValidationError) -> list[str]:
-    lines = []
-    for problem in error.errors(include_url=False):
-        where = list(problem["loc"])
-        label = ""
-        models = raw.get("models")
-        if len(where) > 1 and where[0] == "models" and isinstance(where[1], int):
-            entry = models[where[1]] if isinstance(models, list) else {}
-            name = entry.get("name") if isinstance(entry, dict) else None
-            label = f"model {name or f'number {where[1] + 1}'}: "
-            where = where[2:]
-        key = ".".join(str(part) for part in where)
-        lines.append(f"{file}: {label}{key}: {problem['msg']}")
-    return lines
-
-
-def _check(
-    entries: Iterable[_ModelEntry],
-    own: Sequence[_ModelEntry],
-    file: Path | None,
-    kinds: Mapping[str, str],
-) -> None:
-    lines = []
-    seen: dict[str, str] = {}
-    for entry in entries:
-        where = f"{file if entry in own else BUILT_IN.name}: model {entry.name}"
-        for name in (entry.name, *entry.aliases):
-            if name.lower() in seen:
-                lines.append(f"{where}: the name {name} is also one of {seen[name.lower()]}")
-            seen[name.lower()] = entry.name
-        lines += [f"{where}: {problem}" for problem in _problems(entry, kinds)]
-    if lines:
-        raise CatalogError(lines)
-
-
-def _problems(entry: _ModelEntry, kinds: Mapping[str, str]) -> Iterable[str]:
-    lengths = _lengths(entry)
-    if not lengths:
-        yield "durations: write a list (durations = [4, 8]) or a range (duration_range = [1, 20])"
-    elif entry.default_duration is not None and entry.default_duration not in lengths:
-        yield f"default_duration: {entry.default_duration} is not one of its durations"
-    for size in entry.sizes:
-        if (size.width is None) != (size.height is None):
-            yield f"sizes: {size.name}: width and height go together"
-    for offer in entry.offers:
-        if (offer.kind is None) == (offer.provider is None):
-            yield "offers: name either a kind or a provider"
-        elif offer.provider is not None and offer.provider not in kinds:
-            configured = ", ".join(kinds) or "none"
-            yield f"offers: no provider is called {offer.provider} (configured: {configured})"
-
-
-def _lengths(entry: _ModelEntry) -> tuple[int, ...]:
-    if entry.duration_range is not None:
-        first, last = entry.duration_range
-        return tuple(range(max(first, 1), last + 1))
-    return entry.durations
-
-
-def _model(entry: _ModelEntry, kinds: Mapping[str, str]) -> Model:
-    lengths = _lengths(entry)
+def _model(entry: ModelEntry, kinds: Mapping[str, str]) -> Model:
+    seconds = durations_of(entry)
     sizes = tuple(_sized(size) for size in entry.sizes)
     offers = [
         Offer(name, offer.model, offer.priority)
@@ -353,8 +219,8 @@ def _model(entry: _ModelEntry, kinds: Mapping[str, str]) -> Model:
         retires_at=_midnight(entry.retire_at),
         passthrough=entry.passthrough,
         prompt_limit=entry.prompt_limit,
-        durations=lengths,
-        default_duration=entry.default_duration or lengths[0],
+        durations=seconds,
+        default_duration=entry.default_duration or seconds[0],
         sizes=sizes,
         orientations=_orientations(entry, sizes),
         images=entry.images,
@@ -370,7 +236,7 @@ def _midnight(day: date | None) -> float | None:
     return None if day is None else datetime.combine(day, time.min, UTC).timestamp()
 
 
-def _sized(entry: _SizeEntry) -> Size:
+def _sized(entry: SizeEntry) -> Size:
     width, height = entry.width, entry.height
     first, by, second = entry.name.partition("x")
     if by and first.isdigit() and second.isdigit() and width is None:
@@ -388,7 +254,7 @@ def orientation_of(width: int, height: int) -> Orientation:
     return "portrait" if height > width else "landscape"
 
 
-def _orientations(entry: _ModelEntry, sizes: Sequence[Size]) -> tuple[Orientation, ...]:
+def _orientations(entry: ModelEntry, sizes: Sequence[Size]) -> tuple[Orientation, ...]:
     if entry.orientations:
         return entry.orientations
     fixed = [size.orientation for size in sizes if size.orientation]
@@ -430,8 +296,8 @@ def _seconds(wish: MakeVideo, defaults: Defaults, model: Model) -> int:
                 allowed=model.durations_text(),
             )
         return wish.seconds
-    if defaults.seconds in model.durations:
-        return int(defaults.seconds or model.default_duration)
+    if defaults.seconds is not None and defaults.seconds in model.durations:
+        return defaults.seconds
     return model.default_duration
 
 
@@ -459,7 +325,9 @@ def _named_size(
     size = next((one for one in model.sizes if one.name.lower() == asked), None)
     if size is None:
         fitting = [
-            one.name for one in model.sizes if one.orientation in (None, wish.orientation or one.orientation)
+            one.name
+            for one in model.sizes
+            if one.orientation in (None, wish.orientation or one.orientation)
         ]
         raise Refusal(
             "size-not-allowed", asked=wish.size or "", model=model.name, allowed=", ".join(fitting)

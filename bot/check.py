@@ -18,7 +18,7 @@ from rich.text import Text
 
 from bot.app import build_catalog, build_providers
 from bot.backup import SQLITE, backup
-from bot.catalog import CatalogError
+from bot.catalog_file import CatalogError
 from bot.config import Settings
 from bot.logs import Redactor
 from bot.quotas import ledger
@@ -33,6 +33,8 @@ _PATIENCE = 20.0
 """Seconds for one part to answer."""
 _SHOWN = 5
 """Disagreements that are told one by one."""
+
+_ENDLESS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,4 +172,7 @@ def show(rows: Iterable[Row]) -> None:
     for row in rows:
         verdict = Text("ok", "green") if row.ok else Text("WRONG", "bold red")
         table.add_row(Text(row.name), verdict, Text(row.text, overflow="fold"))
-    Console(highlight=False).print(table)
+    terminal = Console(highlight=False)
+    # Whoever reads it from a pipe wants a line for each part, however long.
+    console = terminal if terminal.is_terminal else Console(highlight=False, width=_ENDLESS)
+    console.print(table)

@@ -29,13 +29,16 @@ from bot.model import (
     Start,
     State,
 )
+from providers.base import Orientation
 
 _LONGEST_LINE = 100_000
 _MOST_CREDITS = 1_000_000_000
 _WORD = re.compile(r"\s*(\S+)\s*")
 # A prompt is free text: only an option's value may be quoted, and only a word that begins with
 # dashes is an option. Phones turn "--" into a long dash.
-_OPTION = re.compile(r"(?<!\S)(?:--|\u2014|\u2013)(?P<name>[^\W\d][\w-]*)?(?:=(?P<glued>\"[^\"]*\"|'[^']*'|\S*))?(?=\s|$)")
+_OPTION = re.compile(
+    r"(?<!\S)(?:--|\u2014|\u2013)(?P<name>[^\W\d][\w-]*)?(?:=(?P<glued>\"[^\"]*\"|'[^']*'|\S*))?(?=\s|$)"
+)
 _VALUE = re.compile(r"\s*(\"[^\"]*\"|'[^']*'|\S+)")
 _PERSON = re.compile(r"^(console|telegram|discord):[\w.-]+$")
 _TASK = re.compile(r"^#?([A-Za-z0-9]{4,16})$")
@@ -99,7 +102,7 @@ ADMIN_WORDS: tuple[Word, ...] = (
 )
 
 SETTINGS = ("model", "duration", "orientation", "language")
-ORIENTATIONS = ("portrait", "landscape")
+ORIENTATIONS: tuple[Orientation, ...] = ("portrait", "landscape")
 
 
 def parse(line: str) -> Command:
@@ -210,7 +213,7 @@ def _seconds(value: str | None) -> int | None:
     return int(number.group(1))
 
 
-def _orientation(options: dict[str, str]) -> str | None:  # type: ignore[return]
+def _orientation(options: dict[str, str]) -> Orientation | None:
     named = [name for name in ORIENTATIONS if name in options]
     if len(named) > 1:
         raise Refusal("options-exclude", first="--portrait", second="--landscape")

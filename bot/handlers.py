@@ -60,7 +60,7 @@ async def handle(request: Request, desk: Desk) -> Reply:
         return await HANDLERS[type(request.command)](call, request.command)
     except Refusal as refused:
         return Reply(refusal(language, refused), ok=False)
-    except Exception:
+    except Exception:  # noqa: BLE001 - a person gets an answer whatever happens
         _log.exception("handler_failed", command=type(request.command).__name__)
         return Reply(say(language, "internal-error"), ok=False)
 
@@ -103,7 +103,9 @@ async def make_video(call: Call, command: MakeVideo) -> Reply:
     if command.image:
         picture = await desk.spool.keep_picture(command.image, task_id, order.width, order.height)
         order = replace(order, image=picture)
-    return await _accept(call, Draft(task_id, call.person, call.request.place, call.language, order, price))
+    return await _accept(
+        call, Draft(task_id, call.person, call.request.place, call.language, order, price)
+    )
 
 
 async def _accept(call: Call, draft: Draft) -> Reply:

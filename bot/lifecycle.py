@@ -35,6 +35,8 @@ a review with `charge` settles a failed one. The move and the money are one tran
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from bot.model import State, Task
 from bot.quotas import ledger
 from bot.store import deliveries, tasks
@@ -61,7 +63,7 @@ class ForbiddenMove(Exception):
     """A move that the picture does not have: a fault of ours."""
 
 
-def move(  # noqa: PLR0913 - one call says all that changes with an arrow
+def move(
     tx: Tx,
     task: Task,
     to: State,
@@ -74,7 +76,7 @@ def move(  # noqa: PLR0913 - one call says all that changes with an arrow
     raw: str | None = None,
     charge: bool = False,
     notice: bool = True,
-    **changes: object,
+    changes: Mapping[str, object] | None = None,
 ) -> bool:
     """Move a task along one arrow, with its event, its credits and the notice owed, at once.
 
@@ -82,9 +84,9 @@ def move(  # noqa: PLR0913 - one call says all that changes with an arrow
     """
     if to not in ARROWS[task.state]:
         raise ForbiddenMove(f"{task.state} -> {to}")
-    entering = {"reason": reason, "raw": raw, "state": to, "moved_at": now, "attempts": 0}
-    entering |= {"lease": lease, "due_at": now if due_at is None else due_at}
-    if not tasks.change(tx, task, **(entering | changes)):
+    entering: dict[str, object] = {"state": to, "moved_at": now, "reason": reason, "raw": raw}
+    entering |= {"attempts": 0, "lease": lease, "due_at": now if due_at is None else due_at}
+    if not tasks.change(tx, task, **(entering | dict(changes or {}))):
         return False
     tasks.record(tx, task.id, task.state, to, now, by=by, reason=reason, raw=raw)
     _move_credits(tx, task, to, now, charge=charge)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
 
 from providers.base import Orientation
 
@@ -44,7 +43,7 @@ class Refusal(Exception):
     The sentence says what was wrong and what is allowed. Nothing was charged.
     """
 
-    def __init__(self, sentence: str, /, **facts: str | int | float) -> None:
+    def __init__(self, sentence: str, /, **facts: str | float) -> None:
         super().__init__(f"{sentence} {facts}")
         self.sentence = sentence
         self.facts = facts
@@ -260,11 +259,14 @@ class Help:
 
 @dataclass(frozen=True, slots=True)
 class Admin:
-    """`/admin WORD ...`. Only the words that `commands.ADMIN_WORDS` lists; arguments are checked
-    and typed: `person`, `credits`, `task`, `text`, `state`, `days`, `verdict`, `remote_id`."""
+    """`/admin WORD ...`, one of `commands.ADMIN_WORDS`.
+
+    The arguments are checked: `person`, `credits`, `task`, `text`, `state`, `verdict`,
+    `remote_id`, `count`.
+    """
 
     word: str
-    arguments: dict[str, Any] = field(default_factory=dict)
+    arguments: dict[str, str | int] = field(default_factory=dict)
 
 
 Command = (

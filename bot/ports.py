@@ -23,7 +23,12 @@ class DeliveryError(Exception):
     """A result could not be posted."""
 
     def __init__(
-        self, reason: str, raw: str = "", *, permanent: bool = False, retry_after: float | None = None
+        self,
+        reason: str,
+        raw: str = "",
+        *,
+        permanent: bool = False,
+        retry_after: float | None = None,
     ) -> None:
         super().__init__(raw or reason)
         self.reason = reason

@@ -51,10 +51,12 @@ def say(language: str, sentence: str, /, **facts: Fact) -> str:
 
 def _format(language: str, sentence: str, facts: dict[str, Fact]) -> tuple[str, list[Exception]]:
     bundle = bundle_of(language)
-    message = bundle.get_message(sentence)
-    if message is None or message.value is None:
+    if not bundle.has_message(sentence):
         raise KeyError(sentence)
-    text, errors = bundle.format_pattern(message.value, facts)
+    pattern = bundle.get_message(sentence).value
+    if pattern is None:
+        raise KeyError(sentence)
+    text, errors = bundle.format_pattern(pattern, facts)
     return str(text), list(errors)
 
 
@@ -112,7 +114,9 @@ def help_text(language: str, *, admin: bool) -> str:
 
 def admin_help_text(language: str) -> str:
     """Every word of `/admin` in a line."""
-    return "\n".join([say(language, "admin-help-title"), *_listed(language, ADMIN_WORDS, "/admin ")])
+    return "\n".join(
+        [say(language, "admin-help-title"), *_listed(language, ADMIN_WORDS, "/admin ")]
+    )
 
 
 def _listed(language: str, words: tuple[Word, ...], prefix: str) -> list[str]:

@@ -93,14 +93,18 @@ def status_text(language: str, task: Task, view: Outlook) -> str:
 
 def task_line(language: str, task: Task, view: Outlook) -> str:
     """A task in a list: how it goes, and what it was about."""
-    return f"{status_text(language, task, view)} {_short(task.order.prompt, _PROMPT_IN_LISTS)}".rstrip()
+    about_it = _short(task.order.prompt, _PROMPT_IN_LISTS)
+    return f"{status_text(language, task, view)} {about_it}".rstrip()
 
 
 def delivery_text(task: Task, *, repeated: bool) -> str:
     """What stands beside the finished video."""
     sentence = "delivered-again" if repeated else "delivered"
     return say(
-        task.language, sentence, task=task.id, prompt=_short(task.order.prompt, _PROMPT_BESIDE_VIDEO)
+        task.language,
+        sentence,
+        task=task.id,
+        prompt=_short(task.order.prompt, _PROMPT_BESIDE_VIDEO),
     )
 
 
@@ -184,9 +188,7 @@ def admin_task_text(
     return "\n".join([*lines, *(_event_line(*event) for event in history)])
 
 
-def _event_line(
-    at: float, old: str | None, new: str, reason: str | None, raw: str | None
-) -> str:
+def _event_line(at: float, old: str | None, new: str, reason: str | None, raw: str | None) -> str:
     time = datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S")
     why = "".join(f"  {word}" for word in (reason, raw) if word)
     return f"{time} UTC  {old or ''} -> {new}{why}"

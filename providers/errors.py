@@ -7,10 +7,10 @@
     │   ├── Moderated        the prompt or picture is not allowed
     │   ├── ModelUnavailable the model is gone or switched off
     │   └── NotFound         no such job
-    ├── Misconfigured    401, 402, 403: key or funds    not accepted   not before an admin acts
-    ├── Unanswered       timeout, dropped mid-answer    may be         look again; never create again
-    ├── Upstream         5xx, a gateway's error page    may be         look again; never create again
-    ├── Malformed        an answer that is not one      may be         look again; never create again
+    ├── Misconfigured    401, 402, 403: key or funds    not accepted   when an admin has acted
+    ├── Unanswered       timeout, dropped mid-answer    may be         look again, never create
+    ├── Upstream         5xx, a gateway's error page    may be         look again, never create
+    ├── Malformed        an answer that is not one      may be         look again, never create
     └── Unsupported      this gateway has no such verb  not accepted   never again
 
 The message of each is the raw text of the other side or of the HTTP library, shortened and

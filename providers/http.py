@@ -97,7 +97,11 @@ class Http:
             self._client = None
 
     async def ask(
-        self, method: str, url: str, key: str, **content: Any  # noqa: ANN401 - httpx's own keywords
+        self,
+        method: str,
+        url: str,
+        key: str,
+        **content: Any,  # noqa: ANN401 - httpx's own keywords
     ) -> Answer:
         """One request; the answer's JSON. Raises `ProviderError` for everything else."""
         headers = {"authorization": f"Bearer {key}", "accept": "application/json"}
@@ -154,7 +158,11 @@ class Http:
 
     @asynccontextmanager
     async def _exchange(
-        self, method: str, url: str, headers: Mapping[str, str], **content: Any  # noqa: ANN401
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        **content: Any,  # noqa: ANN401
     ) -> AsyncIterator[httpx.Response]:
         with _named():
             async with self._open().stream(method, url, headers=headers, **content) as response:

@@ -34,14 +34,20 @@ from providers.base import (
 )
 from providers.http import error_fields, is_model_gone, is_moderation, shortened
 
-QUEUED = frozenset(
-    "queued queue queueing pending submitted not_start notstart notstarted created waiting preparing"
-    " starting initializing unknown".split()
-)
-SUCCEEDED = frozenset("completed complete success succeeded succeed finished done ready".split())
-FAILED = frozenset(
-    "failed failure fail error rejected timeout timed_out expired cancelled canceled deleted".split()
-)
+QUEUED = {"queued", "queue", "queueing", "pending", "submitted", "created", "waiting", "preparing"}
+QUEUED |= {"not_start", "notstart", "notstarted", "starting", "initializing", "unknown"}
+SUCCEEDED = {
+    "completed",
+    "complete",
+    "success",
+    "succeeded",
+    "succeed",
+    "finished",
+    "done",
+    "ready",
+}
+FAILED = {"failed", "failure", "fail", "error", "rejected", "timeout", "timed_out", "expired"}
+FAILED |= {"cancelled", "canceled", "deleted"}
 _MILLISECONDS = 1e11
 """Larger times are milliseconds: as seconds they would lie after the year 5138."""
 _CLOCKS_APART = 60.0
@@ -95,7 +101,10 @@ class OpenAI(Provider):
     async def submit(self, request: VideoRequest) -> Job:
         """POST /videos, or /videos/{id}/remix for a change."""
         if request.remix_of:
-            url, content = self._url(request.remix_of, "remix"), {"json": {"prompt": request.prompt}}
+            url, content = (
+                self._url(request.remix_of, "remix"),
+                {"json": {"prompt": request.prompt}},
+            )
         else:
             url, content = self._url(), await self._content(request)
         answer = await self.http.ask("POST", url, self._key, **content)
@@ -128,7 +137,11 @@ class OpenAI(Provider):
         for _ in range(_PAGES):
             answer = await self.http.ask("GET", self._url(), self._key, params=params)
             page = _page(answer.body)
-            fresh = [one for one in page if (_time(one.get("created_at")) or since) >= since - _CLOCKS_APART]
+            fresh = [
+                one
+                for one in page
+                if (_time(one.get("created_at")) or since) >= since - _CLOCKS_APART
+            ]
             matches += [one for one in fresh if _fits(one, request)]
             if len(fresh) < len(page) or not _has_more(answer.body) or not page:
                 break
@@ -269,6 +282,8 @@ def _fits(video: Mapping[str, Any], request: VideoRequest) -> bool:
     if video.get("prompt") != request.prompt:
         return False
     shown = {"seconds": str(request.seconds), "size": request.size}
-    if any(video.get(name) is not None and str(video[name]) != value for name, value in shown.items()):
+    if any(
+        video.get(name) is not None and str(video[name]) != value for name, value in shown.items()
+    ):
         return False
     return video.get("remixed_from_video_id") in (None, request.remix_of)

@@ -19,7 +19,7 @@ async def keep_house(world: World) -> None:
     while True:
         try:
             await tidy(world)
-        except Exception:
+        except Exception:  # noqa: BLE001 - the next hour may go better
             _log.exception("housekeeping_failed")
         await world.clock.sleep(EVERY)
 
@@ -28,9 +28,7 @@ async def tidy(world: World) -> None:
     """Remove the results and pictures, and blank the prompts, whose time is over."""
     now = world.clock.now()
     before = now - world.limits.result_retention
-    while batch := await world.database.read(
-        lambda tx: tasks.expired_files(tx, before, _BATCH)
-    ):
+    while batch := await world.database.read(lambda tx: tasks.expired_files(tx, before, _BATCH)):
         for task in batch:
             await _drop_files(world, task)
     blank_before = now - world.limits.prompt_retention

@@ -20,13 +20,14 @@ async def tell(world: World, task_id: str, state: State, attempts: int) -> None:
     """Post the last word on a task. It may be posted twice after a crash, never not at all."""
     task = await world.database.read(lambda tx: tasks.get(tx, task_id))
     if task is None or task.state is not state:
-        # The task has moved on (an admin attached its job, the person fetched it): no news any more.
+        # An admin attached its job, or the person fetched it: no news any more.
         await _told(world, task_id, state)
         return
     messenger = world.messengers.get(task.place.front_end)
+    if messenger is None:
+        await _not_told(world, task, attempts, DeliveryError("unknown", "its front-end is off"))
+        return
     try:
-        if messenger is None:
-            raise DeliveryError("unknown", "this front-end is not on")
         await messenger.tell(task, last_word(task))
     except (DeliveryError, DeliveryUnclear) as error:
         await _not_told(world, task, attempts, error)

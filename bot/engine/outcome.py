@@ -46,24 +46,27 @@ def fail(reason: str, raw: str = "") -> Advance:
 
 def write(tx: Tx, task: Task, outcome: Outcome, now: float, by: str) -> bool:
     """Write an outcome down, guarded by state and lease. False: the task was not ours any more."""
-    match outcome:
-        case Advance():
-            written = lifecycle.move(
-                tx,
-                task,
-                outcome.to,
-                now,
-                due_at=outcome.due_at,
-                by=by,
-                reason=outcome.reason,
-                raw=outcome.raw,
-                **outcome.changes,
-            )
-        case Snooze():
-            written = tasks.change(tx, task, **_snoozed(task, outcome))
+    if isinstance(outcome, Advance):
+        written = _advance(tx, task, outcome, now, by)
+    else:
+        written = tasks.change(tx, task, **_snoozed(task, outcome))
     if written and outcome.also is not None:
         outcome.also(tx)
     return written
+
+
+def _advance(tx: Tx, task: Task, verdict: Advance, now: float, by: str) -> bool:
+    return lifecycle.move(
+        tx,
+        task,
+        verdict.to,
+        now,
+        due_at=verdict.due_at,
+        by=by,
+        reason=verdict.reason,
+        raw=verdict.raw,
+        changes=verdict.changes,
+    )
 
 
 def _snoozed(task: Task, snooze: Snooze) -> dict[str, object]:

@@ -15,8 +15,10 @@ _SEARCHES = 4
 
 
 async def search(task: Task, world: World) -> Outcome:
-    """Look for the job of a create whose answer nobody heard. It is never sent again unless the
-    gateway can prove that it was not accepted."""
+    """Look for the job of a create whose answer nobody heard.
+
+    It is never sent again unless the gateway can prove that it was not accepted.
+    """
     provider = world.provider_of(task)
     if provider is None:
         return _review(task, "the provider is not configured")
@@ -30,9 +32,7 @@ async def search(task: Task, world: World) -> Outcome:
         return _search_again(task, world, str(error))
     if job is not None:
         identity, remote_id = provider.identity, job.remote_id
-        owner = await world.database.read(
-            lambda tx: tasks.with_remote_id(tx, identity, remote_id)
-        )
+        owner = await world.database.read(lambda tx: tasks.with_remote_id(tx, identity, remote_id))
         if owner in (None, task.id):
             return accepted(task, world, job.remote_id, job.progress)
     if finding is Finding.CERTAIN:

@@ -53,7 +53,7 @@ def _concerns(world: World, model: str, rooms: Mapping[str, int]) -> bool:
     return not offers or choose(offers, rooms) is not None
 
 
-def _assign_one(  # noqa: PLR0913 - the pieces of one statement
+def _assign_one(
     tx: Tx,
     world: World,
     task: Task,
@@ -76,7 +76,9 @@ def _assign_one(  # noqa: PLR0913 - the pieces of one statement
         "submitted_at": now,
         "attempts": task.attempts,
     }
-    if not lifecycle.move(tx, task, State.SUBMITTING, now, due_at=until, lease=lease, **changes):
+    if not lifecycle.move(
+        tx, task, State.SUBMITTING, now, due_at=until, lease=lease, changes=changes
+    ):
         return None
     rooms[offer.provider] -= 1
     return replace(

@@ -65,7 +65,9 @@ def _by_experience(known: Known) -> float:
 
 
 def backoff(attempts: int, hint: float | None, minimum: float, chance: Random) -> float:
-    """Seconds until a failed try is repeated: doubling from `minimum` to 2 minutes, spread by
-    chance, and not before the other side's own wish."""
+    """Seconds until a failed try is repeated, not before the other side's own wish.
+
+    Doubling from `minimum` to two minutes, spread by chance.
+    """
     wait = min(minimum * 2.0 ** min(attempts, 10), 120.0)
     return float(max(hint or 0.0, minimum, wait * chance.uniform(0.5, 1.0)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bot.durations import Spread
 from bot.engine import schedule
 from bot.engine.outcome import Advance, Outcome, Snooze, fail
 from bot.engine.world import World
@@ -15,7 +16,6 @@ from providers import errors
 from providers.base import (
     Capabilities,
     Failed,
-
     Finished,
     Pending,
     Provider,
@@ -245,10 +245,8 @@ def _cannot_ask(task: Task, world: World, hint: float | None, raw: str) -> Outco
     return Snooze(now + wait, failed=True, raw=raw)
 
 
-def _spread(task: Task, world: World) -> schedule.Spread | None:
-    return world.durations.spread(
-        task.provider or "", task.remote_model or "", task.order.seconds
-    )
+def _spread(task: Task, world: World) -> Spread | None:
+    return world.durations.spread(task.provider or "", task.remote_model or "", task.order.seconds)
 
 
 # --- fetching ----------------------------------------------------------------------------
@@ -357,5 +355,3 @@ def _not_delivered(task: Task, world: World, error: DeliveryError) -> Outcome:
     return Snooze(
         now + wait, failed=True, raw=str(error), also=lambda tx: deliveries.unsent(tx, task.id)
     )
-
-

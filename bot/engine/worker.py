@@ -1,5 +1,7 @@
-"""The worker: claims what is due, takes the step, writes the outcome down. The database is the
-schedule; nothing about a waiting task lives only here."""
+"""The worker: claims what is due, takes the step, writes the outcome down.
+
+The database is the schedule; nothing about a waiting task lives only here.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +12,8 @@ from dataclasses import dataclass
 
 import structlog
 
-from bot.engine import outcome as outcomes
 from bot.engine import notices, rescue, routing, steps
+from bot.engine import outcome as outcomes
 from bot.engine.outcome import Advance, Outcome, Snooze
 from bot.engine.world import World
 from bot.model import State, Task
@@ -87,7 +89,7 @@ class Worker:
         """Claim what is due and start its steps. Whether there was anything."""
         try:
             claimed, owed = await self.world.database.transact(self.claim)
-        except Exception:
+        except Exception:  # noqa: BLE001 - whatever it is, the next round may go better
             # Nothing is lost by a database that is away: the tasks stay due.
             _log.exception("claim_failed")
             await self.world.clock.sleep(_LONGEST_NAP)
@@ -159,7 +161,7 @@ class Worker:
         """One step of one task, and its outcome written down."""
         try:
             verdict = await step(task, self.world)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - a fault of ours must not stop the worker
             _log.exception("step_failed", task=task.id, state=task.state)
             wait = self.world.backoff(task.attempts)
             verdict = Snooze(self.world.clock.now() + wait, failed=True, raw=repr(error))
@@ -193,7 +195,7 @@ class Worker:
         until = self.world.clock.now() + self.world.limits.lease
         try:
             await self.world.database.transact(lambda tx: tasks.extend(tx, leases, until))
-        except Exception:
+        except Exception:  # noqa: BLE001 - the next beat may go better
             # Others may take the tasks over; our outcomes are guarded by the lease.
             _log.exception("heartbeat_failed")
 
@@ -213,6 +215,4 @@ def _remember(world: World, task: Task, verdict: Outcome) -> None:
     if isinstance(verdict, Advance) and verdict.to is State.FETCHING and task.finished_at is None:
         now = world.clock.now()
         took = now - (task.submitted_at or task.moved_at)
-        world.durations.add(
-            task.provider or "", task.remote_model or "", task.order.seconds, took
-        )
+        world.durations.add(task.provider or "", task.remote_model or "", task.order.seconds, took)

@@ -3,26 +3,44 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
 import pillow_heif
-from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageCms, ImageOps
 
 from bot.catalog import orientation_of
+from bot.media.sniff import is_picture, kind_of
 from bot.model import Refusal
 from providers.base import Orientation
 
 LARGEST_BYTES = 20 << 20
 MOST_PIXELS = 40_000_000
 LEAST_SIDE = 8
-FORMATS = ("JPEG", "PNG", "WEBP", "HEIF", "GIF")
+FORMATS = ("JPEG", "PNG", "WebP", "HEIC", "GIF", "AVIF")
 """By content, never by name; of moving ones the first frame."""
 
+_DECODERS = ("JPEG", "MPO", "PNG", "WEBP", "HEIF", "GIF", "AVIF")
+_LARGEST_PNG = 1 << 20
+_EXIF_ORIENTATION = 0x0112
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_LYING = frozenset({5, 6, 7, 8})
+
 pillow_heif.register_heif_opener()
-# Ours is the cap that people are told of; Pillow's own warning would only come on top.
+# Ours is the cap that people are told of; Pillow's own would only refuse without the numbers.
 Image.MAX_IMAGE_PIXELS = None
 
 
@@ -30,7 +48,7 @@ Image.MAX_IMAGE_PIXELS = None
 class Picture:
     """What a picture is, told without decoding it; as it stands upright."""
 
-    format: str
+    media_type: str
     width: int
     height: int
 
@@ -40,6 +58,18 @@ class Picture:
         return orientation_of(self.width, self.height)
 
 
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A picture as every gateway takes it."""
+
+    path: Path
+    media_type: str
+    width: int
+    height: int
+    cropped_percent: float
+    """How much of the original is no longer in it."""
+
+
 async def look(path: Path) -> Picture:
     """`inspect`, off the event loop."""
     return await asyncio.to_thread(inspect, path)
@@ -47,131 +77,182 @@ async def look(path: Path) -> Picture:
 
 def inspect(path: Path) -> Picture:
     """What the picture is. Raises `Refusal` for what is none or is too much."""
-    _check_file(path)
+    kind = _checked_kind(path)
     with _opened(path) as image:
-        turned = image.getexif().get(0x0112, 1) in {5, 6, 7, 8}
-        width, height = reversed(image.size) if turned else image.size
-        return Picture(str(image.format), width, height)
+        return Picture(f"image/{kind.lower()}", *_upright_size(image))
 
 
-def _check_file(path: Path) -> None:
+def prepare(source: Path, target: Path, width: int | None, height: int | None) -> Prepared:
+    """Write the picture upright, in sRGB, without transparency or metadata, beside `target`.
+
+    Cropped to fill exactly `width` x `height` where given. A JPEG, or a PNG where it was one and
+    stays small; the name is that of `target` with the ending of its format. Raises `Refusal`.
+    """
+    kind = _checked_kind(source)
+    with _opened(source) as image:
+        before = _upright_size(image)
+        size = (width, height) if width and height else before
+        bare = _bare(image, size)
+        content, ending = _encoded(bare, kind)
+    path = target.with_name(f"{target.name}.{ending}")
+    _write(path, content)
+    media_type = "image/png" if ending == "png" else "image/jpeg"
+    return Prepared(path, media_type, *size, _cropped_percent(before, size))
+
+
+# --- before decoding ---------------------------------------------------------------------
+
+
+def _checked_kind(path: Path) -> str:
+    """Which of our formats the file has."""
+    kind = kind_of(_checked_head(path))
+    if kind in FORMATS:
+        return kind
+    if is_picture(kind):
+        raise Refusal("image-format", format=kind, allowed=", ".join(FORMATS))
+    raise Refusal("image-not-one", name=path.name, seems=kind)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
+    """The picture, guarded; whatever its decoder chokes on while it is open is a `Refusal`."""
+    try:
+        with warnings.catch_warnings():
+            # A decoder's doubts about a file are no business of our log.
+            warnings.simplefilter("ignore")
+            with Image.open(path, formats=_DECODERS) as image:
+                _check_size(*image.size)
+                yield image
+    except (Refusal, MemoryError):
+        raise
+    except Exception:  # noqa: BLE001 - a decoder may raise anything at a hostile file
+        raise Refusal("image-broken") from None
+
+
+def _checked_head(path: Path) -> bytes:
     try:
         if not path.is_file():
             raise Refusal("image-missing", path=str(path))
-        size = path.stat().st_size
+        with path.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            head = file.read(512)
     except OSError:
         raise Refusal("image-missing", path=str(path)) from None
     if size == 0:
         raise Refusal("image-empty")
     if size > LARGEST_BYTES:
-        raise Refusal(
-            "image-too-large-bytes",
-            size=f"{size / (1 << 20):.1f}",
-            limit=LARGEST_BYTES >> 20,
-        )
+        # Rounded up: "20.0 MB; at most 20" would be no explanation.
+        tenths = -(-size * 10 // (1 << 20))
+        raise Refusal("image-too-large-bytes", size=f"{tenths / 10:.1f}", limit=LARGEST_BYTES >> 20)
+    return head
 
 
-def _opened(path: Path) -> Image.Image:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            image = Image.open(path)
-    except UnidentifiedImageError:
-        raise Refusal("image-not-one", name=path.name, seems=_seems(path)) from None
-    except PermissionError:
-        raise Refusal("image-missing", path=str(path)) from None
-    except Exception:  # noqa: BLE001 - a decoder may raise anything at a hostile file
-        raise Refusal("image-broken") from None
-    if image.format not in FORMATS:
-        found = str(image.format)
-        image.close()
-        raise Refusal("image-format", format=found, allowed=", ".join(FORMATS))
-    width, height = image.size
+def _check_size(width: int, height: int) -> None:
     if width * height > MOST_PIXELS:
-        image.close()
         limit = MOST_PIXELS // 1_000_000
         raise Refusal("image-too-many-pixels", width=width, height=height, limit=limit)
     if min(width, height) < LEAST_SIDE:
-        image.close()
         raise Refusal("image-too-small", width=width, height=height, limit=LEAST_SIDE)
-    return image
 
 
-def _seems(path: Path) -> str:
-    """A word for what lies there instead."""
-    with path.open("rb") as file:
-        head = file.read(512)
-    known = {b"%PDF": "a PDF", b"PK\x03\x04": "an archive", b"\x1f\x8b": "an archive"}
-    for start, word in known.items():
-        if head.startswith(start):
-            return word
-    if head[4:8] == b"ftyp":
-        return "a video"
-    if head.lstrip()[:1] == b"<":
-        return "a web page or SVG"
+def _turn(image: Image.Image) -> int:
+    """How the camera was held, as EXIF tells it; damaged EXIF tells nothing."""
     try:
-        head.decode("utf-8")
-    except UnicodeDecodeError:
-        return "unknown data"
-    return "text"
+        return int(image.getexif().get(_EXIF_ORIENTATION, 1))
+    except Exception:  # noqa: BLE001 - the picture itself may well be whole
+        return 1
 
 
-def prepare(source: Path, target: Path, width: int | None, height: int | None) -> str:
-    """Write the picture as every gateway takes it, beside `target`; the name of the file.
+def _upright_size(image: Image.Image) -> tuple[int, int]:
+    width, height = image.size
+    return (height, width) if _turn(image) in _LYING else (width, height)
 
-    Upright, sRGB, without transparency or metadata, cropped to fill exactly `width` x `height`
-    where given. JPEG. Raises `Refusal`.
+
+# --- decoding ----------------------------------------------------------------------------
+
+
+def _bare(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+    """The first frame as plain sRGB pixels, as a person would see it.
+
+    The fitting comes first and the turning last, so that the rest has few pixels to do.
     """
-    inspect(source)
-    try:
-        with _opened(source) as image:
-            bare = _bare(image)
-    except Refusal:
-        raise
-    except Exception:  # noqa: BLE001 - a decoder may raise anything at a hostile file
-        raise Refusal("image-broken") from None
-    if width and height:
-        bare = ImageOps.fit(bare, (width, height), Image.Resampling.LANCZOS)
-    final = target.with_name(f"{target.name}.jpg")
-    part = target.with_name(f"{target.name}.jpg.part")
-    bare.save(part, "JPEG", quality=92, optimize=True)
-    part.chmod(0o600)
-    part.replace(final)
-    return final.name
-
-
-def _bare(image: Image.Image) -> Image.Image:
-    """The first frame as plain sRGB pixels, as a person would see it."""
+    turn = _turn(image)
+    lying = size[::-1] if turn in _LYING else size
+    # A large JPEG is decoded at half, a quarter or an eighth of its size, never below ours.
+    image.draft(None, (2 * lying[0], 2 * lying[1]))
     profile = image.info.get("icc_profile")
-    image.seek(0)
-    upright = ImageOps.exif_transpose(image)
-    if upright.mode in {"I;16", "I;16B", "I;16L", "I", "F"}:
-        upright = _eight_bit(upright)
-    if upright.has_transparency_data:
-        rgba = upright.convert("RGBA")
-        upright = Image.new("RGB", rgba.size, "white")
-        upright.paste(rgba, mask=rgba.getchannel("A"))
-    elif profile:
-        upright = _to_srgb(upright, profile)
-    bare = Image.new("RGB", upright.size)
-    bare.paste(upright.convert("RGB"))
+    fitted = ImageOps.fit(_resizable(image), lying, Image.Resampling.LANCZOS)
+    plain = _in_srgb(_on_white(fitted), profile)
+    if turn in _TURNS:
+        plain = plain.transpose(_TURNS[turn])
+    # A fresh one: comments and profiles ride along in the `info` of what was decoded.
+    bare = Image.new("RGB", plain.size)
+    bare.paste(plain)
     return bare
 
 
-def _eight_bit(image: Image.Image) -> Image.Image:
-    """16-bit grey to 8: Pillow itself would clip instead of scale."""
-    return image.convert("I").point(lambda value: value * (1 / 256)).convert("L")
+def _resizable(image: Image.Image) -> Image.Image:
+    """The same pixels in a mode that can be resized: no palettes, no 16 bits."""
+    if image.mode.startswith("I"):
+        # Pillow itself would clip 16-bit grey instead of scaling it.
+        grey = image.convert("I").point(lambda value: value * (1 / 257))
+        return grey.convert("L")
+    if image.has_transparency_data:
+        return image.convert("RGBA")
+    return image if image.mode in {"RGB", "L", "CMYK"} else image.convert("RGB")
 
 
-def _to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
-    try:
-        found = ImageCms.profileToProfile(
-            image,
-            ImageCms.ImageCmsProfile(BytesIO(profile)),
-            ImageCms.createProfile("sRGB"),
-            outputMode="RGB",
-        )
-    except (ImageCms.PyCMSError, ValueError):
-        # A profile that cannot be read changes nothing that could be seen.
+def _on_white(image: Image.Image) -> Image.Image:
+    if image.mode != "RGBA":
         return image
-    return found if found is not None else image
+    white = Image.new("RGB", image.size, "white")
+    white.paste(image, mask=image.getchannel("A"))
+    return white
+
+
+def _in_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
+    if profile:
+        try:
+            found = ImageCms.profileToProfile(
+                image,
+                ImageCms.ImageCmsProfile(BytesIO(profile)),
+                ImageCms.createProfile("sRGB"),
+                outputMode="RGB",
+            )
+        except (ImageCms.PyCMSError, OSError, ValueError):
+            # A profile that does not fit the picture is not obeyed by viewers either.
+            found = None
+        if found is not None:
+            return found
+    return image.convert("RGB")
+
+
+# --- writing -----------------------------------------------------------------------------
+
+
+def _encoded(image: Image.Image, kind: str) -> tuple[bytes, str]:
+    if kind == "PNG":
+        png = BytesIO()
+        image.save(png, "PNG")
+        if png.tell() <= _LARGEST_PNG:
+            return png.getvalue(), "png"
+    jpeg = BytesIO()
+    image.save(jpeg, "JPEG", quality=92, subsampling=0)
+    return jpeg.getvalue(), "jpg"
+
+
+def _write(path: Path, content: bytes) -> None:
+    """The file appears whole or not at all."""
+    part = path.with_name(f"{path.name}.part")
+    part.unlink(missing_ok=True)
+    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(descriptor)
+    part.replace(path)
+
+
+def _cropped_percent(before: tuple[int, int], after: tuple[int, int]) -> float:
+    shape, wanted = before[0] / before[1], after[0] / after[1]
+    return round(100 * (1 - min(shape, wanted) / max(shape, wanted)), 1)

@@ -6,7 +6,8 @@ import asyncio
 import errno
 import os
 import shutil
-from collections.abc import AsyncIterator, Set
+from collections.abc import AsyncIterator
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -146,11 +147,11 @@ class Spool:
         for folder in (self._incoming, self._results):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
-    async def sweep(self, in_use: Set[str], fetching: Set[str]) -> int:
+    async def sweep(self, in_use: AbstractSet[str], fetching: AbstractSet[str]) -> int:
         """Remove what no task knows of: left by a process that died. How many files."""
         return await asyncio.to_thread(self._sweep, in_use, {f"{name}.part" for name in fetching})
 
-    def _sweep(self, in_use: Set[str], parts: Set[str]) -> int:
+    def _sweep(self, in_use: AbstractSet[str], parts: AbstractSet[str]) -> int:
         self._make()
         orphans = [
             path
@@ -196,7 +197,7 @@ def _write(part: Path, piece: bytes, start: int) -> None:
 
 def _check_whole(part: Path, total: int | None) -> None:
     size = part.stat().st_size if part.exists() else 0
-    if total is not None and size != total:
+    if size == 0 or (total is not None and size != total):
         raise Truncated(f"{size} of {total} bytes came")
     _check_mp4(part, size)
 
@@ -204,7 +205,7 @@ def _check_whole(part: Path, total: int | None) -> None:
 def _check_mp4(path: Path, size: int) -> None:
     """Walk the top-level boxes: `ftyp` first, `moov` and `mdat` there, the last one whole."""
     seen = set()
-    with path.open("rb") if size else open(os.devnull, "rb") as file:
+    with path.open("rb") as file:
         at = 0
         while at + 8 <= size:
             file.seek(at)
@@ -239,4 +240,3 @@ def _put(part: Path, target: Path) -> int:
     finally:
         os.close(folder)
     return size
-

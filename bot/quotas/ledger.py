@@ -40,9 +40,7 @@ def _refill(tx: Tx, account: AccountRow, rules: Rules, now: float) -> AccountRow
     if account.refilled_on is not None and account.refilled_on >= today:
         return account
     limit = _limit(account, rules)
-    accounts.post(
-        tx, Entry(account.id, now, "refill", day=today, daily=limit - account.daily)
-    )
+    accounts.post(tx, Entry(account.id, now, "refill", day=today, daily=limit - account.daily))
     accounts.change_account(tx, account.id, refilled_on=today)
     return accounts.locked(tx, account.id)
 

@@ -53,7 +53,7 @@ class Database(ABC):
 
     @abstractmethod
     async def close(self) -> None:
-        """End what was begun, and let go of every connection and lock."""
+        """Let go of every connection and lock. Whoever still waits should have been waited for."""
 
     @abstractmethod
     async def transact(self, function: Callable[[Tx], T]) -> T:

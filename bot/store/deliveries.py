@@ -22,7 +22,9 @@ def _delivery(row: RowMapping) -> Delivery:
 
 def get(tx: Tx, task: str) -> Delivery:
     """The duty to post this task's result."""
-    return _delivery(tx.execute(select(deliveries).where(deliveries.c.task == task)).mappings().one())
+    return _delivery(
+        tx.execute(select(deliveries).where(deliveries.c.task == task)).mappings().one()
+    )
 
 
 def begin(tx: Tx, task: str, *, repeated: bool) -> bool:

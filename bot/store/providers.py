@@ -20,7 +20,7 @@ def register(tx: Tx, names: Iterable[str]) -> None:
 def lock(tx: Tx) -> dict[str, float | None]:
     """Until when each provider is to be left alone; locked, so that caps hold among workers."""
     query = select(providers.c.name, providers.c.paused_until).order_by(providers.c.name)
-    return {name: until for name, until in tx.execute(query.with_for_update())}
+    return {row[0]: row[1] for row in tx.execute(query.with_for_update())}
 
 
 def pause(tx: Tx, name: str, until: float, reason: str) -> None:

@@ -6,6 +6,8 @@ Times are UNIX seconds; credits are whole numbers; ids of people and accounts ar
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -39,8 +41,10 @@ def _one_of(column: str, words: list[str]) -> str:
     return f"{column} IN ({', '.join(repr(str(word)) for word in sorted(words))})"
 
 
-def _where(condition: str) -> dict[str, object]:
-    return {"sqlite_where": text(condition), "postgresql_where": text(condition)}
+def _index(name: str, *columns: Column[Any], where: str, unique: bool = False) -> None:
+    """An index over some rows only."""
+    condition = text(where)
+    Index(name, *columns, unique=unique, sqlite_where=condition, postgresql_where=condition)
 
 
 # SQLite counts rows by themselves only in a column that is INTEGER to the letter.
@@ -126,7 +130,7 @@ tasks = Table(
     ),
     CheckConstraint("state <> 'submitting' OR provider IS NOT NULL", "provider_is_chosen"),
     CheckConstraint(
-        "state NOT IN ('delivering', 'done', 'undelivered') OR file IS NOT NULL OR bytes IS NOT NULL",
+        "state NOT IN ('delivering', 'done', 'undelivered') OR bytes IS NOT NULL",
         "result_is_kept",
     ),
 )
@@ -135,12 +139,12 @@ _ACTIVE = _one_of("state", list(ACTIVE))
 WITH_JOB = "state IN ('running', 'submitting')"
 STEPPED = "state IN ('delivering', 'fetching', 'running', 'submitting')"
 
-Index("ux_tasks_update_key", tasks.c.update_key, unique=True, **_where("update_key IS NOT NULL"))
-Index("ix_tasks_due", tasks.c.state, tasks.c.due_at, **_where(STEPPED))
-Index("ix_tasks_leased", tasks.c.lease, **_where("lease IS NOT NULL"))
-Index("ix_tasks_queue", tasks.c.turn, tasks.c.created_at, **_where("state = 'queued'"))
-Index("ix_tasks_jobs", tasks.c.provider, **_where(WITH_JOB))
-Index("ix_tasks_active", tasks.c.person, **_where(_ACTIVE))
+_index("ux_tasks_update_key", tasks.c.update_key, unique=True, where="update_key IS NOT NULL")
+_index("ix_tasks_due", tasks.c.state, tasks.c.due_at, where=STEPPED)
+_index("ix_tasks_leased", tasks.c.lease, where="lease IS NOT NULL")
+_index("ix_tasks_queue", tasks.c.turn, tasks.c.created_at, where="state = 'queued'")
+_index("ix_tasks_jobs", tasks.c.provider, where=WITH_JOB)
+_index("ix_tasks_active", tasks.c.person, where=_ACTIVE)
 Index("ix_tasks_person", tasks.c.person, tasks.c.created_at)
 Index("ix_tasks_state", tasks.c.state, tasks.c.moved_at)
 
@@ -171,7 +175,7 @@ notices = Table(
     Column("told_at", Double),
     PrimaryKeyConstraint("task", "state"),
 )
-Index("ix_notices_due", notices.c.due_at, **_where("told_at IS NULL"))
+_index("ix_notices_due", notices.c.due_at, where="told_at IS NULL")
 
 events = Table(
     "events",
@@ -223,25 +227,25 @@ entries = Table(
     ),
 )
 Index("ix_entries_account", entries.c.account, entries.c.id)
-Index(
+_index(
     "ux_entries_task_kind",
     entries.c.task,
     entries.c.kind,
     unique=True,
-    **_where("task IS NOT NULL"),
+    where="task IS NOT NULL",
 )
-Index(
+_index(
     "ux_entries_one_ending",
     entries.c.task,
     unique=True,
-    **_where("kind IN ('release', 'settle')"),
+    where="kind IN ('release', 'settle')",
 )
-Index(
+_index(
     "ux_entries_refill_a_day",
     entries.c.account,
     entries.c.day,
     unique=True,
-    **_where("kind = 'refill'"),
+    where="kind = 'refill'",
 )
 
 providers = Table(

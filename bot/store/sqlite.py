@@ -51,6 +51,7 @@ class _Lane:
 
     async def open(self) -> None:
         self._thread = await aiosqlite.Connection(self._connect, iter_chunk_size=64)
+        await self.hop(self._set_up)
 
     async def close(self) -> None:
         if self._thread is not None:
@@ -78,13 +79,11 @@ class _Lane:
     def _connect(self) -> sqlite3.Connection:
         # No isolation level: the module would begin transactions by itself, too late for us.
         self.raw = sqlite3.connect(self._path, timeout=_PATIENCE, isolation_level=None)
-        try:
-            for pragma in (*_PRAGMAS, *self._pragmas):
-                self.raw.execute(f"PRAGMA {pragma}").close()
-        except BaseException:
-            self.raw.close()
-            raise
         return self.raw
+
+    def _set_up(self) -> None:
+        for pragma in (*_PRAGMAS, *self._pragmas):
+            self.raw.execute(f"PRAGMA {pragma}").close()
 
     def _begin_transaction(self, connection: Connection) -> None:
         connection.exec_driver_sql(self._begin)
@@ -133,7 +132,7 @@ class SqliteDatabase(Database):
             self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._take_lock()
             # For its owner only from the first byte: people's prompts are in it.
-            self._path.touch(mode=0o600)
+            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
             await self._writer.open()
             await self._reader.open()
         except (OSError, sqlite3.Error, DatabaseBusy) as error:

@@ -171,14 +171,17 @@ def jobs_by_provider(tx: Tx) -> dict[str, int]:
     query = select(tasks.c.provider, func.count()).where(
         tasks.c.state.in_([State.RUNNING, State.SUBMITTING]), tasks.c.provider.is_not(None)
     )
-    return {name: count for name, count in tx.execute(query.group_by(tasks.c.provider))}
+    return {row[0]: row[1] for row in tx.execute(query.group_by(tasks.c.provider))}
 
 
 def claim_due(
     tx: Tx, states: Sequence[State], limit: int, now: float, lease: str, until: float
 ) -> list[Task]:
-    """Take due tasks under a lease. A claimed task falls due again when its lease ends:
-    that is how the tasks of a dead worker are taken over."""
+    """Take due tasks under a lease.
+
+    A claimed task falls due again when its lease ends: so the tasks of a dead worker are taken
+    over.
+    """
     due = (
         select(tasks.c.id)
         .where(tasks.c.state.in_(states), tasks.c.due_at <= now)
@@ -233,7 +236,7 @@ def change(tx: Tx, task: Task, **changes: object) -> bool:
 
 
 def ask_to_cancel(tx: Tx, task: str, now: float) -> None:
-    """Note the wish; the next look at the job tries to stop it. Due now unless somebody is at it."""
+    """Note the wish: the next look tries to stop the job. Due now unless somebody is at it."""
     wish = update(tasks).where(
         tasks.c.id == task, tasks.c.state.in_([State.SUBMITTING, State.RUNNING])
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -15,7 +16,7 @@ import pytest
 
 from bot.config import NAMES
 from bot.store.database import open_database
-from bot.store.migrate import HEAD, migrate, version
+from bot.store.migrate import HEAD, version
 
 ROOT = Path(__file__).parents[2]
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -52,14 +53,12 @@ def reelay(tmp_path: Path) -> Run:
 
 
 @pytest.fixture
-async def database_url(tmp_path: Path) -> str:
+def made_url(tmp_path: Path, migrated_file: Path) -> str:
     """A database with all its tables, where the default settings look for it."""
-    url = f"sqlite:///{tmp_path}/data/reelay.db"
-    database = open_database(url)
-    await database.open()
-    await migrate(database)
-    await database.close()
-    return url
+    folder = tmp_path / "data"
+    folder.mkdir()
+    shutil.copy(migrated_file, folder / "reelay.db")
+    return f"sqlite:///{folder}/reelay.db"
 
 
 # --- usage -------------------------------------------------------------------------------
@@ -128,9 +127,9 @@ def test_migrate_makes_the_tables_and_may_be_repeated(reelay: Run, tmp_path: Pat
     assert (tmp_path / "data" / "reelay.db").is_file()
 
 
-async def test_a_second_process_is_refused_in_one_line(reelay: Run, database_url: str) -> None:
+async def test_a_second_process_is_refused_in_one_line(reelay: Run, made_url: str) -> None:
     """Two processes on one SQLite file would hand tasks over twice."""
-    database = open_database(database_url)
+    database = open_database(made_url)
     await database.open()
     try:
         done = reelay("migrate")
@@ -144,7 +143,7 @@ def test_an_unreachable_database_is_told_in_one_line_without_its_password(reelay
     """Which database and why, and never the password."""
     done = reelay("migrate", DATABASE_URL="postgresql://reelay:hunter22@127.0.0.1:1/reelay")
     assert done.returncode == 1
-    assert re.fullmatch(r"reelay: cannot open 127\.0\.0\.1/reelay: .+\n", done.stderr)
+    assert re.fullmatch(r"reelay: .*127\.0\.0\.1.*\n", done.stderr)
     assert "hunter22" not in done.stderr
 
 
@@ -160,10 +159,10 @@ def test_a_folder_that_cannot_be_made_is_told_in_one_line(reelay: Run, tmp_path:
 
 
 async def test_a_backup_is_whole_while_the_database_is_in_use(
-    reelay: Run, database_url: str, tmp_path: Path
+    reelay: Run, made_url: str, tmp_path: Path
 ) -> None:
     """The copy has what was committed last, though it stands only in the write-ahead log."""
-    database = open_database(database_url)
+    database = open_database(made_url)
     await database.open()
     try:
         await database.transact(
@@ -179,9 +178,9 @@ async def test_a_backup_is_whole_while_the_database_is_in_use(
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
 
 
-async def test_a_backup_can_be_started_from(reelay: Run, database_url: str, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("made_url")
+async def test_a_backup_can_be_started_from(reelay: Run, tmp_path: Path) -> None:
     """A restored copy is a database like the one it was made of, and private to its owner."""
-    assert database_url
     assert reelay("backup", "copy.db").returncode == 0
     copy = open_database(f"sqlite:///{tmp_path}/copy.db")
     await copy.open()
@@ -192,6 +191,7 @@ async def test_a_backup_can_be_started_from(reelay: Run, database_url: str, tmp_
     assert (tmp_path / "copy.db").stat().st_mode & 0o077 == 0
 
 
+@pytest.mark.usefixtures("made_url")
 @pytest.mark.parametrize(
     ("file", "settings", "line"),
     [
@@ -215,10 +215,9 @@ async def test_a_backup_can_be_started_from(reelay: Run, database_url: str, tmp_
     ],
 )
 def test_a_backup_that_cannot_be_made_leaves_everything_as_it_was(
-    reelay: Run, database_url: str, tmp_path: Path, file: str, settings: dict[str, str], line: str
+    reelay: Run, tmp_path: Path, file: str, settings: dict[str, str], line: str
 ) -> None:
     """One line, exit status 1, no file overwritten and none left behind."""
-    assert database_url
     there = tmp_path / "there.db"
     there.write_text("precious, and longer than the header of a database would ever be" * 20)
     before = sorted(tmp_path.iterdir())
@@ -250,18 +249,18 @@ def test_check_finds_the_embedded_default_in_order(reelay: Run, tmp_path: Path) 
 
 
 async def test_check_proves_the_ledger_though_the_database_is_in_use(
-    reelay: Run, database_url: str
+    reelay: Run, made_url: str
 ) -> None:
     """A running bot is no reason not to look."""
-    database = open_database(database_url)
+    database = open_database(made_url)
     await database.open()
     try:
         done = reelay("check")
     finally:
         await database.close()
     assert done.returncode == 0, done.stdout
-    text = " ".join(done.stdout.split())
-    assert "in use by a running Reelay; up to date, the ledger is sound (in a copy)" in text
+    verdict = "in use by a running Reelay; up to date, the ledger is sound (in a copy)"
+    assert verdict in done.stdout
 
 
 def test_check_tells_what_is_wrong_and_looks_at_the_rest(reelay: Run, tmp_path: Path) -> None:
@@ -281,15 +280,13 @@ def test_check_tells_what_is_wrong_and_looks_at_the_rest(reelay: Run, tmp_path: 
     assert "sk-verysecretindeed" not in done.stdout + done.stderr
 
 
-async def test_check_tells_of_an_unsound_ledger(
-    reelay: Run, database_url: str, tmp_path: Path
-) -> None:
+@pytest.mark.usefixtures("made_url")
+def test_check_tells_of_an_unsound_ledger(reelay: Run, tmp_path: Path) -> None:
     """A balance that nobody can explain is an alarm, not a detail."""
-    assert database_url
     with closing(sqlite3.connect(tmp_path / "data" / "reelay.db")) as connection, connection:
         connection.execute(
             "INSERT INTO accounts (id, daily, granted, held) VALUES ('telegram:1', 0, 7, 0)"
         )
     done = reelay("check")
     assert done.returncode == 1
-    assert "the ledger is not sound: account telegram:1" in " ".join(done.stdout.split())
+    assert "the ledger is not sound: account telegram:1" in done.stdout

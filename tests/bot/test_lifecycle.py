@@ -29,7 +29,9 @@ def test_the_picture_shows_arrows_that_the_code_does_not_have() -> None:
 def test_a_state_has_no_story() -> None:
     """Each state has its own paragraph: who moves it on and what a crash leaves."""
     text = lifecycle.__doc__ or ""
-    assert [state for state in State if not re.search(rf"^.*\b{state}\b.*\s{{2,}}", text, re.M)] == []
+    assert [
+        state for state in State if not re.search(rf"^.*\b{state}\b.*\s{{2,}}", text, re.MULTILINE)
+    ] == []
 
 
 @pytest.mark.parametrize("state", sorted(FINAL))
@@ -51,6 +53,6 @@ def test_a_task_gets_stuck() -> None:
 
 def test_a_state_is_neither_at_work_nor_at_rest() -> None:
     """The named sets part the states among themselves."""
-    assert ACTIVE | AT_REST == set(State)
+    assert set(State) == ACTIVE | AT_REST
     assert not ACTIVE & AT_REST
     assert FINAL < AT_REST

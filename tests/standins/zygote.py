@@ -11,6 +11,7 @@ import asyncio
 import json
 import os
 import sys
+import traceback
 from pathlib import Path
 from typing import TypedDict
 
@@ -56,8 +57,6 @@ def _child(job: Job) -> None:
         status = asyncio.run(asyncio.wait_for(_run(job), job["timeout"]))
     except BaseException as error:  # noqa: BLE001 - a child must never return into the zygote
         sys.stderr.write(f"{error!r}\n")
-        import traceback  # noqa: PLC0415
-
         traceback.print_exc()
     finally:
         sys.stdout.flush()

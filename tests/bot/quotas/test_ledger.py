@@ -105,9 +105,7 @@ async def test_a_balance_falls_below_zero(database: Database, column: str) -> No
     """The tables refuse a negative balance of any kind."""
     await grant(database, 1)
     with pytest.raises(IntegrityError):
-        await database.transact(
-            lambda tx: tx.execute(update(schema.accounts).values({column: -1}))
-        )
+        await database.transact(lambda tx: tx.execute(update(schema.accounts).values({column: -1})))
 
 
 async def test_a_spoilt_ledger_looks_sound(database: Database) -> None:

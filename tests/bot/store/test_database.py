@@ -11,6 +11,7 @@ import sys
 import traceback
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -103,7 +104,7 @@ async def test_a_failure_among_many_takes_nothing_with_it(store: Database) -> No
         if number % 3 == 0:
             write(tx, 0, "the second statement is refused")
 
-    tried = [store.transact(lambda tx, n=n: hold_and_add(tx, n)) for n in range(1, 61)]
+    tried = [store.transact(partial(hold_and_add, number=n)) for n in range(1, 61)]
     ended = await asyncio.gather(*tried, return_exceptions=True)
     refused = [number for number, end in enumerate(ended, 1) if isinstance(end, IntegrityError)]
     assert refused == list(range(3, 61, 3))
@@ -132,14 +133,14 @@ async def test_five_hundred_at_once_are_all_done(store: Database) -> None:
         tx.execute(longer)
         write(tx, number)
 
-    await asyncio.gather(*(store.transact(lambda tx, n=n: add(tx, n)) for n in range(1, 501)))
+    await asyncio.gather(*(store.transact(partial(add, number=n)) for n in range(1, 501)))
     assert await store.read(numbers) == list(range(501))
     length = select(func.length(notes.c.words)).where(notes.c.id == 0)
     assert await store.read(lambda tx: tx.execute(length).scalar()) == 500
 
 
 async def test_a_read_sees_one_moment_and_no_half_of_a_transaction(store: Database) -> None:
-    """While pairs are written, every read finds whole pairs, and the same ones when it looks twice."""
+    """While pairs are written, every read finds whole pairs, and the same ones when it looks on."""
     count = select(func.count()).select_from(notes)
 
     def write_pair(tx: Tx, number: int) -> None:
@@ -149,7 +150,7 @@ async def test_a_read_sees_one_moment_and_no_half_of_a_transaction(store: Databa
     def look_twice(tx: Tx) -> tuple[int, int]:
         return tx.execute(count).scalar_one(), tx.execute(count).scalar_one()
 
-    pairs = [store.transact(lambda tx, n=n: write_pair(tx, n)) for n in range(1, 101)]
+    pairs = [store.transact(partial(write_pair, number=n)) for n in range(1, 101)]
     looks = [store.read(look_twice) for _ in range(100)]
     mixed = [one for both in zip(pairs, looks, strict=True) for one in both]
     seen = [end for end in await asyncio.gather(*mixed) if end is not None]
@@ -184,7 +185,7 @@ async def test_a_waiter_that_leaves_harms_nobody(store: Database) -> None:
     """Cancelling some callers at any moment loses no other's transaction and no connection."""
     for start in range(0, 300, 30):
         waiting = [
-            asyncio.create_task(store.transact(lambda tx, n=n: write(tx, n)))
+            asyncio.create_task(store.transact(partial(write, number=n)))
             for n in range(start, start + 30)
         ]
         for _ in range(start // 30):
@@ -195,21 +196,6 @@ async def test_a_waiter_that_leaves_harms_nobody(store: Database) -> None:
         stayed = [number for index, number in enumerate(ended) if index % 3]
         assert stayed == [n for n in range(start, start + 30) if (n - start) % 3]
         assert set(stayed) <= set(await store.read(numbers))
-
-
-async def test_closing_ends_what_was_begun(database_url: str) -> None:
-    """Transactions that wait when the database is closed are still done and answered."""
-    async with opened(database_url) as store:
-        await store.exclusively(notes.metadata.create_all)
-        waiting = [
-            asyncio.create_task(store.transact(lambda tx, n=n: write(tx, n))) for n in range(10)
-        ]
-        await asyncio.sleep(0)
-        if store.dialect == "postgresql":
-            await asyncio.gather(*waiting)
-    assert await asyncio.gather(*waiting) == list(range(10))
-    async with opened(database_url) as store:
-        assert await store.read(numbers) == list(range(10))
 
 
 async def test_one_object_may_be_opened_again(database_url: str) -> None:
@@ -250,15 +236,6 @@ async def test_what_was_promised_survives_a_kill(database_url: str) -> None:
         promised += [int(line) for line in writer.stdout.read().splitlines(keepends=True)[:-1]]
     async with opened(database_url) as store:
         assert set(promised) <= set(await store.read(numbers))
-
-
-async def test_a_closed_database_says_so(database_url: str) -> None:
-    """To use it before it was opened is an error with words, not a wait without end."""
-    if database_url.startswith("sqlite"):
-        database = open_database(database_url)
-        for use in (database.read, database.transact, database.exclusively):
-            with pytest.raises(DatabaseUnavailable, match="not open"):
-                await use(numbers)
 
 
 @pytest.mark.parametrize(
@@ -316,6 +293,27 @@ async def test_a_second_process_is_refused_in_one_line(database_url: str) -> Non
 
 
 @only_sqlite
+async def test_closing_ends_what_was_begun(database_url: str) -> None:
+    """Transactions that wait when the database is closed are still done and answered."""
+    async with opened(database_url) as store:
+        await store.exclusively(notes.metadata.create_all)
+        tried = [asyncio.create_task(store.transact(partial(write, number=n))) for n in range(10)]
+        await asyncio.sleep(0)
+    assert await asyncio.gather(*tried) == list(range(10))
+    async with opened(database_url) as store:
+        assert await store.read(numbers) == list(range(10))
+
+
+@only_sqlite
+async def test_a_closed_database_says_so(database_url: str) -> None:
+    """To use it before it was opened is an error with words, not a wait without end."""
+    database = open_database(database_url)
+    for use in (database.read, database.transact, database.exclusively):
+        with pytest.raises(DatabaseUnavailable, match="not open"):
+            await use(numbers)
+
+
+@only_sqlite
 async def test_another_program_that_locks_the_file_is_named_as_the_reason(store: Database) -> None:
     """Somebody's open shell of SQLite must not look like a fault of Reelay."""
     await store.transact(lambda tx: tx.exec_driver_sql("PRAGMA busy_timeout = 1").close())
@@ -337,7 +335,7 @@ async def test_a_commit_that_fails_is_told_to_all_of_its_group(store: Database) 
         tx.exec_driver_sql("PRAGMA defer_foreign_keys = ON")
         tx.exec_driver_sql("INSERT INTO deliveries (task, front_end, address) VALUES ('-', '', '')")
 
-    tried = [store.transact(lambda tx, n=n: write(tx, n)) for n in range(3)]
+    tried = [store.transact(partial(write, number=n)) for n in range(3)]
     ended = await asyncio.gather(*tried, store.transact(break_a_promise), return_exceptions=True)
     assert [type(end) for end in ended] == [DatabaseUnavailable] * 4
     assert await store.read(numbers) == []
@@ -348,7 +346,7 @@ async def test_a_commit_that_fails_is_told_to_all_of_its_group(store: Database) 
 async def test_a_full_disk_loses_nothing_that_was_promised(store: Database) -> None:
     """Who is answered finds their rows, who is not gets an error, and room makes it work again."""
     await store.transact(lambda tx: tx.exec_driver_sql("PRAGMA max_page_count = 200").close())
-    tried = [store.transact(lambda tx, n=n: write(tx, n, "x" * 20_000)) for n in range(60)]
+    tried = [store.transact(partial(write, number=n, words="x" * 20_000)) for n in range(60)]
     ended = await asyncio.gather(*tried, return_exceptions=True)
     promised = [end for end in ended if isinstance(end, int)]
     refused = [end for end in ended if isinstance(end, DBAPIError | DatabaseError)]
@@ -381,7 +379,7 @@ async def test_what_is_no_database_is_told_in_one_line(tmp_path: Path) -> None:
     """A file of another kind, or a folder, is named with the reason and left alone."""
     text = tmp_path / "notes.txt"
     text.write_text("not a database " * 1000)
-    for path, reason in ((text, "file is not a database"), (tmp_path, "")):
+    for path, reason in ((text, "file is not a database"), (tmp_path, "Is a directory")):
         database = open_database(f"sqlite:///{path}")
         with pytest.raises(DatabaseUnavailable, match=reason) as refusal:
             await database.open()
@@ -459,7 +457,7 @@ async def test_an_error_swallowed_without_a_savepoint_is_no_success(store: Datab
 @only_postgresql
 async def test_connections_that_died_idle_are_replaced(store: Database) -> None:
     """After a restart of the server the next transactions simply work."""
-    await asyncio.gather(*(store.transact(lambda tx, n=n: write(tx, n)) for n in range(20)))
+    await asyncio.gather(*(store.transact(partial(write, number=n)) for n in range(20)))
 
     def kill_all_others(tx: Tx) -> None:
         tx.exec_driver_sql(
@@ -468,7 +466,7 @@ async def test_connections_that_died_idle_are_replaced(store: Database) -> None:
         )
 
     await store.transact(kill_all_others)
-    await asyncio.gather(*(store.transact(lambda tx, n=n: write(tx, n)) for n in range(20, 40)))
+    await asyncio.gather(*(store.transact(partial(write, number=n)) for n in range(20, 40)))
     assert await store.read(numbers) == list(range(40))
 
 

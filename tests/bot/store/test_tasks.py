@@ -31,34 +31,43 @@ async def add(database: Database, person: str = "console:a", now: float = NOW) -
     return taken.task
 
 
+_ENTERING: dict[State, dict[str, object]] = {
+    State.SUBMITTING: {"provider": "p", "provider_identity": "i", "remote_model": "m"},
+    State.RUNNING: {"remote_id": "job"},
+    State.DELIVERING: {"file": "x.mp4", "bytes": 1},
+}
+
+
 async def moved(database: Database, task: Task, *states: State) -> Task:
     """The task, taken along these arrows."""
-    for state in states:
-        changes: dict[str, object] = {}
-        if state is State.SUBMITTING:
-            changes = {"provider": "p", "provider_identity": "i", "remote_model": "m"}
-        if state is State.RUNNING:
-            changes = {"remote_id": f"job-{task.id}"}
-        if state is State.DELIVERING:
-            changes = {"file": f"{task.id}.mp4", "bytes": 1}
-        now = task
-        assert await database.transact(
-            lambda tx, now=now, state=state, changes=changes: lifecycle.move(  # type: ignore[misc]
-                tx, now, state, NOW, **changes
-            )
-        )
-        found = await database.read(lambda tx: tasks.get(tx, task.id))
-        assert found is not None
-        task = found
-    return task
+
+    def move(tx: Tx) -> Task | None:
+        for state in states:
+            now = tasks.get(tx, task.id)
+            assert now is not None
+            assert lifecycle.move(tx, now, state, NOW, changes=_ENTERING.get(state))
+        return tasks.get(tx, task.id)
+
+    found = await database.transact(move)
+    assert found is not None
+    return found
 
 
 async def test_a_row_comes_back_other_than_it_went_in(database: Database) -> None:
     """Every field of a task survives the database."""
     order = Order(
-        model="m", prompt="'; DROP TABLE tasks; --\n红色风筝 🪁", seconds=8, size="small", width=16,
-        height=9, orientation="landscape", style="anime", watermark=False, private=True, image="x.jpg",
-    )  # fmt: skip
+        model="m",
+        prompt="'; DROP TABLE tasks; --\n红色风筝 🪁",
+        seconds=8,
+        size="small",
+        width=16,
+        height=9,
+        orientation="landscape",
+        style="anime",
+        watermark=False,
+        private=True,
+        image="x.jpg",
+    )
     one = draft(order=order, update_key="u:1", language="zh")
     taken = await database.transact(lambda tx: intake.accept(tx, one, RULES, 3, NOW))
     assert await database.read(lambda tx: tasks.get(tx, one.id)) == taken.task
@@ -199,9 +208,7 @@ async def test_a_notice_is_told_again_and_again(database: Database) -> None:
     task = await moved(database, await add(database), State.SUBMITTING, State.FAILED)
 
     async def claim(now: float) -> list[tuple[str, State, int]]:
-        return await database.transact(
-            lambda tx: deliveries.claim_notices(tx, 5, now, now + 30)
-        )
+        return await database.transact(lambda tx: deliveries.claim_notices(tx, 5, now, now + 30))
 
     assert await claim(NOW) == [(task.id, State.FAILED, 0)]
     assert await claim(NOW + 1) == []

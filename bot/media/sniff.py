@@ -1,0 +1,82 @@
+"""What a file is, by its first bytes: names lie."""
+
+from __future__ import annotations
+
+from codecs import getincrementaldecoder
+
+_STARTS = (
+    (b"\xff\xd8\xff", "JPEG"),
+    (b"\x89PNG\r\n\x1a\n", "PNG"),
+    (b"GIF87a", "GIF"),
+    (b"GIF89a", "GIF"),
+    (b"BM", "BMP"),
+    (b"II*\x00", "TIFF"),
+    (b"MM\x00*", "TIFF"),
+    (b"8BPS", "PSD"),
+    (b"\x00\x00\x01\x00", "ICO"),
+    (b"\xff\x0a", "JPEG XL"),
+    (b"\x00\x00\x00\x0cJXL ", "JPEG XL"),
+    (b"\x00\x00\x00\x0cjP  ", "JPEG 2000"),
+    (b"PK\x03\x04", "archive"),
+    (b"\x1f\x8b", "archive"),
+    (b"7z\xbc\xaf\x27\x1c", "archive"),
+    (b"Rar!", "archive"),
+    (b"\x1aE\xdf\xa3", "video"),
+    (b"ID3", "sound"),
+    (b"OggS", "sound"),
+    (b"fLaC", "sound"),
+    (b"\x7fELF", "program"),
+    (b"MZ", "program"),
+)
+_RIFF = {b"WEBP": "WebP", b"AVI ": "video", b"WAVE": "sound"}
+_HEIF_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
+_AVIF_BRANDS = frozenset({b"avif", b"avis"})
+
+
+def kind_of(head: bytes) -> str:
+    """A picture's format by its name; of anything else a word in lower case.
+
+    That is one of `video`, `sound`, `pdf`, `archive`, `program`, `web-page`, `text`, `data`.
+    """
+    if head.startswith(b"%PDF"):
+        return "pdf"
+    text = _as_text(head)
+    if text is not None:
+        return _of_text(text)
+    if head[4:8] == b"ftyp":
+        return _of_brands(head)
+    if head[:4] == b"RIFF":
+        return _RIFF.get(head[8:12], "data")
+    return next((kind for start, kind in _STARTS if head.startswith(start)), "data")
+
+
+def is_picture(kind: str) -> bool:
+    """Whether a kind is a format of pictures."""
+    return not kind.islower()
+
+
+def _of_brands(head: bytes) -> str:
+    """ISO files all begin alike; the brands in the first box tell what they are."""
+    end = min(int.from_bytes(head[:4], "big"), len(head))
+    brands = {head[8:12], *(head[at : at + 4] for at in range(16, end, 4))}
+    if brands & _AVIF_BRANDS:
+        return "AVIF"
+    return "HEIC" if brands & _HEIF_BRANDS else "video"
+
+
+def _as_text(head: bytes) -> str | None:
+    try:
+        # Not final: the last letter may be cut in two.
+        text = getincrementaldecoder("utf-8-sig")().decode(head)
+    except UnicodeDecodeError:
+        return None
+    return None if "\x00" in text else text
+
+
+def _of_text(text: str) -> str:
+    text = text.lstrip().lower()
+    if text.startswith("<svg") or (text.startswith("<?xml") and "<svg" in text):
+        return "SVG"
+    if text.startswith(("<!doctype html", "<html")):
+        return "web-page"
+    return "text"

@@ -1,0 +1,143 @@
+"""The move from SQLite to PostgreSQL takes every row along, or none."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from sqlalchemy import RowMapping, Table, insert, select
+
+from bot.intake import Draft, accept
+from bot.model import Order, Place, State
+from bot.quotas import ledger
+from bot.store.database import Database, Tx, open_database
+from bot.store.schema import (
+    audit,
+    deliveries,
+    durations,
+    entries,
+    events,
+    metadata,
+    notices,
+    people,
+    providers,
+    tasks,
+)
+from tests.standins.credits import RULES
+
+ROOT = Path(__file__).parents[2]
+AUDITED = 1200
+"""More than one batch."""
+
+
+@pytest.fixture
+def dialect() -> str:
+    """What `database` is here: where the move goes to."""
+    return "postgresql"
+
+
+def _fill(tx: Tx) -> None:
+    """Two tasks, the older one with the higher id being the origin of the other, and all else."""
+    place = Place("console")
+    for key, at, remix_of in (("zzz", 1.0, None), ("aaa", 2.0, "zzz")):
+        order = Order("sandbox", "一只猫", 4, watermark=False, remix_of=remix_of)
+        accept(tx, Draft(key, "console:local", place, "zh", order, 4), RULES, 9, at)
+    done = {"file": "zzz.mp4", "bytes": 5_000_000_000, "state": State.DONE}
+    tx.execute(tasks.update().where(tasks.c.id == "zzz").values(**done))
+    ledger.settle(tx, "zzz", 3.0)
+    rows = {"by": "console:local", "what": "grant"}
+    tx.execute(insert(audit), [{"at": float(at), **rows} for at in range(AUDITED)])
+    tx.execute(insert(providers), {"name": "local", "paused_until": 5.5})
+    measured = {"provider": "local", "remote_model": "m", "seconds": 4, "took": 1.5, "at": 2.0}
+    tx.execute(insert(durations), measured)
+    for table, row in (
+        (deliveries, {"task": "zzz", "front_end": "console", "address": "", "repeated": True}),
+        (notices, {"task": "aaa", "state": "failed", "due_at": 3.0}),
+        (events, {"task": "zzz", "at": 1.0, "to_state": "queued"}),
+    ):
+        if tx.execute(select(table)).first() is None:
+            tx.execute(insert(table), row)
+
+
+@pytest.fixture
+async def file(migrated_file: Path, tmp_path: Path) -> Path:
+    """A SQLite database with something in each table."""
+    path = tmp_path / "before-move.db"
+    shutil.copy(migrated_file, path)
+    source = open_database(f"sqlite:///{path}")
+    await source.open()
+    await source.transact(_fill)
+    await source.close()
+    return path
+
+
+def _move(file: Path, url: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, ROOT / "deploy" / "move_to_postgresql.py", file],
+        cwd=file.parent,
+        env=os.environ | {"PYTHONPATH": str(ROOT), "DATABASE_URL": url},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def _rows(tx: Tx, table: Table) -> list[RowMapping]:
+    return list(tx.execute(select(table).order_by(*table.primary_key.columns)).mappings())
+
+
+def _everything(tx: Tx) -> dict[str, list[RowMapping]]:
+    return {table.name: _rows(tx, table) for table in metadata.sorted_tables}
+
+
+async def test_every_row_arrives_and_numbering_goes_on(
+    file: Path, database: Database, database_url: str
+) -> None:
+    """Each table is equal on both sides, the ledger is sound, and new rows find free numbers."""
+    done = _move(file, database_url)
+    assert done.returncode == 0, done.stderr
+    source = open_database(f"sqlite:///{file}")
+    await source.open()
+    before = await source.read(_everything)
+    await source.close()
+    after = await database.read(_everything)
+    assert all(before.values())
+    assert after == before
+    assert await database.read(ledger.prove) == []
+    assert done.stdout == f"{sum(map(len, after.values()))} rows are in PostgreSQL now.\n"
+    await database.transact(lambda tx: ledger.grant(tx, "console:local", 5, "console:local", 4.0))
+    numbers = await database.read(
+        lambda tx: tx.execute(select(entries.c.id).order_by(entries.c.id)).scalars().all()
+    )
+    assert numbers[-1] == numbers[-2] + 1
+
+
+async def test_nothing_is_mixed_into_a_database_in_use(
+    file: Path, database: Database, database_url: str
+) -> None:
+    """A second move, or one into the wrong database, is refused and leaves it as it is."""
+    await database.transact(
+        lambda tx: tx.execute(insert(people), {"id": "telegram:1", "created_at": 1.0})
+    )
+    before = await database.read(_everything)
+    done = _move(file, database_url)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("the PostgreSQL database is not empty")
+    assert await database.read(_everything) == before
+
+
+def test_a_wrong_target_or_file_is_told(file: Path, tmp_path: Path) -> None:
+    """One line for each mistake, no traceback."""
+    for source, url, line in (
+        (file, f"sqlite:///{tmp_path}/other.db", "DATABASE_URL: is not PostgreSQL; "),
+        (tmp_path / "nothing.db", "postgresql://u@127.0.0.1:1/n", f"{tmp_path}/nothing.db: there"),
+    ):
+        done = _move(source, url)
+        assert done.returncode == 1
+        assert done.stderr.startswith(line)
+        assert len(done.stderr.splitlines()) == 1
