@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bot.config import NAMES, Settings, load_settings
-from providers import PROVIDERS
+from providers import PROVIDERS, sandbox
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = sorted(
@@ -80,6 +80,13 @@ def test_the_readme_shows_the_two_commands_first() -> None:
     blocks = re.findall(r"```sh\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     commands = [line.split("#")[0].strip() for line in blocks[0].splitlines()]
     assert commands == ["make run", "make test"]
+
+
+def test_the_readme_shows_every_word_that_the_sandbox_heeds() -> None:
+    """The words in brackets are the way to try what goes wrong."""
+    heeded = re.findall(r"^ +(\[[a-z]+\])  ", sandbox.__doc__ or "", re.MULTILINE)
+    shown = re.findall(r"^\| `(\[[a-z]+\])` \|", (ROOT / "README.md").read_text(), re.MULTILINE)
+    assert shown == heeded
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))

@@ -274,3 +274,15 @@ admin-resolved-refund = { $task }: the { $price } went back; the task is closed.
 admin-resolved-attach = { $task } goes on with that job.
 admin-attach-taken = The job { $remote_id } belongs to task { $task } already.
 admin-audit-none = Nothing yet.
+
+## The console
+
+console-greeting = Reelay. Type what you would like to see, or /help. Ctrl-D leaves.
+console-unfinished = { $count ->
+    [one] One video of an earlier sitting is still under way.
+   *[other] { $count } videos of an earlier sitting are still under way.
+}
+console-leaving = { $count ->
+    [one] One video is still under way; it goes on at the next start.
+   *[other] { $count } videos are still under way; they go on at the next start.
+}

@@ -265,3 +265,9 @@ admin-resolved-refund = { $task }：{ $price }已退回；任务结束。
 admin-resolved-attach = { $task } 以该网关任务继续。
 admin-attach-taken = 网关任务 { $remote_id } 已属于任务 { $task }。
 admin-audit-none = 还没有记录。
+
+## 控制台
+
+console-greeting = Reelay。请输入您想看的内容，或 /help。Ctrl-D 退出。
+console-unfinished = 上次还有 { $count } 个视频在进行中。
+console-leaving = 还有 { $count } 个视频在进行中；下次启动后继续。

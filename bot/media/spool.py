@@ -6,20 +6,24 @@ import asyncio
 import errno
 import os
 import shutil
-from collections.abc import AsyncIterator
-from collections.abc import Set as AbstractSet
+from collections.abc import AsyncIterator, Iterator, Set
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from bot.media import images
+from bot.media.mp4 import NotAnMP4, check_mp4
 from bot.model import Task
 from providers.base import Download
 
-_PIECE = 1 << 20
+LARGEST_BYTES = 4 << 30
+KEEP_FREE_BYTES = 200 << 20
+"""What is left free, so that the database can go on writing."""
+
+_PIECE = 512 << 10
 """Bytes gathered before they go to the disk in one hop off the loop."""
-_LARGEST = 4 << 30
-_KEEP_FREE = 100 << 20
-"""Bytes that downloads leave free, so that the database can go on writing."""
+_PICTURES_AT_ONCE = 2
+"""One of 40 megapixels takes some 300 MB while it is decoded."""
 
 
 class SpoolError(Exception):
@@ -31,11 +35,11 @@ class DiskFull(SpoolError):
 
 
 class Truncated(SpoolError):
-    """The other side sent fewer bytes than it said."""
+    """The other side sent fewer bytes than it said. What came is kept, to go on with."""
 
 
 class NotAVideo(SpoolError):
-    """What came is no whole MP4."""
+    """What came is no whole MP4, or is too large. Nothing of it is kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +53,18 @@ class Stored:
 class Spool:
     """`spool/` has pictures and partial downloads, `results/` the finished videos."""
 
-    def __init__(self, data_dir: Path) -> None:
+    def __init__(
+        self,
+        data_dir: Path,
+        *,
+        largest: int = LARGEST_BYTES,
+        keep_free: int = KEEP_FREE_BYTES,
+    ) -> None:
         self._incoming = data_dir / "spool"
         self._results = data_dir / "results"
+        self._largest = largest
+        self._keep_free = keep_free
+        self._decoding = asyncio.Semaphore(_PICTURES_AT_ONCE)
 
     def path(self, file: str) -> Path:
         """Where a picture lies."""
@@ -66,11 +79,13 @@ class Spool:
     async def keep_picture(
         self, source: Path, name: str, width: int | None, height: int | None
     ) -> str:
-        """Check, turn, strip and fit a picture; its file's name. Raises `Refusal`."""
-        self._make()
-        return await asyncio.to_thread(
-            images.prepare, source, self._incoming / _plain(name), width, height
-        )
+        """Check, turn, strip and fit a picture; its file's name. Raises `Refusal`, `DiskFull`."""
+        target = self.path(name)
+        async with self._decoding:
+            with _full_disk_named():
+                self._make()
+                done = await asyncio.to_thread(images.prepare, source, target, width, height)
+        return done.path.name
 
     async def remove_picture(self, file: str) -> None:
         """The picture is no longer needed."""
@@ -90,56 +105,102 @@ class Spool:
 
     def part_size(self, name: str) -> int:
         """How many bytes of a broken download are there already."""
-        try:
-            return self._part(name).stat().st_size
-        except FileNotFoundError:
-            return 0
+        return _size(self._part(name))
 
     async def fetched(self, name: str) -> Stored | None:
-        """The result, if an earlier process has fetched it and died before it could say so."""
-        path = self.result(name)
-        if not path.is_file():
+        """The result, if an earlier try has fetched it and died before it could say so."""
+        return await asyncio.to_thread(self._fetched, name)
+
+    def _fetched(self, name: str) -> Stored | None:
+        result, part = self.result(name), self._part(name)
+        if result.is_file():
+            return Stored(name, _size(result))
+        try:
+            check_mp4(part)
+        except (NotAnMP4, FileNotFoundError):
             return None
-        return Stored(name, path.stat().st_size)
+        # Whole, but not yet moved: a server asked for what comes after it would only refuse.
+        return self._keep(part, name)
 
     async def receive(self, download: Download, name: str) -> Stored:
-        """Stream a download to the disk; the file appears whole or not at all.
+        """Stream a download to the disk; the result appears whole or not at all.
 
-        A broken one leaves its beginning behind, for the next try to go on with. Raises
-        `SpoolError`, and what the download itself raises.
+        A download that breaks off leaves its beginning behind, for the next try to go on with.
+        Raises `SpoolError`, and what the download itself raises.
         """
-        self._make()
         part = self._part(name)
         try:
-            await self._append(download, part)
-            await asyncio.to_thread(_check_whole, part, download.total)
-            return Stored(name, await asyncio.to_thread(_put, part, self.result(name)))
-        except OSError as error:
-            if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-                raise DiskFull(str(error)) from error
-            raise
-        except (NotAVideo, Truncated):
-            if part.exists() and (download.total is None or part.stat().st_size >= download.total):
-                # What is complete and yet no video would never become one by going on.
-                part.unlink()
+            with _full_disk_named():
+                self._make()
+                await self._append(download, part)
+                return await asyncio.to_thread(self._finish, part, name, download.total)
+        except NotAVideo:
+            # What is no video will never become one by going on.
+            await asyncio.to_thread(part.unlink, missing_ok=True)
             raise
 
     async def _append(self, download: Download, part: Path) -> None:
-        if download.total is not None:
-            self._refuse_too_large(download.total)
-        start = download.offset
-        async for piece in _gathered(download.chunks):
-            if start + len(piece) > _LARGEST:
-                raise NotAVideo(f"more than {_LARGEST} bytes")
-            await asyncio.to_thread(_write, part, piece, start)
-            start += len(piece)
+        at = download.offset
+        await asyncio.to_thread(self._begin, part, at, download.total)
+        async for pieces, size in _gathered(download.chunks):
+            if at + size > self._largest:
+                raise NotAVideo(f"more than {self._largest} bytes")
+            if at == 0 and pieces[0][4:8] not in {b"ftyp"[: len(pieces[0][4:8])]}:
+                raise NotAVideo(f"begins with {pieces[0][:16]!r}")
+            await asyncio.to_thread(self._write, part, pieces, at)
+            at += size
 
-    def _refuse_too_large(self, total: int) -> None:
-        if total > _LARGEST:
-            raise NotAVideo(f"{total} bytes are more than {_LARGEST}")
+    def _begin(self, part: Path, at: int, total: int | None) -> None:
+        """Cut the part to where the download goes on."""
+        if total is not None and total > self._largest:
+            raise NotAVideo(f"{total} bytes are more than {self._largest}")
+        self._check_room((total or at) - at)
+        if at > _size(part):
+            raise Truncated(f"goes on at byte {at}, and {_size(part)} are there")
+        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT, 0o600)
+        try:
+            os.ftruncate(descriptor, at)
+        finally:
+            os.close(descriptor)
+
+    def _write(self, part: Path, pieces: list[bytes], at: int) -> None:
+        # Opened each time: a descriptor kept open could not be closed safely when the await on
+        # this thread is cancelled.
+        self._check_room(0)
+        descriptor = os.open(part, os.O_WRONLY)
+        try:
+            for piece in pieces:
+                view = memoryview(piece)
+                while view:
+                    written = os.pwrite(descriptor, view, at)
+                    at += written
+                    view = view[written:]
+        finally:
+            os.close(descriptor)
+
+    def _check_room(self, needed: int) -> None:
         free = shutil.disk_usage(self._incoming).free
-        if total + _KEEP_FREE > free:
-            raise DiskFull(f"{total} bytes are to come and {free} are free")
+        if free < needed + self._keep_free:
+            raise DiskFull(f"{needed} bytes are to come and {free} are free")
+
+    def _finish(self, part: Path, name: str, total: int | None) -> Stored:
+        size = _size(part)
+        if total is not None and size < total:
+            raise Truncated(f"{size} of {total} bytes came")
+        try:
+            check_mp4(part)
+        except NotAnMP4 as error:
+            raise NotAVideo(str(error)) from error
+        return self._keep(part, name)
+
+    def _keep(self, part: Path, name: str) -> Stored:
+        size = _size(part)
+        _sync(part)
+        target = self.result(name)
+        part.replace(target)
+        # The name too must survive a power cut, or a paid video is only a row that points nowhere.
+        _sync(target.parent)
+        return Stored(name, size)
 
     # --- keeping order -------------------------------------------------------------------
 
@@ -147,17 +208,21 @@ class Spool:
         for folder in (self._incoming, self._results):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
-    async def sweep(self, in_use: AbstractSet[str], fetching: AbstractSet[str]) -> int:
-        """Remove what no task knows of: left by a process that died. How many files."""
-        return await asyncio.to_thread(self._sweep, in_use, {f"{name}.part" for name in fetching})
+    async def sweep(self, in_use: Set[str], fetching: Set[str]) -> int:
+        """Remove what no task knows of, left by a process that died. How many files.
 
-    def _sweep(self, in_use: AbstractSet[str], parts: AbstractSet[str]) -> int:
+        `in_use` has pictures and results, `fetching` the results whose parts are still needed.
+        """
+        return await asyncio.to_thread(self._sweep, in_use | {f"{name}.part" for name in fetching})
+
+    def _sweep(self, known: Set[str]) -> int:
         self._make()
+        folders = (self._incoming, self._results)
         orphans = [
             path
-            for folder in (self._incoming, self._results)
+            for folder in folders
             for path in folder.iterdir()
-            if path.is_file() and path.name not in in_use | parts
+            if path.name not in known and path.is_file()
         ]
         for path in orphans:
             path.unlink(missing_ok=True)
@@ -165,78 +230,46 @@ class Spool:
 
 
 def _plain(file: str) -> str:
-    if file != Path(file).name or file in {"", ".", ".."}:
+    if file != Path(file).name or file in {"", ".", ".."} or "\x00" in file:
         raise ValueError(f"not a plain file name: {file!r}")
     return file
 
 
-async def _gathered(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    pieces: list[bytes] = []
-    size = 0
-    async for chunk in chunks:
-        pieces.append(chunk)
-        size += len(chunk)
-        if size >= _PIECE:
-            yield b"".join(pieces)
-            pieces, size = [], 0
-    if pieces:
-        yield b"".join(pieces)
-
-
-def _write(part: Path, piece: bytes, start: int) -> None:
-    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT, 0o600)
+def _size(path: Path) -> int:
     try:
-        os.ftruncate(descriptor, start)
-        view = memoryview(piece)
-        written = 0
-        while written < len(view):
-            written += os.pwrite(descriptor, view[written:], start + written)
-    finally:
-        os.close(descriptor)
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
-def _check_whole(part: Path, total: int | None) -> None:
-    size = part.stat().st_size if part.exists() else 0
-    if size == 0 or (total is not None and size != total):
-        raise Truncated(f"{size} of {total} bytes came")
-    _check_mp4(part, size)
-
-
-def _check_mp4(path: Path, size: int) -> None:
-    """Walk the top-level boxes: `ftyp` first, `moov` and `mdat` there, the last one whole."""
-    seen = set()
-    with path.open("rb") as file:
-        at = 0
-        while at + 8 <= size:
-            file.seek(at)
-            head = file.read(16)
-            length, kind = int.from_bytes(head[:4], "big"), head[4:8]
-            if length == 1:
-                length = int.from_bytes(head[8:16], "big")
-            elif length == 0:
-                length = size - at
-            if at == 0 and kind != b"ftyp":
-                raise NotAVideo(f"begins with {head[:8]!r}")
-            if length < 8 or at + length > size:
-                raise NotAVideo(f"is cut off at {size} bytes")
-            seen.add(kind)
-            at += length
-    if not {b"ftyp", b"moov", b"mdat"} <= seen:
-        raise NotAVideo("is no whole MP4")
-
-
-def _put(part: Path, target: Path) -> int:
-    descriptor = os.open(part, os.O_RDONLY)
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
-        size = os.fstat(descriptor).st_size
     finally:
         os.close(descriptor)
-    part.replace(target)
-    # The name too must survive a power cut, or a paid video is only a row that points nowhere.
-    folder = os.open(target.parent, os.O_RDONLY)
+
+
+@contextmanager
+def _full_disk_named() -> Iterator[None]:
     try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-    return size
+        yield
+    except OSError as error:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            raise DiskFull(str(error)) from error
+        raise
+
+
+async def _gathered(chunks: AsyncIterator[bytes]) -> AsyncIterator[tuple[list[bytes], int]]:
+    """The chunks in heaps, unjoined: joining would have every byte twice in memory."""
+    heap: list[bytes] = []
+    size = 0
+    async for chunk in chunks:
+        if chunk:
+            heap.append(chunk)
+            size += len(chunk)
+        if size >= _PIECE:
+            yield heap, size
+            heap, size = [], 0
+    if heap:
+        yield heap, size

@@ -1,0 +1,95 @@
+"""The console: a chat in a terminal, or lines through a pipe."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable
+from typing import TextIO
+
+from bot.config import Settings
+from bot.desk import Desk
+from bot.model import Delivery, Person, Place, Task, Video
+from bot.ports import DeliveryError
+
+NAME = "console"
+PERSON = Person("console:local", admin=True)
+PLACE = Place(NAME)
+
+
+class Console:
+    """The front-end of the person at this machine, who is an admin."""
+
+    name = NAME
+
+    def __init__(
+        self, settings: Settings, stdin: TextIO | None = None, stdout: TextIO | None = None
+    ) -> None:
+        self.settings = settings
+        self.stdin = stdin or sys.stdin
+        self.stdout = stdout or sys.stdout
+        self.statuses: dict[str, str] = {}
+        """Task -> its status line, for those at work."""
+        self.changed = asyncio.Event()
+        """Something was delivered, told or shown."""
+        self.leaving = asyncio.Event()
+        self.write: Callable[[str], None] = self._write_plain
+
+    async def run(self, desk: Desk) -> int:
+        """Serve until the person leaves or the piped input has ended and all is at rest."""
+        if self.stdin.isatty() and self.stdout.isatty():
+            # Only a terminal pays for the libraries of one.
+            from bot.frontends.console.chat import chat  # noqa: PLC0415
+
+            return await chat(self, desk)
+        from bot.frontends.console.piped import serve  # noqa: PLC0415
+
+        return await serve(self, desk)
+
+    async def stop(self) -> None:
+        """Leave soon."""
+        self.leaving.set()
+        self.changed.set()
+
+    def _write_plain(self, text: str) -> None:
+        self.stdout.write(f"{text}\n")
+        self.stdout.flush()
+
+    def say(self, text: str) -> bool:
+        """Print something. False: nobody reads any more, and the console is left."""
+        try:
+            self.write(text)
+        except (BrokenPipeError, ValueError):
+            self.leaving.set()
+            self.changed.set()
+            return False
+        return True
+
+    # --- what the engine asks for --------------------------------------------------------
+
+    async def deliver(self, task: Task, delivery: Delivery, video: Video, text: str) -> str:
+        """Print where the video lies: on this machine that is to hand it over."""
+        del delivery
+        self.statuses.pop(task.id, None)
+        self._told(f"{text} -> {video.path}")
+        return str(video.path)
+
+    async def posted(self, task: Task, delivery: Delivery) -> str | None:
+        """Nobody can tell what a terminal of an earlier process has shown."""
+        del task, delivery
+        return None
+
+    async def tell(self, task: Task, text: str) -> None:
+        """Print the last word on a task."""
+        self.statuses.pop(task.id, None)
+        self._told(text)
+
+    async def show(self, task: Task, text: str) -> None:
+        """Keep the status, for whoever looks."""
+        self.statuses[task.id] = text
+        self.changed.set()
+
+    def _told(self, text: str) -> None:
+        if not self.say(text):
+            raise DeliveryError("chat-gone", "nobody reads the output any more")
+        self.changed.set()

@@ -1,0 +1,175 @@
+"""The chat in a terminal: completion, history, and the progress of several tasks at once."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from prompt_toolkit import PromptSession
+from prompt_toolkit.completion import CompleteEvent, Completer, Completion, PathCompleter
+from prompt_toolkit.document import Document
+from prompt_toolkit.formatted_text import FormattedText
+from prompt_toolkit.history import FileHistory
+from prompt_toolkit.patch_stdout import patch_stdout
+from rich.console import Console as Screen
+from rich.text import Text
+
+from bot import commands
+from bot.commands import ADMIN_WORDS, COMMANDS, VIDEO_OPTIONS
+from bot.desk import Desk
+from bot.frontends.console import PERSON, PLACE
+from bot.handlers import handle, language_of, outstanding, recent
+from bot.model import Refusal, Reply, Request, Task
+from bot.replies import LANGUAGES, refusal, say
+
+if TYPE_CHECKING:
+    from bot.frontends.console import Console
+
+_ABOUT_TASKS = {"/cancel", "/retry", "/fetch", "/remix", "/admin task", "/admin requeue"}
+_OFFERED_TASKS = 10
+_SHOWN = 5
+"""Status lines at the bottom; more would push the chat away."""
+
+
+async def chat(console: Console, desk: Desk) -> int:
+    """Talk with the person until they leave; the exit status."""
+    talk = _Chat(console, desk)
+    with patch_stdout(raw=True):
+        console.write = talk.write
+        await talk.greet()
+        leaving = asyncio.create_task(console.leaving.wait())
+        talking = asyncio.create_task(talk.listen())
+        await asyncio.wait({leaving, talking}, return_when=asyncio.FIRST_COMPLETED)
+        for one in (leaving, talking):
+            one.cancel()
+        await asyncio.gather(leaving, talking, return_exceptions=True)
+        await talk.farewell()
+    return 0
+
+
+class _Chat:
+    """One sitting at the terminal."""
+
+    def __init__(self, console: Console, desk: Desk) -> None:
+        self.console = console
+        self.desk = desk
+        self.tasks: list[Task] = []
+        self.screen = Screen(highlight=False, soft_wrap=True, force_terminal=True)
+        history = desk.settings.data_dir / "console_history"
+        # Prompts are nobody else's business.
+        history.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        os.close(os.open(history, os.O_CREAT | os.O_WRONLY, 0o600))
+        self.session: PromptSession[str] = PromptSession(
+            "reelay> ",
+            completer=_Completer(self),
+            complete_while_typing=True,
+            history=FileHistory(str(history)),
+            bottom_toolbar=self._toolbar,
+            refresh_interval=0.5,
+        )
+
+    def write(self, text: str) -> None:
+        """Print above the prompt, as it is: a prompt of a person is no markup."""
+        head, arrow, path = text.rpartition(" -> ")
+        line = Text(head or text, style="bold green" if arrow else "")
+        if arrow:
+            line.append(arrow).append(path, style="underline")
+        self.screen.print(line)
+
+    def _toolbar(self) -> FormattedText | None:
+        lines = list(self.console.statuses.values())[:_SHOWN]
+        return FormattedText([("", "\n".join(lines))]) if lines else None
+
+    async def greet(self) -> None:
+        """What this is, and what an earlier sitting has left."""
+        language = await language_of(self.desk, PERSON)
+        self.screen.print(Text(say(language, "console-greeting")))
+        left = await outstanding(self.desk, PERSON.id)
+        if left:
+            self.screen.print(Text(say(language, "console-unfinished", count=len(left))))
+
+    async def farewell(self) -> None:
+        """What goes on without them."""
+        left = await outstanding(self.desk, PERSON.id)
+        if left:
+            language = await language_of(self.desk, PERSON)
+            self.screen.print(Text(say(language, "console-leaving", count=len(left))))
+
+    async def listen(self) -> None:
+        """Read and answer, line by line."""
+        while True:
+            self.tasks = await recent(self.desk, PERSON.id, _OFFERED_TASKS)
+            try:
+                line = (await self.session.prompt_async()).strip()
+            except KeyboardInterrupt:
+                continue
+            except EOFError:
+                return
+            if line in {"/quit", "/exit"}:
+                return
+            if line:
+                self._show(await self._answer(line))
+
+    async def _answer(self, line: str) -> Reply:
+        # Somebody who just types means a video.
+        text = line if line.startswith("/") else f"/video {line}"
+        try:
+            command = commands.parse(text)
+        except Refusal as refused:
+            return Reply(refusal(await language_of(self.desk, PERSON), refused), ok=False)
+        return await handle(Request(PERSON, PLACE, command), self.desk)
+
+    def _show(self, reply: Reply) -> None:
+        if reply.video:
+            self.write(f"{reply.text} -> {reply.video.path}")
+        else:
+            self.screen.print(Text(reply.text, style="" if reply.ok else "yellow"))
+
+
+class _Completer(Completer):
+    """Offers what could stand at the cursor."""
+
+    def __init__(self, talk: _Chat) -> None:
+        self._talk = talk
+        self._paths = PathCompleter(expanduser=True)
+
+    def get_completions(
+        self, document: Document, complete_event: CompleteEvent
+    ) -> Iterable[Completion]:
+        before = document.text_before_cursor.lstrip()
+        if not before.startswith("/"):
+            return
+        words = before.split(" ")
+        if words[0] == "/video" and len(words) > 2 and words[-2] == "--image":
+            yield from self._paths.get_completions(Document(words[-1]), complete_event)
+            return
+        for word, meta in self._offers(words):
+            if word.startswith(words[-1]):
+                yield Completion(word, start_position=-len(words[-1]), display_meta=meta)
+
+    def _offers(self, words: list[str]) -> Iterable[tuple[str, str]]:
+        if len(words) == 1:
+            return [(f"/{word.name}", word.usage) for word in COMMANDS] + [("/admin", "")]
+        about = " ".join(words[:-1])
+        if about == "/admin":
+            return [(word.name, word.usage) for word in ADMIN_WORDS]
+        if about in _ABOUT_TASKS:
+            return [(task.id, task.order.prompt[:40]) for task in self._talk.tasks]
+        if about == "/language":
+            return list(LANGUAGES.items())
+        if words[0] == "/video":
+            return self._video_offers(words)
+        return []
+
+    def _video_offers(self, words: list[str]) -> Iterable[tuple[str, str]]:
+        desk = self._talk.desk
+        models = desk.catalog.models(desk.clock.now())
+        if words[-2] == "--model":
+            return [(model.name, model.title) for model in models]
+        if words[-2] == "--size":
+            return [(size.name, "") for model in models for size in model.sizes]
+        if words[-1].startswith("-"):
+            return [(f"--{name}", value or "") for name, value in VIDEO_OPTIONS.items()]
+        return []

@@ -1,0 +1,106 @@
+"""Lines through a pipe: each is answered, and at the end everything is brought to rest."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, BinaryIO
+
+from bot import commands
+from bot.desk import Desk
+from bot.frontends.console import PERSON, PLACE
+from bot.handlers import handle, language_of, outstanding, tasks_by_id
+from bot.model import Refusal, Request, State
+from bot.replies import refusal
+
+if TYPE_CHECKING:
+    from bot.frontends.console import Console
+
+_LONGEST = 1 << 20
+_LOOK_AGAIN = 1.0
+"""Seconds after which the tasks are looked at even if nothing was heard of them."""
+
+
+async def serve(console: Console, desk: Desk) -> int:
+    """Answer every line, then wait for every task; the exit status."""
+    watched = {task.id for task in await outstanding(desk, PERSON.id)}
+    async for line in _lines(console):
+        watched |= await _answer(console, desk, line)
+        if console.leaving.is_set():
+            return 0
+    return await _wait(console, desk, watched)
+
+
+async def _answer(console: Console, desk: Desk, line: str) -> set[str]:
+    """Answer one line; the tasks that it has made or set going again."""
+    text = line.strip()
+    if not text or text.startswith("#"):
+        return set()
+    if text in {"/quit", "/exit"}:
+        console.leaving.set()
+        return set()
+    try:
+        command = commands.parse(text)
+    except Refusal as refused:
+        console.say(refusal(await language_of(desk, PERSON), refused))
+        return set()
+    reply = await handle(Request(PERSON, PLACE, command), desk)
+    console.say(f"{reply.text} -> {reply.video.path}" if reply.video else reply.text)
+    return {reply.task.id} if reply.task and reply.ok else set()
+
+
+async def _wait(console: Console, desk: Desk, watched: set[str]) -> int:
+    while await outstanding(desk, PERSON.id):
+        if console.leaving.is_set():
+            return 0
+        await _something_happens(console, desk)
+    tasks = await tasks_by_id(desk, watched)
+    return 0 if all(task.state is State.DONE for task in tasks) else 1
+
+
+async def _something_happens(console: Console, desk: Desk) -> None:
+    console.changed.clear()
+    heard = asyncio.ensure_future(console.changed.wait())
+    late = asyncio.ensure_future(desk.clock.sleep(_LOOK_AGAIN))
+    await asyncio.wait({heard, late}, return_when=asyncio.FIRST_COMPLETED)
+    heard.cancel()
+    late.cancel()
+
+
+async def _lines(console: Console) -> AsyncIterator[str]:
+    """The input's lines; ends with the input or when the console is left.
+
+    Read in a daemon thread: a read cannot be broken off, and must not hold up the end.
+    """
+    queue: asyncio.Queue[bytes] = asyncio.Queue()
+    loop = asyncio.get_running_loop()
+    reader = threading.Thread(
+        target=_read, args=(console.stdin.buffer, queue, loop), name="console-input", daemon=True
+    )
+    reader.start()
+    left = asyncio.ensure_future(console.leaving.wait())
+    try:
+        while not console.leaving.is_set():
+            line = asyncio.ensure_future(queue.get())
+            await asyncio.wait({line, left}, return_when=asyncio.FIRST_COMPLETED)
+            if not line.done():
+                line.cancel()
+                return
+            if not line.result():
+                return
+            yield line.result().decode("utf-8", "replace")
+    finally:
+        left.cancel()
+
+
+def _read(source: BinaryIO, queue: asyncio.Queue[bytes], loop: asyncio.AbstractEventLoop) -> None:
+    more = True
+    while more:
+        line = source.readline(_LONGEST)
+        more = bool(line)
+        try:
+            loop.call_soon_threadsafe(queue.put_nowait, line)
+        except RuntimeError:
+            # The loop has ended before the input.
+            return
