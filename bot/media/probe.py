@@ -12,7 +12,7 @@ from imageio_ffmpeg import get_ffmpeg_exe
 
 _PATIENCE = 20.0
 _LENGTH = re.compile(r"Duration: (\d+):(\d\d):(\d\d(?:\.\d+)?)")
-_VIDEO = re.compile(r"Stream #\S+: Video: (\w+).*? (\d{1,5})x(\d{1,5})\b")
+_VIDEO = re.compile(r"Stream #\S+: Video: (\w+).*? ([1-9]\d{0,4})x([1-9]\d{0,4})\b")
 _SOUND = re.compile(r"Stream #\S+: Audio: ")
 
 

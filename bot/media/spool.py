@@ -6,7 +6,8 @@ import asyncio
 import errno
 import os
 import shutil
-from collections.abc import AsyncIterator, Iterator, Set
+from collections.abc import AsyncIterator, Iterator
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -145,7 +146,7 @@ class Spool:
         async for pieces, size in _gathered(download.chunks):
             if at + size > self._largest:
                 raise NotAVideo(f"more than {self._largest} bytes")
-            if at == 0 and pieces[0][4:8] not in {b"ftyp"[: len(pieces[0][4:8])]}:
+            if at == 0 and not b"ftyp".startswith(pieces[0][4:8]):
                 raise NotAVideo(f"begins with {pieces[0][:16]!r}")
             await asyncio.to_thread(self._write, part, pieces, at)
             at += size
@@ -155,8 +156,9 @@ class Spool:
         if total is not None and total > self._largest:
             raise NotAVideo(f"{total} bytes are more than {self._largest}")
         self._check_room((total or at) - at)
-        if at > _size(part):
-            raise Truncated(f"goes on at byte {at}, and {_size(part)} are there")
+        if at > (size := _size(part)):
+            part.unlink(missing_ok=True)
+            raise Truncated(f"goes on at byte {at}, and {size} were there")
         descriptor = os.open(part, os.O_WRONLY | os.O_CREAT, 0o600)
         try:
             os.ftruncate(descriptor, at)
@@ -208,14 +210,14 @@ class Spool:
         for folder in (self._incoming, self._results):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
-    async def sweep(self, in_use: Set[str], fetching: Set[str]) -> int:
+    async def sweep(self, in_use: AbstractSet[str], fetching: AbstractSet[str]) -> int:
         """Remove what no task knows of, left by a process that died. How many files.
 
         `in_use` has pictures and results, `fetching` the results whose parts are still needed.
         """
         return await asyncio.to_thread(self._sweep, in_use | {f"{name}.part" for name in fetching})
 
-    def _sweep(self, known: Set[str]) -> int:
+    def _sweep(self, known: AbstractSet[str]) -> int:
         self._make()
         folders = (self._incoming, self._results)
         orphans = [

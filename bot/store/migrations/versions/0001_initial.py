@@ -1,4 +1,4 @@
-"""The tables of the first version."""
+"""The first tables."""
 
 from __future__ import annotations
 
@@ -8,17 +8,20 @@ from alembic import op
 revision = "0001"
 down_revision = None
 
+# SQLite counts rows by themselves only in a column that is INTEGER to the letter.
+_SERIAL = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
 
 def upgrade() -> None:
-    """Create everything."""
+    """From an empty database to 0001."""
     op.create_table(
         "accounts",
         sa.Column("id", sa.Text(), nullable=False),
         sa.Column("daily", sa.Integer(), server_default="0", nullable=False),
         sa.Column("granted", sa.Integer(), server_default="0", nullable=False),
         sa.Column("held", sa.Integer(), server_default="0", nullable=False),
-        sa.Column("daily_limit", sa.Integer(), nullable=True),
-        sa.Column("refilled_on", sa.Text(), nullable=True),
+        sa.Column("daily_limit", sa.Integer()),
+        sa.Column("refilled_on", sa.Text()),
         sa.CheckConstraint("daily >= 0", name=op.f("ck_accounts_daily_not_negative")),
         sa.CheckConstraint("daily_limit >= 0", name=op.f("ck_accounts_limit_not_negative")),
         sa.CheckConstraint("granted >= 0", name=op.f("ck_accounts_granted_not_negative")),
@@ -27,12 +30,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "audit",
-        sa.Column(
-            "id",
-            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
-            sa.Identity(always=False),
-            nullable=False,
-        ),
+        sa.Column("id", _SERIAL, sa.Identity(), nullable=False),
         sa.Column("at", sa.Double(), nullable=False),
         sa.Column("by", sa.Text(), nullable=False),
         sa.Column("what", sa.Text(), nullable=False),
@@ -40,12 +38,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "durations",
-        sa.Column(
-            "id",
-            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
-            sa.Identity(always=False),
-            nullable=False,
-        ),
+        sa.Column("id", _SERIAL, sa.Identity(), nullable=False),
         sa.Column("provider", sa.Text(), nullable=False),
         sa.Column("remote_model", sa.Text(), nullable=False),
         sa.Column("seconds", sa.Integer(), nullable=False),
@@ -53,26 +46,24 @@ def upgrade() -> None:
         sa.Column("at", sa.Double(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_durations")),
     )
-    op.create_index(
-        "ix_durations_model", "durations", ["provider", "remote_model", "id"], unique=False
-    )
+    op.create_index("ix_durations_model", "durations", ["provider", "remote_model", "id"])
     op.create_table(
         "people",
         sa.Column("id", sa.Text(), nullable=False),
         sa.Column("created_at", sa.Double(), nullable=False),
-        sa.Column("language", sa.Text(), nullable=True),
-        sa.Column("model", sa.Text(), nullable=True),
-        sa.Column("orientation", sa.Text(), nullable=True),
-        sa.Column("seconds", sa.Integer(), nullable=True),
-        sa.Column("banned_at", sa.Double(), nullable=True),
-        sa.Column("ban_reason", sa.Text(), nullable=True),
+        sa.Column("language", sa.Text()),
+        sa.Column("model", sa.Text()),
+        sa.Column("orientation", sa.Text()),
+        sa.Column("seconds", sa.Integer()),
+        sa.Column("banned_at", sa.Double()),
+        sa.Column("ban_reason", sa.Text()),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_people")),
     )
     op.create_table(
         "providers",
         sa.Column("name", sa.Text(), nullable=False),
-        sa.Column("paused_until", sa.Double(), nullable=True),
-        sa.Column("reason", sa.Text(), nullable=True),
+        sa.Column("paused_until", sa.Double()),
+        sa.Column("reason", sa.Text()),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_providers")),
     )
     op.create_table(
@@ -80,50 +71,51 @@ def upgrade() -> None:
         sa.Column("id", sa.Text(), nullable=False),
         sa.Column("person", sa.Text(), nullable=False),
         sa.Column("account", sa.Text(), nullable=False),
-        sa.Column("update_key", sa.Text(), nullable=True),
+        sa.Column("update_key", sa.Text()),
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("created_at", sa.Double(), nullable=False),
         sa.Column("moved_at", sa.Double(), nullable=False),
         sa.Column("due_at", sa.Double(), nullable=False),
-        sa.Column("lease", sa.Text(), nullable=True),
+        sa.Column("lease", sa.Text()),
         sa.Column("turn", sa.BigInteger(), nullable=False),
         sa.Column("price", sa.Integer(), nullable=False),
         sa.Column("language", sa.Text(), nullable=False),
         sa.Column("model", sa.Text(), nullable=False),
         sa.Column("prompt", sa.Text(), nullable=False),
         sa.Column("seconds", sa.Integer(), nullable=False),
-        sa.Column("size", sa.Text(), nullable=True),
-        sa.Column("width", sa.Integer(), nullable=True),
-        sa.Column("height", sa.Integer(), nullable=True),
-        sa.Column("orientation", sa.Text(), nullable=True),
-        sa.Column("style", sa.Text(), nullable=True),
-        sa.Column("watermark", sa.Boolean(), nullable=True),
-        sa.Column("private", sa.Boolean(), nullable=True),
-        sa.Column("image", sa.Text(), nullable=True),
-        sa.Column("remix_of", sa.Text(), nullable=True),
-        sa.Column("provider", sa.Text(), nullable=True),
-        sa.Column("provider_identity", sa.Text(), nullable=True),
-        sa.Column("remote_model", sa.Text(), nullable=True),
-        sa.Column("remote_id", sa.Text(), nullable=True),
-        sa.Column("submitted_at", sa.Double(), nullable=True),
-        sa.Column("running_at", sa.Double(), nullable=True),
-        sa.Column("finished_at", sa.Double(), nullable=True),
+        sa.Column("size", sa.Text()),
+        sa.Column("width", sa.Integer()),
+        sa.Column("height", sa.Integer()),
+        sa.Column("orientation", sa.Text()),
+        sa.Column("style", sa.Text()),
+        sa.Column("watermark", sa.Boolean()),
+        sa.Column("private", sa.Boolean()),
+        sa.Column("image", sa.Text()),
+        sa.Column("remix_of", sa.Text()),
+        sa.Column("provider", sa.Text()),
+        sa.Column("provider_identity", sa.Text()),
+        sa.Column("remote_model", sa.Text()),
+        sa.Column("remote_id", sa.Text()),
+        sa.Column("submitted_at", sa.Double()),
+        sa.Column("running_at", sa.Double()),
+        sa.Column("finished_at", sa.Double()),
         sa.Column("attempts", sa.Integer(), server_default="0", nullable=False),
         sa.Column("looks", sa.Integer(), server_default="0", nullable=False),
-        sa.Column("percent", sa.Double(), nullable=True),
-        sa.Column("cancel_asked", sa.Boolean(), server_default=sa.text("(false)"), nullable=False),
-        sa.Column("result_url", sa.Text(), nullable=True),
-        sa.Column("result_expires_at", sa.Double(), nullable=True),
-        sa.Column("file", sa.Text(), nullable=True),
-        sa.Column("bytes", sa.BigInteger(), nullable=True),
-        sa.Column("reason", sa.Text(), nullable=True),
-        sa.Column("raw", sa.Text(), nullable=True),
+        sa.Column("percent", sa.Double()),
+        sa.Column("cancel_asked", sa.Boolean(), server_default=sa.text("false"), nullable=False),
+        sa.Column("result_url", sa.Text()),
+        sa.Column("result_expires_at", sa.Double()),
+        sa.Column("file", sa.Text()),
+        sa.Column("bytes", sa.BigInteger()),
+        sa.Column("reason", sa.Text()),
+        sa.Column("raw", sa.Text()),
         sa.CheckConstraint(
             "state <> 'submitting' OR provider IS NOT NULL",
             name=op.f("ck_tasks_provider_is_chosen"),
         ),
         sa.CheckConstraint(
-            "state IN ('cancelled', 'delivering', 'done', 'failed', 'fetching', 'queued', 'review', 'running', 'submitting', 'undelivered')",
+            "state IN ('cancelled', 'delivering', 'done', 'failed', 'fetching', 'queued', "
+            "'review', 'running', 'submitting', 'undelivered')",
             name=op.f("ck_tasks_known_state"),
         ),
         sa.CheckConstraint(
@@ -145,7 +137,6 @@ def upgrade() -> None:
         "ix_tasks_active",
         "tasks",
         ["person"],
-        unique=False,
         sqlite_where=sa.text(
             "state IN ('delivering', 'fetching', 'queued', 'running', 'submitting')"
         ),
@@ -157,7 +148,6 @@ def upgrade() -> None:
         "ix_tasks_due",
         "tasks",
         ["state", "due_at"],
-        unique=False,
         sqlite_where=sa.text("state IN ('delivering', 'fetching', 'running', 'submitting')"),
         postgresql_where=sa.text("state IN ('delivering', 'fetching', 'running', 'submitting')"),
     )
@@ -165,7 +155,6 @@ def upgrade() -> None:
         "ix_tasks_jobs",
         "tasks",
         ["provider"],
-        unique=False,
         sqlite_where=sa.text("state IN ('running', 'submitting')"),
         postgresql_where=sa.text("state IN ('running', 'submitting')"),
     )
@@ -173,20 +162,18 @@ def upgrade() -> None:
         "ix_tasks_leased",
         "tasks",
         ["lease"],
-        unique=False,
         sqlite_where=sa.text("lease IS NOT NULL"),
         postgresql_where=sa.text("lease IS NOT NULL"),
     )
-    op.create_index("ix_tasks_person", "tasks", ["person", "created_at"], unique=False)
+    op.create_index("ix_tasks_person", "tasks", ["person", "created_at"])
     op.create_index(
         "ix_tasks_queue",
         "tasks",
         ["turn", "created_at"],
-        unique=False,
         sqlite_where=sa.text("state = 'queued'"),
         postgresql_where=sa.text("state = 'queued'"),
     )
-    op.create_index("ix_tasks_state", "tasks", ["state", "moved_at"], unique=False)
+    op.create_index("ix_tasks_state", "tasks", ["state", "moved_at"])
     op.create_index(
         "ux_tasks_update_key",
         "tasks",
@@ -202,9 +189,9 @@ def upgrade() -> None:
         sa.Column("address", sa.Text(), nullable=False),
         sa.Column("state", sa.Text(), server_default="waiting", nullable=False),
         sa.Column("attempts", sa.Integer(), server_default="0", nullable=False),
-        sa.Column("repeated", sa.Boolean(), server_default=sa.text("(false)"), nullable=False),
-        sa.Column("receipt", sa.Text(), nullable=True),
-        sa.Column("sent_at", sa.Double(), nullable=True),
+        sa.Column("repeated", sa.Boolean(), server_default=sa.text("false"), nullable=False),
+        sa.Column("receipt", sa.Text()),
+        sa.Column("sent_at", sa.Double()),
         sa.CheckConstraint(
             "(state = 'sent') = (sent_at IS NOT NULL)", name=op.f("ck_deliveries_sent_has_its_time")
         ),
@@ -216,31 +203,28 @@ def upgrade() -> None:
     )
     op.create_table(
         "entries",
-        sa.Column(
-            "id",
-            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
-            sa.Identity(always=False),
-            nullable=False,
-        ),
+        sa.Column("id", _SERIAL, sa.Identity(), nullable=False),
         sa.Column("account", sa.Text(), nullable=False),
         sa.Column("at", sa.Double(), nullable=False),
         sa.Column("kind", sa.Text(), nullable=False),
-        sa.Column("task", sa.Text(), nullable=True),
-        sa.Column("day", sa.Text(), nullable=True),
+        sa.Column("task", sa.Text()),
+        sa.Column("day", sa.Text()),
         sa.Column("daily", sa.Integer(), server_default="0", nullable=False),
         sa.Column("granted", sa.Integer(), server_default="0", nullable=False),
         sa.Column("held", sa.Integer(), server_default="0", nullable=False),
-        sa.Column("by", sa.Text(), nullable=True),
+        sa.Column("by", sa.Text()),
         sa.CheckConstraint(
             "(kind IN ('hold', 'settle', 'release')) = (task IS NOT NULL)",
             name=op.f("ck_entries_task_where_due"),
         ),
         sa.CheckConstraint(
-            "kind <> 'hold' OR (held >= 0 AND daily <= 0 AND granted <= 0 AND held + daily + granted = 0)",
+            "kind <> 'hold' OR (held >= 0 AND daily <= 0 AND granted <= 0 AND held + daily "
+            "+ granted = 0)",
             name=op.f("ck_entries_hold_moves_credits"),
         ),
         sa.CheckConstraint(
-            "kind <> 'release' OR (held <= 0 AND daily >= 0 AND granted >= 0 AND daily + granted <= -held)",
+            "kind <> 'release' OR (held <= 0 AND daily >= 0 AND granted >= 0 AND daily + "
+            "granted <= -held)",
             name=op.f("ck_entries_release_returns"),
         ),
         sa.CheckConstraint(
@@ -255,7 +239,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["task"], ["tasks.id"], name=op.f("fk_entries_task")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_entries")),
     )
-    op.create_index("ix_entries_account", "entries", ["account", "id"], unique=False)
+    op.create_index("ix_entries_account", "entries", ["account", "id"])
     op.create_index(
         "ux_entries_one_ending",
         "entries",
@@ -282,34 +266,30 @@ def upgrade() -> None:
     )
     op.create_table(
         "events",
-        sa.Column(
-            "id",
-            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
-            sa.Identity(always=False),
-            nullable=False,
-        ),
+        sa.Column("id", _SERIAL, sa.Identity(), nullable=False),
         sa.Column("task", sa.Text(), nullable=False),
         sa.Column("at", sa.Double(), nullable=False),
-        sa.Column("from_state", sa.Text(), nullable=True),
+        sa.Column("from_state", sa.Text()),
         sa.Column("to_state", sa.Text(), nullable=False),
-        sa.Column("by", sa.Text(), nullable=True),
-        sa.Column("reason", sa.Text(), nullable=True),
-        sa.Column("raw", sa.Text(), nullable=True),
+        sa.Column("by", sa.Text()),
+        sa.Column("reason", sa.Text()),
+        sa.Column("raw", sa.Text()),
         sa.CheckConstraint(
-            "to_state IN ('cancelled', 'delivering', 'done', 'failed', 'fetching', 'queued', 'review', 'running', 'submitting', 'undelivered')",
+            "to_state IN ('cancelled', 'delivering', 'done', 'failed', 'fetching', "
+            "'queued', 'review', 'running', 'submitting', 'undelivered')",
             name=op.f("ck_events_known_state"),
         ),
         sa.ForeignKeyConstraint(["task"], ["tasks.id"], name=op.f("fk_events_task")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_events")),
     )
-    op.create_index("ix_events_task", "events", ["task", "id"], unique=False)
+    op.create_index("ix_events_task", "events", ["task", "id"])
     op.create_table(
         "notices",
         sa.Column("task", sa.Text(), nullable=False),
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("due_at", sa.Double(), nullable=False),
         sa.Column("attempts", sa.Integer(), server_default="0", nullable=False),
-        sa.Column("told_at", sa.Double(), nullable=True),
+        sa.Column("told_at", sa.Double()),
         sa.ForeignKeyConstraint(["task"], ["tasks.id"], name=op.f("fk_notices_task")),
         sa.PrimaryKeyConstraint("task", "state", name=op.f("pk_notices")),
     )
@@ -317,7 +297,6 @@ def upgrade() -> None:
         "ix_notices_due",
         "notices",
         ["due_at"],
-        unique=False,
         sqlite_where=sa.text("told_at IS NULL"),
         postgresql_where=sa.text("told_at IS NULL"),
     )

@@ -1,0 +1,47 @@
+"""Real MP4s for stand-ins, made by ffmpeg once and kept."""
+
+from __future__ import annotations
+
+import subprocess
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import imageio_ffmpeg
+
+_FOLDER = TemporaryDirectory(prefix="reelay-films-")
+
+
+def ffmpeg(*arguments: str) -> None:
+    """Run the wheel's ffmpeg; fails loudly."""
+    program = imageio_ffmpeg.get_ffmpeg_exe()
+    subprocess.run([program, "-v", "error", "-y", *arguments], check=True, stdin=subprocess.DEVNULL)
+
+
+@cache
+def film(seconds: int, size: str, picture: bytes | None = None) -> bytes:
+    """A playable MP4 with sound of this length and size; with a picture, all of it shows that."""
+    folder = Path(_FOLDER.name)
+    target = folder / f"{seconds}-{size}-{hash(picture)}.mp4"
+    show = ["-f", "lavfi", "-i", f"testsrc2=s={size}:r=12"]
+    if picture is not None:
+        still = folder / f"{hash(picture)}.img"
+        still.write_bytes(picture)
+        show = ["-loop", "1", "-framerate", "12", "-i", str(still)]
+    sound = ["-f", "lavfi", "-i", "sine=440:r=22050"]
+    how = [
+        "-c:v",
+        "libx264",
+        "-preset",
+        "ultrafast",
+        "-crf",
+        "20",
+        "-pix_fmt",
+        "yuv420p",
+        "-c:a",
+        "aac",
+        "-b:a",
+        "32k",
+    ]
+    ffmpeg(*show, *sound, "-t", str(seconds), *how, "-movflags", "+faststart", str(target))
+    return target.read_bytes()
