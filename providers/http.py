@@ -15,10 +15,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from importlib.metadata import version
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
+import aiohttp
 import anyio.to_thread
 import httpx
 from httpx_aiohttp import AiohttpTransport
@@ -32,6 +34,8 @@ _LARGEST_ANSWER = 4 << 20
 _PIECE = 128 << 10
 _RAW = 500
 _REDIRECTS = 5
+_CONNECTIONS = 1000
+_NO_CONNECTION = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
 _NOT_VIDEO = ("application/json", "text/")
 _SECRETS = re.compile(r"(Bearer\s+|sk-|api[_-]?key[\"'=:\s]+)[\w.\-]+", re.IGNORECASE)
 _FUNDS = re.compile(r"insufficient|quota|balance|余额|billing", re.IGNORECASE)
@@ -77,35 +81,44 @@ class Http:
 
     def __init__(self, *, read_timeout: float = 60.0) -> None:
         self._timeout = httpx.Timeout(read_timeout, connect=10.0)
-        self._client: httpx.AsyncClient | None = None
+        self._clients: dict[bool, httpx.AsyncClient] = {}
 
-    def _open(self) -> httpx.AsyncClient:
-        if self._client is None:
-            self._client = httpx.AsyncClient(
-                transport=AiohttpTransport(limits=httpx.Limits(max_connections=1000)),
+    def _client(self, *, fresh: bool) -> httpx.AsyncClient:
+        """The client that keeps its connections, or the one that makes each anew."""
+        if fresh not in self._clients:
+            self._clients[fresh] = httpx.AsyncClient(
+                transport=AiohttpTransport(client=lambda: _session(fresh=fresh)),
                 timeout=self._timeout,
                 headers={"user-agent": f"reelay/{version('reelay')}"},
+                # No cookie of one gateway, nor of one account, belongs to another.
+                cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
                 follow_redirects=False,
                 trust_env=False,
             )
-        return self._client
+        return self._clients[fresh]
 
     async def close(self) -> None:
         """Close every connection."""
-        if self._client is not None:
-            await self._client.aclose()
-            self._client = None
+        while self._clients:
+            _, client = self._clients.popitem()
+            await client.aclose()
 
     async def ask(
         self,
         method: str,
         url: str,
         key: str,
+        *,
+        paid: bool = False,
         **content: Any,  # noqa: ANN401 - httpx's own keywords
     ) -> Answer:
-        """One request; the answer's JSON. Raises `ProviderError` for everything else."""
+        """One request; the answer's JSON. Raises `ProviderError` for everything else.
+
+        A paid one gets a connection of its own: on a kept one that the other side has just closed
+        it would fail in a way that leaves open whether it arrived.
+        """
         headers = {"authorization": f"Bearer {key}", "accept": "application/json"}
-        async with self._exchange(method, url, headers, **content) as response:
+        async with self._exchange(method, url, headers, fresh=paid, **content) as response:
             body = await _read(response)
         _raise_for(response, body)
         return Answer(_decoded(body), _check_after(response.headers))
@@ -162,11 +175,23 @@ class Http:
         method: str,
         url: str,
         headers: Mapping[str, str],
-        **content: Any,  # noqa: ANN401
+        *,
+        fresh: bool = False,
+        **content: Any,  # noqa: ANN401 - as above
     ) -> AsyncIterator[httpx.Response]:
+        client = self._client(fresh=fresh)
         with _named():
-            async with self._open().stream(method, url, headers=headers, **content) as response:
+            async with client.stream(method, url, headers=headers, **content) as response:
                 yield response
+
+
+def _session(*, fresh: bool) -> aiohttp.ClientSession:
+    connector = (
+        aiohttp.TCPConnector(limit=_CONNECTIONS, force_close=True)
+        if fresh
+        else aiohttp.TCPConnector(limit=_CONNECTIONS)
+    )
+    return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
 
 
 class _named:  # noqa: N801 - reads as a statement
@@ -176,7 +201,9 @@ class _named:  # noqa: N801 - reads as a statement
         return
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout):
+        # The transport calls a connection that was dropped after the request a ConnectTimeout too:
+        # only what aiohttp itself says tells whether one was ever made.
+        if isinstance(error and error.__cause__, _NO_CONNECTION):
             raise errors.Unreachable(shortened(repr(error))) from error
         if isinstance(error, httpx.UnsupportedProtocol | httpx.InvalidURL):
             raise errors.Misconfigured(shortened(error)) from error

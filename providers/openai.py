@@ -107,7 +107,7 @@ class OpenAI(Provider):
             )
         else:
             url, content = self._url(), await self._content(request)
-        answer = await self.http.ask("POST", url, self._key, **content)
+        answer = await self.http.ask("POST", url, self._key, paid=True, **content)
         return _job(answer.body, answer.check_after)
 
     async def _content(self, request: VideoRequest) -> dict[str, Any]:

@@ -25,7 +25,7 @@ LEAST_SIDE = 8
 FORMATS = ("JPEG", "PNG", "WebP", "HEIC", "GIF", "AVIF")
 """By content, never by name; of moving ones the first frame."""
 
-_DECODERS = ("JPEG", "MPO", "PNG", "WEBP", "HEIF", "GIF", "AVIF")
+_DECODERS = ("JPEG", "PNG", "WEBP", "HEIF", "GIF", "AVIF")
 _LARGEST_PNG = 1 << 20
 _EXIF_ORIENTATION = 0x0112
 _TURNS = {
@@ -125,8 +125,9 @@ def _opened(path: Path) -> Iterator[Image.Image]:
                 yield image
     except (Refusal, MemoryError):
         raise
-    except Exception:  # noqa: BLE001 - a decoder may raise anything at a hostile file
-        raise Refusal("image-broken") from None
+    except Exception as error:
+        # A decoder may raise anything at all at a hostile file.
+        raise Refusal("image-broken") from error
 
 
 def _checked_head(path: Path) -> bytes:
@@ -197,8 +198,9 @@ def _resizable(image: Image.Image) -> Image.Image:
         # Pillow itself would clip 16-bit grey instead of scaling it.
         grey = image.convert("I").point(lambda value: value * (1 / 257))
         return grey.convert("L")
+    # Never to what it is already: Pillow would copy all of its pixels.
     if image.has_transparency_data:
-        return image.convert("RGBA")
+        return image if image.mode == "RGBA" else image.convert("RGBA")
     return image if image.mode in {"RGB", "L", "CMYK"} else image.convert("RGB")
 
 

@@ -23,8 +23,6 @@ KEEP_FREE_BYTES = 200 << 20
 
 _PIECE = 512 << 10
 """Bytes gathered before they go to the disk in one hop off the loop."""
-_PICTURES_AT_ONCE = 2
-"""One of 40 megapixels takes some 300 MB while it is decoded."""
 
 
 class SpoolError(Exception):
@@ -65,7 +63,8 @@ class Spool:
         self._results = data_dir / "results"
         self._largest = largest
         self._keep_free = keep_free
-        self._decoding = asyncio.Semaphore(_PICTURES_AT_ONCE)
+        # One at a time: a picture of 40 megapixels takes up to 600 MB while it is decoded.
+        self._decoding = asyncio.Lock()
 
     def path(self, file: str) -> Path:
         """Where a picture lies."""

@@ -9,17 +9,15 @@ from pathlib import Path
 FOLDER = Path(__file__).parent
 
 
-def main(wanted: list[str]) -> int:
+def main(wanted: list[str]) -> None:
     """Run each `bench_<name>.py` of this folder and print its figures."""
     names = sorted(path.stem.removeprefix("bench_") for path in FOLDER.glob("bench_*.py"))
     if unknown := set(wanted) - set(names):
-        print(f"no such benchmark: {', '.join(sorted(unknown))}; there are: {', '.join(names)}")
-        return 2
+        sys.exit(f"no such benchmark: {', '.join(sorted(unknown))}; there are: {', '.join(names)}")
     for name in wanted or names:
         for figure in import_module(f"tests.benchmarks.bench_{name}").run():
             print(figure, flush=True)
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    main(sys.argv[1:])

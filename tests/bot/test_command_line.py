@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -114,6 +115,39 @@ def test_a_wrong_catalogue_is_a_wrong_setting(reelay: Run, tmp_path: Path) -> No
     assert done.returncode == 2
     assert done.stderr.startswith("reelay: own.toml: models: ")
     assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.usefixtures("made_url")
+def test_a_data_folder_that_cannot_be_made_ends_the_start_in_one_line(
+    reelay: Run, tmp_path: Path
+) -> None:
+    """The start says which path and why."""
+    (tmp_path / "file").touch()
+    done = reelay("run", DATA_DIR="file/data", LOG_LEVEL="error")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert re.fullmatch(r"reelay: .*file/data.*: Not a directory\n", done.stderr)
+
+
+def test_a_fault_that_nobody_foresaw_is_one_line_and_its_story_is_in_the_log(
+    tmp_path: Path, made_url: str
+) -> None:
+    """The last line is for people; the traceback is a log line like every other, so no secrets."""
+    with closing(sqlite3.connect(made_url.removeprefix("sqlite:///"))) as connection:
+        connection.execute("DROP TABLE durations")
+    done = subprocess.run(
+        [sys.executable, "-m", "bot", "run"],
+        cwd=tmp_path,
+        env=_clean_environment() | {"PYTHONPATH": str(ROOT), "LOG_FORMAT": "json"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    *log, told = done.stderr.splitlines()
+    assert done.returncode == 1
+    assert re.fullmatch(r"reelay: stopped by a fault of Reelay's own \(\w+\); .*", told)
+    assert "no such table: durations" in json.loads(log[-1])["exception"]
 
 
 # --- migrate -----------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -12,10 +13,12 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from bot.config import NAMES, Settings, SettingsError, load_settings
+from bot.replies import LANGUAGES
 
 OPENAI = {"PROVIDERS__LOCAL__KIND": "openai", "PROVIDERS__LOCAL__API_KEY": "sk-0123456789"}
 
 Load = Callable[..., Settings]
+Complaints = Callable[..., tuple[str, ...]]
 
 
 @pytest.fixture
@@ -37,7 +40,7 @@ def load(empty_file: Path) -> Load:
 
 
 @pytest.fixture
-def complaints(load: Load) -> Callable[..., tuple[str, ...]]:
+def complaints(load: Load) -> Complaints:
     """The lines that an environment given by name is refused with."""
 
     def told(**environ: str) -> tuple[str, ...]:
@@ -46,9 +49,6 @@ def complaints(load: Load) -> Callable[..., tuple[str, ...]]:
         return caught.value.lines
 
     return told
-
-
-Complaints = Callable[..., tuple[str, ...]]
 
 
 # --- what is taken from where ------------------------------------------------------------
@@ -136,6 +136,15 @@ def test_lists_and_zones_come_out_typed(load: Load) -> None:
     assert settings.log_level == "info"
     assert settings.poll_min_seconds == 0.5
     assert settings.public_url == "https://example.org/bot"
+
+
+def test_every_language_that_there_is_can_be_the_default(
+    load: Load, complaints: Complaints
+) -> None:
+    """A language that was added is allowed here too, and no other."""
+    assert all(load(DEFAULT_LANGUAGE=code).default_language == code for code in LANGUAGES)
+    (line,) = complaints(DEFAULT_LANGUAGE="xx")
+    assert set(re.findall(r"'(\w+)'", line)) == set(LANGUAGES)
 
 
 def test_settings_cannot_be_changed(load: Load) -> None:
