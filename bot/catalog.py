@@ -6,7 +6,8 @@ and goes before it, model by model. `deploy/catalog.example.toml` explains every
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time
 from pathlib import Path
@@ -15,15 +16,21 @@ from rapidfuzz import process
 
 from bot.catalog_file import (
     BUILT_IN,
+    NAME,
+    CatalogError,
     ModelEntry,
     SizeEntry,
     check_entries,
     durations_of,
+    origin,
     read_entries,
 )
 from bot.model import MakeVideo, Order, Refusal
 from bot.quotas import prices
 from providers.base import Orientation
+
+_EXACT = re.compile(r"([1-9][0-9]{0,4})x([1-9][0-9]{0,4})")
+
 
 # --- what the rest of Reelay sees --------------------------------------------------------
 
@@ -117,6 +124,13 @@ class Catalog:
         names = [entry.name for entry in own]
         names += [name for name in entries if name not in names]
         models = [_model(entries[name], kinds) for name in names]
+        lines = [
+            f"{origin(entries[model.name], own, file)}: {problem}"
+            for model in models
+            for problem in _contradictions(model)
+        ]
+        if lines:
+            raise CatalogError(lines)
         return cls([model for model in models if model.offers])
 
     def models(self, now: float) -> tuple[Model, ...]:
@@ -138,7 +152,7 @@ class Catalog:
                 raise Refusal("model-retired", name=model.name, all=self._names(now))
             return model
         through = next((one for one in self.models(now) if one.passthrough), None)
-        if through is not None and _looks_like_an_id(name):
+        if through is not None and re.match(NAME, name.strip()):
             return _passed_through(through, name.strip())
         near = process.extract(
             name, [one.name for one in self.models(now)], limit=3, score_cutoff=50
@@ -238,9 +252,9 @@ def _midnight(day: date | None) -> float | None:
 
 def _sized(entry: SizeEntry) -> Size:
     width, height = entry.width, entry.height
-    first, by, second = entry.name.partition("x")
-    if by and first.isdigit() and second.isdigit() and width is None:
-        width, height = int(first), int(second)
+    exact = _EXACT.fullmatch(entry.name)
+    if exact is not None and width is None:
+        width, height = int(exact[1]), int(exact[2])
     orientation = entry.orientation
     if orientation is None and width and height:
         orientation = orientation_of(width, height)
@@ -257,14 +271,26 @@ def orientation_of(width: int, height: int) -> Orientation:
 def _orientations(entry: ModelEntry, sizes: Sequence[Size]) -> tuple[Orientation, ...]:
     if entry.orientations:
         return entry.orientations
-    fixed = [size.orientation for size in sizes if size.orientation]
-    if fixed:
-        return tuple(dict.fromkeys(fixed))
-    return ("landscape", "portrait")
+    found: list[Orientation] = []
+    for size in sizes:
+        found += [size.orientation] if size.orientation else ["landscape", "portrait"]
+    return tuple(dict.fromkeys(found))
 
 
-def _looks_like_an_id(name: str) -> bool:
-    return bool(name) and all(letter.isalnum() or letter in "._:/-" for letter in name)
+def _contradictions(model: Model) -> Iterable[str]:
+    """What would make an order that says one thing of its orientation and another of its size."""
+    for size in model.sizes:
+        if (
+            size.width
+            and size.height
+            and size.orientation != orientation_of(size.width, size.height)
+        ):
+            yield f"sizes: {size.name} is not {size.orientation}; leave orientation out"
+        if size.orientation not in {None, *model.orientations}:
+            yield f"orientations: {size.name} is {size.orientation}; add that or leave the size out"
+    for orientation in model.orientations:
+        if all(size.orientation not in {None, orientation} for size in model.sizes):
+            yield f"orientations: no size is {orientation}; leave it out or add one"
 
 
 def _passed_through(model: Model, name: str) -> Model:
@@ -315,7 +341,7 @@ def _size(
         return _named_size(wish, defaults, model, picture)
     orientation = wish.orientation or _unsaid(defaults, model, picture)
     fitting = [size for size in model.sizes if size.orientation in (None, orientation)]
-    return (fitting or list(model.sizes))[0], orientation
+    return fitting[0], orientation
 
 
 def _named_size(
@@ -339,7 +365,7 @@ def _named_size(
             "size-against-orientation",
             size=size.name,
             really=size.orientation,
-            asked=wish.orientation or "",
+            asked=wish.orientation,
         )
     return size, size.orientation
 

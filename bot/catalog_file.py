@@ -3,15 +3,31 @@
 from __future__ import annotations
 
 import tomllib
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PositiveInt,
+    StringConstraints,
+    ValidationError,
+)
+from rapidfuzz import process
 
+from providers import PROVIDERS
 from providers.base import Orientation
 
 BUILT_IN = Path(__file__).parent / "catalog.toml"
+NAME = r"^[A-Za-z0-9][A-Za-z0-9._:/-]{0,99}$"
+"""What people can type as a model's name."""
+Seconds = Annotated[int, Field(ge=1, le=3600)]
+Lower = Annotated[str, StringConstraints(to_lower=True)]
+"""As the settings take the names of providers and kinds."""
 
 
 class CatalogError(Exception):
@@ -23,29 +39,29 @@ class CatalogError(Exception):
 
 
 class _Entry(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class SizeEntry(_Entry):
     """One size of a model."""
 
-    name: str
+    name: str = Field(min_length=1)
     """What the gateway calls it: `720x1280`, `small`."""
     price: float = Field(ge=0)
     """Credits a second."""
     orientation: Orientation | None = None
-    width: int | None = Field(default=None, gt=0)
-    height: int | None = Field(default=None, gt=0)
+    width: PositiveInt | None = None
+    height: PositiveInt | None = None
 
 
 class OfferEntry(_Entry):
     """Who serves a model, under which id."""
 
-    kind: str | None = None
+    kind: Lower | None = None
     """Every configured provider of this kind serves it ..."""
-    provider: str | None = None
+    provider: Lower | None = None
     """... or just the one of this name."""
-    model: str
+    model: str = Field(min_length=1)
     """The gateway's own id."""
     priority: int = 0
 
@@ -53,15 +69,15 @@ class OfferEntry(_Entry):
 class ModelEntry(_Entry):
     """One model. `deploy/catalog.example.toml` explains every key."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/-]*$")
+    name: str = Field(pattern=NAME)
     title: str = ""
-    aliases: tuple[str, ...] = ()
+    aliases: tuple[Annotated[str, Field(pattern=NAME)], ...] = ()
     enabled: bool = True
     retire_at: date | None = None
     passthrough: bool = False
-    prompt_limit: int = Field(default=4000, gt=0)
-    durations: tuple[int, ...] = ()
-    duration_range: tuple[int, int] | None = None
+    prompt_limit: PositiveInt = 4000
+    durations: tuple[Seconds, ...] = ()
+    duration_range: tuple[Seconds, Seconds] | None = None
     default_duration: int | None = None
     sizes: tuple[SizeEntry, ...] = Field(min_length=1)
     orientations: tuple[Orientation, ...] = ()
@@ -72,22 +88,49 @@ class ModelEntry(_Entry):
     remix: bool = False
     offers: tuple[OfferEntry, ...] = Field(min_length=1)
 
-    @field_validator("durations")
-    @classmethod
-    def _positive(cls, durations: tuple[int, ...]) -> tuple[int, ...]:
-        if any(seconds <= 0 for seconds in durations):
-            raise ValueError("every duration is a whole number of seconds above 0")
-        return tuple(sorted(set(durations)))
-
 
 class _File(_Entry):
     models: tuple[ModelEntry, ...] = ()
 
 
+_SHAPES: dict[str, type[_Entry]] = {"models": ModelEntry, "sizes": SizeEntry, "offers": OfferEntry}
+_WRITE = {
+    "models": "each model under its own [[models]]",
+    "name": 'a text, like "wan2.2"; a model\'s has no spaces',
+    "title": 'a text, like "Wan on our own GPU"',
+    "aliases": 'names in a list, like ["wan", "local"]; they have no spaces',
+    "enabled": "true or false",
+    "retire_at": "a day without quotes, like 2027-06-30",
+    "passthrough": "true or false",
+    "prompt_limit": "a whole number of characters above 0",
+    "durations": "whole seconds from 1 to 3600 in a list, like [4, 8]",
+    "duration_range": "the first and the last second, like [1, 20]",
+    "default_duration": "one of the durations",
+    "sizes": 'a list like [{ name = "1280x720", price = 1 }]',
+    "price": "credits a second, 0 or more",
+    "orientation": '"portrait", "landscape" or "square"',
+    "width": "a whole number above 0",
+    "height": "a whole number above 0",
+    "orientations": 'some of "portrait", "landscape" and "square" in a list',
+    "images": "0 or 1",
+    "styles": 'a list like ["anime", "comic"]',
+    "watermark": "true or false",
+    "private": "true or false",
+    "remix": "true or false",
+    "offers": 'a list like [{ kind = "openai", model = "sora-2" }]',
+    "kind": 'a text, like "openai"',
+    "provider": "the name of a configured provider",
+    "model": "the gateway's own id",
+    "priority": "a whole number",
+}
+"""Key -> what to write there."""
+
+
 def read_entries(file: Path) -> tuple[ModelEntry, ...]:
     """The models of a file. Raises `CatalogError`."""
     try:
-        raw = tomllib.loads(file.read_text(encoding="utf-8"))
+        # Editors of Windows put a mark before the first line.
+        raw = tomllib.loads(file.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError) as error:
         raise CatalogError([f"{file}: cannot be read: {error}"]) from None
     except tomllib.TOMLDecodeError as error:
@@ -101,17 +144,37 @@ def read_entries(file: Path) -> tuple[ModelEntry, ...]:
 def _lines(file: Path, raw: Mapping[str, object], error: ValidationError) -> list[str]:
     lines = []
     for problem in error.errors(include_url=False):
-        where = list(problem["loc"])
+        where = problem["loc"]
         label = ""
-        models = raw.get("models")
-        if len(where) > 1 and where[0] == "models" and isinstance(where[1], int):
-            entry = models[where[1]] if isinstance(models, list) else {}
-            name = entry.get("name") if isinstance(entry, dict) else None
-            label = f"model {name or f'number {where[1] + 1}'}: "
+        if len(where) > 1 and isinstance(where[1], int):
+            label = f"model {_named(raw['models'], where[1])}: "
             where = where[2:]
-        key = ".".join(str(part) for part in where)
-        lines.append(f"{file}: {label}{key}: {problem['msg']}")
-    return lines
+        key = ".".join(str(part + 1) if isinstance(part, int) else part for part in where)
+        label += f"{key}: " if key else ""
+        lines.append(f"{file}: {label}{_wrong(problem['type'], problem['loc'])}")
+    return list(dict.fromkeys(lines))
+
+
+def _named(models: object, number: int) -> str:
+    entry = models[number] if isinstance(models, list) else None
+    name = entry.get("name") if isinstance(entry, dict) else None
+    return name if isinstance(name, str) else f"number {number + 1}"
+
+
+def _wrong(kind: str, where: Sequence[str | int]) -> str:
+    """What is wrong there and what to write."""
+    words = [part for part in where if isinstance(part, str)]
+    if kind == "extra_forbidden":
+        shape = _SHAPES[words[-2]] if len(words) > 1 else _File
+        keys = list(shape.model_fields)
+        near = process.extractOne(words[-1], keys, score_cutoff=70)
+        hint = f"did you mean {near[0]}? " if near else ""
+        return f"there is no such key; {hint}keys: {', '.join(keys)}"
+    wrong = "is missing" if kind == "missing" else "is wrong"
+    return f"{wrong}; write {_WRITE[words[-1]]}"
+
+
+# --- what one entry alone cannot tell ----------------------------------------------------
 
 
 def check_entries(
@@ -121,39 +184,57 @@ def check_entries(
     kinds: Mapping[str, str],
 ) -> None:
     """Check what one entry alone cannot tell. Raises `CatalogError`."""
-    lines = []
+    twice = [name for name, count in Counter(entry.name for entry in own).items() if count > 1]
+    lines = [f"{file}: model {name}: is there twice; leave one out" for name in twice]
     seen: dict[str, str] = {}
     for entry in entries:
-        where = f"{file if entry in own else BUILT_IN.name}: model {entry.name}"
+        where = origin(entry, own, file)
         for name in (entry.name, *entry.aliases):
             if name.lower() in seen:
-                lines.append(f"{where}: the name {name} is also one of {seen[name.lower()]}")
+                lines.append(
+                    f"{where}: the name {name} is also one of {seen[name.lower()]}; choose another"
+                )
             seen[name.lower()] = entry.name
         lines += [f"{where}: {problem}" for problem in _problems(entry, kinds)]
     if lines:
         raise CatalogError(lines)
 
 
+def origin(entry: ModelEntry, own: Sequence[ModelEntry], file: Path | None) -> str:
+    """Where an entry stands, for people who look for it."""
+    return f"{file if entry in own else BUILT_IN.name}: model {entry.name}"
+
+
 def _problems(entry: ModelEntry, kinds: Mapping[str, str]) -> Iterable[str]:
     allowed = durations_of(entry)
-    if not allowed:
+    if entry.durations and entry.duration_range:
+        yield "durations: write either durations or duration_range, not both"
+    elif not allowed:
         yield "durations: write a list (durations = [4, 8]) or a range (duration_range = [1, 20])"
     elif entry.default_duration is not None and entry.default_duration not in allowed:
-        yield f"default_duration: {entry.default_duration} is not one of its durations"
+        yield f"default_duration: {entry.default_duration} is not one of the durations"
+    names = Counter(size.name.lower() for size in entry.sizes)
+    yield from (f"sizes: {name} is there twice" for name in names if names[name] > 1)
     for size in entry.sizes:
         if (size.width is None) != (size.height is None):
-            yield f"sizes: {size.name}: width and height go together"
+            yield f"sizes: {size.name}: width and height go together; write both or none"
     for offer in entry.offers:
-        if (offer.kind is None) == (offer.provider is None):
-            yield "offers: name either a kind or a provider"
-        elif offer.provider is not None and offer.provider not in kinds:
-            configured = ", ".join(kinds) or "none"
-            yield f"offers: no provider is called {offer.provider} (configured: {configured})"
+        yield from _problems_of_offer(offer, kinds)
+
+
+def _problems_of_offer(offer: OfferEntry, kinds: Mapping[str, str]) -> Iterable[str]:
+    if (offer.kind is None) == (offer.provider is None):
+        yield f"offers: {offer.model}: write either kind or provider"
+    elif offer.kind is not None and offer.kind not in PROVIDERS:
+        yield f"offers: there is no kind {offer.kind}; write one of {', '.join(PROVIDERS)}"
+    elif offer.provider is not None and offer.provider not in kinds:
+        configured = ", ".join(kinds) or "none"
+        yield f"offers: no provider is called {offer.provider}; configured: {configured}"
 
 
 def durations_of(entry: ModelEntry) -> tuple[int, ...]:
     """Every whole number of seconds that may be asked for, ascending."""
     if entry.duration_range is not None:
         first, last = entry.duration_range
-        return tuple(range(max(first, 1), last + 1))
-    return entry.durations
+        return tuple(range(first, last + 1))
+    return tuple(sorted(set(entry.durations)))

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rapidfuzz import process
+from rapidfuzz import fuzz, process
 
 from bot.model import (
     Admin,
@@ -34,14 +34,20 @@ from providers.base import Orientation
 _LONGEST_LINE = 100_000
 _MOST_CREDITS = 1_000_000_000
 _WORD = re.compile(r"\s*(\S+)\s*")
+# No database, terminal or chat takes them well, and nobody types them on purpose.
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 # A prompt is free text: only an option's value may be quoted, and only a word that begins with
 # dashes is an option. Phones turn "--" into a long dash.
-_OPTION = re.compile(
-    r"(?<!\S)(?:--|\u2014|\u2013)(?P<name>[^\W\d][\w-]*)?(?:=(?P<glued>\"[^\"]*\"|'[^']*'|\S*))?(?=\s|$)"
-)
-_VALUE = re.compile(r"\s*(\"[^\"]*\"|'[^']*'|\S+)")
-_PERSON = re.compile(r"^(console|telegram|discord):[\w.-]+$")
-_TASK = re.compile(r"^#?([A-Za-z0-9]{4,16})$")
+_LONG_DASHES = ("\u2014", "\u2013")
+_OPTION = re.compile(r"(?<!\S)(?:--|[\u2013\u2014])(?P<name>[^\W\d][^\s=]*)|(?<!\S)--(?!\S)")
+_VALUE = re.compile(r"(?:=|\s+)((?:\"[^\"]*\"|'[^']*'|\u201c[^\u201d]*\u201d)(?!\S)|\S+)")
+_QUOTES = {'"': '"', "'": "'", "\u201c": "\u201d"}
+_UNIT = re.compile(r"\s*(?:s|secs?|seconds?|\u79d2)(?!\S)", re.IGNORECASE)
+_DURATION = re.compile(r"([0-9]{1,9})\s*(?:s|secs?|seconds?|\u79d2)?", re.IGNORECASE)
+_PERSON = re.compile(r"console:[a-z0-9_.-]{1,64}|(?:telegram|discord):[0-9]{1,20}")
+_TASK = re.compile(r"#?([A-Za-z0-9]{4,16})")
+_NEAR = 75
+"""How alike, of 100, two words are of which one is probably a slip."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,12 +113,12 @@ ORIENTATIONS: tuple[Orientation, ...] = ("portrait", "landscape")
 
 def parse(line: str) -> Command:
     """The command that a line asks for. Raises nothing but `Refusal`."""
-    text = line.strip()
+    text = _CONTROL.sub("", line).strip()
     if len(text) > _LONGEST_LINE:
         raise Refusal("line-too-long", count=len(text), limit=_LONGEST_LINE)
-    if not text.startswith("/"):
-        raise Refusal("not-a-command")
-    name, rest = _first(text[1:])
+    name, rest = _first(text.removeprefix("/"))
+    if not text.startswith("/") or not name:
+        raise Refusal("not-a-command", nearest=_nearest(name, list(_PARSERS), "/"))
     # Telegram adds the bot's name in groups: /video@reelay_bot.
     name = name.partition("@")[0].lower()
     parser = _PARSERS.get(name)
@@ -127,8 +133,12 @@ def _first(text: str) -> tuple[str, str]:
 
 
 def _nearest(word: str, words: Sequence[str], prefix: str = "") -> str:
-    near = process.extract(word.lower(), words, limit=2, score_cutoff=60)
-    return ", ".join(prefix + str(found[0]) for found in near)
+    word = word.lower()
+    near = [one for one in words if len(word) > 2 and one.startswith(word)]
+    if not near:
+        found = process.extract(word, words, scorer=fuzz.ratio, limit=2, score_cutoff=_NEAR)
+        near = [one[0] for one in found]
+    return ", ".join(prefix + one for one in near)
 
 
 # --- /video ------------------------------------------------------------------------------
@@ -136,16 +146,17 @@ def _nearest(word: str, words: Sequence[str], prefix: str = "") -> str:
 
 def _video(rest: str) -> MakeVideo:
     prompt, options = _split_options(rest)
+    upright = _either(options, "portrait", "landscape")
     return MakeVideo(
         prompt=prompt,
         model=options.get("model"),
         seconds=_seconds(options.get("duration")),
-        orientation=_orientation(options),
+        orientation=None if upright is None else ORIENTATIONS[0 if upright else 1],
         size=options.get("size"),
         style=options.get("style"),
-        watermark=_watermark(options),
+        watermark=_either(options, "watermark", "no-watermark"),
         private=True if "private" in options else None,
-        image=Path(options["image"]).expanduser() if "image" in options else None,
+        image=_path(options["image"]) if "image" in options else None,
     )
 
 
@@ -153,24 +164,26 @@ def _split_options(rest: str) -> tuple[str, dict[str, str]]:
     """The prompt as it was typed, without the options that stand before, after or amid it."""
     pieces: list[str] = []
     options: dict[str, str] = {}
-    at = 0
+    begin = at = 0
     while found := _OPTION.search(rest, at):
-        name = found.group("name")
-        if name is None and found.group() != "--":
-            # A dash between words belongs to the prompt.
-            pieces.append(rest[at : found.end()])
-            at = found.end()
+        name, at = found["name"], found.end()
+        if name and _is_prose(found[0], name.lower()):
             continue
-        pieces.append(rest[at : found.start()])
-        at = found.end()
-        if name is None:
+        pieces.append(rest[begin : found.start()])
+        begin = at
+        if not name:
             break
-        at = _take(name.lower(), found.group("glued"), rest, at, options)
-    pieces.append(rest[at:])
+        begin = at = _take(name.lower(), rest, at, options)
+    pieces.append(rest[begin:])
     return " ".join(piece.strip() for piece in pieces if piece.strip()), options
 
 
-def _take(name: str, glued: str | None, rest: str, at: int, options: dict[str, str]) -> int:
+def _is_prose(word: str, name: str) -> bool:
+    """A long dash also stands in sentences; only before (nearly) an option's name it is `--`."""
+    return word.startswith(_LONG_DASHES) and not _nearest(name, list(VIDEO_OPTIONS))
+
+
+def _take(name: str, rest: str, at: int, options: dict[str, str]) -> int:
     """Note one option; where the text goes on behind it."""
     if name not in VIDEO_OPTIONS:
         raise Refusal(
@@ -182,57 +195,55 @@ def _take(name: str, glued: str | None, rest: str, at: int, options: dict[str, s
     if name in options:
         raise Refusal("option-twice", option=f"--{name}")
     if VIDEO_OPTIONS[name] is None:
-        if glued is not None:
+        if rest.startswith("=", at):
             raise Refusal("option-takes-nothing", option=f"--{name}")
         options[name] = ""
         return at
-    if glued is None:
-        found = _VALUE.match(rest, at)
-        glued, at = (found.group(1), found.end()) if found else ("", at)
-    value = _unquoted(glued)
-    if not value or (glued == value and value.startswith(("--", "\u2014"))):
+    found = _VALUE.match(rest, at)
+    typed = found[1] if found else ""
+    value = _unquoted(typed)
+    if found is None or not value or typed.startswith(("--", *_LONG_DASHES)):
         raise Refusal("option-needs-value", option=f"--{name}", value=str(VIDEO_OPTIONS[name]))
-    if name == "duration" and (unit := re.match(r"\s*(s|sec|seconds|秒)(?=\s|$)", rest[at:])):
-        at += unit.end()
     options[name] = value
-    return at
+    unit = _UNIT.match(rest, found.end()) if name == "duration" else None
+    return unit.end() if unit else found.end()
 
 
 def _unquoted(value: str) -> str:
-    if len(value) > 1 and value[0] == value[-1] and value[0] in "\"'":
-        return value[1:-1]
+    if len(value) > 1 and _QUOTES.get(value[0]) == value[-1]:
+        return value[1:-1].strip()
     return value
+
+
+def _path(value: str) -> Path:
+    try:
+        return Path(value).expanduser()
+    except RuntimeError:
+        # Nobody has that home; that there is no such file is told soon enough.
+        return Path(value)
 
 
 def _seconds(value: str | None) -> int | None:
     if value is None:
         return None
-    number = re.fullmatch(r"(\d{1,6})(?:s|sec|seconds|秒)?", value.strip().lower())
+    number = _DURATION.fullmatch(value)
     if number is None:
         raise Refusal("duration-not-a-number", asked=value)
-    return int(number.group(1))
+    return int(number[1])
 
 
-def _orientation(options: dict[str, str]) -> Orientation | None:
-    named = [name for name in ORIENTATIONS if name in options]
-    if len(named) > 1:
-        raise Refusal("options-exclude", first="--portrait", second="--landscape")
-    return named[0] if named else None
-
-
-def _watermark(options: dict[str, str]) -> bool | None:
-    if "watermark" in options and "no-watermark" in options:
-        raise Refusal("options-exclude", first="--watermark", second="--no-watermark")
-    if "no-watermark" in options:
-        return False
-    return True if "watermark" in options else None
+def _either(options: dict[str, str], first: str, second: str) -> bool | None:
+    """Whether it is the first one; None: neither is there."""
+    if first in options and second in options:
+        raise Refusal("options-exclude", first=f"--{first}", second=f"--{second}")
+    return first in options if {first, second} & options.keys() else None
 
 
 # --- the others --------------------------------------------------------------------------
 
 
 def _task_id(word: str, command: str) -> str:
-    found = _TASK.match(word)
+    found = _TASK.fullmatch(word)
     if not word:
         raise Refusal("task-missing", command=command)
     if found is None:
@@ -267,7 +278,7 @@ def _plain(command: str, made: Command) -> Callable[[str], Command]:
 
 def _nothing_more(rest: str, command: str) -> None:
     if rest:
-        raise Refusal("too-much", command=command, rest=rest[:60])
+        raise Refusal("too-much", command=command, rest=rest)
 
 
 def _settings(rest: str) -> ChangeSettings:
@@ -279,12 +290,13 @@ def _settings(rest: str) -> ChangeSettings:
         raise Refusal("setting-unknown", name=name, all=", ".join(SETTINGS))
     if not value:
         raise Refusal("setting-needs-value", name=name)
-    cleared = value in {"-", "none", "off"}
+    cleared = value.lower() in {"-", "none", "off", *_LONG_DASHES}
     if name == "duration":
         return ChangeSettings({"seconds": None if cleared else _positive_seconds(value)})
     if name == "orientation" and not cleared and value.lower() not in ORIENTATIONS:
         raise Refusal("orientation-unknown", asked=value, allowed=", ".join(ORIENTATIONS))
-    return ChangeSettings({name: None if cleared else value.lower()})
+    # The ids of some models mind upper and lower case; the catalogue knows which.
+    return ChangeSettings({name: None if cleared else value if name == "model" else value.lower()})
 
 
 def _positive_seconds(value: str) -> int:
@@ -297,14 +309,15 @@ def _positive_seconds(value: str) -> int:
 def _language(rest: str) -> ChangeLanguage:
     code, more = _first(rest)
     _nothing_more(more, "/language")
-    return ChangeLanguage(code.lower() or None)
+    # zh-CN and zh_TW are read as zh: there is one Chinese.
+    return ChangeLanguage(re.split("[-_]", code.lower())[0] or None)
 
 
 def _forget_me(rest: str) -> ForgetMe:
     word, more = _first(rest)
     _nothing_more(more, "/forgetme")
     if word and word.lower() not in {"yes", "y", "是"}:
-        raise Refusal("too-much", command="/forgetme", rest=word[:60])
+        raise Refusal("too-much", command="/forgetme", rest=word)
     return ForgetMe(confirmed=bool(word))
 
 
@@ -314,7 +327,7 @@ def _forget_me(rest: str) -> ForgetMe:
 def _admin(rest: str) -> Admin:
     word, more = _first(rest)
     word = word.lower()
-    if not word:
+    if word in {"", "help"}:
         return Admin("help")
     parser = _ADMIN_PARSERS.get(word)
     if parser is None:
@@ -332,7 +345,7 @@ def _person(rest: str) -> tuple[str, str]:
     person, more = _first(rest)
     if not person:
         raise Refusal("person-missing")
-    if _PERSON.match(person.lower()) is None:
+    if _PERSON.fullmatch(person.lower()) is None:
         raise Refusal("person-not-an-id", person=person)
     return person.lower(), more
 
@@ -347,7 +360,12 @@ def _credits(rest: str, *, least: int) -> Arguments:
     person, more = _person(rest)
     number, more = _first(more)
     _nothing_more(more, "/admin")
-    if re.fullmatch(r"[+-]?\d{1,12}", number) is None or not least <= int(number) <= _MOST_CREDITS:
+    if not number:
+        raise Refusal("credits-missing", least=least, most=_MOST_CREDITS)
+    if (
+        re.fullmatch(r"[+-]?[0-9]{1,12}", number) is None
+        or not least <= int(number) <= _MOST_CREDITS
+    ):
         raise Refusal("credits-not-a-number", asked=number, least=least, most=_MOST_CREDITS)
     return {"person": person, "credits": int(number)}
 
@@ -379,7 +397,7 @@ def _resolve(rest: str) -> Arguments:
     verdict, more = _first(more)
     arguments["verdict"] = verdict = verdict.lower()
     if verdict not in {"charge", "refund", "attach"}:
-        raise Refusal("verdict-unknown", verdict=verdict, all="charge, refund, attach REMOTE_ID")
+        raise Refusal("verdict-unknown", all="charge, refund, attach REMOTE_ID")
     if verdict == "attach":
         arguments["remote_id"], more = _first(more)
         if not arguments["remote_id"]:
@@ -393,7 +411,7 @@ def _audit(rest: str) -> Arguments:
     _nothing_more(more, "/admin audit")
     if not number:
         return {}
-    if re.fullmatch(r"\d{1,3}", number) is None or int(number) == 0:
+    if re.fullmatch(r"[0-9]{1,3}", number) is None or int(number) == 0:
         raise Refusal("count-not-a-number", asked=number, least=1, most=999)
     return {"count": int(number)}
 

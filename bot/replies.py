@@ -12,11 +12,17 @@ from bot.commands import ADMIN_WORDS, COMMANDS, Word
 from bot.model import Refusal
 
 FOLDER = Path(__file__).parent / "locales"
-FALLBACK = "en"
+DEFAULT = "en"
 LANGUAGES: dict[str, str] = {"en": "English", "zh": "简体中文"}
 """Code -> the language's own name."""
 
 Fact = str | int | float
+_MAY_BE_EMPTY = {"nearest", "percent", "reason", "styles"}
+_LISTS = {"all", "allowed", "reason"}
+_ECHOED = 200
+"""Characters of what a person typed that are worth repeating to them."""
+_UTC = ZoneInfo("UTC")
+_BUNDLES: dict[str, FluentBundle] = {}
 
 
 def _bundle(code: str) -> FluentBundle:
@@ -27,21 +33,19 @@ def _bundle(code: str) -> FluentBundle:
     return bundle
 
 
-_BUNDLES: dict[str, FluentBundle] = {}
-
-
-def bundle_of(language: str) -> FluentBundle:
-    """The sentences of a language; English for one that is not there."""
-    code = language if language in LANGUAGES else FALLBACK
+def _bundle_of(language: str) -> FluentBundle:
+    code = language[:2].lower()
+    code = code if code in LANGUAGES else DEFAULT
     if code not in _BUNDLES:
         _BUNDLES[code] = _bundle(code)
     return _BUNDLES[code]
 
 
 def say(language: str, sentence: str, /, **facts: Fact) -> str:
-    """One sentence with its facts filled in. Raises `KeyError` for one that does not exist.
+    """One sentence with its facts filled in; in English for a language that is not there.
 
-    An empty fact reaches the sentence as `none`, `price` in credits, an orientation as its word.
+    `price` reaches it in credits, and what may be empty as `none`. Raises `KeyError` for a sentence
+    or a fact that does not exist.
     """
     text, errors = _format(language, sentence, _filled(language, facts))
     if errors:
@@ -50,7 +54,7 @@ def say(language: str, sentence: str, /, **facts: Fact) -> str:
 
 
 def _format(language: str, sentence: str, facts: dict[str, Fact]) -> tuple[str, list[Exception]]:
-    bundle = bundle_of(language)
+    bundle = _bundle_of(language)
     if not bundle.has_message(sentence):
         raise KeyError(sentence)
     pattern = bundle.get_message(sentence).value
@@ -63,23 +67,26 @@ def _format(language: str, sentence: str, facts: dict[str, Fact]) -> tuple[str, 
 def _filled(language: str, facts: dict[str, Fact]) -> dict[str, Fact]:
     filled: dict[str, Fact] = {}
     for name, fact in facts.items():
-        if fact == "":
+        if fact == "" and name in _MAY_BE_EMPTY:
             filled[name] = "none"
         elif name == "price" and isinstance(fact, int):
             filled[name] = _format(language, "credits", {"count": fact})[0]
-        elif isinstance(fact, str) and fact in _ORIENTATIONS:
-            filled[name] = _format(language, f"orientation-{fact}", {})[0]
         else:
             filled[name] = fact
     return filled
 
 
-_ORIENTATIONS = {"portrait", "landscape", "square"}
+def refusal(language: str, refused: Refusal, timezone: ZoneInfo = _UTC) -> str:
+    """What was wrong and what is allowed, in words. Facts called `..._at` are told as moments."""
+    facts = {name: _told(language, name, fact, timezone) for name, fact in refused.facts.items()}
+    return say(language, refused.sentence, **facts)
 
 
-def refusal(language: str, refused: Refusal) -> str:
-    """What was wrong and what is allowed, in words."""
-    return say(language, refused.sentence, **refused.facts)
+def _told(language: str, name: str, fact: Fact, timezone: ZoneInfo) -> Fact:
+    if isinstance(fact, str):
+        whole = name in _LISTS or len(fact) <= _ECHOED
+        return fact if whole else f"{fact[:_ECHOED]}\u2026"
+    return moment(language, fact, timezone) if name.endswith("_at") else fact
 
 
 def about(language: str, seconds: float) -> str:
@@ -96,11 +103,6 @@ def moment(language: str, time: float, timezone: ZoneInfo) -> str:
     """A point of time there, with the name of the place."""
     there = datetime.fromtimestamp(time, timezone)
     return say(language, "moment", time=f"{there:%Y-%m-%d %H:%M}", zone=str(timezone))
-
-
-def size(language: str, count: int) -> str:
-    """A number of bytes as people tell it."""
-    return say(language, "megabytes", count=f"{count / 1_000_000:.1f}")
 
 
 def help_text(language: str, *, admin: bool) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
@@ -98,3 +98,17 @@ async def database(database_url: str) -> AsyncIterator[Database]:
     await database.open()
     yield database
     await database.close()
+
+
+@pytest.fixture
+def new_postgres_url(postgres_server: Server) -> Iterator[Callable[[], str]]:
+    """Gives the address of one more fresh database with our tables at each call."""
+    names: list[str] = []
+
+    def new() -> str:
+        names.append(_run(postgres_server.create(migrated=True)))
+        return postgres_server.url(names[-1])
+
+    yield new
+    for name in names:
+        _run(postgres_server.drop(name))

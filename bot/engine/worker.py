@@ -72,7 +72,7 @@ class Worker:
             try:
                 while not self._stopping:
                     self._wake.clear()
-                    if not await self._round():
+                    if not await self.round():
                         await self._nap()
             finally:
                 await self._let_end()
@@ -85,7 +85,7 @@ class Worker:
 
     # --- claiming ------------------------------------------------------------------------
 
-    async def _round(self) -> bool:
+    async def round(self) -> bool:
         """Claim what is due and start its steps. Whether there was anything."""
         try:
             claimed, owed = await self.world.database.transact(self.claim)
@@ -124,7 +124,7 @@ class Worker:
 
     async def _nap(self) -> None:
         """Sleep until something falls due or somebody wakes us."""
-        due = await self.world.database.read(self._next_due)
+        due = await self.world.database.read(self.next_due)
         now = self.world.clock.now()
         nap = _LONGEST_NAP if due is None else min(max(due - now, _SHORTEST_NAP), _LONGEST_NAP)
         self._asleep_until = now + nap
@@ -136,12 +136,17 @@ class Worker:
             sleep.cancel()
             woken.cancel()
 
-    def _next_due(self, tx: Tx) -> float | None:
+    def next_due(self, tx: Tx) -> float | None:
         """When something falls due for which a lane has room."""
         free = [lane.state for lane in LANES if self._busy(lane.state) < lane.width]
         times = [tasks.next_due(tx, state) for state in free]
         times += [deliveries.next_notice(tx)]
         return min((time for time in times if time is not None), default=None)
+
+    async def quiet(self) -> None:
+        """Return when no step is under way."""
+        while self._under_way:
+            await asyncio.wait(self._under_way)
 
     # --- steps ---------------------------------------------------------------------------
 

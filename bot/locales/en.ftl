@@ -4,7 +4,6 @@ about-seconds = about { $count } s
 about-minutes = about { $count } min
 about-hours = about { $count } h
 moment = { $time } ({ $zone })
-megabytes = { $count } MB
 orientation-portrait = portrait
 orientation-landscape = landscape
 orientation-square = square
@@ -16,7 +15,10 @@ internal-error = Something went wrong on our side. Nothing was charged for this.
 
 ## Typing commands
 
-not-a-command = That is not a command. Commands begin with a slash: /video PROMPT makes a video, /help shows the rest.
+not-a-command = { $nearest ->
+    [none] That is not a command. Commands begin with a slash: /video PROMPT makes a video, /help shows the rest.
+   *[other] That is not a command. Did you mean { $nearest }? /help shows all.
+}
 command-unknown = { $nearest ->
     [none] There is no command /{ $name }. /help shows all.
    *[other] There is no command /{ $name }. Did you mean { $nearest }? /help shows all.
@@ -51,8 +53,20 @@ model-retired = { $name } can no longer be asked for. Models: { $all }.
 models-none = No model can be asked for right now. Please try again later.
 duration-not-allowed = { $model } makes no videos of { $asked } s. Allowed: { $allowed } s.
 size-not-allowed = { $model } has no size "{ $asked }". Allowed: { $allowed }.
-size-against-orientation = The size { $size } is { $really }. Leave the size or the orientation out.
-orientation-not-allowed = { $model } makes no { $asked } videos. Allowed: { $allowed }.
+size-against-orientation = The size { $size } is { $really ->
+    [portrait] { orientation-portrait }
+    [landscape] { orientation-landscape }
+   *[other] { orientation-square }
+}, not { $asked ->
+    [portrait] { orientation-portrait }
+    [landscape] { orientation-landscape }
+   *[other] { orientation-square }
+}. Leave the size or the orientation out.
+orientation-not-allowed = { $model } makes no { $asked ->
+    [portrait] { orientation-portrait }
+    [landscape] { orientation-landscape }
+   *[other] { orientation-square }
+} videos. Allowed: { $allowed }.
 style-unknown = { $nearest ->
     [none] { $model } has no style "{ $asked }". Styles: { $all }.
    *[other] { $model } has no style "{ $asked }". Did you mean { $nearest }? Styles: { $all }.
@@ -63,7 +77,7 @@ watermark-not-possible = { $model } gives no choice about the watermark. Leave t
 private-not-possible = { $model } has no private videos. Leave --private out.
 image-missing = There is no file { $path }. Check the path.
 image-empty = The picture is empty (0 bytes).
-image-not-one = { $name } is not a picture; it looks like { $seems }. JPEG, PNG, WebP, HEIC and GIF are taken.
+image-not-one = { $name } is not a picture; it looks like { $seems }. JPEG, PNG, WebP, HEIC, GIF and AVIF are taken.
 image-format = Pictures in the format { $format } are not taken. Allowed: { $allowed }.
 image-too-large-bytes = The picture has { $size } MB; at most { $limit } MB are taken.
 image-too-many-pixels = The picture has { $width } x { $height } pixels; at most { $limit } million in all are taken.
@@ -74,10 +88,12 @@ no-credits = This needs { $needed } { $needed ->
    *[other] credits
 }; you have { $have }. { $limit ->
     [0] You have no daily credits; an admin can grant some.
-   *[other] Your { $limit } daily credits come back at { $refills }.
+    [one] Your daily credit comes back at { $refills_at }.
+   *[other] Your { $limit } daily credits come back at { $refills_at }.
 }
 too-many-running = { $limit ->
     [0] Nobody can make videos here right now.
+    [one] You already have a video under way, and may have one at a time. Wait for it to end, or stop it with /cancel.
    *[other] You already have { $running } of { $limit } videos under way. Wait for one to end, or stop one with /cancel.
 }
 banned = { $reason ->
@@ -130,11 +146,11 @@ delivered = Task { $task } is ready: { $prompt }
 delivered-again = (repeated) Task { $task } is ready; it may have been posted before: { $prompt }
 
 word-failed = Task { $task } made no video. { $reason } { $charged ->
-    [yes] An admin found that the gateway did charge for it, so the { $price } were kept.
-   *[no] Your { $price } came back.
+    [yes] An admin found that the gateway did charge for it, so you do not get { $price } back.
+   *[no] You got { $price } back.
 } (support code { $task })
-word-cancelled = Task { $task } is cancelled. Your { $price } came back.
-word-review = Task { $task }: the gateway did not answer when it got the order, so nobody knows yet whether it makes the video. It is not sent again, so that you cannot pay twice. Your { $price } stay set aside until an admin has looked. (support code { $task })
+word-cancelled = Task { $task } is cancelled. You got { $price } back.
+word-review = Task { $task }: the gateway stopped answering, so nobody knows yet whether it makes the video. It is not ordered again, so that nothing is paid for twice. We keep { $price } set aside until an admin has looked and settled it; you will hear here. (support code { $task })
 word-undelivered = Task { $task }: the video is made and kept, but could not be posted. { $reason } Get it with /fetch { $task }
 
 reason-moderation = The gateway's rules do not allow this prompt or picture. Please change it.
@@ -162,8 +178,8 @@ reason-unknown = The reason is not known.
 
 tasks-title = Your newest tasks:
 tasks-none = You have no tasks yet. /video PROMPT makes the first.
-cancel-done = { $task } is cancelled. Your { $price } are back.
-cancel-asked = The gateway was asked to stop { $task }. If it does, your { $price } come back; if the video is finished first, you get it and it costs { $price }. You will hear here.
+cancel-done = { $task } is cancelled. You got { $price } back.
+cancel-asked = The gateway was asked to stop { $task }. If it does, you get { $price } back; if the video is finished first, you get it and it costs { $price }. You will hear here.
 cancel-not-possible = The gateway is already making { $task } and cannot stop it. It costs { $price }, and you will get the video.
 cancel-too-late = { $task } is already made and on its way to you. It costs { $price }.
 cancel-at-rest = { $task } is no longer under way: { $state }.
@@ -175,11 +191,18 @@ fetch-expired = The video of { $task } is no longer kept.
 
 ## Credits, models, settings
 
-quota = You can spend { $free } credits: { $daily } of today's { $limit }, and { $granted } granted ones that stay.
-    { $held } are set aside for videos under way ({ $active } of at most { $max } at a time).
-    Daily credits are spent first and come back at { $refills }; unspent ones do not add up.
+quota = You can spend { $free ->
+    [one] { $free } credit
+   *[other] { $free } credits
+}: { $daily } of today's { $limit }, and { $granted } granted ones that stay.
+    Set aside for videos under way: { $held } ({ $active } of at most { $max } at a time).
+    { $limit ->
+        [0] You have no daily credits; an admin can grant some.
+       *[other] Daily credits are spent first and come back at { $refills }; unspent ones do not add up.
+    }
+    1 credit stands for 1 second of a standard 720p video; /models shows all prices. The price is fixed when a task is accepted, and comes back if no video comes of it.
 models-title = Models:
-models-line = { $name } - { $title }: { $durations } s; { $sizes }; { $price } credits a second{ $images ->
+models-line = { $name } - { $title }: { $durations } s; { $sizes }; credits a second: { $price }{ $images ->
     [0] ; no picture
    *[other] ; with or without a picture
 }{ $styles ->
@@ -196,7 +219,13 @@ language-unknown = There is no language "{ $code }". Languages: { $all }.
 
 ## Privacy and welcome
 
-privacy = What is kept: your prompts for { $prompt_days } days, your pictures and finished videos for { $result_days } days, your settings, and the numbers of your credits and tasks. Prompts and pictures go to the gateway that makes the video, and to nobody else.
+privacy = What is kept: your prompts for { $prompt_days ->
+    [one] a day
+   *[other] { $prompt_days } days
+}, your pictures and finished videos for { $result_days ->
+    [one] a day
+   *[other] { $result_days } days
+}, your settings, and the numbers of your credits and tasks. Prompts and pictures go to the gateway that makes the video, and to nobody else.
     /forgetme deletes prompts, pictures, videos and settings at once.
 forgetme-confirm = This deletes your prompts, pictures, finished videos and settings for good. Credits and the numbers of the ledger stay. To do it, write /forgetme yes
 forgetme-done = { $count ->
@@ -211,7 +240,7 @@ forgetme-done = { $count ->
 start = Tell me what you would like to see, and I have a video made of it: /video a red kite over the sea
     You can add a picture that it begins with. /help shows everything.
 help-title = What you can write:
-help-options = Options of /video: --model NAME --duration SECONDS --portrait --landscape --size NAME --style NAME --no-watermark --private --image FILE. What each model can do: /models
+help-options = Options of /video: --model NAME --duration SECONDS --portrait --landscape --size NAME --style NAME --watermark --no-watermark --private --image FILE. What each model can do: /models
 help-admin = You are an admin: /admin shows your commands.
 help-video = make a video
 help-remix = change a finished video
@@ -249,28 +278,32 @@ admin-word-unknown = { $nearest ->
 person-missing = Whom? Write console:local, telegram:123 or discord:456.
 person-not-an-id = "{ $person }" is nobody's id. Write console:local, telegram:123 or discord:456.
 person-unknown = { $person } has never written here.
+credits-missing = How many credits? Write a whole number from { $least } to { $most }.
 credits-not-a-number = "{ $asked }" is not a number of credits. Write a whole number from { $least } to { $most }.
 count-not-a-number = "{ $asked }" is not a count. Write a whole number from { $least } to { $most }.
 state-unknown = There is no state "{ $state }". States: { $all }.
 verdict-unknown = How should it end? Write one of: { $all }.
 remote-id-missing = Which job? Write attach and the gateway's own id of it.
-admin-granted = { $person } got { $credits } and can spend { $free } now.
-admin-limited = { $person } has { $credits } a day now, and can spend { $free }.
+admin-granted = Granted to { $person }: { $credits }. To spend now: { $free }.
+admin-limited = Daily credits of { $person }: { $credits }. To spend now: { $free }.
 admin-banned = { $person } can make no new videos{ $reason ->
     [none] .
    *[other] : { $reason }
 }
 admin-unbanned = { $person } can make videos again.
-admin-user = { $person }: can spend { $free } ({ $daily } of { $limit } daily, { $granted } granted), { $held } set aside, { $active } under way.
-admin-user-banned = Banned: { $reason }
+admin-user = { $person }: to spend { $free } ({ $daily } of { $limit } daily, { $granted } granted), { $held } set aside, { $active } under way.
+admin-user-banned = { $reason ->
+    [none] Banned.
+   *[other] Banned: { $reason }
+}
 admin-tasks-none = No tasks.
 admin-requeued = { $task } is taken up now.
 admin-requeue-at-rest = { $task } is { $state }; there is nothing to take up. Its person can write /retry.
 admin-requeue-review = { $task } is in review: end that with /admin resolve.
 admin-resolve-not-in-review = { $task } is not in review: { $state }.
 admin-resolve-too-late = { $task } has just moved on; look at it again.
-admin-resolved-charge = { $task }: the { $price } are spent; the task is closed.
-admin-resolved-refund = { $task }: the { $price } went back; the task is closed.
+admin-resolved-charge = { $task } is closed; it cost { $price }.
+admin-resolved-refund = { $task } is closed; its person got { $price } back.
 admin-resolved-attach = { $task } goes on with that job.
 admin-attach-taken = The job { $remote_id } belongs to task { $task } already.
 admin-audit-none = Nothing yet.

@@ -4,7 +4,6 @@ about-seconds = 约 { $count } 秒
 about-minutes = 约 { $count } 分钟
 about-hours = 约 { $count } 小时
 moment = { $time }（{ $zone }）
-megabytes = { $count } MB
 orientation-portrait = 竖屏
 orientation-landscape = 横屏
 orientation-square = 方形
@@ -13,7 +12,10 @@ internal-error = 我们这边出了问题。这次没有扣点。请再试一次
 
 ## 输入命令
 
-not-a-command = 这不是命令。命令以斜杠开头：/video 提示词 生成视频，/help 查看其余命令。
+not-a-command = { $nearest ->
+    [none] 这不是命令。命令以斜杠开头：/video 提示词 生成视频，/help 查看其余命令。
+   *[other] 这不是命令。您是不是要 { $nearest }？/help 查看全部。
+}
 command-unknown = { $nearest ->
     [none] 没有命令 /{ $name }。/help 查看全部。
    *[other] 没有命令 /{ $name }。您是不是要 { $nearest }？/help 查看全部。
@@ -48,8 +50,20 @@ model-retired = { $name } 已不能使用。可用模型：{ $all }。
 models-none = 现在没有可用的模型，请稍后再试。
 duration-not-allowed = { $model } 不能生成 { $asked } 秒的视频。可用：{ $allowed } 秒。
 size-not-allowed = { $model } 没有尺寸“{ $asked }”。可用：{ $allowed }。
-size-against-orientation = 尺寸 { $size } 是{ $really }的。请去掉尺寸或方向。
-orientation-not-allowed = { $model } 不能生成{ $asked }视频。可用：{ $allowed }。
+size-against-orientation = 尺寸 { $size } 是{ $really ->
+    [portrait] { orientation-portrait }
+    [landscape] { orientation-landscape }
+   *[other] { orientation-square }
+}的，不是{ $asked ->
+    [portrait] { orientation-portrait }
+    [landscape] { orientation-landscape }
+   *[other] { orientation-square }
+}的。请去掉尺寸或方向。
+orientation-not-allowed = { $model } 不能生成{ $asked ->
+    [portrait] { orientation-portrait }
+    [landscape] { orientation-landscape }
+   *[other] { orientation-square }
+}视频。可用：{ $allowed }。
 style-unknown = { $nearest ->
     [none] { $model } 没有风格“{ $asked }”。可用风格：{ $all }。
    *[other] { $model } 没有风格“{ $asked }”。您是不是要 { $nearest }？可用风格：{ $all }。
@@ -60,7 +74,7 @@ watermark-not-possible = { $model } 不能选择水印，请去掉该选项。
 private-not-possible = { $model } 不支持私有视频，请去掉 --private。
 image-missing = 没有文件 { $path }，请检查路径。
 image-empty = 图片是空的（0 字节）。
-image-not-one = { $name } 不是图片，看起来是 { $seems }。接受 JPEG、PNG、WebP、HEIC 和 GIF。
+image-not-one = { $name } 不是图片，看起来是 { $seems }。接受 JPEG、PNG、WebP、HEIC、GIF 和 AVIF。
 image-format = 不接受 { $format } 格式的图片。可用：{ $allowed }。
 image-too-large-bytes = 图片有 { $size } MB；最多接受 { $limit } MB。
 image-too-many-pixels = 图片为 { $width } x { $height } 像素；总共最多接受 { $limit } 百万像素。
@@ -68,7 +82,7 @@ image-too-small = 图片太小，无法使用：{ $width } x { $height } 像素�
 image-broken = 图片已损坏或不完整，无法读取，请重新发送。
 no-credits = 这需要 { $needed } 点；您有 { $have } 点。{ $limit ->
     [0] 您没有每日点数；管理员可以赠送。
-   *[other] 您的 { $limit } 点每日点数将于 { $refills } 恢复。
+   *[other] 您的 { $limit } 点每日点数将于 { $refills_at }恢复。
 }
 too-many-running = { $limit ->
     [0] 现在这里不能生成视频。
@@ -127,7 +141,7 @@ word-failed = 任务 { $task } 没有生成视频。{ $reason }{ $charged ->
    *[no] 您的 { $price }已退回。
 }（支持代码 { $task }）
 word-cancelled = 任务 { $task } 已取消。您的 { $price }已退回。
-word-review = 任务 { $task }：网关收到订单时没有回答，目前不知道它是否在生成视频。不会重复提交，以免您付两次。您的 { $price }先保留，等管理员核查。（支持代码 { $task }）
+word-review = 任务 { $task }：网关没有回应，目前不知道它是否在生成视频。不会重复提交，以免付两次。您的 { $price }先保留，等管理员核查后处理，结果会在这里告诉您。（支持代码 { $task }）
 word-undelivered = 任务 { $task }：视频已生成并保存，但无法发送。{ $reason } 请用 /fetch { $task } 获取
 
 reason-moderation = 网关的规则不允许这个提示词或图片，请修改。
@@ -170,7 +184,11 @@ fetch-expired = { $task } 的视频已不再保存。
 
 quota = 您可用 { $free } 点：今日 { $limit } 点中的 { $daily } 点，以及不过期的赠送点 { $granted } 点。
     { $held } 点为进行中的视频预留（{ $active } 个，同时最多 { $max } 个）。
-    先用每日点数，它们于 { $refills } 恢复；未用完的不累积。
+    { $limit ->
+        [0] 您没有每日点数；管理员可以赠送。
+       *[other] 先用每日点数，它们于 { $refills }恢复；未用完的不累积。
+    }
+    1 点相当于标准 720p 视频的 1 秒；/models 查看全部价格。价格在接受任务时确定；若没有生成视频则退回。
 models-title = 模型：
 models-line = { $name } - { $title }：{ $durations } 秒；{ $sizes }；每秒 { $price } 点{ $images ->
     [0] ；不接受图片
@@ -202,7 +220,7 @@ forgetme-done = { $count ->
 start = 告诉我您想看什么，我就让它变成视频：/video 海面上的红色风筝
     可以附一张图片作为开头。/help 查看全部。
 help-title = 您可以写：
-help-options = /video 的选项：--model 名称 --duration 秒数 --portrait --landscape --size 名称 --style 名称 --no-watermark --private --image 文件。各模型能做什么：/models
+help-options = /video 的选项：--model 名称 --duration 秒数 --portrait --landscape --size 名称 --style 名称 --watermark --no-watermark --private --image 文件。各模型能做什么：/models
 help-admin = 您是管理员：/admin 查看管理命令。
 help-video = 生成视频
 help-remix = 修改成品视频
@@ -240,12 +258,13 @@ admin-word-unknown = { $nearest ->
 person-missing = 谁？请写 console:local、telegram:123 或 discord:456。
 person-not-an-id = “{ $person }”不是用户标识。请写 console:local、telegram:123 或 discord:456。
 person-unknown = { $person } 从未在这里写过。
+credits-missing = 多少点？请写 { $least } 到 { $most } 的整数。
 credits-not-a-number = “{ $asked }”不是点数。请写 { $least } 到 { $most } 的整数。
 count-not-a-number = “{ $asked }”不是数量。请写 { $least } 到 { $most } 的整数。
 state-unknown = 没有状态“{ $state }”。可用：{ $all }。
 verdict-unknown = 如何结束？请写其中之一：{ $all }。
 remote-id-missing = 哪个网关任务？请写 attach 和网关给它的标识。
-admin-granted = { $person } 得到 { $credits } 点，现在可用 { $free } 点。
+admin-granted = 已给 { $person } { $credits } 点，现在可用 { $free } 点。
 admin-limited = { $person } 现在每天有 { $credits } 点，可用 { $free } 点。
 admin-banned = { $person } 不能再生成新视频{ $reason ->
     [none] 。
@@ -253,7 +272,10 @@ admin-banned = { $person } 不能再生成新视频{ $reason ->
 }
 admin-unbanned = { $person } 又可以生成视频了。
 admin-user = { $person }：可用 { $free } 点（每日 { $limit } 点中的 { $daily } 点，赠送 { $granted } 点），预留 { $held } 点，进行中 { $active } 个。
-admin-user-banned = 已禁止：{ $reason }
+admin-user-banned = { $reason ->
+    [none] 已禁止。
+   *[other] 已禁止：{ $reason }
+}
 admin-tasks-none = 没有任务。
 admin-requeued = 现在处理 { $task }。
 admin-requeue-at-rest = { $task } 为{ $state }，没有可处理的。本人可以写 /retry。

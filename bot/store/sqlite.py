@@ -135,9 +135,12 @@ class SqliteDatabase(Database):
             os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
             await self._writer.open()
             await self._reader.open()
-        except (OSError, sqlite3.Error, DatabaseBusy) as error:
+        except BaseException as error:
+            # Whatever it was: a thread left behind would keep the process from ending.
             await self.close()
-            raise self._explained(error) from None
+            if isinstance(error, OSError | sqlite3.Error):
+                raise self._explained(error) from None
+            raise
 
     async def close(self) -> None:
         while self._draining is not None:

@@ -174,6 +174,12 @@ def jobs_by_provider(tx: Tx) -> dict[str, int]:
     return {row[0]: row[1] for row in tx.execute(query.group_by(tasks.c.provider))}
 
 
+def next_queued(tx: Tx) -> float | None:
+    """When the next queued task may be started."""
+    query = select(func.min(tasks.c.due_at)).where(tasks.c.state == State.QUEUED)
+    return tx.execute(query).scalar()
+
+
 def claim_due(
     tx: Tx, states: Sequence[State], limit: int, now: float, lease: str, until: float
 ) -> list[Task]:

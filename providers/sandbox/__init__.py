@@ -21,7 +21,6 @@ someone looks at the job.
 from __future__ import annotations
 
 import asyncio
-import shutil
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
@@ -225,7 +224,8 @@ class Sandbox(Provider):
     async def _make(self, job: SandboxJob, made: _Render) -> None:
         async with self._turns:
             made.running = True
-            folder = await asyncio.to_thread(self._shelf.workshop)
+            # Not in a thread: to cancel the await on it would leave the folder behind.
+            folder, lock = self._shelf.workshop()
             try:
                 film = await render(self._scene(job), folder, made.tell)
                 await asyncio.to_thread(self._shelf.keep, job, film)
@@ -233,7 +233,7 @@ class Sandbox(Provider):
                 failed = job.model_copy(update={"failure": str(error)})
                 await asyncio.to_thread(self._shelf.write, failed)
             finally:
-                await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+                await asyncio.to_thread(self._shelf.leave, folder, lock)
         self._renders.pop(job.key, None)
 
     def _scene(self, job: SandboxJob) -> Scene:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import shutil
@@ -97,10 +98,19 @@ class Shelf:
         self._put(path, str(seen + 1).encode())
         return seen >= THROTTLES
 
-    def workshop(self) -> Path:
-        """A folder for one film in the making, named by our process so that it can be tidied."""
+    def workshop(self) -> tuple[Path, int]:
+        """A folder for one film in the making, and the lock that shows that we are at it."""
         self._make()
-        return Path(tempfile.mkdtemp(prefix=f"making-{os.getpid()}-", dir=self._directory))
+        folder = Path(tempfile.mkdtemp(prefix="making-", dir=self._directory))
+        lock = _locked(folder)
+        if lock is None:
+            raise BlockingIOError(f"{folder} was taken away while it was made")
+        return folder, lock
+
+    def leave(self, workshop: Path, lock: int) -> None:
+        """Nothing is made there any more."""
+        shutil.rmtree(workshop, ignore_errors=True)
+        os.close(lock)
 
     def keep(self, job: SandboxJob, film: Path) -> None:
         if "huge" in job.words:
@@ -124,15 +134,23 @@ class Shelf:
         """Remove old films, still older jobs, and what a process that died was at work on."""
         if not self._directory.is_dir():
             return
-        for path in self._directory.iterdir():
-            if path.name.startswith("making-"):
-                if not _lives(int(path.name.split("-")[1])):
-                    shutil.rmtree(path, ignore_errors=True)
-                continue
-            kept = FILM_KEPT if path.suffix == ".mp4" else JOB_KEPT
+        for workshop in self._directory.glob("making-*"):
             with suppress(FileNotFoundError):
-                if now - path.stat().st_mtime > kept:
-                    path.unlink()
+                lock = _locked(workshop)
+                if lock is not None:
+                    self.leave(workshop, lock)
+        for path in self._directory.glob("*.json"):
+            self._tidy_job(path.stem, now)
+
+    def _tidy_job(self, key: str, now: float) -> None:
+        with suppress(Malformed):
+            job = self.read(key)
+            age = now - job.submitted_at if job else 0.0
+            if age > FILM_KEPT:
+                self.film(key).unlink(missing_ok=True)
+            if age > JOB_KEPT:
+                for path in self._directory.glob(f"{key}.*"):
+                    path.unlink(missing_ok=True)
 
     def _make(self) -> None:
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -155,17 +173,15 @@ class Shelf:
         Path(part).replace(target)
 
 
-def _lives(process: int) -> bool:
-    if process == os.getpid():
-        # Nothing is in the making yet: in a container every process has the same number.
-        return False
+def _locked(workshop: Path) -> int | None:
+    """Take the workshop's lock, which ends with its process; None where someone else has it."""
+    descriptor = os.open(workshop / "lock", os.O_WRONLY | os.O_CREAT, 0o600)
     try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        return None
+    return descriptor
 
 
 def _pad(film: Path, size: int) -> None:

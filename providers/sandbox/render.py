@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 from asyncio import StreamReader
 from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import Callable, Sequence
@@ -87,10 +88,10 @@ async def version() -> str:
         get_ffmpeg_exe(), "-version", stdin=DEVNULL, stdout=PIPE, stderr=DEVNULL
     )
     output, _ = await process.communicate()
-    words = output.decode(errors="replace").split()
-    if process.returncode or len(words) < 3:
+    number = re.match(r"ffmpeg version n?(\S+?)(-|\s)", output.decode(errors="replace"))
+    if process.returncode or number is None:
         raise RenderError(f"`ffmpeg -version` ended with status {process.returncode}")
-    return words[2]
+    return number[1]
 
 
 # --- what is drawn beforehand ------------------------------------------------------------
@@ -104,8 +105,11 @@ def _draw(scene: Scene, folder: Path) -> None:
     if scene.picture is None:
         _lights(scene).save(folder / "back.png", compress_level=1)
         return
-    with Image.open(scene.picture) as picture:
-        fitted = ImageOps.fit(picture.convert("RGB"), size, Image.Resampling.LANCZOS)
+    try:
+        with Image.open(scene.picture) as picture:
+            fitted = ImageOps.fit(picture.convert("RGB"), size, Image.Resampling.LANCZOS)
+    except (OSError, ValueError) as error:
+        raise RenderError(f"the picture cannot be read: {error}") from error
     fitted.save(folder / "back.png", compress_level=1)
 
 

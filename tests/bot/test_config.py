@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Callable
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -16,45 +16,26 @@ from bot.config import NAMES, Settings, SettingsError, load_settings
 from bot.replies import LANGUAGES
 
 OPENAI = {"PROVIDERS__LOCAL__KIND": "openai", "PROVIDERS__LOCAL__API_KEY": "sk-0123456789"}
-
-Load = Callable[..., Settings]
-Complaints = Callable[..., tuple[str, ...]]
-
-
-@pytest.fixture
-def empty_file(tmp_path: Path) -> Path:
-    """An `.env` that says nothing, so that no real one is read."""
-    path = tmp_path / "empty.env"
-    path.touch()
-    return path
+NOTHING = Path(os.devnull)
+"""An `.env` that says nothing, so that no real one is read."""
 
 
-@pytest.fixture
-def load(empty_file: Path) -> Load:
+def load(**environ: str) -> Settings:
     """Settings from an environment given by name."""
-
-    def loaded(**environ: str) -> Settings:
-        return load_settings(empty_file, environ)
-
-    return loaded
+    return load_settings(NOTHING, environ)
 
 
-@pytest.fixture
-def complaints(load: Load) -> Complaints:
+def complaints(**environ: str) -> tuple[str, ...]:
     """The lines that an environment given by name is refused with."""
-
-    def told(**environ: str) -> tuple[str, ...]:
-        with pytest.raises(SettingsError) as caught:
-            load(**environ)
-        return caught.value.lines
-
-    return told
+    with pytest.raises(SettingsError) as caught:
+        load(**environ)
+    return caught.value.lines
 
 
 # --- what is taken from where ------------------------------------------------------------
 
 
-def test_an_empty_environment_gives_the_embedded_default(load: Load) -> None:
+def test_an_empty_environment_gives_the_embedded_default() -> None:
     """With nothing set there are the console, the sandbox and SQLite under `data`."""
     settings = load()
     assert settings.console_on
@@ -79,7 +60,7 @@ def test_an_empty_value_means_not_set(tmp_path: Path) -> None:
     assert (settings.http_port, settings.daily_credits) == (1, 60)
 
 
-def test_names_may_be_written_in_small_letters(load: Load) -> None:
+def test_names_may_be_written_in_small_letters() -> None:
     """`http_port` is `HTTP_PORT`; where both are there, the capitals win."""
     assert load(http_port="7").http_port == 7
     assert load(HTTP_PORT="8", http_port="7").http_port == 8
@@ -96,10 +77,10 @@ def test_a_dotenv_file_in_the_working_directory_is_read(
     assert load_settings(environ={}).daily_credits == 5
 
 
-def test_the_process_environment_is_read(monkeypatch: pytest.MonkeyPatch, empty_file: Path) -> None:
+def test_the_process_environment_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without an environment handed in, it is the process's own."""
     monkeypatch.setenv("DAILY_CREDITS", "9")
-    assert load_settings(empty_file).daily_credits == 9
+    assert load_settings(NOTHING).daily_credits == 9
 
 
 def test_settings_made_by_hand_read_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -120,7 +101,7 @@ def test_a_dotenv_value_is_taken_as_it_is_written(tmp_path: Path) -> None:
     assert settings.database_url.get_secret_value().endswith("a$b${HOME}@db/reelay")
 
 
-def test_lists_and_zones_come_out_typed(load: Load) -> None:
+def test_lists_and_zones_come_out_typed() -> None:
     """Commas, spaces and capitals in values are what people write."""
     settings = load(
         ADMINS="telegram:123, discord:456,",
@@ -138,16 +119,14 @@ def test_lists_and_zones_come_out_typed(load: Load) -> None:
     assert settings.public_url == "https://example.org/bot"
 
 
-def test_every_language_that_there_is_can_be_the_default(
-    load: Load, complaints: Complaints
-) -> None:
+def test_every_language_that_there_is_can_be_the_default() -> None:
     """A language that was added is allowed here too, and no other."""
     assert all(load(DEFAULT_LANGUAGE=code).default_language == code for code in LANGUAGES)
     (line,) = complaints(DEFAULT_LANGUAGE="xx")
     assert set(re.findall(r"'(\w+)'", line)) == set(LANGUAGES)
 
 
-def test_settings_cannot_be_changed(load: Load) -> None:
+def test_settings_cannot_be_changed() -> None:
     """Nobody turns a knob behind the others' backs."""
     settings = load()
     with pytest.raises(ValidationError):
@@ -160,9 +139,7 @@ def test_settings_cannot_be_changed(load: Load) -> None:
     ("environ", "on"),
     [({}, True), ({"CONSOLE": "off"}, False), ({"CONSOLE": "yes"}, True)],
 )
-def test_the_console_is_on_where_nothing_else_is(
-    load: Load, environ: dict[str, str], on: bool
-) -> None:
+def test_the_console_is_on_where_nothing_else_is(environ: dict[str, str], on: bool) -> None:
     """What is said goes; where nothing is said, the console is on if no other front-end is."""
     assert load(**environ).console_on is on
 
@@ -172,102 +149,10 @@ def test_another_front_end_turns_the_console_off() -> None:
     assert not Settings.model_validate({"discord_bot_token": "abc"}).console_on
 
 
-def test_the_short_scheme_of_postgresql_is_understood(load: Load) -> None:
+def test_the_short_scheme_of_postgresql_is_understood() -> None:
     """Hosts hand out `postgres://`, which libraries refuse."""
     url = load(DATABASE_URL="postgres://u:p@h/n").database_url
     assert url.get_secret_value() == "postgresql://u:p@h/n"
-
-
-# --- providers ---------------------------------------------------------------------------
-
-
-def test_a_provider_has_the_options_of_its_kind(load: Load) -> None:
-    """Each name has its own options; the kind is the name in small letters if not said."""
-    settings = load(
-        **OPENAI,
-        PROVIDERS__LOCAL__BASE_URL="http://127.0.0.1:8000/v1",
-        PROVIDERS__LOCAL__MAX_CONCURRENT="3",
-        PROVIDERS__OPENAI__API_KEY="sk-abcdefghij",
-        PROVIDERS__OPENAI__PRIORITY="-1",
-    )
-    local, openai = settings.providers["local"], settings.providers["openai"]
-    assert (local.kind, local.base_url, local.max_concurrent) == (
-        "openai",
-        "http://127.0.0.1:8000/v1",
-        3,
-    )
-    assert (openai.kind, openai.priority) == ("openai", -1)
-
-
-def test_the_sandbox_is_there_only_if_nothing_else_is_or_it_is_named(load: Load) -> None:
-    """One who pays for a gateway must not get test pictures."""
-    assert set(load(**OPENAI).providers) == {"local"}
-    both = load(**OPENAI, PROVIDERS__SANDBOX__KIND="sandbox")
-    assert set(both.providers) == {"local", "sandbox"}
-
-
-def test_a_key_of_digits_stays_text(load: Load) -> None:
-    """A key is never read as a number."""
-    settings = load(PROVIDERS__OPENAI__API_KEY="0012345678")
-    assert settings.providers["openai"].api_key.get_secret_value() == "0012345678"
-
-
-@pytest.mark.parametrize(
-    ("environ", "line"),
-    [
-        (
-            {"PROVIDERS__LOCAL__API_KYE": "x"},
-            "PROVIDERS__LOCAL__API_KYE: no such setting; did you mean PROVIDERS__LOCAL__API_KEY?",
-        ),
-        (
-            {"PROVIDERS__LOCAL_PRIORITY": "x"},
-            "PROVIDERS__LOCAL_PRIORITY: no such setting; did you mean PROVIDERS__LOCAL__PRIORITY?",
-        ),
-        (
-            {"PROVIDERS_LOCAL_API_KEY": "x"},
-            "PROVIDERS_LOCAL_API_KEY: no such setting; did you mean PROVIDERS__LOCAL__API_KEY?",
-        ),
-        (
-            {"PROVIDERS__LOCAL": "openai"},
-            "PROVIDERS__LOCAL: no such setting; did you mean PROVIDERS__<NAME>__KIND?",
-        ),
-        (
-            {"PROVIDERS__B__KIND": "sandbax"},
-            'PROVIDERS__B__KIND: "sandbax" is no kind of provider; write one of openai, sandbox; '
-            "did you mean sandbox?",
-        ),
-        (
-            {"PROVIDERS__OTHER__KID": "openai"},
-            "PROVIDERS__OTHER__KID: no such setting; did you mean PROVIDERS__OTHER__KIND?",
-        ),
-        (
-            {"PROVIDERS__B__KIND": "openai"},
-            "PROVIDERS__B__API_KEY: is missing; write the key that the gateway gave you",
-        ),
-        (
-            {"PROVIDERS__LOCAL__API_KEY": "my key"},
-            "PROVIDERS__LOCAL__API_KEY: holds a space or another sign that no key has; "
-            "copy it again",
-        ),
-        (
-            {"PROVIDERS__LOCAL__BASE_URL": "localhost:8000"},
-            "PROVIDERS__LOCAL__BASE_URL: is not a web address; write one like https://example.org",
-        ),
-        (
-            {"PROVIDERS__LOCAL__MAX_CONCURRENT": "many"},
-            'PROVIDERS__LOCAL__MAX_CONCURRENT: "many" is not a whole number; write one like 10',
-        ),
-        (
-            {"PROVIDERS__LOCAL__MAX_CONCURRENT": "-1"},
-            'PROVIDERS__LOCAL__MAX_CONCURRENT: "-1" is too small; write 0 or more',
-        ),
-    ],
-)
-def test_a_wrong_provider_setting_is_named(
-    complaints: Complaints, environ: dict[str, str], line: str
-) -> None:
-    """Each slip under `PROVIDERS__` is one line that says what to write."""
-    assert line in complaints(**(OPENAI | environ))
 
 
 # --- what is wrong -----------------------------------------------------------------------
@@ -342,9 +227,7 @@ def test_a_wrong_provider_setting_is_named(
         ({"S3_BUCKET": "videos"}, "S3_ENDPOINT: is missing; other settings of S3 are there"),
     ],
 )
-def test_a_wrong_value_is_told_with_what_to_write(
-    complaints: Complaints, environ: dict[str, str], line: str
-) -> None:
+def test_a_wrong_value_is_told_with_what_to_write(environ: dict[str, str], line: str) -> None:
     """One line: the name, what is wrong, what to write."""
     assert line in complaints(**environ)
 
@@ -361,9 +244,7 @@ def test_a_wrong_value_is_told_with_what_to_write(
         "reelay.db",
     ],
 )
-def test_what_is_no_database_is_refused_without_being_shown(
-    complaints: Complaints, url: str
-) -> None:
+def test_what_is_no_database_is_refused_without_being_shown(url: str) -> None:
     """An address that cannot be used is not repeated: it may hold a password."""
     (line,) = complaints(DATABASE_URL=url)
     assert line == (
@@ -372,7 +253,7 @@ def test_what_is_no_database_is_refused_without_being_shown(
     )
 
 
-def test_everything_wrong_is_told_at_once(complaints: Complaints) -> None:
+def test_everything_wrong_is_told_at_once() -> None:
     """Nobody mends one line only to be shown the next."""
     lines = complaints(
         HTTP_PORT="x", LOG_LEVEL="loud", PROVIDERS__A__KIND="no", PROVIDERS__OPENAI__KIND="openai"
@@ -391,18 +272,13 @@ def test_an_unknown_name_in_the_file_is_an_error_and_in_the_environment_is_not(
     """The environment is full of others' names; the file is ours alone."""
     file = tmp_path / "some.env"
     file.write_text("DAILY_CREDIT=1\nXYZZY_PLUGH=\n")
-    load_settings(environ={"DAILY_CREDIT": "1"}, env_file=_touched(tmp_path / "none.env"))
+    load_settings(environ={"DAILY_CREDIT": "1"}, env_file=NOTHING)
     with pytest.raises(SettingsError) as caught:
         load_settings(file, {})
     assert caught.value.lines == (
         "DAILY_CREDIT: no such setting; did you mean DAILY_CREDITS?",
         "XYZZY_PLUGH: no such setting; .env.example lists them all",
     )
-
-
-def _touched(path: Path) -> Path:
-    path.touch()
-    return path
 
 
 def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
@@ -425,7 +301,7 @@ def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
 # --- secrets -----------------------------------------------------------------------------
 
 
-def test_no_secret_shows_in_settings_or_errors(load: Load, complaints: Complaints) -> None:
+def test_no_secret_shows_in_settings_or_errors() -> None:
     """Neither `repr`, nor `str`, nor an error repeats a key, a token or a password."""
     good = load(**OPENAI, DATABASE_URL="postgresql://reelay:hunter22@db/reelay")
     lines = complaints(
@@ -444,7 +320,7 @@ def test_no_secret_shows_in_settings_or_errors(load: Load, complaints: Complaint
         assert "classified" not in text
 
 
-def test_all_secrets_are_known_to_be_hidden(load: Load) -> None:
+def test_all_secrets_are_known_to_be_hidden() -> None:
     """Keys and passwords, raw and decoded; nothing so short that it guards nothing."""
     settings = load(
         **OPENAI,
@@ -476,13 +352,12 @@ def test_all_secrets_are_known_to_be_hidden(load: Load) -> None:
     )
 )
 def test_no_value_at_all_breaks_the_reading(
-    tmp_path_factory: pytest.TempPathFactory, environ: dict[str, str]
+    environ: dict[str, str],
 ) -> None:
     """Whatever is written, there are settings or lines that name what is wrong."""
-    file = _touched(tmp_path_factory.getbasetemp() / "empty.env")
     lines: tuple[str, ...] = ("SETTINGS: sound",)
     try:
-        load_settings(file, environ)
+        load_settings(NOTHING, environ)
     except SettingsError as error:
         lines = error.lines
     assert lines

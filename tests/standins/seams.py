@@ -23,7 +23,7 @@ from bot.store.database import Database, Tx
 from providers.base import Download, Finished, Job, Progress, Provider, VideoRequest
 
 T = TypeVar("T")
-_SEEN_OFTEN = 3
+_SEEN_OFTEN = 2
 """Looks at a job repeat; a point of one name is worth dying at this often."""
 
 
@@ -177,9 +177,9 @@ class DyingFrontEnd:
         self.name = real.name
 
     async def deliver(self, task: Task, delivery: Delivery, video: Video, text: str) -> str:
-        self.points.passed("deliver:before")
+        self.points.passed("post:before")
         receipt = await self.real.deliver(task, delivery, video, text)
-        self.points.passed("deliver:after")
+        self.points.passed("post:after")
         return receipt
 
     async def posted(self, task: Task, delivery: Delivery) -> str | None:

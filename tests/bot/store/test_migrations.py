@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
-import sys
 from collections.abc import Mapping
 from io import StringIO
 from pathlib import Path
@@ -18,8 +16,7 @@ from sqlalchemy import inspect, text
 from bot.store.database import Database, DatabaseTooNew, Tx, open_database
 from bot.store.migrate import FOLDER, HEAD, migrate, version
 from bot.store.schema import metadata
-
-ROOT = Path(__file__).parents[3]
+from tests.standins.notes import program
 
 
 def description(tx: Tx) -> dict[str, list[str]]:
@@ -153,16 +150,7 @@ asyncio.run(main())
 @pytest.mark.parametrize("dialect", ["postgresql"], indirect=True)
 def test_processes_that_start_together_migrate_once(empty_database_url: str) -> None:
     """Of several on one PostgreSQL one does it, and the others wait until it is done."""
-    starters = [
-        subprocess.Popen(
-            [sys.executable, "-c", _STARTER, empty_database_url],
-            cwd=ROOT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for _ in range(3)
-    ]
+    starters = [program(_STARTER, empty_database_url) for _ in range(3)]
     for starter in starters:
         assert starter.stdout
         assert starter.stdout.readline() == "ready\n"
@@ -170,9 +158,8 @@ def test_processes_that_start_together_migrate_once(empty_database_url: str) -> 
         assert starter.stdin
         starter.stdin.write("\n")
         starter.stdin.flush()
-    said = sorted(starter.communicate()[0] for starter in starters)
-    assert said == ["False\n", "False\n", "True\n"]
-    assert [starter.returncode for starter in starters] == [0, 0, 0]
+    said = sorted(starter.communicate() for starter in starters)
+    assert said == [("False\n", ""), ("False\n", ""), ("True\n", "")]
 
 
 def test_a_start_with_nothing_to_do_does_not_load_alembic(
@@ -180,13 +167,5 @@ def test_a_start_with_nothing_to_do_does_not_load_alembic(
 ) -> None:
     """It would cost every start a quarter of a second."""
     path = shutil.copy(migrated_file, tmp_path)
-    script = _STARTER + "assert 'alembic' not in sys.modules"
-    done = subprocess.run(
-        [sys.executable, "-c", script, f"sqlite:///{path}"],
-        cwd=ROOT,
-        input="\n",
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert (done.stdout, done.stderr, done.returncode) == ("ready\nFalse\n", "", 0)
+    starter = program(_STARTER + "assert 'alembic' not in sys.modules", f"sqlite:///{path}")
+    assert starter.communicate("\n") == ("ready\nFalse\n", "")

@@ -1,0 +1,122 @@
+"""A world with a scripted provider and chat, whose time a test lets pass."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from random import Random
+
+from bot import intake
+from bot.catalog import Catalog
+from bot.durations import Durations
+from bot.engine.worker import Worker
+from bot.engine.world import Limits, World
+from bot.intake import Draft
+from bot.media.spool import Spool
+from bot.model import Order, Place, Task
+from bot.quotas import ledger
+from bot.store import providers, tasks
+from bot.store.database import Database
+from tests.standins.clock import FakeClock
+from tests.standins.credits import RULES
+from tests.standins.scripted import ScriptedFrontEnd, ScriptedProvider
+
+
+@dataclass
+class Stage:
+    """One process of the engine, without its loops: the test is the loop."""
+
+    database: Database
+    folder: Path
+    clock: FakeClock = field(default_factory=FakeClock)
+    provider: ScriptedProvider = field(init=False)
+    chat: ScriptedFrontEnd = field(default_factory=ScriptedFrontEnd)
+    world: World = field(init=False)
+    worker: Worker = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.provider = ScriptedProvider(self.folder)
+        self.world = World(
+            database=self.database,
+            providers={"p": self.provider},
+            messengers={"console": self.chat},
+            catalog=Catalog.load(None, {"p": "sandbox"}),
+            spool=Spool(self.folder),
+            clock=self.clock,
+            durations=Durations(),
+            limits=Limits(),
+            chance=Random(5),
+        )
+        self.worker = Worker(self.world)
+
+    def use(self, provider: ScriptedProvider) -> None:
+        """Go on with another provider under the same name."""
+        self.provider = provider
+        self.world = replace(self.world, providers={"p": provider})
+        self.worker = Worker(self.world)
+
+    def restart(self) -> None:
+        """Another process; what the first one had under way is as if it had died."""
+        self.worker = Worker(self.world)
+
+    async def order(self, person: str = "console:a", **changes: object) -> Task:
+        """A task of this person, worth 4 credits."""
+        order = Order(
+            model="sandbox",
+            prompt="a red kite",
+            seconds=4,
+            size="1280x720",
+            width=1280,
+            height=720,
+            orientation="landscape",
+        )
+        order = replace(order, **changes)  # type: ignore[arg-type]
+        draft = Draft(intake.new_task_id(), person, Place("console"), "en", order, 4)
+        now = self.clock.now()
+        await self.database.transact(lambda tx: providers.register(tx, self.world.providers))
+        taken = await self.database.transact(lambda tx: intake.accept(tx, draft, RULES, 100, now))
+        return taken.task
+
+    async def task(self, task: Task) -> Task:
+        """The task as it is now."""
+        found = await self.database.read(lambda tx: tasks.get(tx, task.id))
+        assert found is not None
+        return found
+
+    async def history(self, task: Task) -> list[str]:
+        """The states that it went through."""
+        rows = await self.database.read(lambda tx: tasks.history(tx, task.id))
+        return [state for _, _, state, _, _ in rows]
+
+    async def held(self, person: str = "console:a") -> int:
+        """Credits that are set aside; the ledger must be sound."""
+        assert await self.database.read(ledger.prove) == []
+        now = self.clock.now()
+        found = await self.database.read(lambda tx: ledger.balance(tx, person, RULES, now))
+        return found.held
+
+    async def spent(self, person: str = "console:a") -> int:
+        """Credits of today that are gone or set aside."""
+        now = self.clock.now()
+        found = await self.database.read(lambda tx: ledger.balance(tx, person, RULES, now))
+        return RULES.daily_credits - found.daily
+
+    async def settle(self) -> None:
+        """Take every step that is due now."""
+        while await self.worker.round():
+            await self.worker.quiet()
+
+    async def run(self, seconds: float) -> None:
+        """Let time pass, taking each step when it falls due."""
+        end = self.clock.now() + seconds
+        while True:
+            await self.settle()
+            due = await self.database.read(self.worker.next_due)
+            waiting = await self.database.read(tasks.next_queued)
+            times = [time for time in (due, waiting) if time is not None]
+            at = max(min(times, default=end), self.clock.now() + 0.001)
+            if at >= end:
+                await self.clock.advance(end - self.clock.now())
+                await self.settle()
+                return
+            await self.clock.advance(at - self.clock.now())
