@@ -134,6 +134,7 @@ class App:
         self.settings = settings
         self.parts = parts
         self._durations = Durations()
+        self._stopped = asyncio.Event()
         self.world = World(
             database=parts.database,
             providers=parts.providers,
@@ -171,20 +172,23 @@ class App:
 
     async def stop(self) -> None:
         """Stop gracefully: front-ends first, then the worker; running tasks stay resumable."""
+        self._stopped.set()
         for front_end in self.parts.front_ends:
             await front_end.stop()
 
     async def _serve(self, work: asyncio.Task[None]) -> int:
         serving = [asyncio.create_task(one.run(self.desk)) for one in self.parts.front_ends]
+        # Without a front-end this process is a worker for others, until it is told to stop.
+        until = serving or [asyncio.create_task(self._stopped.wait())]
         try:
-            await asyncio.wait([work, *serving], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait([work, *until], return_when=asyncio.FIRST_COMPLETED)
             if work.done():
                 work.result()
             return max([done.result() for done in serving if done.done()], default=0)
         finally:
-            for one in serving:
+            for one in until:
                 one.cancel()
-            await asyncio.gather(*serving, return_exceptions=True)
+            await asyncio.gather(*until, return_exceptions=True)
 
     async def _take_up(self) -> None:
         database, now = self.parts.database, self.parts.clock.now()

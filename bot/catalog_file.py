@@ -94,7 +94,7 @@ class _File(_Entry):
 
 
 _SHAPES: dict[str, type[_Entry]] = {"models": ModelEntry, "sizes": SizeEntry, "offers": OfferEntry}
-_WRITE = {
+WRITE = {
     "models": "each model under its own [[models]]",
     "name": 'a text, like "wan2.2"; a model\'s has no spaces',
     "title": 'a text, like "Wan on our own GPU"',
@@ -143,8 +143,13 @@ def read_entries(file: Path) -> tuple[ModelEntry, ...]:
 
 def _lines(file: Path, raw: Mapping[str, object], error: ValidationError) -> list[str]:
     lines = []
-    for problem in error.errors(include_url=False):
+    problems = error.errors(include_url=False)
+    places = [problem["loc"] for problem in problems]
+    for problem in problems:
         where = problem["loc"]
+        if any(len(place) > len(where) and place[: len(where)] == where for place in places):
+            # A list counts as too short when its only entry is wrong, which is told.
+            continue
         label = ""
         if len(where) > 1 and isinstance(where[1], int):
             label = f"model {_named(raw['models'], where[1])}: "
@@ -171,7 +176,7 @@ def _wrong(kind: str, where: Sequence[str | int]) -> str:
         hint = f"did you mean {near[0]}? " if near else ""
         return f"there is no such key; {hint}keys: {', '.join(keys)}"
     wrong = "is missing" if kind == "missing" else "is wrong"
-    return f"{wrong}; write {_WRITE[words[-1]]}"
+    return f"{wrong}; write {WRITE[words[-1]]}"
 
 
 # --- what one entry alone cannot tell ----------------------------------------------------

@@ -21,6 +21,8 @@ from bot.store import deliveries, tasks
 from bot.store.database import Tx
 
 Step = Callable[[Task, World], Awaitable[Outcome]]
+Claimed = tuple[list[tuple[Task, Step]], list[tuple[str, State, int]]]
+"""Tasks with their steps, and notices that are owed."""
 
 _log = structlog.get_logger(__name__)
 _LONGEST_NAP = 1.0
@@ -88,7 +90,7 @@ class Worker:
     async def round(self) -> bool:
         """Claim what is due and start its steps. Whether there was anything."""
         try:
-            claimed, owed = await self.world.database.transact(self.claim)
+            claimed, owed = await self.world.database.transact(self.claim())
         except Exception:  # noqa: BLE001 - whatever it is, the next round may go better
             # Nothing is lost by a database that is away: the tasks stay due.
             _log.exception("claim_failed")
@@ -101,30 +103,37 @@ class Worker:
             self._start(state, "", notices.tell(self.world, task_id, state, attempts))
         return bool(claimed or owed)
 
-    def claim(self, tx: Tx) -> tuple[list[tuple[Task, Step]], list[tuple[str, State, int]]]:
-        """Take what is due, as far as there is room for it in each lane."""
-        now = self.world.clock.now()
-        until = now + self.world.limits.lease
+    def claim(self) -> Callable[[Tx], Claimed]:
+        """The transaction that takes what is due, as far as each lane has room.
+
+        It runs in the database's thread, so what it needs of this worker is looked at before.
+        """
+        world, now = self.world, self.world.clock.now()
+        until = now + world.limits.lease
         self._claims += 1
         lease = f"{self.name}:{self._claims}"
-        claimed: list[tuple[Task, Step]] = []
-        for lane in LANES:
-            room = lane.width - self._busy(lane.state)
-            if room > 0:
-                due = tasks.claim_due(tx, [lane.state], room, now, lease, until)
-                claimed += [(task, lane.step) for task in due]
-        room = _SUBMITS - self._busy(State.QUEUED)
-        assigned = routing.assign(tx, self.world, room, now, lease, until) if room > 0 else []
-        claimed += [(task, steps.submit) for task in assigned]
-        owed = deliveries.claim_notices(tx, _NOTICES, now, until)
-        return claimed, owed
+        rooms = [(lane, lane.width - self._busy(lane.state)) for lane in LANES]
+        submits = _SUBMITS - self._busy(State.QUEUED)
+
+        def claim(tx: Tx) -> Claimed:
+            claimed: list[tuple[Task, Step]] = []
+            for lane, room in rooms:
+                if room > 0:
+                    due = tasks.claim_due(tx, [lane.state], room, now, lease, until)
+                    claimed += [(task, lane.step) for task in due]
+            if submits > 0:
+                assigned = routing.assign(tx, world, submits, now, lease, until)
+                claimed += [(task, steps.submit) for task in assigned]
+            return claimed, deliveries.claim_notices(tx, _NOTICES, now, until)
+
+        return claim
 
     def _busy(self, state: State) -> int:
         return sum(1 for busy, _ in self._under_way.values() if busy is state)
 
     async def _nap(self) -> None:
         """Sleep until something falls due or somebody wakes us."""
-        due = await self.world.database.read(self.next_due)
+        due = await self.world.database.read(self.next_due())
         now = self.world.clock.now()
         nap = _LONGEST_NAP if due is None else min(max(due - now, _SHORTEST_NAP), _LONGEST_NAP)
         self._asleep_until = now + nap
@@ -136,12 +145,16 @@ class Worker:
             sleep.cancel()
             woken.cancel()
 
-    def next_due(self, tx: Tx) -> float | None:
-        """When something falls due for which a lane has room."""
+    def next_due(self) -> Callable[[Tx], float | None]:
+        """The reading that tells when something falls due for which a lane has room."""
         free = [lane.state for lane in LANES if self._busy(lane.state) < lane.width]
-        times = [tasks.next_due(tx, state) for state in free]
-        times += [deliveries.next_notice(tx)]
-        return min((time for time in times if time is not None), default=None)
+
+        def next_due(tx: Tx) -> float | None:
+            times = [tasks.next_due(tx, state) for state in free]
+            times.append(deliveries.next_notice(tx))
+            return min((time for time in times if time is not None), default=None)
+
+        return next_due
 
     async def quiet(self) -> None:
         """Return when no step is under way."""

@@ -133,7 +133,7 @@ def _letters(text: str) -> tuple[Path | None, str]:
 
 
 def _count(text: str) -> int:
-    return sum(letter.isalnum() for letter in text)
+    return sum(unicodedata.category(letter)[0] not in "PZ" for letter in text)
 
 
 def _nearest(path: Path | None, letter: str, missing: set[str]) -> str:

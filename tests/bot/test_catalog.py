@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,7 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.catalog import Catalog, Defaults, Offer
-from bot.catalog_file import BUILT_IN, CatalogError, ModelEntry, OfferEntry, SizeEntry, read_entries
+from bot.catalog_file import (
+    BUILT_IN,
+    WRITE,
+    CatalogError,
+    ModelEntry,
+    OfferEntry,
+    SizeEntry,
+    read_entries,
+)
 from bot.model import MakeVideo, Order, Refusal
 from providers import PROVIDERS
 from providers.base import Orientation
@@ -70,9 +77,9 @@ def built_in() -> Catalog:
     return Catalog.load(None, KINDS)
 
 
-@pytest.fixture
-def own(tmp_path: Path) -> Catalog:
-    return Catalog.load(written(tmp_path, EVERYTHING), KINDS)
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Catalog:
+    return Catalog.load(written(tmp_path_factory.mktemp("own"), EVERYTHING), KINDS)
 
 
 def complete(
@@ -333,7 +340,7 @@ REFUSED = [
 @pytest.mark.parametrize(
     ("wish", "sentence", "facts"),
     REFUSED,
-    ids=lambda value: value if isinstance(value, str) else "",
+    ids=[f"{number}-{sentence}" for number, (_, sentence, _) in enumerate(REFUSED)],
 )
 def test_a_wish_that_cannot_be_had_is_bent(
     own: Catalog, wish: MakeVideo, sentence: str, facts: dict[str, str | float]
@@ -428,11 +435,11 @@ _DEFAULTS = st.builds(
     picture=st.sampled_from([None, "portrait", "landscape", "square"]),
 )
 def test_an_order_contradicts_the_wish(
-    wish: MakeVideo, defaults: Defaults, picture: Orientation | None
+    own: Catalog, wish: MakeVideo, defaults: Defaults, picture: Orientation | None
 ) -> None:
     """Whatever is asked for, what comes is a refusal or an order that says just that."""
     try:
-        order, price = SHARED.complete(wish, defaults, NOW, picture)
+        order, price = own.complete(wish, defaults, NOW, picture)
     except Refusal:
         return
     assert wish.model in (None, order.model)
@@ -444,16 +451,6 @@ def test_an_order_contradicts_the_wish(
         stands = {True: "portrait", False: "landscape"}[order.height > order.width]
         assert order.orientation == ("square" if order.height == order.width else stands)
     assert price >= (0 if order.model == "bare" else 1)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _shared(tmp_path_factory: pytest.TempPathFactory) -> Iterable[None]:
-    global SHARED  # noqa: PLW0603 - hypothesis runs a test with one set of fixtures anyway
-    SHARED = Catalog.load(written(tmp_path_factory.mktemp("shared"), EVERYTHING), KINDS)
-    return ()
-
-
-SHARED: Catalog
 
 
 # --- a catalogue that cannot be used -----------------------------------------------------
@@ -550,10 +547,8 @@ def test_a_file_that_cannot_be_read_gives_a_traceback(tmp_path: Path) -> None:
 
 def test_every_key_can_be_wrong_without_a_word_on_it() -> None:
     """For each key there is a word on what to write there."""
-    from bot import catalog_file
-
     shapes = (ModelEntry, SizeEntry, OfferEntry)
-    assert {key for shape in shapes for key in shape.model_fields} <= set(catalog_file._WRITE)
+    assert {key for shape in shapes for key in shape.model_fields} <= set(WRITE)
 
 
 def test_a_windows_editor_spoils_the_file(tmp_path: Path) -> None:

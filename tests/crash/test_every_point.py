@@ -109,7 +109,7 @@ def houses(
     zygote: Zygote,
     remote_gateway: RemoteGateway,
     request: pytest.FixtureRequest,
-) -> Iterator[Iterator[House]]:
+) -> Iterator[House]:
     """Fresh houses, as many as are asked for, on one kind of database."""
 
     def build() -> Iterator[House]:

@@ -1,31 +1,47 @@
-"""Looking into a finished video, frame by frame."""
+"""Real MP4s for stand-ins, made by ffmpeg once and kept."""
 
 from __future__ import annotations
 
 import subprocess
-from io import BytesIO
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
-from imageio_ffmpeg import get_ffmpeg_exe
-from PIL import Image, ImageChops, ImageStat
+import imageio_ffmpeg
 
-
-def frame(film: Path, seconds: float = 0) -> Image.Image:
-    """The frame shown at this time; the first one is exact."""
-    command = [get_ffmpeg_exe(), "-loglevel", "error", "-ss", str(seconds), "-i", str(film)]
-    command += ["-frames:v", "1", "-f", "image2pipe", "-c:v", "png", "-"]
-    shown = subprocess.run(command, check=True, capture_output=True).stdout
-    with Image.open(BytesIO(shown)) as image:
-        return image.convert("RGB")
+_FOLDER = TemporaryDirectory(prefix="reelay-films-")
 
 
-def difference(one: Image.Image, other: Image.Image) -> float:
-    """How far two pictures are apart on average, from 0 to 255."""
-    return sum(ImageStat.Stat(ImageChops.difference(one, other)).mean) / 3
+def ffmpeg(*arguments: str) -> None:
+    """Run the wheel's ffmpeg; fails loudly."""
+    program = imageio_ffmpeg.get_ffmpeg_exe()
+    subprocess.run([program, "-v", "error", "-y", *arguments], check=True, stdin=subprocess.DEVNULL)
 
 
-def complaints(film: Path) -> str:
-    """What a strict player has to say when it plays the whole film: nothing, if all is well."""
-    command = [get_ffmpeg_exe(), "-v", "warning", "-xerror", "-i", str(film), "-f", "null", "-"]
-    done = subprocess.run(command, check=False, capture_output=True)
-    return done.stderr.decode(errors="replace")
+@cache
+def film(seconds: int, size: str, picture: bytes | None = None) -> bytes:
+    """A playable MP4 with sound of this length and size; with a picture, all of it shows that."""
+    folder = Path(_FOLDER.name)
+    target = folder / f"{seconds}-{size}-{hash(picture)}.mp4"
+    show = ["-f", "lavfi", "-i", f"testsrc2=s={size}:r=12"]
+    if picture is not None:
+        still = folder / f"{hash(picture)}.img"
+        still.write_bytes(picture)
+        show = ["-loop", "1", "-framerate", "12", "-i", str(still)]
+    sound = ["-f", "lavfi", "-i", "sine=440:r=22050"]
+    how = [
+        "-c:v",
+        "libx264",
+        "-preset",
+        "ultrafast",
+        "-crf",
+        "20",
+        "-pix_fmt",
+        "yuv420p",
+        "-c:a",
+        "aac",
+        "-b:a",
+        "32k",
+    ]
+    ffmpeg(*show, *sound, "-t", str(seconds), *how, "-movflags", "+faststart", str(target))
+    return target.read_bytes()

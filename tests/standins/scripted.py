@@ -7,10 +7,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pydantic import SecretStr
+
 from bot.model import Delivery, Task, Video
 from providers.base import (
     Capabilities,
     Download,
+    Failed,
     Finding,
     Finished,
     Job,
@@ -24,8 +27,8 @@ from providers.http import Http
 
 MP4 = (
     b"\x00\x00\x00\x10ftypisom\x00\x00\x00\x00"
-     b"\x00\x00\x00\x0cmoov\x00\x00\x00\x00"
-     b"\x00\x00\x00\x0cmdat\x00\x00\x00\x00"
+    b"\x00\x00\x00\x0cmoov\x00\x00\x00\x00"
+    b"\x00\x00\x00\x0cmdat\x00\x00\x00\x00"
 )
 """The least that counts as a whole MP4."""
 
@@ -47,10 +50,11 @@ class ScriptedProvider(Provider):
         max_concurrent: int = 10,
         key: str = "k",
     ) -> None:
-        options = Options(kind="sandbox", api_key=key, max_concurrent=max_concurrent)  # type: ignore[arg-type]
+        options = Options(kind="sandbox", api_key=SecretStr(key), max_concurrent=max_concurrent)
         super().__init__(options, Http(), directory)
         self.capabilities = Capabilities(find=find, cancel=cancel, remix=remix)
-        self.submits: list[Answer] = []
+        self.submits: list[Answer] = [None]
+        """None: a job with an id of its own."""
         self.polls: list[Answer] = [Finished()]
         self.finds: list[Answer] = [None]
         self.cancels: list[Answer] = [True]
@@ -69,20 +73,14 @@ class ScriptedProvider(Provider):
         return sum(1 for asked, _ in self.asked if asked == verb)
 
     async def submit(self, request: VideoRequest) -> Job:
-        if not self.submits:
-            self.submits = [Job(f"job-{request.key}")]
         answer = self._answer("submit", request, self.submits)
-        if answer is None:
-            return Job(f"job-{request.key}")
-        assert isinstance(answer, Job)
-        if len(self.submits) == 1:
-            self.submits = []
-        return answer
+        assert answer is None or isinstance(answer, Job)
+        return answer or Job(f"job-{request.key}")
 
     async def poll(self, remote_id: str) -> Progress:
         answer = self._answer("poll", remote_id, self.polls)
-        assert not isinstance(answer, Job | bytes | bool)
-        return answer or Pending()
+        assert isinstance(answer, Pending | Finished | Failed)
+        return answer
 
     async def find(self, request: VideoRequest, since: float) -> Job | None:
         answer = self._answer("find", since, self.finds)

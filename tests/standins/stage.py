@@ -111,10 +111,11 @@ class Stage:
         end = self.clock.now() + seconds
         while True:
             await self.settle()
-            due = await self.database.read(self.worker.next_due)
+            due = await self.database.read(self.worker.next_due())
             waiting = await self.database.read(tasks.next_queued)
             times = [time for time in (due, waiting) if time is not None]
-            at = max(min(times, default=end), self.clock.now() + 0.001)
+            # What is due and yet was not taken waits for room: time has to pass.
+            at = min((time for time in times if time > self.clock.now()), default=end)
             if at >= end:
                 await self.clock.advance(end - self.clock.now())
                 await self.settle()

@@ -55,7 +55,7 @@ async def test_an_unclear_create_is_sent_again(stage: Stage, error: errors.Provi
     assert stage.provider.count("submit") == 1
     assert await stage.held() == 4
     assert len(stage.chat.told_texts) == 1
-    assert "is not sent again" in stage.chat.told_texts[0]
+    assert "not ordered again" in stage.chat.told_texts[0]
 
 
 async def test_a_job_that_can_be_found_is_given_up(stage: Stage) -> None:
@@ -162,7 +162,7 @@ async def test_a_refusal_costs_credits_or_is_told_raw(
     assert (await stage.held(), await stage.spent()) == (0, 0)
     (told,) = stage.chat.told_texts
     assert "raw words" not in told
-    assert "4 credits came back" in told
+    assert "4 credits back" in told
 
 
 # --- looking -----------------------------------------------------------------------------
@@ -350,7 +350,7 @@ async def test_an_outage_during_the_download_loses_the_video(stage: Stage) -> No
 
 async def test_a_chat_that_is_away_for_a_while_gets_nothing(stage: Stage) -> None:
     """A send that certainly failed is tried again, and posted once, unmarked."""
-    stage.chat.deliveries = [DeliveryError("blocked", retry_after=9)] * 5 + [None]  # type: ignore[list-item]
+    stage.chat.deliveries = [*[DeliveryError("blocked", retry_after=9)] * 5, None]
     task = await stage.order()
     await stage.run(HOUR)
     assert (await stage.task(task)).state is State.DONE
@@ -435,7 +435,7 @@ async def test_a_dead_workers_task_is_taken_over_too_early_or_never(stage: Stage
     stage.world = replace(stage.world, limits=Limits(lease=30))
     task = await stage.order()
     dead = stage.worker
-    claimed, _ = await stage.database.transact(dead.claim)
+    claimed, _ = await stage.database.transact(dead.claim())
     assert [one.id for one, _ in claimed] == [task.id]
     stage.restart()
     await stage.run(29)

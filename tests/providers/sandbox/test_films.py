@@ -18,7 +18,7 @@ from providers.base import (
 )
 from providers.errors import Refused
 from providers.sandbox import Sandbox
-from tests.standins import films, pictures
+from tests.standins import frames, pictures
 from tests.standins.sandboxes import (
     SMALL,
     Open,
@@ -38,9 +38,9 @@ async def test_a_film_is_what_was_asked_for_and_plays(sandbox: Sandbox, tmp_path
     assert (facts.video_codec, facts.has_sound) == ("h264", True)
     content = film.read_bytes()
     assert content.index(b"moov") < content.index(b"mdat")
-    assert films.complaints(film) == ""
-    first, later = films.frame(film), films.frame(film, 2)
-    assert films.difference(first, later) > 2
+    assert frames.complaints(film) == ""
+    first, later = frames.frame(film), frames.frame(film, 2)
+    assert frames.difference(first, later) > 2
 
 
 @pytest.mark.parametrize(
@@ -84,8 +84,8 @@ async def test_the_picture_is_the_first_frame_and_then_it_moves(
     picture.write_bytes(picture_as_sent)
     with Image.open(picture) as image:
         first = image.convert("RGB")
-    assert films.difference(films.frame(film), first) < 2.5
-    assert films.difference(films.frame(film, 1.8), first) > 4
+    assert frames.difference(frames.frame(film), first) < 2.5
+    assert frames.difference(frames.frame(film, 1.8), first) > 4
 
 
 async def test_a_picture_keeps_its_colours(sandbox: Sandbox, tmp_path: Path) -> None:
@@ -94,7 +94,7 @@ async def test_a_picture_keeps_its_colours(sandbox: Sandbox, tmp_path: Path) -> 
     pictures.quarters(96, 160).save(card)
     request = replace(SMALL, image=ReferenceImage(card, "image/png", 96, 160))
     film = await make_film(sandbox, request, tmp_path / "film.mp4")
-    shown = films.frame(film).resize((2, 2), Image.Resampling.BOX)
+    shown = frames.frame(film).resize((2, 2), Image.Resampling.BOX)
     for place, name in zip(((0, 0), (1, 0), (0, 1), (1, 1)), pictures.UPRIGHT, strict=True):
         assert shown.getpixel(place) == pytest.approx(pictures.COLOURS[name], abs=14)
 
@@ -111,11 +111,11 @@ async def test_the_prompt_is_written_on_the_film_without_its_directions(
         if number == 2:
             await download(sandbox, job.remote_id)
         (tmp_path / "film.mp4").write_bytes(await download(sandbox, job.remote_id))
-        seen.append(films.frame(tmp_path / "film.mp4"))
+        seen.append(frames.frame(tmp_path / "film.mp4"))
         await sandbox.close()
     kite, dog, broken = seen
-    assert films.difference(kite, dog) > 0.2
-    assert films.difference(kite, broken) == 0
+    assert frames.difference(kite, dog) > 0.2
+    assert frames.difference(kite, broken) == 0
 
 
 @pytest.mark.parametrize(

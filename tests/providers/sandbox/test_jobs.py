@@ -22,7 +22,7 @@ from providers.base import (
 from providers.errors import NotFound, Upstream
 from providers.sandbox import RENDERS_AT_ONCE, Sandbox
 from providers.sandbox.jobs import FILM_KEPT, JOB_KEPT
-from tests.standins import films, pictures
+from tests.standins import frames, pictures
 from tests.standins.clock import FakeClock
 from tests.standins.sandboxes import (
     SMALL,
@@ -121,7 +121,7 @@ async def test_a_film_survives_the_death_of_its_process(open_sandbox: Open, tmp_
     assert await look_until_over(sandbox, "sandbox_k3xw") == Finished()
     assert sorted(path.name for path in folder.iterdir()) == ["k3xw.json", "k3xw.mp4"]
     (tmp_path / "film.mp4").write_bytes(await download(sandbox, "sandbox_k3xw"))
-    assert films.complaints(tmp_path / "film.mp4") == ""
+    assert frames.complaints(tmp_path / "film.mp4") == ""
 
 
 async def test_a_film_whose_maker_was_killed_is_made_again(
@@ -206,9 +206,11 @@ async def test_a_remix_keeps_the_look_of_its_original(sandbox: Sandbox, tmp_path
             remix_of=f"sandbox_first{number}",
         )
         other = await make_film(sandbox, second, tmp_path / "second.mp4")
-        assert films.frame(other).size == (96, 160)
+        assert frames.frame(other).size == (96, 160)
         corner = (0, 0, 30, 30)
-        assert films.difference(films.frame(film).crop(corner), films.frame(other).crop(corner)) < 1
+        assert (
+            frames.difference(frames.frame(film).crop(corner), frames.frame(other).crop(corner)) < 1
+        )
 
 
 async def test_old_films_are_tidied_away_and_made_again_when_asked_for(

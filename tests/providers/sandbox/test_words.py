@@ -17,7 +17,7 @@ from providers.base import (
 from providers.errors import NotFound, Throttled, Unanswered
 from providers.sandbox import SLOW_SECONDS, Sandbox
 from providers.sandbox.jobs import HUGE_BYTES
-from tests.standins import films
+from tests.standins import frames
 from tests.standins.clock import FakeClock
 from tests.standins.sandboxes import (
     SMALL,
@@ -104,7 +104,7 @@ async def test_huge_is_a_large_file_that_still_plays(sandbox: Sandbox, tmp_path:
     film = await make_film(sandbox, replace(SMALL, prompt="a kite [huge]"), tmp_path / "film.mp4")
     assert film.stat().st_size == HUGE_BYTES
     check_mp4(film)
-    assert films.complaints(film) == ""
+    assert frames.complaints(film) == ""
 
 
 async def test_broken_gives_half_a_file_once(open_sandbox: Open, tmp_path: Path) -> None:
