@@ -114,17 +114,20 @@ class Worker:
         lease = f"{self.name}:{self._claims}"
         rooms = [(lane, lane.width - self._busy(lane.state)) for lane in LANES]
         submits = _SUBMITS - self._busy(State.QUEUED)
+        front_ends = tuple(world.messengers)
 
         def claim(tx: Tx) -> Claimed:
             claimed: list[tuple[Task, Step]] = []
             for lane, room in rooms:
                 if room > 0:
-                    due = tasks.claim_due(tx, [lane.state], room, now, lease, until)
+                    # Only a process with the task's own front-end can post its result.
+                    where = front_ends if lane.state is State.DELIVERING else None
+                    due = tasks.claim_due(tx, lane.state, room, now, lease, until, where)
                     claimed += [(task, lane.step) for task in due]
             if submits > 0:
                 assigned = routing.assign(tx, world, submits, now, lease, until)
                 claimed += [(task, steps.submit) for task in assigned]
-            return claimed, deliveries.claim_notices(tx, _NOTICES, now, until)
+            return claimed, deliveries.claim_notices(tx, _NOTICES, now, until, front_ends)
 
         return claim
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from sqlalchemy import RowMapping, insert, select, update
 
 from bot.model import Delivery, Place, State
@@ -82,14 +84,24 @@ def owe_notice(tx: Tx, task: str, state: State, now: float) -> None:
         tx.execute(insert(notices).values(task=task, state=state, due_at=now))
 
 
-def claim_notices(tx: Tx, limit: int, now: float, until: float) -> list[tuple[str, State, int]]:
-    """Take due notices: (task, state, attempts so far). Untold, they fall due again at `until`."""
+def claim_notices(
+    tx: Tx, limit: int, now: float, until: float, front_ends: Collection[str]
+) -> list[tuple[str, State, int]]:
+    """Take due notices for these front-ends: (task, state, attempts so far).
+
+    Untold, they fall due again at `until`.
+    """
     query = (
         select(notices.c.task, notices.c.state, notices.c.attempts)
-        .where(notices.c.told_at.is_(None), notices.c.due_at <= now)
+        .join(deliveries, deliveries.c.task == notices.c.task)
+        .where(
+            notices.c.told_at.is_(None),
+            notices.c.due_at <= now,
+            deliveries.c.front_end.in_(front_ends),
+        )
         .order_by(notices.c.due_at)
         .limit(limit)
-        .with_for_update(skip_locked=True)
+        .with_for_update(skip_locked=True, of=notices)
     )
     owed = [(task, State(state), attempts) for task, state, attempts in tx.execute(query)]
     for task, state, attempts in owed:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import fields
 from typing import Any
 
@@ -181,20 +181,24 @@ def next_queued(tx: Tx) -> float | None:
 
 
 def claim_due(
-    tx: Tx, states: Sequence[State], limit: int, now: float, lease: str, until: float
+    tx: Tx,
+    state: State,
+    limit: int,
+    now: float,
+    lease: str,
+    until: float,
+    front_ends: Collection[str] | None = None,
 ) -> list[Task]:
-    """Take due tasks under a lease.
+    """Take due tasks under a lease; with `front_ends`, only those whose results go there.
 
     A claimed task falls due again when its lease ends: so the tasks of a dead worker are taken
     over.
     """
-    due = (
-        select(tasks.c.id)
-        .where(tasks.c.state.in_(states), tasks.c.due_at <= now)
-        .order_by(tasks.c.due_at)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    )
+    due = select(tasks.c.id).where(tasks.c.state == state, tasks.c.due_at <= now)
+    if front_ends is not None:
+        there = deliveries.c.front_end.in_(front_ends)
+        due = due.join(deliveries, deliveries.c.task == tasks.c.id).where(there)
+    due = due.order_by(tasks.c.due_at).limit(limit).with_for_update(skip_locked=True, of=tasks)
     ids = tx.execute(due).scalars().all()
     if not ids:
         return []

@@ -445,9 +445,3 @@ def test_a_prompt_with_quotes_and_dashes_is_changed(prompt: str) -> None:
     if "--" not in prompt and "\u2014" not in prompt:
         assert video(f"--portrait {prompt}") == MakeVideo(prompt, orientation="portrait")
     assert video(f"--portrait -- {prompt}") == MakeVideo(prompt, orientation="portrait")
-
-
-def test_a_long_line_takes_the_parser_long() -> None:
-    """Nothing in a line makes the work grow faster than the line."""
-    for piece in ("\u2014a=\u201c", "-- ", "\u2014x ", '--model="', " \u2014", '"', "a '"):
-        _meant(f"/video {piece * (99_000 // len(piece))}")

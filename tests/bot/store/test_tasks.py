@@ -105,14 +105,14 @@ async def test_a_stale_lease_still_moves_the_task(database: Database) -> None:
     """A worker whose task was taken over can no longer move it or put it back."""
     task = await moved(database, await add(database), State.SUBMITTING, State.RUNNING)
     (first,) = await database.transact(
-        lambda tx: tasks.claim_due(tx, [State.RUNNING], 5, NOW, "dead:1", NOW + 30)
+        lambda tx: tasks.claim_due(tx, State.RUNNING, 5, NOW, "dead:1", NOW + 30)
     )
     assert first.id == task.id
     assert not await database.transact(
-        lambda tx: tasks.claim_due(tx, [State.RUNNING], 5, NOW + 29, "live:1", NOW + 60)
+        lambda tx: tasks.claim_due(tx, State.RUNNING, 5, NOW + 29, "live:1", NOW + 60)
     )
     (second,) = await database.transact(
-        lambda tx: tasks.claim_due(tx, [State.RUNNING], 5, NOW + 31, "live:1", NOW + 61)
+        lambda tx: tasks.claim_due(tx, State.RUNNING, 5, NOW + 31, "live:1", NOW + 61)
     )
     assert not await database.transact(
         lambda tx: lifecycle.move(tx, first, State.FAILED, NOW, reason="upstream")
@@ -126,12 +126,10 @@ async def test_a_stale_lease_still_moves_the_task(database: Database) -> None:
 async def test_a_heartbeat_does_not_keep_a_lease(database: Database) -> None:
     """A lease that is extended is not taken over."""
     await moved(database, await add(database), State.SUBMITTING, State.RUNNING)
-    await database.transact(
-        lambda tx: tasks.claim_due(tx, [State.RUNNING], 5, NOW, "a:1", NOW + 30)
-    )
+    await database.transact(lambda tx: tasks.claim_due(tx, State.RUNNING, 5, NOW, "a:1", NOW + 30))
     await database.transact(lambda tx: tasks.extend(tx, ["a:1"], NOW + 60))
     assert not await database.transact(
-        lambda tx: tasks.claim_due(tx, [State.RUNNING], 5, NOW + 45, "b:1", NOW + 75)
+        lambda tx: tasks.claim_due(tx, State.RUNNING, 5, NOW + 45, "b:1", NOW + 75)
     )
 
 
@@ -142,7 +140,7 @@ async def test_two_workers_claim_the_same_task(database: Database) -> None:
 
     async def claim(name: str) -> list[str]:
         taken = await database.transact(
-            lambda tx: tasks.claim_due(tx, [State.RUNNING], 10, NOW, name, NOW + 30)
+            lambda tx: tasks.claim_due(tx, State.RUNNING, 10, NOW, name, NOW + 30)
         )
         return [task.id for task in taken]
 
@@ -208,7 +206,9 @@ async def test_a_notice_is_told_again_and_again(database: Database) -> None:
     task = await moved(database, await add(database), State.SUBMITTING, State.FAILED)
 
     async def claim(now: float) -> list[tuple[str, State, int]]:
-        return await database.transact(lambda tx: deliveries.claim_notices(tx, 5, now, now + 30))
+        return await database.transact(
+            lambda tx: deliveries.claim_notices(tx, 5, now, now + 30, ["console"])
+        )
 
     assert await claim(NOW) == [(task.id, State.FAILED, 0)]
     assert await claim(NOW + 1) == []
@@ -240,3 +240,30 @@ async def test_more_tasks_run_at_once_than_allowed(database: Database) -> None:
     await database.transact(lambda tx: intake.accept(tx, draft(), RULES, 1, NOW))
     with pytest.raises(Refusal, match="too-many-running"):
         await database.transact(lambda tx: intake.accept(tx, draft("console:b"), RULES, 0, NOW))
+
+
+async def test_a_result_is_taken_by_a_process_that_cannot_post_it(database: Database) -> None:
+    """Results and last words are claimed only where their front-end is."""
+    way = (State.SUBMITTING, State.RUNNING, State.FETCHING, State.DELIVERING)
+    task = await moved(database, await add(database), *way)
+
+    async def claim(front_end: str) -> list[str]:
+        claimed = await database.transact(
+            lambda tx: tasks.claim_due(
+                tx, State.DELIVERING, 5, NOW, f"{front_end}:1", NOW + 30, [front_end]
+            )
+        )
+        return [one.id for one in claimed]
+
+    assert await claim("telegram") == []
+    assert await claim("console") == [task.id]
+    failed = await moved(database, await add(database), State.SUBMITTING, State.FAILED)
+
+    async def notices(front_end: str) -> list[str]:
+        owed = await database.transact(
+            lambda tx: deliveries.claim_notices(tx, 5, NOW, NOW + 30, [front_end])
+        )
+        return [one for one, _, _ in owed]
+
+    assert await notices("telegram") == []
+    assert await notices("console") == [failed.id]
