@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -14,6 +15,7 @@ from bot.catalog import Defaults
 from bot.desk import Call, Desk
 from bot.intake import Accepted, Draft
 from bot.media import images
+from bot.media.spool import DiskFull
 from bot.model import (
     ACTIVE,
     Admin,
@@ -26,6 +28,7 @@ from bot.model import (
     ListModels,
     ListTasks,
     MakeVideo,
+    Order,
     Person,
     Refusal,
     Remix,
@@ -59,7 +62,7 @@ async def handle(request: Request, desk: Desk) -> Reply:
         call = Call(desk, request, row, language, desk.clock.now())
         return await HANDLERS[type(request.command)](call, request.command)
     except Refusal as refused:
-        return Reply(refusal(language, refused), ok=False)
+        return Reply(refusal(language, refused, desk.rules.timezone), ok=False)
     except Exception:  # noqa: BLE001 - a person gets an answer whatever happens
         _log.exception("handler_failed", command=type(request.command).__name__)
         return Reply(say(language, "internal-error"), ok=False)
@@ -101,11 +104,18 @@ async def make_video(call: Call, command: MakeVideo) -> Reply:
     )
     task_id = intake.new_task_id()
     if command.image:
-        picture = await desk.spool.keep_picture(command.image, task_id, order.width, order.height)
-        order = replace(order, image=picture)
+        order = replace(order, image=await _keep_picture(call, command.image, task_id, order))
     return await _accept(
         call, Draft(task_id, call.person, call.request.place, call.language, order, price)
     )
+
+
+async def _keep_picture(call: Call, source: Path, name: str, order: Order) -> str:
+    try:
+        return await call.desk.spool.keep_picture(source, name, order.width, order.height)
+    except DiskFull as error:
+        _log.warning("no_room_for_a_picture", reason=str(error))
+        raise Refusal("disk-full") from None
 
 
 async def _accept(call: Call, draft: Draft) -> Reply:
@@ -141,9 +151,10 @@ async def remix(call: Call, command: Remix) -> Reply:
     """`/remix`: the same video with a change, made where the original was."""
     original = await _own_task(call, command.task)
     able = call.desk.capabilities.get(original.provider or "")
+    model = call.desk.catalog.find(original.order.model, call.now)
     if original.remote_id is None or original.finished_at is None:
         raise Refusal("remix-not-finished", task=original.id)
-    if able is None or not able.remix:
+    if able is None or not able.remix or not model.remix:
         raise Refusal("remix-not-possible", task=original.id)
     order, price = call.desk.catalog.complete(
         _again(call, original, command.prompt), Defaults(), call.now, None

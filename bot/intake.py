@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from bot.model import Balance, Order, Place, Refusal, State, Task
 from bot.quotas import ledger
@@ -53,26 +53,22 @@ def accept(tx: Tx, draft: Draft, rules: Rules, max_active: int, now: float) -> A
     Locks the person's account first: of two hundred requests for credits that suffice for one,
     one is accepted.
     """
-    accounts.ensure(tx, draft.person, now)
     account = ledger.open_account(tx, draft.person, rules, now)
     known = tasks.by_update(tx, draft.update_key) if draft.update_key else None
     if known is not None:
-        return _accepted(tx, known, rules, now, fresh=False)
+        line = tasks.place_in_line(tx, known.id) if known.state is State.QUEUED else 0
+        balance = ledger.balance_of(account, rules, now)
+        return Accepted(known, fresh=False, balance=balance, line=line)
     _refuse_the_banned(tx, draft.person)
     active = tasks.count_active(tx, draft.person)
     if active >= max_active:
         raise Refusal("too-many-running", running=active, limit=max_active)
-    task = _task(tx, draft, now)
+    task = _task(draft, now)
     turn = tasks.next_turn(tx, draft.person)
     tasks.add(tx, task, account=account.id, update_key=draft.update_key, turn=turn)
-    ledger.hold(tx, account, task.id, draft.price, rules, now)
-    return _accepted(tx, task, rules, now, fresh=True)
-
-
-def _accepted(tx: Tx, task: Task, rules: Rules, now: float, *, fresh: bool) -> Accepted:
-    balance = ledger.balance(tx, task.person, rules, now)
-    line = tasks.place_in_line(tx, task.id) if task.state is State.QUEUED else 0
-    return Accepted(task, fresh, balance, line)
+    account = ledger.hold(tx, account, task.id, draft.price, rules, now)
+    line = tasks.ahead_of(tx, turn, now)
+    return Accepted(task, fresh=True, balance=ledger.balance_of(account, rules, now), line=line)
 
 
 def _refuse_the_banned(tx: Tx, person: str) -> None:
@@ -81,8 +77,8 @@ def _refuse_the_banned(tx: Tx, person: str) -> None:
         raise Refusal("banned", reason=row.ban_reason or "")
 
 
-def _task(tx: Tx, draft: Draft, now: float) -> Task:
-    task = Task(
+def _task(draft: Draft, now: float) -> Task:
+    return Task(
         id=draft.id,
         person=draft.person,
         state=State.QUEUED,
@@ -96,7 +92,3 @@ def _task(tx: Tx, draft: Draft, now: float) -> Task:
         provider=draft.provider,
         provider_identity=draft.provider_identity,
     )
-    if tasks.get(tx, task.id) is not None:
-        # The picture keeps the name of the first id: names in the spool need not match.
-        return replace(task, id=new_task_id())
-    return task

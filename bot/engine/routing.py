@@ -13,10 +13,16 @@ from bot.store import providers, tasks
 from bot.store.database import Tx
 
 
-def choose(offers: Sequence[Offer], rooms: Mapping[str, int]) -> Offer | None:
-    """The offer to take: the highest priority that has room; the order given breaks ties."""
+def choose(
+    offers: Sequence[Offer], rooms: Mapping[str, int], priorities: Mapping[str, int]
+) -> Offer | None:
+    """The offer to take: with room, of the highest priority of provider and offer, most room."""
     usable = [offer for offer in offers if rooms.get(offer.provider, 0) > 0]
-    return max(usable, key=lambda offer: offer.priority, default=None)
+
+    def rank(offer: Offer) -> tuple[int, int, int]:
+        return priorities.get(offer.provider, 0), offer.priority, rooms[offer.provider]
+
+    return max(usable, key=rank, default=None)
 
 
 def assign(tx: Tx, world: World, limit: int, now: float, lease: str, until: float) -> list[Task]:
@@ -50,7 +56,7 @@ def _rooms(tx: Tx, world: World, now: float) -> dict[str, int]:
 def _concerns(world: World, model: str, rooms: Mapping[str, int]) -> bool:
     """Whether something can be done for this model's tasks now: a start, or the bad news."""
     offers = world.catalog.offers(model)
-    return not offers or choose(offers, rooms) is not None
+    return not offers or choose(offers, rooms, world.priorities) is not None
 
 
 def _assign_one(
@@ -66,7 +72,7 @@ def _assign_one(
     if not offers:
         lifecycle.move(tx, task, State.FAILED, now, reason="model-unavailable")
         return None
-    offer = choose(offers, rooms)
+    offer = choose(offers, rooms, world.priorities)
     if offer is None:
         return None
     changes = {

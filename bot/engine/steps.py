@@ -255,15 +255,22 @@ def _spread(task: Task, world: World) -> Spread | None:
 async def fetch(task: Task, world: World) -> Outcome:
     """Stream the video to our disk, going on where a broken try has stopped."""
     provider = world.provider_of(task)
-    if provider is None or task.remote_id is None:
+    if provider is None:
         return _fetch_later(task, world, "the provider that made this job is not configured")
-    finished = Finished(task.result_url, task.result_expires_at)
     name = f"{task.id}.mp4"
+    outcome = await _stream(task, world, provider, name)
+    if isinstance(outcome, Advance) and outcome.to is State.FAILED:
+        await world.spool.drop_part(name)
+    return outcome
+
+
+async def _stream(task: Task, world: World, provider: Provider, name: str) -> Outcome:
+    finished = Finished(task.result_url, task.result_expires_at)
     try:
         stored = await world.spool.fetched(name)
         if stored is None:
             offset = world.spool.part_size(name)
-            async with provider.download(task.remote_id, finished, offset) as download:
+            async with provider.download(task.remote_id or "", finished, offset) as download:
                 stored = await world.spool.receive(download, name)
     except spool.DiskFull as error:
         return Snooze(world.clock.now() + 60.0, changes={"reason": "disk-full", "raw": str(error)})

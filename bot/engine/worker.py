@@ -98,7 +98,7 @@ class Worker:
             return False
         for task, step in claimed:
             lane = State.QUEUED if step is steps.submit else task.state
-            self._start(lane, task.lease or "", self._take(task, step))
+            self._start(lane, task.lease or "", self.take(task, step))
         for task_id, state, attempts in owed:
             self._start(state, "", notices.tell(self.world, task_id, state, attempts))
         return bool(claimed or owed)
@@ -178,7 +178,7 @@ class Worker:
         if not running.cancelled() and (error := running.exception()) is not None:
             _log.error("step_crashed", exc_info=error)
 
-    async def _take(self, task: Task, step: Step) -> None:
+    async def take(self, task: Task, step: Step) -> None:
         """One step of one task, and its outcome written down."""
         try:
             verdict = await step(task, self.world)
@@ -196,12 +196,32 @@ class Worker:
 
         if not await self.world.database.transact(write):
             _log.info("task_was_taken_over", task=task.id, state=task.state)
+            await self._keep_job(task, verdict)
             return
         due_at = verdict.until if isinstance(verdict, Snooze) else verdict.due_at
         if due_at is None or due_at < self._asleep_until:
             self._wake.set()
         _remember(self.world, task, verdict)
         await notices.show(self.world, task, verdict)
+
+    async def _keep_job(self, task: Task, verdict: Outcome) -> None:
+        """The answer to a create came after the lease had ended: its job must not be forgotten.
+
+        Whoever took the task over is only searching for it, or has given up and left it to an
+        admin; what we know for certain goes before that.
+        """
+        if task.state is not State.SUBMITTING or not isinstance(verdict, Advance):
+            return
+        if verdict.to is not State.RUNNING:
+            return
+
+        def keep(tx: Tx) -> None:
+            now_is = tasks.get(tx, task.id)
+            same_create = now_is is not None and now_is.submitted_at == task.submitted_at
+            if now_is and same_create and now_is.state in {State.SUBMITTING, State.REVIEW}:
+                outcomes.write(tx, now_is, verdict, self.world.clock.now(), self.name)
+
+        await self.world.database.transact(keep)
 
     # --- staying alive and stopping ------------------------------------------------------
 

@@ -42,6 +42,11 @@ class World:
     limits: Limits = field(default_factory=Limits)
     chance: Random = field(default_factory=Random)
 
+    @property
+    def priorities(self) -> dict[str, int]:
+        """Provider -> its priority, as the settings say."""
+        return {name: provider.options.priority for name, provider in self.providers.items()}
+
     def provider_of(self, task: Task) -> Provider | None:
         """The very account that made the task's job, or None while it is not configured.
 

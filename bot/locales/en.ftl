@@ -77,7 +77,17 @@ watermark-not-possible = { $model } gives no choice about the watermark. Leave t
 private-not-possible = { $model } has no private videos. Leave --private out.
 image-missing = There is no file { $path }. Check the path.
 image-empty = The picture is empty (0 bytes).
-image-not-one = { $name } is not a picture; it looks like { $seems }. JPEG, PNG, WebP, HEIC, GIF and AVIF are taken.
+image-not-one = { $name } is not a picture; it looks like { $seems ->
+    [text] text
+    [web-page] a web page
+    [pdf] a PDF
+    [archive] an archive
+    [video] a video
+    [sound] a sound
+    [program] a program
+   *[data] some other data
+}. JPEG, PNG, WebP, HEIC, GIF and AVIF are taken.
+disk-full = There is no room for pictures on the disk right now. Nothing was charged; please try again later, or without a picture.
 image-format = Pictures in the format { $format } are not taken. Allowed: { $allowed }.
 image-too-large-bytes = The picture has { $size } MB; at most { $limit } MB are taken.
 image-too-many-pixels = The picture has { $width } x { $height } pixels; at most { $limit } million in all are taken.

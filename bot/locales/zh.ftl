@@ -74,7 +74,17 @@ watermark-not-possible = { $model } 不能选择水印，请去掉该选项。
 private-not-possible = { $model } 不支持私有视频，请去掉 --private。
 image-missing = 没有文件 { $path }，请检查路径。
 image-empty = 图片是空的（0 字节）。
-image-not-one = { $name } 不是图片，看起来是 { $seems }。接受 JPEG、PNG、WebP、HEIC、GIF 和 AVIF。
+image-not-one = { $name } 不是图片，看起来是{ $seems ->
+    [text] 文本
+    [web-page] 网页
+    [pdf] PDF 文件
+    [archive] 压缩包
+    [video] 视频
+    [sound] 音频
+    [program] 程序
+   *[data] 其他数据
+}。接受 JPEG、PNG、WebP、HEIC、GIF 和 AVIF。
+disk-full = 磁盘现在没有空间存放图片。没有扣点；请稍后再试，或不带图片。
 image-format = 不接受 { $format } 格式的图片。可用：{ $allowed }。
 image-too-large-bytes = 图片有 { $size } MB；最多接受 { $limit } MB。
 image-too-many-pixels = 图片为 { $width } x { $height } 像素；总共最多接受 { $limit } 百万像素。

@@ -91,6 +91,10 @@ class Spool:
         """The picture is no longer needed."""
         await asyncio.to_thread(self.path(file).unlink, missing_ok=True)
 
+    async def drop_part(self, name: str) -> None:
+        """Nothing more will come of this download."""
+        await asyncio.to_thread(self._part(name).unlink, missing_ok=True)
+
     async def remove_of(self, task: Task) -> None:
         """Nothing of this task is to be kept."""
         if task.order.image:

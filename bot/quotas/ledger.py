@@ -7,7 +7,7 @@ second hold, a second ending and a balance below zero.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from zoneinfo import ZoneInfo
 
 from bot.model import Balance, Refusal
@@ -46,13 +46,21 @@ def _refill(tx: Tx, account: AccountRow, rules: Rules, now: float) -> AccountRow
 
 
 def open_account(tx: Tx, account: str, rules: Rules, now: float) -> AccountRow:
-    """The account, locked for this transaction and refilled if a new day has begun."""
-    return _refill(tx, accounts.locked(tx, account), rules, now)
+    """A person's account, locked for this transaction and refilled if a new day has begun.
+
+    It is made where it is not there yet.
+    """
+    return _refill(tx, accounts.locked_or_new(tx, account, now), rules, now)
 
 
 def balance(tx: Tx, account: str, rules: Rules, now: float) -> Balance:
     """What the account can spend; a stranger's is that of a fresh day. Writes nothing."""
     row = accounts.peek(tx, account) or AccountRow(account, 0, 0, 0, None, None)
+    return balance_of(row, rules, now)
+
+
+def balance_of(row: AccountRow, rules: Rules, now: float) -> Balance:
+    """What an account as it was read can spend."""
     return Balance(
         daily=_daily_now(row, rules, now),
         granted=row.granted,
@@ -62,8 +70,13 @@ def balance(tx: Tx, account: str, rules: Rules, now: float) -> Balance:
     )
 
 
-def hold(tx: Tx, account: AccountRow, task: str, price: int, rules: Rules, now: float) -> None:
-    """Set credits aside for a task, daily ones first. `account` comes from `open_account`."""
+def hold(
+    tx: Tx, account: AccountRow, task: str, price: int, rules: Rules, now: float
+) -> AccountRow:
+    """Set credits aside for a task, daily ones first. `account` comes from `open_account`.
+
+    Returns the account as it is then.
+    """
     if account.daily + account.granted < price:
         raise Refusal(
             "no-credits",
@@ -84,6 +97,12 @@ def hold(tx: Tx, account: AccountRow, task: str, price: int, rules: Rules, now: 
         held=price,
     )
     accounts.post(tx, entry)
+    return replace(
+        account,
+        daily=account.daily - daily,
+        granted=account.granted - granted,
+        held=account.held + price,
+    )
 
 
 def _open_hold(tx: Tx, task: str) -> Entry | None:

@@ -5,7 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import RowMapping, Table, and_, case, func, not_, or_, select, update
+from sqlalchemy import (
+    RowMapping,
+    Table,
+    and_,
+    bindparam,
+    case,
+    func,
+    insert,
+    not_,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 
 from bot.model import State
@@ -57,6 +69,27 @@ class Entry:
     by: str | None = None
 
 
+_ACCOUNT = select(accounts).where(accounts.c.id == bindparam("which"))
+_LOCKED = _ACCOUNT.with_for_update()
+_PERSON = select(people).where(people.c.id == bindparam("which"))
+_POST = insert(entries)
+_MOVE = (
+    update(accounts)
+    .where(accounts.c.id == bindparam("which"))
+    .values(
+        daily=accounts.c.daily + bindparam("by_daily"),
+        granted=accounts.c.granted + bindparam("by_granted"),
+        held=accounts.c.held + bindparam("by_held"),
+    )
+)
+_ENTRY_OF = select(*(entries.c[name] for name in Entry.__slots__)).where(
+    entries.c.task == bindparam("which"), entries.c.kind == bindparam("of_kind")
+)
+_ENDING_OF = select(entries.c.kind).where(
+    entries.c.task == bindparam("which"), entries.c.kind.in_(["settle", "release"])
+)
+
+
 def add_if_new(tx: Tx, table: Table, values: dict[str, Any]) -> None:
     """Write a row unless its key is there already, without an error between rivals."""
     dialect = postgresql if tx.dialect.name == "postgresql" else sqlite
@@ -71,7 +104,7 @@ def ensure(tx: Tx, person: str, now: float) -> None:
 
 def person(tx: Tx, person_id: str) -> PersonRow:
     """What is kept of a person; empty for a stranger."""
-    row = tx.execute(select(people).where(people.c.id == person_id)).mappings().first()
+    row = tx.execute(_PERSON, {"which": person_id}).mappings().first()
     if row is None:
         return PersonRow(person_id)
     return PersonRow(**{name: row[name] for name in PersonRow.__slots__})
@@ -93,13 +126,21 @@ def _account(row: RowMapping) -> AccountRow:
 
 def locked(tx: Tx, account: str) -> AccountRow:
     """An account, locked until this transaction ends: one person's moves come one by one."""
-    query = select(accounts).where(accounts.c.id == account).with_for_update()
-    return _account(tx.execute(query).mappings().one())
+    return _account(tx.execute(_LOCKED, {"which": account}).mappings().one())
+
+
+def locked_or_new(tx: Tx, person_id: str, now: float) -> AccountRow:
+    """A person's account, locked; made with the person where it is not there yet."""
+    row = tx.execute(_LOCKED, {"which": person_id}).mappings().first()
+    if row is not None:
+        return _account(row)
+    ensure(tx, person_id, now)
+    return locked(tx, person_id)
 
 
 def peek(tx: Tx, account: str) -> AccountRow | None:
     """An account as it stands, without a lock."""
-    row = tx.execute(select(accounts).where(accounts.c.id == account)).mappings().first()
+    row = tx.execute(_ACCOUNT, {"which": account}).mappings().first()
     return _account(row) if row else None
 
 
@@ -109,16 +150,9 @@ def post(tx: Tx, entry: Entry) -> None:
     Raises `IntegrityError` where the database refuses: a second entry of the kind for the task,
     a second ending of a hold, a balance below zero.
     """
-    tx.execute(entries.insert().values({name: getattr(entry, name) for name in Entry.__slots__}))
-    tx.execute(
-        update(accounts)
-        .where(accounts.c.id == entry.account)
-        .values(
-            daily=accounts.c.daily + entry.daily,
-            granted=accounts.c.granted + entry.granted,
-            held=accounts.c.held + entry.held,
-        )
-    )
+    tx.execute(_POST, {name: getattr(entry, name) for name in Entry.__slots__})
+    by = {"by_daily": entry.daily, "by_granted": entry.granted, "by_held": entry.held}
+    tx.execute(_MOVE, {"which": entry.account, **by})
 
 
 def change_account(tx: Tx, account: str, **changes: object) -> None:
@@ -128,17 +162,13 @@ def change_account(tx: Tx, account: str, **changes: object) -> None:
 
 def entry_of(tx: Tx, task: str, kind: str) -> Entry | None:
     """The task's entry of this kind, or None."""
-    query = select(entries).where(entries.c.task == task, entries.c.kind == kind)
-    row = tx.execute(query).mappings().first()
-    return Entry(**{name: row[name] for name in Entry.__slots__}) if row else None
+    row = tx.execute(_ENTRY_OF, {"which": task, "of_kind": kind}).first()
+    return Entry(*row) if row else None
 
 
 def ending_of(tx: Tx, task: str) -> str | None:
     """`settle` or `release`, as the task's hold ended; None while it is open."""
-    query = select(entries.c.kind).where(
-        entries.c.task == task, entries.c.kind.in_(["settle", "release"])
-    )
-    return tx.execute(query).scalar()
+    return tx.execute(_ENDING_OF, {"which": task}).scalar()
 
 
 def disagreements(tx: Tx) -> list[tuple[str, tuple[int, int, int], tuple[int, int, int]]]:

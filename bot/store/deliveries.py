@@ -4,11 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from sqlalchemy import RowMapping, insert, select, update
+from sqlalchemy import Integer, RowMapping, bindparam, insert, select, update
 
 from bot.model import Delivery, Place, State
 from bot.store.database import Tx
 from bot.store.schema import deliveries, notices
+
+_OF_TASK = select(deliveries).where(deliveries.c.task == bindparam("which"))
+_BEGIN = (
+    update(deliveries)
+    .where(deliveries.c.task == bindparam("which"), deliveries.c.state != "sent")
+    .values(state="sending", repeated=bindparam("again"), attempts=deliveries.c.attempts + 1)
+)
+_SENT = (
+    update(deliveries)
+    .where(deliveries.c.task == bindparam("which"), deliveries.c.state == "sending")
+    .values(state="sent", receipt=bindparam("seen_as"), sent_at=bindparam("now"))
+)
+_OWED = (
+    select(notices.c.task, notices.c.state, notices.c.attempts)
+    .join(deliveries, deliveries.c.task == notices.c.task)
+    .where(
+        notices.c.told_at.is_(None),
+        notices.c.due_at <= bindparam("now"),
+        deliveries.c.front_end.in_(bindparam("front_ends", expanding=True)),
+    )
+    .order_by(notices.c.due_at)
+    .limit(bindparam("most", type_=Integer))
+    .with_for_update(skip_locked=True, of=notices)
+)
+_NEXT_NOTICE = (
+    select(notices.c.due_at).where(notices.c.told_at.is_(None)).order_by(notices.c.due_at).limit(1)
+)
 
 
 def _delivery(row: RowMapping) -> Delivery:
@@ -24,19 +51,12 @@ def _delivery(row: RowMapping) -> Delivery:
 
 def get(tx: Tx, task: str) -> Delivery:
     """The duty to post this task's result."""
-    return _delivery(
-        tx.execute(select(deliveries).where(deliveries.c.task == task)).mappings().one()
-    )
+    return _delivery(tx.execute(_OF_TASK, {"which": task}).mappings().one())
 
 
 def begin(tx: Tx, task: str, *, repeated: bool) -> bool:
     """Write down that the result is being sent now. False: it was sent already."""
-    started = tx.execute(
-        update(deliveries)
-        .where(deliveries.c.task == task, deliveries.c.state != "sent")
-        .values(state="sending", repeated=repeated, attempts=deliveries.c.attempts + 1)
-    )
-    return started.rowcount == 1
+    return tx.execute(_BEGIN, {"which": task, "again": repeated}).rowcount == 1
 
 
 def unsent(tx: Tx, task: str) -> None:
@@ -50,11 +70,7 @@ def unsent(tx: Tx, task: str) -> None:
 
 def sent(tx: Tx, task: str, receipt: str, now: float) -> bool:
     """Write down that the result stands in the chat. False: that was known already."""
-    done = tx.execute(
-        update(deliveries)
-        .where(deliveries.c.task == task, deliveries.c.state == "sending")
-        .values(state="sent", receipt=receipt, sent_at=now)
-    )
+    done = tx.execute(_SENT, {"which": task, "seen_as": receipt, "now": now})
     return done.rowcount == 1
 
 
@@ -91,19 +107,8 @@ def claim_notices(
 
     Untold, they fall due again at `until`.
     """
-    query = (
-        select(notices.c.task, notices.c.state, notices.c.attempts)
-        .join(deliveries, deliveries.c.task == notices.c.task)
-        .where(
-            notices.c.told_at.is_(None),
-            notices.c.due_at <= now,
-            deliveries.c.front_end.in_(front_ends),
-        )
-        .order_by(notices.c.due_at)
-        .limit(limit)
-        .with_for_update(skip_locked=True, of=notices)
-    )
-    owed = [(task, State(state), attempts) for task, state, attempts in tx.execute(query)]
+    wanted = {"now": now, "most": limit, "front_ends": list(front_ends)}
+    owed = [(task, State(state), attempts) for task, state, attempts in tx.execute(_OWED, wanted)]
     for task, state, attempts in owed:
         tx.execute(
             update(notices)
@@ -115,8 +120,7 @@ def claim_notices(
 
 def next_notice(tx: Tx) -> float | None:
     """When the next notice falls due."""
-    query = select(notices.c.due_at).where(notices.c.told_at.is_(None))
-    return tx.execute(query.order_by(notices.c.due_at).limit(1)).scalar()
+    return tx.execute(_NEXT_NOTICE).scalar()
 
 
 def put_off_notice(tx: Tx, task: str, state: State, due_at: float) -> None:

@@ -10,6 +10,10 @@ from bot.store.accounts import add_if_new
 from bot.store.database import Tx
 from bot.store.schema import providers
 
+_LOCK = (
+    select(providers.c.name, providers.c.paused_until).order_by(providers.c.name).with_for_update()
+)
+
 
 def register(tx: Tx, names: Iterable[str]) -> None:
     """Make sure that each configured provider has its row."""
@@ -19,8 +23,7 @@ def register(tx: Tx, names: Iterable[str]) -> None:
 
 def lock(tx: Tx) -> dict[str, float | None]:
     """Until when each provider is to be left alone; locked, so that caps hold among workers."""
-    query = select(providers.c.name, providers.c.paused_until).order_by(providers.c.name)
-    return {row[0]: row[1] for row in tx.execute(query.with_for_update())}
+    return {row[0]: row[1] for row in tx.execute(_LOCK)}
 
 
 def pause(tx: Tx, name: str, until: float, reason: str) -> None:

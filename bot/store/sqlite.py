@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import TypeVar, cast
 
 import aiosqlite
-from sqlalchemy import Connection, create_engine, event
+from sqlalchemy import Connection, FromClause, create_engine, event
+from sqlalchemy.dialects.sqlite.base import SQLiteCompiler
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import StaticPool
 
@@ -34,6 +35,13 @@ _PRAGMAS = (
 )
 
 
+class _Compiler(SQLiteCompiler):
+    """Writes the hints of `with_hint` (INDEXED BY), which SQLAlchemy leaves out for SQLite."""
+
+    def get_from_hint_text(self, table: FromClause, text: str | None) -> str | None:
+        return text
+
+
 class _Lane:
     """A connection of sqlite3 in the thread of aiosqlite, and SQLAlchemy on top of it there."""
 
@@ -47,6 +55,7 @@ class _Lane:
         self._engine = create_engine(
             "sqlite://", creator=lambda: self.raw, poolclass=StaticPool, hide_parameters=True
         )
+        self._engine.dialect.statement_compiler = _Compiler
         event.listen(self._engine, "begin", self._begin_transaction)
 
     async def open(self) -> None:

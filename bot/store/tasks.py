@@ -1,4 +1,7 @@
-"""Statements on tasks, their events and their durations."""
+"""Statements on tasks, their events and their durations.
+
+Those of every look and every acceptance are built once: to build one costs more than to run it.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,20 @@ from collections.abc import Collection, Iterable
 from dataclasses import fields
 from typing import Any
 
-from sqlalchemy import RowMapping, and_, func, insert, or_, select, update
+from sqlalchemy import (
+    Float,
+    Integer,
+    Row,
+    and_,
+    bindparam,
+    func,
+    insert,
+    literal_column,
+    or_,
+    select,
+    tuple_,
+    update,
+)
 from sqlalchemy.engine import CursorResult
 from sqlalchemy.sql import ColumnElement, Select
 
@@ -18,22 +34,107 @@ _ORDER_FIELDS = tuple(field.name for field in fields(Order))
 _TASK_FIELDS = tuple(
     field.name for field in fields(Task) if field.name not in {"order", "place", "state"}
 )
-_WITH_PLACE = select(tasks, deliveries.c.front_end, deliveries.c.address).join(
-    deliveries, deliveries.c.task == tasks.c.id
+_WITH_PLACE: Select[Any] = select(
+    *(tasks.c[name] for name in _ORDER_FIELDS),
+    deliveries.c.front_end,
+    deliveries.c.address,
+    tasks.c.state,
+    *(tasks.c[name] for name in _TASK_FIELDS),
+).join_from(tasks, deliveries, deliveries.c.task == tasks.c.id)
+_OWN = len(_ORDER_FIELDS) + 3
+"""How many columns of `_WITH_PLACE` come before those of the task itself."""
+
+
+def _in_state(*states: State) -> ColumnElement[bool]:
+    """The states as constants: with parameters no index over some states only would be used."""
+    return tasks.c.state.in_([literal_column(f"'{state}'") for state in sorted(states)])
+
+
+_STEPPED = _in_state(State.SUBMITTING, State.RUNNING, State.FETCHING, State.DELIVERING)
+_QUEUED = tasks.c.state == literal_column(f"'{State.QUEUED}'")
+# Without statistics SQLite prefers the index over all states, finished tasks and all.
+_QUEUE = (tasks, "INDEXED BY ix_tasks_queue", "sqlite")
+
+_BY_ID = _WITH_PLACE.where(tasks.c.id == bindparam("which"))
+_BY_UPDATE = _WITH_PLACE.where(tasks.c.update_key == bindparam("update_key"))
+_ADD = insert(tasks)
+_ADD_DELIVERY = insert(deliveries)
+_RECORD = insert(events)
+_ACTIVE_OF = and_(tasks.c.person == bindparam("person"), _in_state(*ACTIVE))
+_COUNT_ACTIVE = (
+    select(func.count())
+    .select_from(tasks)
+    .where(_ACTIVE_OF)
+    .with_hint(tasks, "INDEXED BY ix_tasks_active", "sqlite")
 )
+_NEXT_TURN = select(
+    func.coalesce(
+        select(func.max(tasks.c.turn) + 1)
+        .where(_QUEUED, _ACTIVE_OF)
+        .with_hint(tasks, "INDEXED BY ix_tasks_active", "sqlite")
+        .scalar_subquery(),
+        select(func.min(tasks.c.turn)).where(_QUEUED).with_hint(*_QUEUE).scalar_subquery(),
+        0,
+    )
+)
+_POSITION = select(tasks.c.turn, tasks.c.created_at).where(tasks.c.id == bindparam("which"))
+_AHEAD = (
+    select(func.count())
+    .select_from(tasks)
+    .where(
+        _QUEUED,
+        tuple_(tasks.c.turn, tasks.c.created_at)
+        < tuple_(bindparam("turn", type_=Integer), bindparam("created_at", type_=Float)),
+    )
+    .with_hint(*_QUEUE)
+)
+_QUEUED_MODELS = (
+    select(tasks.c.model)
+    .where(_QUEUED, tasks.c.due_at <= bindparam("now"))
+    .with_hint(*_QUEUE)
+    .distinct()
+)
+_DUE = (
+    _WITH_PLACE.where(
+        tasks.c.state == bindparam("state"), _STEPPED, tasks.c.due_at <= bindparam("now")
+    )
+    .order_by(tasks.c.due_at)
+    .limit(bindparam("most", type_=Integer))
+    .with_for_update(skip_locked=True, of=tasks)
+)
+_DUE_FOR = _DUE.where(deliveries.c.front_end.in_(bindparam("front_ends", expanding=True)))
+_LEASE = (
+    update(tasks)
+    .where(tasks.c.id == bindparam("which"))
+    .values(lease=bindparam("new_lease"), due_at=bindparam("until"))
+)
+_NEXT_DUE = (
+    select(tasks.c.due_at)
+    .where(tasks.c.state == bindparam("state"), _STEPPED)
+    .order_by(tasks.c.due_at)
+    .limit(1)
+)
+# What is set comes with the parameters: one compiled statement for each set of columns.
+_CHANGE = update(tasks).where(
+    tasks.c.id == bindparam("which"), tasks.c.state == bindparam("state_known")
+)
+_CHANGE_FREE = _CHANGE.where(tasks.c.lease.is_(None))
+_CHANGE_LEASED = _CHANGE.where(tasks.c.lease == bindparam("lease_known"))
 
 
-def _task(row: RowMapping) -> Task:
+def _task(row: Row[Any], **changes: object) -> Task:
+    orders = len(_ORDER_FIELDS)
+    values = dict(zip(_TASK_FIELDS, row[_OWN:], strict=True))
     return Task(
-        state=State(row["state"]),
-        order=Order(**{name: row[name] for name in _ORDER_FIELDS}),
-        place=Place(row["front_end"], row["address"]),
-        **{name: row[name] for name in _TASK_FIELDS},
+        state=State(row[orders + 2]),
+        order=Order(*row[:orders]),
+        place=Place(row[orders], row[orders + 1]),
+        **(values | changes),
     )
 
 
 def _all(tx: Tx, query: Select[Any]) -> list[Task]:
-    return [_task(row) for row in tx.execute(query).mappings()]
+    return [_task(row) for row in tx.execute(query)]
 
 
 def add(tx: Tx, task: Task, *, account: str, update_key: str | None, turn: int) -> None:
@@ -41,12 +142,9 @@ def add(tx: Tx, task: Task, *, account: str, update_key: str | None, turn: int) 
     row = {name: getattr(task, name) for name in _TASK_FIELDS}
     row |= {name: getattr(task.order, name) for name in _ORDER_FIELDS}
     row |= {"state": task.state, "account": account, "update_key": update_key, "turn": turn}
-    tx.execute(insert(tasks).values(row))
-    tx.execute(
-        insert(deliveries).values(
-            task=task.id, front_end=task.place.front_end, address=task.place.address
-        )
-    )
+    tx.execute(_ADD, row)
+    place = {"front_end": task.place.front_end, "address": task.place.address}
+    tx.execute(_ADD_DELIVERY, {"task": task.id, **place})
     record(tx, task.id, None, task.state, task.created_at)
 
 
@@ -62,22 +160,13 @@ def record(
     raw: str | None = None,
 ) -> None:
     """Write the event of one move."""
-    tx.execute(
-        insert(events).values(
-            task=task,
-            at=at,
-            from_state=from_state,
-            to_state=to_state,
-            by=by,
-            reason=reason,
-            raw=raw,
-        )
-    )
+    event = {"task": task, "at": at, "from_state": from_state, "to_state": to_state}
+    tx.execute(_RECORD, {**event, "by": by, "reason": reason, "raw": raw})
 
 
 def get(tx: Tx, task: str) -> Task | None:
     """The task of this id, or None."""
-    row = tx.execute(_WITH_PLACE.where(tasks.c.id == task)).mappings().first()
+    row = tx.execute(_BY_ID, {"which": task}).first()
     return _task(row) if row else None
 
 
@@ -88,7 +177,7 @@ def by_ids(tx: Tx, ids: Collection[str]) -> list[Task]:
 
 def by_update(tx: Tx, update_key: str) -> Task | None:
     """The task that this update has already made, or None."""
-    row = tx.execute(_WITH_PLACE.where(tasks.c.update_key == update_key)).mappings().first()
+    row = tx.execute(_BY_UPDATE, {"update_key": update_key}).first()
     return _task(row) if row else None
 
 
@@ -116,8 +205,7 @@ def outstanding(tx: Tx, person: str) -> list[Task]:
 
 def count_active(tx: Tx, person: str) -> int:
     """How many of a person's tasks are not at rest."""
-    query = select(func.count()).where(tasks.c.person == person, tasks.c.state.in_(ACTIVE))
-    return tx.execute(query).scalar_one()
+    return tx.execute(_COUNT_ACTIVE, {"person": person}).scalar_one()
 
 
 def next_turn(tx: Tx, person: str) -> int:
@@ -126,39 +214,30 @@ def next_turn(tx: Tx, person: str) -> int:
     A person's first waiting task joins the round now being served, each further one the round
     after their last: so twenty tasks of one hold up another's first by one at the most.
     """
-    queued = tasks.c.state == State.QUEUED
-    now_served = tx.execute(select(func.min(tasks.c.turn)).where(queued)).scalar()
-    last_own = tx.execute(
-        select(func.max(tasks.c.turn)).where(queued, tasks.c.person == person)
-    ).scalar()
-    if last_own is not None:
-        return int(last_own) + 1
-    return int(now_served or 0)
+    return int(tx.execute(_NEXT_TURN, {"person": person}).scalar_one())
 
 
 def place_in_line(tx: Tx, task: str) -> int:
     """How many queued tasks come before this one."""
-    own = select(tasks.c.turn, tasks.c.created_at).where(tasks.c.id == task).subquery()
-    before = or_(
-        tasks.c.turn < own.c.turn,
-        and_(tasks.c.turn == own.c.turn, tasks.c.created_at < own.c.created_at),
-    )
-    query = select(func.count()).select_from(tasks.join(own, before))
-    return tx.execute(query.where(tasks.c.state == State.QUEUED)).scalar_one()
+    turn, created_at = tx.execute(_POSITION, {"which": task}).one()
+    return ahead_of(tx, turn, created_at)
+
+
+def ahead_of(tx: Tx, turn: int, created_at: float) -> int:
+    """How many queued tasks come before one of this turn, written at this time."""
+    return tx.execute(_AHEAD, {"turn": turn, "created_at": created_at}).scalar_one()
 
 
 def queued_models(tx: Tx, now: float) -> list[str]:
     """The models of all tasks that could be started now."""
-    query = select(tasks.c.model).where(tasks.c.state == State.QUEUED, tasks.c.due_at <= now)
-    return list(tx.execute(query.distinct()).scalars())
+    return list(tx.execute(_QUEUED_MODELS, {"now": now}).scalars())
 
 
 def queued(tx: Tx, models: Collection[str], limit: int, now: float) -> list[Task]:
     """The queued tasks of these models whose turn it is, locked for this transaction."""
     query = (
-        _WITH_PLACE.where(
-            tasks.c.state == State.QUEUED, tasks.c.due_at <= now, tasks.c.model.in_(models)
-        )
+        _WITH_PLACE.where(_QUEUED, tasks.c.due_at <= now, tasks.c.model.in_(models))
+        .with_hint(*_QUEUE)
         .order_by(tasks.c.turn, tasks.c.created_at)
         .limit(limit)
         .with_for_update(skip_locked=True, of=tasks)
@@ -169,14 +248,14 @@ def queued(tx: Tx, models: Collection[str], limit: int, now: float) -> list[Task
 def jobs_by_provider(tx: Tx) -> dict[str, int]:
     """How many jobs each provider has in its hands, as far as we know."""
     query = select(tasks.c.provider, func.count()).where(
-        tasks.c.state.in_([State.RUNNING, State.SUBMITTING]), tasks.c.provider.is_not(None)
+        _in_state(State.RUNNING, State.SUBMITTING), tasks.c.provider.is_not(None)
     )
     return {row[0]: row[1] for row in tx.execute(query.group_by(tasks.c.provider))}
 
 
 def next_queued(tx: Tx) -> float | None:
     """When the next queued task may be started."""
-    query = select(func.min(tasks.c.due_at)).where(tasks.c.state == State.QUEUED)
+    query = select(func.min(tasks.c.due_at)).where(_QUEUED).with_hint(*_QUEUE)
     return tx.execute(query).scalar()
 
 
@@ -194,22 +273,21 @@ def claim_due(
     A claimed task falls due again when its lease ends: so the tasks of a dead worker are taken
     over.
     """
-    due = select(tasks.c.id).where(tasks.c.state == state, tasks.c.due_at <= now)
-    if front_ends is not None:
-        there = deliveries.c.front_end.in_(front_ends)
-        due = due.join(deliveries, deliveries.c.task == tasks.c.id).where(there)
-    due = due.order_by(tasks.c.due_at).limit(limit).with_for_update(skip_locked=True, of=tasks)
-    ids = tx.execute(due).scalars().all()
-    if not ids:
-        return []
-    tx.execute(update(tasks).where(tasks.c.id.in_(ids)).values(lease=lease, due_at=until))
-    return by_ids(tx, ids)
+    wanted: dict[str, object] = {"state": state, "now": now, "most": limit}
+    if front_ends is None:
+        rows = tx.execute(_DUE, wanted).all()
+    else:
+        rows = tx.execute(_DUE_FOR, wanted | {"front_ends": list(front_ends)}).all()
+    claimed = [_task(row, lease=lease, due_at=until) for row in rows]
+    if claimed:
+        mine = {"new_lease": lease, "until": until}
+        tx.execute(_LEASE, [{"which": task.id, **mine} for task in claimed])
+    return claimed
 
 
 def next_due(tx: Tx, state: State) -> float | None:
     """When the next task in this state falls due."""
-    query = select(tasks.c.due_at).where(tasks.c.state == state)
-    return tx.execute(query.order_by(tasks.c.due_at).limit(1)).scalar()
+    return tx.execute(_NEXT_DUE, {"state": state}).scalar()
 
 
 def extend(tx: Tx, leases: Iterable[str], until: float) -> None:
@@ -231,18 +309,16 @@ def free(tx: Tx, worker: str, now: float) -> None:
     tx.execute(update(tasks).where(mine).values(lease=None, due_at=now))
 
 
-def _held_by(task: Task) -> ColumnElement[bool]:
-    lease = tasks.c.lease.is_(None) if task.lease is None else tasks.c.lease == task.lease
-    return and_(tasks.c.id == task.id, tasks.c.state == task.state, lease)
-
-
 def _rows(result: CursorResult[Any]) -> int:
     return result.rowcount
 
 
 def change(tx: Tx, task: Task, **changes: object) -> bool:
     """The guarded update: only if the task is still as we know it. False: somebody was first."""
-    return _rows(tx.execute(update(tasks).where(_held_by(task)).values(**changes))) == 1
+    known = {"which": task.id, "state_known": task.state}
+    if task.lease is None:
+        return _rows(tx.execute(_CHANGE_FREE, changes | known)) == 1
+    return _rows(tx.execute(_CHANGE_LEASED, changes | known | {"lease_known": task.lease})) == 1
 
 
 def ask_to_cancel(tx: Tx, task: str, now: float) -> None:

@@ -1,4 +1,4 @@
-"""Acceptance: a durable transaction that holds credits and adds a task, fifty people at once."""
+"""Acceptance: the transaction that holds credits and writes a task, fifty people at once."""
 
 from __future__ import annotations
 
@@ -14,109 +14,111 @@ from functools import partial
 from itertools import count
 from pathlib import Path
 from statistics import median
+from zoneinfo import ZoneInfo
 
 import asyncpg
-from sqlalchemy import (
-    CheckConstraint,
-    Column,
-    ForeignKey,
-    Integer,
-    MetaData,
-    Table,
-    Text,
-    bindparam,
-    event,
-    insert,
-    update,
-)
+from sqlalchemy import Engine, event
+from sqlalchemy.engine.interfaces import ExecutionContext
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from bot.store.database import Tx, open_database
+from bot import intake
+from bot.intake import Draft
+from bot.model import Order, Place
+from bot.quotas.ledger import Rules
+from bot.store.database import Database, Tx, open_database
+from bot.store.migrate import migrate
 from tests.benchmarks.figure import Figure
 from tests.standins.postgres import Server, shared_server
 
 PEOPLE = 50
-ACCEPTANCES = 1000
+ACCEPTANCES = 500
 ROUNDS = 5
-PRICE = 4
+NOW = 1_790_000_000.0
+RULES = Rules(daily_credits=10**6, timezone=ZoneInfo("UTC"))
+ORDER = Order(model="m", prompt="a kite", seconds=4, size="1280x720", width=1280, height=720)
+EMPTY_LINE = "UPDATE tasks SET state = 'cancelled' WHERE state = 'queued'"
+NAMES = ("PERSON", "TASK", "UPDATE")
 
 Accept = Callable[[str, str], Awaitable[object]]
-"""Accept a task of an account, durably."""
-
-metadata = MetaData()
-accounts = Table(
-    "accounts",
-    metadata,
-    Column("id", Text, primary_key=True),
-    Column("free", Integer, CheckConstraint("free >= 0"), nullable=False),
-    Column("held", Integer, nullable=False),
-)
-tasks = Table(
-    "tasks",
-    metadata,
-    Column("id", Text, primary_key=True),
-    Column("account", Text, ForeignKey("accounts.id"), nullable=False),
-    Column("prompt", Text, nullable=False),
-    Column("state", Text, nullable=False),
-)
-entries = Table(
-    "entries",
-    metadata,
-    Column("task", Text, ForeignKey("tasks.id"), primary_key=True),
-    Column("account", Text, ForeignKey("accounts.id"), nullable=False),
-    Column("held", Integer, nullable=False),
-)
-
-HOLD = "UPDATE accounts SET free = free - {0}, held = held + {0} WHERE id = {1} AND free >= {0}"
-TASK = "INSERT INTO tasks (id, account, prompt, state) VALUES ({}, {}, {}, {})"
-ENTRY = "INSERT INTO entries (task, account, held) VALUES ({}, {}, {})"
+"""Accept a task of a person, durably."""
 
 
-# Built once: to build a statement costs several times what it costs to run it.
-_HOLD = (
-    update(accounts)
-    .where(accounts.c.id == bindparam("account"), accounts.c.free >= bindparam("price"))
-    .values(free=accounts.c.free - bindparam("price"), held=accounts.c.held + bindparam("price"))
-)
-_TASK = insert(tasks)
-_ENTRY = insert(entries)
+def accept(tx: Tx, person: str, task: str, update: str) -> None:
+    """The transaction as the handler of `/video` runs it."""
+    draft = Draft(task, person, Place("console"), "en", ORDER, 4, update_key=update)
+    intake.accept(tx, draft, RULES, 10**6, NOW)
 
 
-def accept(tx: Tx, account: str, task: str) -> None:
-    """The transaction as Reelay writes it."""
-    tx.execute(_HOLD, {"account": account, "price": PRICE})
-    tx.execute(_TASK, {"id": task, "account": account, "prompt": "a kite", "state": "queued"})
-    tx.execute(_ENTRY, {"task": task, "account": account, "held": PRICE})
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One statement of an acceptance as it reached the driver."""
+
+    words: str
+    values: tuple[object, ...]
+
+    def filled(self, names: dict[object, str]) -> tuple[object, ...]:
+        """Its values with those of another acceptance in place of the recorded names."""
+        return tuple(names.get(value, value) for value in self.values)
+
+
+async def recorded(database: Database) -> list[Statement]:
+    """The very statements of an acceptance by somebody who is known already."""
+    await database.transact(partial(accept, person="PERSON", task="before", update="before"))
+    found: list[Statement] = []
+
+    def note(
+        _connection: object,
+        _cursor: object,
+        words: str,
+        values: tuple[object, ...],
+        _context: ExecutionContext | None,
+        _many: bool,  # noqa: FBT001 - SQLAlchemy's signature
+    ) -> None:
+        if not words.startswith("BEGIN"):
+            found.append(Statement(words, values))
+
+    event.listen(Engine, "before_cursor_execute", note)
+    person, task, update = NAMES
+    try:
+        await database.transact(partial(accept, person=person, task=task, update=update))
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
+    return found
+
+
+def named(person: str, task: str) -> dict[object, str]:
+    return dict(zip(NAMES, (person, task, task), strict=True))
 
 
 # --- the ways ----------------------------------------------------------------------------
 
 
 @asynccontextmanager
-async def ours(url: str) -> AsyncIterator[Accept]:
+async def ours(url: str, _: Sequence[Statement]) -> AsyncIterator[Accept]:
     """`database.transact`."""
     database = open_database(url)
     await database.open()
-    yield lambda account, task: database.transact(partial(accept, account=account, task=task))
+    yield lambda person, task: database.transact(
+        partial(accept, person=person, task=task, update=task)
+    )
     await database.close()
 
 
 @asynccontextmanager
-async def plain_sqlite(url: str) -> AsyncIterator[Accept]:
+async def plain_sqlite(url: str, statements: Sequence[Statement]) -> AsyncIterator[Accept]:
     """sqlite3 in a thread: the whole transaction in one hop, one commit each."""
-    hold, new, entry = HOLD.format("?1", "?2"), TASK.format(*"????"), ENTRY.format(*"???")
     loop = asyncio.get_running_loop()
     with ThreadPoolExecutor(1) as thread:
         connection = await loop.run_in_executor(thread, _connect, url)
 
-        def run(account: str, task: str) -> None:
+        def run(person: str, task: str) -> None:
+            names = named(person, task)
             connection.execute("BEGIN IMMEDIATE")
-            connection.execute(hold, (PRICE, account))
-            connection.execute(new, (task, account, "a kite", "queued"))
-            connection.execute(entry, (task, account, PRICE))
+            for one in statements:
+                connection.execute(one.words, one.filled(names)).fetchall()
             connection.execute("COMMIT")
 
-        yield lambda account, task: loop.run_in_executor(thread, run, account, task)
+        yield lambda person, task: loop.run_in_executor(thread, run, person, task)
         await loop.run_in_executor(thread, connection.close)
 
 
@@ -128,7 +130,7 @@ def _connect(url: str) -> sqlite3.Connection:
 
 
 @asynccontextmanager
-async def naive_sqlalchemy(url: str) -> AsyncIterator[Accept]:
+async def naive_sqlalchemy(url: str, _: Sequence[Statement]) -> AsyncIterator[Accept]:
     """SQLAlchemy's own way over aiosqlite: a hop for each statement, a commit each."""
     # One connection: with more of them its transactions lock each other out.
     engine = create_async_engine(
@@ -140,26 +142,23 @@ async def naive_sqlalchemy(url: str) -> AsyncIterator[Accept]:
         for pragma in ("synchronous = FULL", "foreign_keys = ON"):
             connection.execute(f"PRAGMA {pragma}").close()
 
-    async def run(account: str, task: str) -> None:
+    async def run(person: str, task: str) -> None:
         async with engine.begin() as tx:
-            await tx.run_sync(accept, account, task)
+            await tx.run_sync(accept, person, task, task)
 
     yield run
     await engine.dispose()
 
 
 @asynccontextmanager
-async def plain_asyncpg(url: str) -> AsyncIterator[Accept]:
+async def plain_asyncpg(url: str, statements: Sequence[Statement]) -> AsyncIterator[Accept]:
     """The driver alone with its own pool, a round trip for each statement."""
-    hold = HOLD.format("$1::integer", "$2")
-    new = TASK.format("$1", "$2", "$3", "$4")
-    entry = ENTRY.format("$1", "$2", "$3")
 
-    async def run(account: str, task: str) -> None:
+    async def run(person: str, task: str) -> None:
+        names = named(person, task)
         async with pool.acquire() as connection, connection.transaction():
-            await connection.execute(hold, PRICE, account)
-            await connection.execute(new, task, account, "a kite", "queued")
-            await connection.execute(entry, task, account, PRICE)
+            for one in statements:
+                await connection.fetch(one.words, *one.filled(names))
 
     async with asyncpg.create_pool(url, min_size=20, max_size=20) as pool:
         yield run
@@ -167,7 +166,7 @@ async def plain_asyncpg(url: str) -> AsyncIterator[Accept]:
 
 # --- measuring ---------------------------------------------------------------------------
 
-Way = Callable[[str], AbstractAsyncContextManager[Accept]]
+Way = Callable[[str, Sequence[Statement]], AbstractAsyncContextManager[Accept]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,9 +182,13 @@ async def measure(ways: Sequence[Way], urls: Sequence[str]) -> list[Cost]:
     async with AsyncExitStack() as stack:
         accepts = []
         for way, url in zip(ways, urls, strict=True):
-            await _prepare(url)
-            accepts.append(await stack.enter_async_context(way(url)))
-        rounds = [[await _round(one) for one in accepts] for _ in range(ROUNDS + 1)]
+            statements = await _prepare(url)
+            accepts.append(await stack.enter_async_context(way(url, statements)))
+        rounds = []
+        for _ in range(ROUNDS + 1):
+            rounds.append([await _round(one) for one in accepts])
+            for url in urls:
+                await _empty_line(url)
     # The first round warms up: connections are made, statements compiled.
     return [
         Cost(median(cost.cpu for cost in costs), median(cost.wall for cost in costs))
@@ -193,13 +196,28 @@ async def measure(ways: Sequence[Way], urls: Sequence[str]) -> list[Cost]:
     ]
 
 
-async def _prepare(url: str) -> None:
+async def _prepare(url: str) -> list[Statement]:
     database = open_database(url)
     await database.open()
-    await database.exclusively(metadata.create_all)
-    people = [{"id": str(person), "free": 10**9, "held": 0} for person in range(PEOPLE)]
-    await database.transact(lambda tx: tx.execute(insert(accounts), people).close())
+    await migrate(database)
+    for person in range(PEOPLE):
+        name = f"first{person}"
+        await database.transact(partial(accept, person=str(person), task=name, update=name))
+    statements = await recorded(database)
     await database.close()
+    return statements
+
+
+async def _empty_line(url: str) -> None:
+    """Nobody waits any more: a round begins as the one before did."""
+    if url.startswith("postgresql"):
+        server = await asyncpg.connect(url)
+        await server.execute(EMPTY_LINE)
+        await server.close()
+    else:
+        connection = _connect(url)
+        connection.execute(EMPTY_LINE)
+        connection.close()
 
 
 _numbers = count()

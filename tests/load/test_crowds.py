@@ -32,7 +32,7 @@ def settings(url: str, folder: Path, gateway: str, **more: str) -> Settings:
             "DATA_DIR": str(folder),
             "DATABASE_URL": url,
             "POLL_MIN_SECONDS": "0.2",
-            "LEASE_SECONDS": "2",
+            "LEASE_SECONDS": "5",
             "LOG_LEVEL": "error",
             "MAX_ACTIVE_PER_USER": "20",
             "PROVIDERS__LOCAL__KIND": "openai",
@@ -103,8 +103,9 @@ async def test_a_bad_day_loses_or_doubles_something(database_url: str, tmp_path:
             assert await parts.database.read(ledger.prove) == []
         assert sum(found.values()) == 2000
         assert set(found) <= {State.DONE, State.FAILED, State.REVIEW}
-        # Every fault of this gateway passes; only an unclear create may be left to an admin.
-        assert found[State.DONE] >= 1900, found
+        # Every fault of this gateway passes, but for creates that were dropped before they were
+        # accepted: no list can prove that, so an admin has to decide.
+        assert found[State.DONE] >= 1800, found
         assert max(gateway.creates.values()) == 1
         assert set(crowd.posted_videos.values()) == {1}
         assert len(crowd.posted_videos) == found[State.DONE]
@@ -123,7 +124,7 @@ async def test_a_dead_worker_takes_its_tasks_with_it(database_url: str, tmp_path
                 "DATABASE_URL": database_url,
                 "CONSOLE": "false",
                 "POLL_MIN_SECONDS": "0.2",
-                "LEASE_SECONDS": "2",
+                "LEASE_SECONDS": "5",
                 "LOG_LEVEL": "error",
                 "PROVIDERS__LOCAL__KIND": "openai",
                 "PROVIDERS__LOCAL__API_KEY": KEY,

@@ -430,6 +430,21 @@ async def test_a_cap_of_zero_means_no_cap(stage: Stage) -> None:
     assert (await stage.task(task)).state is State.QUEUED
 
 
+async def test_a_late_answer_to_a_create_is_thrown_away(stage: Stage) -> None:
+    """A worker that lost its lease while the create was under way still hands on the job's id."""
+    task = await stage.order()
+    slow = stage.worker
+    ((claimed, step),), _ = await stage.database.transact(slow.claim())
+    stage.restart()
+    await stage.run(HOUR)
+    assert (await stage.task(task)).state is State.REVIEW
+    await slow.take(claimed, step)
+    await stage.run(60)
+    found = await stage.task(task)
+    assert (found.state, found.remote_id) == (State.DONE, f"job-{task.id}")
+    assert stage.provider.count("submit") == 1
+
+
 async def test_a_dead_workers_task_is_taken_over_too_early_or_never(stage: Stage) -> None:
     """What a dead worker held is taken up when its lease ends: searched for, not sent again."""
     stage.world = replace(stage.world, limits=Limits(lease=30))
