@@ -1,4 +1,4 @@
-"""HTTP to gateways: one shared client, caps, and the one place where a wire fault gets its name.
+"""HTTP to gateways: one shared client with timeouts and caps, and downloads that trust nobody.
 
 Nothing here tries again: no gateway documents an idempotency key, so only the engine, which knows
 what a repeat would cost, may repeat.
@@ -8,85 +8,46 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-import json
-import math
-import re
 import socket
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from importlib.metadata import version
 from typing import Any, Literal
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urljoin
 
 import aiohttp
 import httpx
 from aiohttp.abc import ResolveResult
 from httpx_aiohttp import AiohttpTransport
 
-from providers import errors
+from providers import answers, errors
+from providers.answers import Json, shortened
 from providers.base import Download
-
-Json = dict[str, Any] | list[Any] | str | int | float | bool | None
 
 _LARGEST_ANSWER = 4 << 20
 _PIECE = 128 << 10
-_RAW = 500
-_LONGEST_CODE = 100
-_SHORTEST_KEY = 6
-"""Shorter ones, like `none` for a server without keys, are words of every other sentence."""
 _HOPS = 6
 _CONNECTIONS = 1000
-_LONGEST_WISH = 86400.0
+_SHORTEST_KEY = 6
+"""Shorter ones, like `none` for a server without keys, are words of every other sentence."""
 _NO_CONNECTION = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
-_BAD_ADDRESS = (httpx.UnsupportedProtocol, httpx.InvalidURL, UnicodeError)
-_BROKEN_OFF = (httpx.HTTPError, httpx.StreamError, aiohttp.ClientError, TimeoutError)
-_SECRETS = re.compile(r"(Bearer\s+|sk-|api[_-]?key[\"'=:\s]+)[\w.\-]+", re.IGNORECASE)
-_FUNDS = re.compile(
-    r"insufficient[ _](user[ _])?(quota|balance|credit|fund)|token_quota_failed|billing_hard_limit"
-    r"|余额|额度",
-    re.IGNORECASE,
-)
-_SATURATED = re.compile(r"saturated|饱和|overloaded|too many requests", re.IGNORECASE)
-_MODEL_GONE = re.compile(
-    r"model[_ ]not[_ ]found|无可用渠道|no available channel|deprecated|temporarily paused"
-    r"|model.{0,60}(does not exist|not exist|not found|not supported|unavailable|no longer)",
-    re.IGNORECASE,
-)
-_MODERATED = re.compile(
-    r"moderation|content[_ ]policy|content[_ ]violation|guardrail|safety|sensitive|sentinel_block"
-    r"|审核|违规|敏感",
-    re.IGNORECASE,
-)
-
-
-def is_moderation(*texts: object) -> bool:
-    """Whether a code or a text of a gateway speaks of its rules on content."""
-    return any(_MODERATED.search(str(text)) for text in texts if text)
-
-
-def is_model_gone(*texts: object) -> bool:
-    """Whether a code or a text of a gateway says that it no longer serves the model."""
-    return any(_MODEL_GONE.search(str(text)) for text in texts if text)
-
-
-def shortened(raw: object) -> str:
-    """The other side's own words: one line, not too long, without anything like a key.
-
-    Nor anything that a database would choke on: NUL, and halves of characters, which JSON can name.
-    """
-    line = " ".join(str(raw).split())
-    plain = "".join(sign if sign.isprintable() else "?" for sign in line[: 4 * _RAW])
-    return _SECRETS.sub(r"\1***", plain)[:_RAW]
+_BAD_ADDRESS = (httpx.UnsupportedProtocol, httpx.InvalidURL, UnicodeEncodeError)
+_BROKEN_OFF = (httpx.HTTPError, httpx.StreamError, aiohttp.ClientError, TimeoutError, UnicodeError)
+_WANTED = {
+    "accept": "video/mp4, application/octet-stream, application/binary, */*;q=0.5",
+    # Compressed, its length and its ranges would be those of other bytes.
+    "accept-encoding": "identity",
+}
+_Way = Literal["kept", "fresh", "public"]
+"""Connections that are kept; one made anew; and such as lead only into the public internet."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An answer with a status below 400: its body, and when the gateway wants to be asked next."""
+    """A good answer: its body, and when the gateway wants to be asked next."""
 
     body: Json
     check_after: float | None
@@ -150,10 +111,8 @@ class Http:
                 self._exchange(way, method, url, headers, **content) as response,
             ):
                 body = await _read(response, key)
-        _raise_for(response, body)
-        if response.status_code >= 300:
-            raise _redirected(response)
-        return Answer(_decoded(body), _check_after(response.headers))
+        answers.check_status(response.status_code, response.headers, body)
+        return Answer(answers.decoded(body), answers.check_after(response.headers))
 
     @asynccontextmanager
     async def download(
@@ -165,41 +124,41 @@ class Http:
         itself is not: a gateway must not make us read our own network for it.
         """
         async with self._video(url, key, home, offset) as response:
-            partial = response.status_code == 206
+            start, total = answers.extent(response.status_code, response.headers, offset)
             async with aclosing(_pieces(response)) as pieces:
                 first = await anext(pieces, b"")
-                if not partial and first.lstrip()[:1] in {b"{", b"[", b"<"}:
-                    raise errors.Malformed(shortened(f"no video: {_text(first)}"))
-                yield Download(
-                    chunks=_put_back(first, pieces),
-                    total=_total(response, partial=partial),
-                    media_type=_media_type(response),
-                    offset=_start(response, offset) if partial else 0,
-                )
+                if start == 0 and first.lstrip()[:1] in {b"{", b"[", b"<"}:
+                    raise errors.Malformed(f"no video: {answers.text_of(first)}")
+                kind = answers.media_type(response.headers)
+                yield Download(_put_back(first, pieces), total, kind, start)
 
     @asynccontextmanager
     async def _video(
         self, url: str, key: str, home: str, offset: int
     ) -> AsyncIterator[httpx.Response]:
-        """Follow redirects by hand, be they headers or JSON: the key stays at home."""
+        """Follow redirects by hand, be they headers or JSON, so that the key stays at home."""
         for _ in range(_HOPS):
             at_home = _origin(url) == _origin(home)
-            way: _Way = "kept" if at_home or await _is_inner(_origin(home)[1]) else "public"
             headers = {**_WANTED, **(_authorization(key) if at_home else {})}
             if offset:
                 headers["range"] = f"bytes={offset}-"
-            if way == "public" and _is_inner_address(_origin(url)[1]):
-                raise errors.Refused(f"the gateway's link leads into a private network: {url}")
-            async with self._exchange(way, "GET", url, headers) as response:
-                target = await _moved_to(response, key, at_home=at_home)
-                if response.status_code == 416 and offset:
-                    # What we have is no beginning of this video: start over.
-                    offset = 0
-                elif target is None:
-                    yield response
-                    return
-                else:
+            way: _Way = "kept" if at_home else await _way_to(url, home)
+            try:
+                async with self._exchange(way, "GET", url, headers) as response:
+                    if response.status_code == 416 and offset:
+                        # What we have is no beginning of this video: start over.
+                        offset = 0
+                        continue
+                    target = await _moved_to(response, key)
+                    if target is None:
+                        yield response
+                        return
                     url = _joined(url, target)
+            except errors.Misconfigured as error:
+                if at_home:
+                    raise
+                # A stranger never saw our key: what it refuses is a link that has expired.
+                raise errors.NotFound(str(error)) from error
         raise errors.Malformed("too many redirects")
 
     @asynccontextmanager
@@ -217,19 +176,30 @@ class Http:
                 yield response
 
 
-# --- connections -------------------------------------------------------------------------
+class _named:  # noqa: N801 - reads as a statement
+    """Give the faults of httpx and aiohttp their names in our tree."""
 
-_Way = Literal["kept", "fresh", "public"]
-"""Connections that are kept; one made anew; and such as lead only into the public internet."""
-_WANTED = {
-    "accept": "video/mp4, application/octet-stream, application/binary, */*;q=0.5",
-    # Compressed, its length and its ranges would be those of other bytes.
-    "accept-encoding": "identity",
-}
+    def __enter__(self) -> None:
+        return
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        # Not `repr`: aiohttp's shows the headers sent, and so the key.
+        raw = shortened(f"{type(error).__name__}: {error}")
+        # The transport calls a connection that was dropped after the request a ConnectTimeout too:
+        # only what aiohttp itself says tells whether one was ever made.
+        if isinstance(error and error.__cause__, _NO_CONNECTION):
+            raise errors.Unreachable(raw) from error
+        if isinstance(error, _BAD_ADDRESS):
+            raise errors.Misconfigured(raw) from error
+        if isinstance(error, _BROKEN_OFF):
+            raise errors.Unanswered(raw) from error
+
+
+# --- connections -------------------------------------------------------------------------
 
 
 def _trusted() -> ssl.SSLContext:
-    """Trust what httpx ships and what the system trusts: either may be empty or lack an own CA."""
+    """Trust what httpx ships and what the system trusts: either may lack the one that is needed."""
     context = httpx.create_ssl_context()
     context.load_default_certs()
     return context
@@ -252,9 +222,23 @@ class _PublicResolver(aiohttp.ThreadedResolver):
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
         found = await super().resolve(host, port, family)
-        if any(_is_inner_address(one["host"]) for one in found):
-            raise errors.Refused(f"the gateway's link leads into a private network: {host}")
+        for one in found:
+            _refuse_inner(one["host"])
         return found
+
+
+async def _way_to(url: str, home: str) -> _Way:
+    """A gateway in our own network may name other hosts there; one outside may not."""
+    if await _is_inner(_origin(home)[1]):
+        return "kept"
+    # An address written out is never resolved.
+    _refuse_inner(_origin(url)[1])
+    return "public"
+
+
+def _refuse_inner(host: str) -> None:
+    if _is_inner_address(host):
+        raise errors.Refused(f"the gateway's link leads into a private network: {host}")
 
 
 def _is_inner_address(host: str) -> bool:
@@ -280,35 +264,20 @@ def _authorization(key: str) -> dict[str, str]:
 
 def _origin(url: str) -> tuple[str, str, int]:
     try:
-        parts = urlsplit(url)
+        parts = httpx.URL(url)
         port = parts.port or {"http": 80, "https": 443}[parts.scheme]
-    except (ValueError, KeyError):
-        raise errors.Refused(f"no web address: {shortened(url)[:100]}") from None
-    return parts.scheme, parts.hostname or "", port
+        # As the resolver will: it takes fewer names than a URL may have.
+        parts.host.encode("idna")
+    except (httpx.InvalidURL, KeyError, UnicodeError):
+        raise errors.Refused(shortened(f"no web address: {url}")) from None
+    return parts.scheme, parts.host, port
 
 
 def _joined(url: str, target: str) -> str:
     try:
         return urljoin(url, target)
     except ValueError:
-        raise errors.Malformed(f"no web address: {shortened(target)[:100]}") from None
-
-
-class _named:  # noqa: N801 - reads as a statement
-    """Give the faults of httpx and aiohttp their names in our tree."""
-
-    def __enter__(self) -> None:
-        return
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        # The transport calls a connection that was dropped after the request a ConnectTimeout too:
-        # only what aiohttp itself says tells whether one was ever made.
-        if isinstance(error and error.__cause__, _NO_CONNECTION):
-            raise errors.Unreachable(shortened(repr(error))) from error
-        if isinstance(error, _BAD_ADDRESS):
-            raise errors.Misconfigured(shortened(error)) from error
-        if isinstance(error, _BROKEN_OFF):
-            raise errors.Unanswered(shortened(repr(error))) from error
+        raise errors.Malformed(shortened(f"no web address: {target}")) from None
 
 
 # --- answers -----------------------------------------------------------------------------
@@ -324,143 +293,18 @@ async def _read(response: httpx.Response, key: str) -> bytes:
     return bytes(body.replace(key.encode(), b"***") if len(key) >= _SHORTEST_KEY else body)
 
 
-def _text(body: bytes) -> str:
-    return body[:_RAW].decode("utf-8", "replace")
-
-
-def _decoded(body: bytes) -> Json:
-    try:
-        return json.loads(body)  # type: ignore[no-any-return]
-    except (ValueError, RecursionError):
-        raise errors.Malformed(shortened(f"no JSON: {_text(body)}")) from None
-
-
-def _media_type(response: httpx.Response) -> str:
-    kind: str = response.headers.get("content-type", "")
-    return kind.partition(";")[0].strip().lower()
-
-
-async def _moved_to(response: httpx.Response, key: str, *, at_home: bool) -> str | None:
-    """Where the video is instead, if not here. Raises what an answer that is none means."""
-    status = response.status_code
-    if status in {301, 302, 303, 307, 308} and (target := response.headers.get("location")):
+async def _moved_to(response: httpx.Response, key: str) -> str | None:
+    """Where the video is instead, if not here. Raises what an answer that is no video means."""
+    target = response.headers.get("location")
+    if response.status_code in {301, 302, 303, 307, 308} and target:
         return str(target)
-    if status == 416:
+    kind = answers.media_type(response.headers)
+    is_text = kind == "application/json" or kind.startswith("text/")
+    if response.status_code < 300 and not is_text:
         return None
-    if status in {401, 403} and not at_home:
-        # A stranger never saw our key: what it refuses is a link that has expired.
-        raise errors.NotFound(shortened(f"HTTP {status} {_text(await _read(response, key))}"))
-    if status >= 300:
-        _raise_for(response, await _read(response, key))
-        raise _redirected(response)
-    kind = _media_type(response)
-    if kind != "application/json" and not kind.startswith("text/"):
-        return None
-    return _link_in(_decoded(await _read(response, key)))
-
-
-def _link_in(body: Json) -> str:
-    """Some gateways answer the content route with JSON that says where the video is."""
-    if isinstance(body, dict):
-        inner = body.get("data")
-        for source in (body, inner if isinstance(inner, dict) else {}):
-            for name in ("url", "video_url"):
-                if isinstance(found := source.get(name), str) and found:
-                    return found
-    raise errors.Malformed(shortened(f"no video: {body}"))
-
-
-def error_fields(body: object) -> tuple[str, str]:
-    """(code, message) of an error body, whatever its shape: official, FastAPI, NestJS, envelope."""
-    if not isinstance(body, dict):
-        return "", shortened(body) if body else ""
-    inner = body.get("error")
-    source = inner if isinstance(inner, dict) else body
-    code = shortened(source.get("code") or source.get("type") or "")[:_LONGEST_CODE]
-    for name in ("message", "detail", "msg", "error", "error_message", "fail_reason"):
-        if source.get(name):
-            return code, shortened(source[name])
-    return code, ""
-
-
-def _raise_for(response: httpx.Response, body: bytes) -> None:
-    """The one place where a status gets its meaning."""
-    status = response.status_code
-    if status < 400:
-        return
-    try:
-        code, message = error_fields(json.loads(body))
-    except (ValueError, RecursionError):
-        code, message = "", shortened(_text(body))
-    raw = shortened(f"HTTP {status} {code} {message}")
-    wait = _retry_after(response.headers)
-    raise _named_by_status(status, f"{code} {message}")(raw, retry_after=wait, code=code)
-
-
-def _named_by_status(status: int, text: str) -> type[errors.ProviderError]:
-    if status == 429:
-        return errors.Misconfigured if _FUNDS.search(text) else errors.Throttled
-    if status in {401, 402}:
-        return errors.Misconfigured
-    if is_moderation(text):
-        return errors.Moderated
-    if is_model_gone(text) and status < 504:
-        return errors.ModelUnavailable
-    if status == 403:
-        return errors.Misconfigured
-    if status in {404, 410}:
-        return errors.NotFound
-    if status in {408, 425}:
-        return errors.Unanswered
-    if status == 503 and _SATURATED.search(text):
-        return errors.Throttled
-    if status >= 500:
-        return errors.Upstream
-    return errors.Misconfigured if _FUNDS.search(text) else errors.Refused
-
-
-def _redirected(response: httpx.Response) -> errors.ProviderError:
-    """A create is not followed elsewhere: the address in the settings is to be put right."""
-    where = shortened(response.headers.get("location", ""))
-    raw = f"HTTP {response.status_code}: redirected to {where or 'nowhere'}"
-    # Only 303 may mean that the create was done.
-    return errors.Malformed(raw) if response.status_code == 303 else errors.Misconfigured(raw)
-
-
-def _retry_after(headers: httpx.Headers) -> float | None:
-    """Retry-After as seconds from now, be it written in seconds or as a date."""
-    value = headers.get("retry-after", "").strip()
-    try:
-        wait = float(value)
-    except ValueError:
-        try:
-            wait = (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds()
-        except (ValueError, TypeError, OverflowError):
-            return None
-    return min(max(wait, 0.0), _LONGEST_WISH) if math.isfinite(wait) else None
-
-
-def _check_after(headers: httpx.Headers) -> float | None:
-    """`openai-poll-after-ms` (openai-python's `poll()` obeys it) or Retry-After, in seconds."""
-    wish = _whole_number(headers.get("openai-poll-after-ms", ""))
-    return min(wish / 1000, _LONGEST_WISH) if wish is not None else _retry_after(headers)
-
-
-def _whole_number(value: str) -> int | None:
-    # Not `isdigit`: it takes signs that `int` does not.
-    return int(value) if value.isdecimal() and len(value) < 19 else None
-
-
-def _start(response: httpx.Response, asked: int) -> int:
-    found = re.match(r"bytes (\d{1,18})-", response.headers.get("content-range", ""))
-    return int(found.group(1)) if found else asked
-
-
-def _total(response: httpx.Response, *, partial: bool) -> int | None:
-    if partial:
-        found = re.search(r"/(\d{1,18})$", response.headers.get("content-range", ""))
-        return int(found.group(1)) if found else None
-    return _whole_number(response.headers.get("content-length", ""))
+    body = await _read(response, key)
+    answers.check_status(response.status_code, response.headers, body)
+    return answers.link_in(answers.decoded(body))
 
 
 async def _pieces(response: httpx.Response) -> AsyncGenerator[bytes]:

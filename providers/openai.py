@@ -18,6 +18,7 @@ from urllib.parse import quote
 import anyio
 
 from providers import errors
+from providers.answers import error_fields, is_model_gone, is_moderation, shortened
 from providers.base import (
     Capabilities,
     Download,
@@ -32,7 +33,6 @@ from providers.base import (
     Provider,
     VideoRequest,
 )
-from providers.http import error_fields, is_model_gone, is_moderation, shortened
 
 QUEUED = {"queued", "queue", "queueing", "pending", "submitted", "created", "waiting", "preparing"}
 QUEUED |= {"not_start", "notstart", "notstarted", "starting", "initializing", "unknown"}

@@ -32,7 +32,7 @@ from tests.standins.postgres import Server, shared_server
 
 PEOPLE = 50
 ACCEPTANCES = 500
-ROUNDS = 5
+ROUNDS = 3
 NOW = 1_790_000_000.0
 RULES = Rules(daily_credits=10**6, timezone=ZoneInfo("UTC"))
 ORDER = Order(model="m", prompt="a kite", seconds=4, size="1280x720", width=1280, height=720)
@@ -72,7 +72,7 @@ async def recorded(database: Database) -> list[Statement]:
         words: str,
         values: tuple[object, ...],
         _context: ExecutionContext | None,
-        _many: bool,  # noqa: FBT001 - SQLAlchemy's signature
+        _many: bool,
     ) -> None:
         if not words.startswith("BEGIN"):
             found.append(Statement(words, values))

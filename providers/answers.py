@@ -1,0 +1,190 @@
+"""What a gateway's answer means: the one place where a status or a text gets its name in our tree.
+
+Pure: bytes and headers in, values or errors of `providers.errors` out.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from providers import errors
+
+Json = dict[str, Any] | list[Any] | str | int | float | bool | None
+
+_RAW = 500
+_LONGEST_CODE = 100
+_LONGEST_WISH = 86400.0
+_SECRETS = re.compile(r"(Bearer\s+|sk-|api[_-]?key[\"'=:\s]+)[\w.\-]+", re.IGNORECASE)
+_FUNDS = re.compile(
+    r"insufficient[ _](user[ _])?(quota|balance|credit|fund)|token_quota_failed|billing_hard_limit"
+    r"|余额|额度",
+    re.IGNORECASE,
+)
+_SATURATED = re.compile(r"saturated|饱和|overloaded|too many requests", re.IGNORECASE)
+_MODEL_GONE = re.compile(
+    r"model[_ ]not[_ ]found|无可用渠道|no available channel|deprecated|temporarily paused"
+    r"|model.{0,60}(does not exist|not exist|not found|not supported|unavailable|no longer)",
+    re.IGNORECASE,
+)
+_MODERATED = re.compile(
+    r"moderation|content[_ ]policy|content[_ ]violation|guardrail|safety|(?<!case.)sensitive"
+    r"|sentinel_block|审核|违规|敏感",
+    re.IGNORECASE,
+)
+
+
+# --- words -------------------------------------------------------------------------------
+
+
+def is_moderation(*texts: object) -> bool:
+    """Whether a code or a text of a gateway speaks of its rules on content."""
+    return any(_MODERATED.search(str(text)) for text in texts if text)
+
+
+def is_model_gone(*texts: object) -> bool:
+    """Whether a code or a text of a gateway says that it no longer serves the model."""
+    return any(_MODEL_GONE.search(str(text)) for text in texts if text)
+
+
+def shortened(raw: object) -> str:
+    """The other side's own words: one line, not too long, without anything like a key.
+
+    Nor anything that a database would choke on: NUL, and halves of characters, which JSON can name.
+    """
+    line = " ".join(str(raw).split())
+    plain = "".join(sign if sign.isprintable() else "?" for sign in line[: 4 * _RAW])
+    return _SECRETS.sub(r"\1***", plain)[:_RAW]
+
+
+def text_of(body: bytes) -> str:
+    """The beginning of a body that is no JSON."""
+    return shortened(body[:_RAW].decode("utf-8", "replace"))
+
+
+# --- bodies ------------------------------------------------------------------------------
+
+
+def decoded(body: bytes) -> Json:
+    """The JSON of a good answer."""
+    try:
+        return json.loads(body)  # type: ignore[no-any-return]
+    except (ValueError, RecursionError):
+        raise errors.Malformed(f"no JSON: {text_of(body)}") from None
+
+
+def error_fields(body: object) -> tuple[str, str]:
+    """(code, message) of an error body, whatever its shape: official, FastAPI, NestJS, envelope."""
+    if not isinstance(body, dict):
+        return "", shortened(body) if body else ""
+    inner = body.get("error")
+    source = inner if isinstance(inner, dict) else body
+    code = shortened(source.get("code") or source.get("type") or "")[:_LONGEST_CODE]
+    for name in ("message", "detail", "msg", "error", "error_message", "fail_reason"):
+        if source.get(name):
+            return code, shortened(source[name])
+    return code, ""
+
+
+def link_in(body: Json) -> str:
+    """Some gateways answer the content route with JSON that says where the video is."""
+    if isinstance(body, dict):
+        inner = body.get("data")
+        for source in (body, inner if isinstance(inner, dict) else {}):
+            for name in ("url", "video_url"):
+                if isinstance(found := source.get(name), str) and found:
+                    return found
+    raise errors.Malformed(shortened(f"no video: {body}"))
+
+
+# --- status ------------------------------------------------------------------------------
+
+
+def check_status(status: int, headers: Mapping[str, str], body: bytes) -> None:
+    """Raise what an answer that is no success means."""
+    if status < 300:
+        return
+    if status < 400:
+        raise _redirected(status, headers.get("location", ""))
+    try:
+        code, message = error_fields(json.loads(body))
+    except (ValueError, RecursionError):
+        code, message = "", text_of(body)
+    raw = shortened(f"HTTP {status} {code} {message}")
+    raise _meaning(status, f"{code} {message}")(raw, retry_after=_retry_after(headers), code=code)
+
+
+def _meaning(status: int, text: str) -> type[errors.ProviderError]:
+    if status == 429:
+        return errors.Misconfigured if _FUNDS.search(text) else errors.Throttled
+    if status in {401, 402}:
+        return errors.Misconfigured
+    if is_moderation(text):
+        return errors.Moderated
+    if is_model_gone(text) and status < 504:
+        return errors.ModelUnavailable
+    if status == 403:
+        return errors.Misconfigured
+    if status in {404, 410}:
+        return errors.NotFound
+    if status in {408, 425}:
+        return errors.Unanswered
+    if status == 503 and _SATURATED.search(text):
+        return errors.Throttled
+    if status >= 500:
+        return errors.Upstream
+    return errors.Misconfigured if _FUNDS.search(text) else errors.Refused
+
+
+def _redirected(status: int, where: str) -> errors.ProviderError:
+    """A create is not sent elsewhere: the address in the settings is to be put right."""
+    raw = shortened(f"HTTP {status}: redirected to {where or 'nowhere'}")
+    # Only 303 may mean that the create was done.
+    return errors.Malformed(raw) if status == 303 else errors.Misconfigured(raw)
+
+
+# --- headers -----------------------------------------------------------------------------
+
+
+def check_after(headers: Mapping[str, str]) -> float | None:
+    """`openai-poll-after-ms` (openai-python's `poll()` obeys it) or Retry-After, in seconds."""
+    wish = _whole_number(headers.get("openai-poll-after-ms", ""))
+    return min(wish / 1000, _LONGEST_WISH) if wish is not None else _retry_after(headers)
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    """Retry-After as seconds from now, be it written in seconds or as a date."""
+    value = headers.get("retry-after", "").strip()
+    try:
+        wait = float(value)
+    except ValueError:
+        try:
+            wait = (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds()
+        except (ValueError, TypeError, OverflowError):
+            return None
+    return min(max(wait, 0.0), _LONGEST_WISH) if math.isfinite(wait) else None
+
+
+def media_type(headers: Mapping[str, str]) -> str:
+    """The content type, without its parameters."""
+    return headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def extent(status: int, headers: Mapping[str, str], asked: int) -> tuple[int, int | None]:
+    """(the byte that a video goes on from, all of its bytes if told)."""
+    if status != 206:
+        return 0, _whole_number(headers.get("content-length", ""))
+    found = re.match(r"bytes (\d{1,18})-\d{1,18}/(\d{1,18}|\*)$", headers.get("content-range", ""))
+    if found is None:
+        return asked, None
+    return int(found.group(1)), _whole_number(found.group(2))
+
+
+def _whole_number(value: str) -> int | None:
+    # Not `isdigit`: it takes signs that `int` does not.
+    return int(value) if value.isdecimal() and len(value) < 19 else None

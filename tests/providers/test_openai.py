@@ -1,0 +1,319 @@
+"""The official format, spoken to a server that holds every request to the description."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+from pydantic import SecretStr
+
+from bot.media.probe import probe
+from providers import errors
+from providers.base import (
+    Failed,
+    FailureKind,
+    Finding,
+    Finished,
+    Pending,
+    Provider,
+    ReferenceImage,
+    VideoRequest,
+)
+from providers.http import Http
+from providers.openai import OpenAI, OpenAIOptions, percent_of, progress_of
+from tests.standins.gateway import KEY, Gateway
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[Http]:
+    """The client."""
+    client = Http(read_timeout=5.0)
+    yield client
+    await client.close()
+
+
+@pytest.fixture
+async def gateway() -> AsyncIterator[Gateway]:
+    """A server that is quick."""
+    async with Gateway(render_seconds=0.05) as it:
+        yield it
+        assert it.violations == []
+
+
+def provider(http: Http, gateway: Gateway, folder: Path, **options: object) -> OpenAI:
+    """An account there."""
+    made = {"kind": "openai", "api_key": SecretStr(KEY), "base_url": gateway.url, **options}
+    return OpenAI(OpenAIOptions.model_validate(made), http, folder)
+
+
+def request(prompt: str = "a red kite", **changes: object) -> VideoRequest:
+    """A wish for four seconds of portrait."""
+    made = {"seconds": 4, "size": "720x1280", "width": 720, "height": 1280, **changes}
+    return VideoRequest(key="task1", model="sora-2", prompt=prompt, **made)  # type: ignore[arg-type]
+
+
+async def finished(one: Provider, remote_id: str) -> Finished:
+    """The end of a job, looked at without mercy."""
+    end = time.monotonic() + 20
+    while time.monotonic() < end:
+        progress = await one.poll(remote_id)
+        if isinstance(progress, Finished):
+            return progress
+        assert isinstance(progress, Pending)
+    raise AssertionError("it never ended")
+
+
+async def fetched(one: Provider, remote_id: str, offset: int = 0) -> bytes:
+    """The video's bytes from there on."""
+    done = await finished(one, remote_id)
+    async with one.download(remote_id, done, offset) as download:
+        assert download.offset == offset
+        return b"".join([chunk async for chunk in download.chunks])
+
+
+@pytest.mark.parametrize("suffix", ["", "/", "/v1", "/v1/"])
+@pytest.mark.parametrize("body", ["auto", "multipart", "json"])
+async def test_a_base_url_or_a_body_form_is_not_understood(
+    http: Http, gateway: Gateway, tmp_path: Path, suffix: str, body: str
+) -> None:
+    """With or without a closing /v1, as multipart and as JSON: a job is made as described."""
+    one = provider(http, gateway, tmp_path, base_url=gateway.url + suffix, body=body)
+    job = await one.submit(request())
+    assert gateway.jobs[job.remote_id].body["seconds"] == "4"
+    assert gateway.creates == {"a red kite": 1}
+
+
+async def test_a_video_is_not_what_was_asked_for(
+    http: Http, gateway: Gateway, tmp_path: Path
+) -> None:
+    """The picture is uploaded as it is, and the film plays as long and as large as asked."""
+    path = tmp_path / "picture.jpg"
+    Image.new("RGB", (720, 1280), "teal").save(path)
+    one = provider(http, gateway, tmp_path)
+    job = await one.submit(request(image=ReferenceImage(path, "image/jpeg", 720, 1280)))
+    assert gateway.jobs[job.remote_id].picture == path.read_bytes()
+    film = tmp_path / "film.mp4"
+    film.write_bytes(await fetched(one, job.remote_id))
+    facts = await probe(film)
+    assert (facts.width, facts.height) == (720, 1280)
+    assert facts.seconds == pytest.approx(4, abs=0.3)
+
+
+async def test_a_picture_of_the_wrong_size_is_charged(
+    http: Http, gateway: Gateway, tmp_path: Path
+) -> None:
+    """The gateway's refusal of a picture is a refusal: certainly not accepted."""
+    path = tmp_path / "picture.jpg"
+    Image.new("RGB", (700, 1280)).save(path)
+    with pytest.raises(errors.Refused) as raised:
+        await provider(http, gateway, tmp_path).submit(
+            request(image=ReferenceImage(path, "image/jpeg", 700, 1280))
+        )
+    assert not raised.value.accepted
+    assert gateway.creates == {}
+
+
+async def test_a_download_cannot_go_on(http: Http, gateway: Gateway, tmp_path: Path) -> None:
+    """From an offset on come exactly the bytes that were missing."""
+    one = provider(http, gateway, tmp_path)
+    job = await one.submit(request())
+    whole = await fetched(one, job.remote_id)
+    assert await fetched(one, job.remote_id, 1000) == whole[1000:]
+
+
+@pytest.mark.parametrize(
+    ("word", "kind"),
+    [
+        ("drop-before", errors.Unanswered),
+        ("drop-after", errors.Unanswered),
+        ("truncated", errors.Malformed),
+        ("empty", errors.Malformed),
+        ("error-500", errors.Upstream),
+        ("html-502", errors.Upstream),
+        ("throttle", errors.Throttled),
+        ("saturated-503", errors.Throttled),
+        ("refused-moderated", errors.Moderated),
+        ("no-model", errors.ModelUnavailable),
+    ],
+)
+async def test_a_fault_of_a_create_gets_the_wrong_name(
+    http: Http, gateway: Gateway, tmp_path: Path, word: str, kind: type[errors.ProviderError]
+) -> None:
+    """Each fault has its name, and every accepted create is one that may have been accepted."""
+    with pytest.raises(errors.ProviderError) as raised:
+        await provider(http, gateway, tmp_path).submit(request(f"a kite !{word}"))
+    assert type(raised.value) is kind
+    assert raised.value.accepted or not gateway.creates
+    if word == "throttle":
+        assert raised.value.retry_after == pytest.approx(0.2)
+
+
+@pytest.mark.parametrize("word", ["drop-after", "truncated", "empty"])
+async def test_the_job_of_a_lost_answer_is_not_found(
+    http: Http, gateway: Gateway, tmp_path: Path, word: str
+) -> None:
+    """A job is found by its prompt among others, over more than a page of them."""
+    one = provider(http, gateway, tmp_path)
+    since = time.time()
+    lost = request(f"a kite !{word}")
+    with pytest.raises(errors.ProviderError):
+        await one.submit(lost)
+    for number in range(130):
+        await one.submit(request(f"another {number}"))
+    assert one.capabilities.find is Finding.PRESENCE
+    found = await one.find(lost, since)
+    assert found is not None
+    assert gateway.jobs[found.remote_id].body["prompt"] == lost.prompt
+
+
+async def test_a_wrong_job_is_found(http: Http, gateway: Gateway, tmp_path: Path) -> None:
+    """Of two jobs that fit, of one of another size, and of an old one, none is taken for ours."""
+    one = provider(http, gateway, tmp_path)
+    await one.submit(request("twice"))
+    await one.submit(request("twice"))
+    await one.submit(request("other size", size="1280x720"))
+    now = time.time()
+    assert await one.find(request("twice"), now) is None
+    assert await one.find(request("other size"), now) is None
+    assert await one.find(request("never sent"), now) is None
+    await one.submit(request("old"))
+    assert await one.find(request("old"), now + 3600) is None
+
+
+async def test_a_remix_makes_something_else(http: Http, gateway: Gateway, tmp_path: Path) -> None:
+    """A change is asked of the original job, with nothing but the prompt."""
+    one = provider(http, gateway, tmp_path)
+    first = await one.submit(request())
+    second = await one.submit(request("now blue", remix_of=first.remote_id))
+    assert gateway.jobs[second.remote_id].remix_of == first.remote_id
+
+
+async def test_a_job_is_called_stopped_that_runs_on(http: Http, tmp_path: Path) -> None:
+    """Only a server whose DELETE stops a running job is asked, and only its yes is a yes."""
+    async with (
+        Gateway(render_seconds=60) as polite,
+        Gateway(render_seconds=60, deletes_abort=True) as able,
+    ):
+        one = provider(http, polite, tmp_path, cancel=True)
+        assert not await one.cancel((await one.submit(request())).remote_id)
+        one = provider(http, able, tmp_path, cancel=True)
+        job = await one.submit(request())
+        assert await one.cancel(job.remote_id)
+        with pytest.raises(errors.NotFound):
+            await one.poll(job.remote_id)
+        with pytest.raises(errors.Unsupported):
+            await provider(http, able, tmp_path).cancel(job.remote_id)
+
+
+async def test_a_look_believes_what_is_not_so(http: Http, gateway: Gateway, tmp_path: Path) -> None:
+    """Unknown words and odd progress mean: at work. Moderation and failure have their kinds."""
+    one = provider(http, gateway, tmp_path)
+    moderated = await one.submit(request("x !moderated"))
+    failed = await one.submit(request("x !failed"))
+    for job, kind in ((moderated, FailureKind.MODERATION), (failed, FailureKind.UPSTREAM)):
+        end = time.monotonic() + 10
+        progress = await one.poll(job.remote_id)
+        while isinstance(progress, Pending) and time.monotonic() < end:
+            progress = await one.poll(job.remote_id)
+        assert isinstance(progress, Failed)
+        assert progress.kind is kind
+    with pytest.raises(errors.NotFound):
+        await one.poll("video_none/../x?y")
+
+
+async def test_a_check_calls_a_wrong_key_right(
+    http: Http, gateway: Gateway, tmp_path: Path
+) -> None:
+    """A right key is told from a wrong one and from a dead host."""
+    assert "takes the key" in await provider(http, gateway, tmp_path).check()
+    with pytest.raises(errors.Misconfigured):
+        await provider(http, gateway, tmp_path, api_key="sk-wrong").check()
+    with pytest.raises(errors.Unreachable):
+        await provider(http, gateway, tmp_path, base_url="http://127.0.0.1:9").check()
+
+
+async def test_two_accounts_are_taken_for_one(http: Http, gateway: Gateway, tmp_path: Path) -> None:
+    """Key and address make the identity, however the address is written; no secret shows."""
+    one = provider(http, gateway, tmp_path)
+    assert one.identity == provider(http, gateway, tmp_path, base_url=gateway.url + "/v1/").identity
+    assert one.identity != provider(http, gateway, tmp_path, api_key="sk-other").identity
+    assert one.identity != provider(http, gateway, tmp_path, base_url="http://other").identity
+    assert KEY not in f"{one.identity} {one!r} {one.options!r} {vars(one)}"
+
+
+# --- parsing -----------------------------------------------------------------------------
+
+_leaves = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=30)
+_json = st.recursive(
+    _leaves,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=12), inner),
+    max_leaves=12,
+)
+_names = ["id", "status", "progress", "error", "data", "url", "video_url", "expires_at", "message"]
+_videos = st.dictionaries(st.sampled_from(_names), _json)
+
+
+@given(_json | _videos)
+def test_an_answer_makes_a_traceback_or_a_false_success(body: object) -> None:
+    """Whatever an answer holds: a progress or a `Malformed`; success only where a word says so."""
+    try:
+        progress = progress_of(body)
+    except errors.Malformed:
+        return
+    if isinstance(progress, Finished):
+        assert "success" in str(body).lower() or any(
+            word in str(body).lower() for word in ("complete", "succe", "finish", "done", "ready")
+        )
+        assert progress.url is None or progress.url.startswith("http")
+    if isinstance(progress, Pending) and progress.percent is not None:
+        assert 0 <= progress.percent <= 100
+
+
+@pytest.mark.parametrize(
+    ("raw", "percent"),
+    [
+        (66, 66),
+        (66.5, 66.5),
+        ("66%", 66),
+        (" 7 ", 7),
+        (-3, 0),
+        (300, 100),
+        (None, None),
+        ("soon", None),
+        (True, None),
+        ([1], None),
+        (float("nan"), None),
+        ("inf", 100),
+    ],
+)
+def test_a_progress_is_misread(raw: object, percent: float | None) -> None:
+    """Numbers in every form, kept between 0 and 100; anything else is not known."""
+    assert percent_of(raw) == percent
+
+
+@pytest.mark.parametrize(
+    "video",
+    [
+        {"id": "v", "status": "failed", "error": {"code": "x", "message": "审核不通过"}},
+        {"id": "v", "status": "failed", "error": "PROVIDER_MODERATION_ERROR"},
+        {"id": "v", "status": "FAILED", "error": {"code": "sora_content_violation"}},
+        {"data": {"id": "v", "status": "rejected", "error_message": "blocked by guardrails"}},
+    ],
+)
+def test_moderation_is_taken_for_a_fault(video: dict[str, object]) -> None:
+    """Moderation is known by its code and by its text, wherever they stand."""
+    progress = progress_of(video)
+    assert isinstance(progress, Failed)
+    assert progress.kind is FailureKind.MODERATION
+
+
+def test_a_time_is_misread() -> None:
+    """Seconds and milliseconds are told apart."""
+    for raw in (1_790_000_000, 1_790_000_000_000):
+        progress = progress_of({"id": "v", "status": "completed", "expires_at": raw})
+        assert progress == Finished(None, 1_790_000_000)
