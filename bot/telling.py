@@ -12,6 +12,8 @@ from bot.model import State, Task
 from bot.replies import about, say
 
 _PROMPT_IN_LISTS = 60
+_TELLING_PERCENT = 5
+"""Below this a progress says more of its rounding than of the rest."""
 _PROMPT_BESIDE_VIDEO = 200
 
 
@@ -37,7 +39,9 @@ def spread_of(task: Task, catalog: Catalog, durations: Durations) -> Spread | No
 
 
 def remaining(task: Task, spread: Spread | None, now: float) -> float | None:
-    """Seconds until the video is probably ready at the gateway."""
+    """Seconds until the video is probably ready at the gateway; its own progress knows best."""
+    if task.percent and task.percent >= _TELLING_PERCENT and task.running_at:
+        return (now - task.running_at) * (100 - task.percent) / task.percent
     if spread is None:
         return None
     age = now - task.submitted_at if task.submitted_at else 0.0
@@ -84,7 +88,8 @@ def status_text(language: str, task: Task, view: Outlook) -> str:
         case State.QUEUED:
             facts["expected"] = _expected(language, view)
         case State.RUNNING:
-            facts["expected"] = _expected(language, view)
+            known = view.remaining is not None
+            facts["expected"] = _expected(language, view) if known else ""
             facts["percent"] = "" if task.percent is None else round(task.percent)
         case State.FAILED | State.REVIEW | State.UNDELIVERED:
             facts["reason"] = reason_text(language, task)

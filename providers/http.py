@@ -184,7 +184,7 @@ class _named:  # noqa: N801 - reads as a statement
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         # Not `repr`: aiohttp's shows the headers sent, and so the key.
-        raw = shortened(f"{type(error).__name__}: {error}")
+        raw = shortened(f"{type(error).__name__}: {error}").removesuffix(":")
         # The transport calls a connection that was dropped after the request a ConnectTimeout too:
         # only what aiohttp itself says tells whether one was ever made.
         if isinstance(error and error.__cause__, _NO_CONNECTION):

@@ -63,9 +63,7 @@ class Job:
 
 def _jobs(law: Callable[[Random], float], chance: Random) -> list[Job]:
     ends = [max(law(chance), 5.0) for _ in range(TASKS)]
-    return [
-        Job(end, end * chance.uniform(0, 0.3), math.exp(chance.gauss(0, 0.15))) for end in ends
-    ]
+    return [Job(end, end * chance.uniform(0, 0.3), math.exp(chance.gauss(0, 0.15))) for end in ends]
 
 
 def _followed(job: Job, spread: Spread | None, *, progress: bool) -> tuple[int, float]:

@@ -274,23 +274,23 @@ def test_an_answer_makes_a_traceback_or_a_false_success(body: object) -> None:
         assert 0 <= progress.percent <= 100
 
 
-@pytest.mark.parametrize(
-    ("raw", "percent"),
-    [
-        (66, 66),
-        (66.5, 66.5),
-        ("66%", 66),
-        (" 7 ", 7),
-        (-3, 0),
-        (300, 100),
-        (None, None),
-        ("soon", None),
-        (True, None),
-        ([1], None),
-        (float("nan"), None),
-        ("inf", 100),
-    ],
-)
+_PERCENTS = [
+    (66, 66),
+    (66.5, 66.5),
+    ("66%", 66),
+    (" 7 ", 7),
+    (-3, 0),
+    (300, 100),
+    ("inf", 100),
+    (None, None),
+    ("soon", None),
+    (True, None),
+    ([1], None),
+    (float("nan"), None),
+]
+
+
+@pytest.mark.parametrize(("raw", "percent"), _PERCENTS)
 def test_a_progress_is_misread(raw: object, percent: float | None) -> None:
     """Numbers in every form, kept between 0 and 100; anything else is not known."""
     assert percent_of(raw) == percent

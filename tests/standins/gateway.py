@@ -2,18 +2,22 @@
 
 Every request is held to the table of facts; what breaks it is answered 400 and noted in
 `violations`. Creates are counted by prompt. Run it inside a test (`async with Gateway() as it:`)
-or as a process of its own (`python -m tests.standins.gateway`, which prints its URL).
+or as a process of its own (`python -m tests.standins.gateway`, which prints its URL on the first
+line and serves until its standard input ends). `GET /_state` tells what it remembers.
 
 Words in a prompt make it misbehave for that job, once unless said otherwise:
 
     create   !slow !drop-before !drop-after !throttle !error-500 !html-502 !saturated-503
-             !truncated !empty !refused-moderated !no-model
-    look     !unknown-status (always) !falling (always) !percent (always) !null (always)
-             !failed (always) !moderated (always) !stuck (always) !late (404 twice)
-             !look-500 !look-html !look-drop !look-throttle !vanished (always 404)
+             !truncated !half !empty !refused-moderated !no-model
+    look     !unknown-status !falling !percent !null (always) !late (404 twice) !vanished (always)
+             !look-500 !look-html !look-drop !look-half !look-throttle
+    render   !failed !moderated !stuck (always)
     content  !expired !gone (always) !short !clean-short !json !cut !content-500
+    list     none by words, see below: !list-500 !list-drop
 
-`rate` makes each request misbehave with that probability, by a seeded chance.
+`plan("create", "drop-after")`, or `POST /_faults {"route": "create", "faults": ["drop-after"]}`,
+makes the next request to a route misbehave whatever its prompt; `rate` makes each request do so
+with that probability, by a seeded chance, with faults that pass.
 """
 
 from __future__ import annotations
@@ -25,27 +29,50 @@ import json
 import re
 import sys
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from io import BytesIO
 from random import Random
 from typing import Any, Self
 
 from aiohttp import BodyPartReader, web
-from PIL import Image
 
 from tests.standins.films import film
+from tests.standins.gateway_answers import (
+    check_picture,
+    dropped,
+    error,
+    film_from,
+    halved,
+    invalid,
+    page,
+    referred,
+    refusal,
+    truncated,
+)
 from tests.standins.openai_facts import OPERATIONS, VIDEO_FIELDS, problems
 
 KEY = "sk-standin-0123456789abcdef"
-_AT_CREATE = ["drop-before", "drop-after", "throttle", "error-500", "html-502", "truncated"]
-_AT_LOOK = ["unknown-status", "late", "look-500", "look-html", "look-drop", "look-throttle"]
-_AT_CONTENT = ["expired", "short", "clean-short", "json", "cut", "content-500"]
-_ALWAYS = {"unknown-status", "falling", "percent", "null", "failed", "moderated", "stuck"}
-_ALWAYS |= {"gone", "vanished"}
+_JSON = "application/json"
+_PASSING = {
+    "create": ["drop-before", "drop-after", "throttle", "error-500", "html-502", "saturated-503"],
+    "look": ["late", "look-500", "look-html", "look-drop", "look-half", "look-throttle"],
+    "content": ["expired", "short", "clean-short", "json", "cut", "content-500"],
+    "list": ["list-500", "list-drop"],
+}
+_PASSING["create"] += ["truncated", "half", "empty"]
+_PASSING["look"] += ["unknown-status", "falling", "percent", "null"]
+FAULTS = {
+    "create": [*_PASSING["create"], "slow", "refused-moderated", "no-model"],
+    "look": [*_PASSING["look"], "vanished"],
+    "content": [*_PASSING["content"], "gone"],
+    "list": _PASSING["list"],
+}
+"""Route -> all that can go wrong with a request to it."""
+_ALWAYS = {"unknown-status", "falling", "percent", "null", "gone", "vanished"}
 _OFTEN = {"late": 2}
+_MODERATED = "Your request was blocked by our moderation system."
 
 
 @dataclass
@@ -55,8 +82,9 @@ class Job:
     id: str
     body: dict[str, str]
     picture: bytes | None
-    born: float
     remix_of: str | None = None
+    created: float = field(default_factory=time.time)
+    born: float = field(default_factory=time.monotonic)
     looks: int = 0
     deleted: bool = False
 
@@ -66,6 +94,8 @@ class Gateway:
     """The server and all that it remembers."""
 
     render_seconds: float = 0.2
+    looks_to_finish: int = 0
+    """Finished at this look, whatever the time; 0: by time."""
     rate: float = 0.0
     cheap: bool = False
     """One tiny film for all jobs."""
@@ -84,7 +114,9 @@ class Gateway:
     def __post_init__(self) -> None:
         self.chance = Random(self.seed)
         self._numbers = itertools.count(1)
+        self._planned: defaultdict[str, list[str]] = defaultdict(list)
         self._done: Counter[tuple[str, str]] = Counter()
+        self._filming = asyncio.Lock()
         self._runner: web.AppRunner | None = None
 
     async def __aenter__(self) -> Self:
@@ -96,6 +128,7 @@ class Gateway:
         app.router.add_get("/v1/videos/{video_id}/content", self._content)
         app.router.add_post("/v1/videos/{video_id}/remix", self._remix)
         app.router.add_get("/_state", self._state)
+        app.router.add_post("/_faults", self._plan)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", self.port)
@@ -109,24 +142,40 @@ class Gateway:
 
     # --- misbehaving ---------------------------------------------------------------------
 
-    def _misbehaves(self, prompt: str, faults: list[str], key: str) -> str | None:
-        """Which of these faults this request suffers."""
-        for name in re.findall(r"!([a-z0-9-]+)", prompt):
-            often = _OFTEN.get(name, 1)
-            if name in faults and (name in _ALWAYS or self._done[key, name] < often):
+    def plan(self, route: str, *faults: str) -> None:
+        """The next requests to a route suffer these, in turn."""
+        unknown = set(faults) - set(FAULTS[route])
+        assert not unknown, unknown
+        self._planned[route] += faults
+
+    def _fault(self, route: str, prompt: str = "", key: str = "") -> str | None:
+        """What this request suffers."""
+        if self._planned[route]:
+            return self._planned[route].pop(0)
+        for name in _words(prompt):
+            often = name in _ALWAYS or self._done[key, name] < _OFTEN.get(name, 1)
+            if name in FAULTS[route] and often:
                 self._done[key, name] += 1
-                return str(name)
+                return name
         if self.rate and self.chance.random() < self.rate:
-            return self.chance.choice([name for name in faults if name in _AT_ANY])
+            return self.chance.choice(_PASSING[route])
         return None
+
+    def _throttled(self) -> web.Response:
+        answer = error(429, "Rate limit reached.", "rate_limit_exceeded")
+        answer.headers["Retry-After"] = self.retry_after
+        return answer
 
     # --- checking ------------------------------------------------------------------------
 
-    def _check(self, request: web.Request, path: str, body: dict[str, object] | None) -> None:
+    def _check(
+        self, request: web.Request, path: str, body: dict[str, object] | None = None
+    ) -> None:
         """Hold a request to the facts; raises the refusal."""
         self.requests[f"{request.method} {path}"] += 1
         if request.headers.get("Authorization") != f"Bearer {KEY}":
-            raise _refusal(web.HTTPUnauthorized, "Incorrect API key provided.", "invalid_api_key")
+            message = "Incorrect API key provided."
+            raise refusal(web.HTTPUnauthorized, message, "invalid_api_key")
         operation = OPERATIONS[request.method.lower(), path]
         found = problems(operation.query, dict(request.query))
         if body is not None:
@@ -136,12 +185,16 @@ class Gateway:
             found.append("a body where none belongs")
         if found:
             self.violations += [f"{request.method} {path}: {problem}" for problem in found]
-            raise _refusal(web.HTTPBadRequest, "; ".join(found), "invalid_request")
+            raise invalid("; ".join(found))
 
     async def _body(self, request: web.Request) -> tuple[dict[str, object], bytes | None]:
         """(fields, the uploaded picture)."""
-        if request.content_type == "application/json":
-            return dict(await request.json()), None
+        if request.content_type == _JSON:
+            try:
+                return dict(json.loads(await request.read())), None
+            except (ValueError, TypeError):
+                self.violations.append(f"{request.method} {request.path}: no JSON object")
+                raise invalid("The body is no JSON object.") from None
         fields: dict[str, object] = {}
         picture = None
         if request.content_type == "multipart/form-data":
@@ -154,127 +207,133 @@ class Gateway:
                     fields[part.name or ""] = await part.text()
         return fields, picture
 
-    # --- routes --------------------------------------------------------------------------
+    def _job(self, request: web.Request) -> Job:
+        job = self.jobs.get(request.match_info["video_id"])
+        if job is None or job.deleted:
+            raise refusal(web.HTTPNotFound, "Video not found.", "not_found")
+        return job
+
+    # --- making --------------------------------------------------------------------------
 
     async def _create(self, request: web.Request) -> web.StreamResponse:
         body, picture = await self._body(request)
         self._check(request, "/videos", body)
-        prompt = str(body["prompt"])
         size = str(body.get("size", "720x1280"))
+        if isinstance(reference := body.get("input_reference"), dict):
+            picture = referred(reference)
         if picture is not None:
-            _check_picture(picture, size)
-        fault = self._misbehaves(prompt, [*_AT_CREATE, *_AT_CREATE_BY_WORD], prompt)
-        if (early := await self._refused(request, fault)) is not None:
-            return early
+            check_picture(picture, size)
         words = {
-            "prompt": prompt,
+            "prompt": str(body["prompt"]),
             "model": str(body.get("model", "sora-2")),
             "seconds": str(body.get("seconds", "4")),
             "size": size,
         }
-        job = self._accept(words, picture)
-        return await self._answered(request, fault, self._shown(job))
+        return await self._made(request, words, picture)
 
-    def _accept(self, body: dict[str, str], picture: bytes | None, of: str | None = None) -> Job:
-        job = Job(f"video_{next(self._numbers):08d}", body, picture, time.monotonic(), of)
+    async def _remix(self, request: web.Request) -> web.StreamResponse:
+        body, _ = await self._body(request)
+        self._check(request, "/videos/{video_id}/remix", body)
+        original = self._job(request)
+        if self._shown(original)["status"] != "completed":
+            raise invalid("Only a completed video can be remixed.")
+        words = {**original.body, "prompt": str(body["prompt"])}
+        return await self._made(request, words, original.picture, original.id)
+
+    async def _made(
+        self,
+        request: web.Request,
+        body: dict[str, str],
+        picture: bytes | None,
+        remix_of: str | None = None,
+    ) -> web.StreamResponse:
+        prompt = body["prompt"]
+        fault = self._fault("create", prompt, prompt)
+        if fault == "slow":
+            await asyncio.sleep(1.0)
+        if (early := self._refused(request, fault)) is not None:
+            return early
+        job = Job(f"video_{next(self._numbers):08d}", body, picture, remix_of)
         self.jobs[job.id] = job
-        self.creates[body["prompt"]] += 1
-        return job
+        self.creates[prompt] += 1
+        shown = self._shown(job)
+        match fault:
+            case "drop-after":
+                return dropped(request)
+            case "truncated":
+                return truncated(shown)
+            case "half":
+                return await halved(request, json.dumps(shown).encode(), _JSON)
+            case "empty":
+                return web.Response(text="", content_type=_JSON)
+        return web.json_response(shown)
 
-    async def _refused(self, request: web.Request, fault: str | None) -> web.Response | None:
+    def _refused(self, request: web.Request, fault: str | None) -> web.Response | None:
         """Faults of a create before anything was accepted."""
         match fault:
-            case "slow":
-                await asyncio.sleep(1.0)
             case "drop-before":
-                return _dropped(request)
+                return dropped(request)
             case "throttle":
                 return self._throttled()
             case "error-500":
-                return _error(500, "The server had an error.", "server_error")
+                return error(500, "The server had an error.", "server_error")
             case "html-502":
-                return web.Response(status=502, text="<html>Bad Gateway</html>")
+                return page(502)
             case "saturated-503":
-                return _error(503, "当前分组上游负载已饱和，请稍后再试", "upstream_error")
+                return error(503, "当前分组上游负载已饱和，请稍后再试", "upstream_error")
             case "refused-moderated":
-                return _error(
-                    400, "Your request was blocked by our moderation system.", "moderation_blocked"
-                )
+                return error(400, _MODERATED, "moderation_blocked")
             case "no-model":
-                return _error(404, "The model `sora-2` does not exist.", "model_not_found")
+                return error(404, "The model `sora-2` does not exist.", "model_not_found")
         return None
 
-    async def _answered(
-        self, request: web.Request, fault: str | None, shown: dict[str, Any]
-    ) -> web.Response:
-        """Faults of a create after it was accepted."""
-        match fault:
-            case "drop-after":
-                return _dropped(request)
-            case "truncated":
-                return web.Response(text=json.dumps(shown)[:40], content_type="application/json")
-            case "empty":
-                return web.Response(text="", content_type="application/json")
-        return web.json_response(shown)
-
-    def _throttled(self) -> web.Response:
-        answer = _error(429, "Rate limit reached.", "rate_limit_exceeded")
-        answer.headers["Retry-After"] = self.retry_after
-        return answer
-
-    def _job(self, request: web.Request) -> Job:
-        job = self.jobs.get(request.match_info["video_id"])
-        if job is None or job.deleted:
-            raise _refusal(web.HTTPNotFound, "Video not found.", "not_found")
-        return job
+    # --- looking -------------------------------------------------------------------------
 
     def _shown(self, job: Job) -> dict[str, Any]:
         """The job as the official format shows it."""
-        share = min((time.monotonic() - job.born) / max(self.render_seconds, 1e-9), 1.0)
-        words = set(re.findall(r"!([a-z0-9-]+)", job.body["prompt"]))
+        share = (time.monotonic() - job.born) / max(self.render_seconds, 1e-9)
+        if self.looks_to_finish:
+            share = job.looks / self.looks_to_finish
+        words, failure = _words(job.body["prompt"]), None
+        share = min(share, 0.5 if "stuck" in words else 1.0)
         status = "queued" if share < 0.1 else "in_progress" if share < 1 else "completed"
-        error = None
-        if "stuck" in words:
-            share, status = min(share, 0.5), "in_progress"
-        if status == "completed" and words & {"failed", "moderated"}:
+        if status == "completed" and {"failed", "moderated"} & {*words}:
             status = "failed"
-            error = {"code": "internal_error", "message": "The render failed."}
+            failure = {"code": "internal_error", "message": "The render failed."}
             if "moderated" in words:
-                error = {
-                    "code": "moderation_blocked",
-                    "message": "Your request was blocked by our moderation system.",
-                }
-        now = int(time.time())
+                failure = {"code": "moderation_blocked", "message": _MODERATED}
+        completed = int(job.created + self.render_seconds) if status == "completed" else None
         shown: dict[str, Any] = {
             "id": job.id,
             "object": "video",
             "status": status,
             "progress": int(share * 100),
-            "created_at": now - int(time.monotonic() - job.born),
-            "completed_at": now if status == "completed" else None,
-            "expires_at": now + 3600 if status == "completed" else None,
+            "created_at": int(job.created),
+            "completed_at": completed,
+            "expires_at": completed and completed + 3600,
             "remixed_from_video_id": job.remix_of,
-            "error": error,
+            "error": failure,
             **job.body,
         }
         assert set(shown) == VIDEO_FIELDS
         return shown
 
     async def _look(self, request: web.Request) -> web.StreamResponse:
-        self._check(request, "/videos/{video_id}", None)
+        self._check(request, "/videos/{video_id}")
         job = self._job(request)
         job.looks += 1
         shown = self._shown(job)
-        fault = self._misbehaves(job.body["prompt"], [*_AT_LOOK, *_AT_LOOK_BY_WORD], job.id)
-        match fault:
+        match self._fault("look", job.body["prompt"], job.id):
             case "late" | "vanished":
-                return _error(404, "Video not found.", "not_found")
+                return error(404, "Video not found.", "not_found")
             case "look-500":
-                return _error(500, "The server had an error.", "server_error")
+                return error(500, "The server had an error.", "server_error")
             case "look-html":
-                return web.Response(text="<html>maintenance</html>", content_type="text/html")
+                return page(200)
             case "look-drop":
-                return _dropped(request)
+                return dropped(request)
+            case "look-half":
+                return await halved(request, json.dumps(shown).encode(), _JSON)
             case "look-throttle":
                 return self._throttled()
             case "unknown-status" if shown["status"] == "in_progress":
@@ -287,131 +346,85 @@ class Gateway:
                 shown["progress"] = None
         return web.json_response(shown)
 
-    async def _list(self, request: web.Request) -> web.Response:
-        self._check(request, "/videos", None)
+    async def _list(self, request: web.Request) -> web.StreamResponse:
+        self._check(request, "/videos")
+        match self._fault("list"):
+            case "list-500":
+                return error(500, "The server had an error.", "server_error")
+            case "list-drop":
+                return dropped(request)
         jobs = [job for job in self.jobs.values() if not job.deleted]
         if request.query.get("order", "desc") == "desc":
             jobs.reverse()
-        ids = [job.id for job in jobs]
-        start = ids.index(request.query["after"]) + 1 if "after" in request.query else 0
+        after, ids = request.query.get("after"), [job.id for job in jobs]
+        if after is not None and after not in ids:
+            raise invalid(f"No video {after}.")
+        start = 0 if after is None else ids.index(after) + 1
         end = start + int(request.query.get("limit", "20"))
-        page = [self._shown(job) for job in jobs[start:end]]
-        return web.json_response(
-            {
-                "object": "list",
-                "data": page,
-                "first_id": page[0]["id"] if page else None,
-                "last_id": page[-1]["id"] if page else None,
-                "has_more": end < len(jobs),
-            }
-        )
+        shown = [self._shown(job) for job in jobs[start:end]]
+        ends = {
+            "first_id": shown[0]["id"] if shown else None,
+            "last_id": shown[-1]["id"] if shown else None,
+            "has_more": end < len(jobs),
+        }
+        return web.json_response({"object": "list", "data": shown, **ends})
 
     async def _delete(self, request: web.Request) -> web.Response:
-        self._check(request, "/videos/{video_id}", None)
+        self._check(request, "/videos/{video_id}")
         job = self._job(request)
         if self._shown(job)["status"] in {"queued", "in_progress"} and not self.deletes_abort:
-            return _error(400, "The video is still being processed.", "invalid_request")
+            raise invalid("The video is still being processed.")
         job.deleted = True
         return web.json_response({"id": job.id, "deleted": True, "object": "video.deleted"})
 
-    async def _remix(self, request: web.Request) -> web.Response:
-        body, _ = await self._body(request)
-        self._check(request, "/videos/{video_id}/remix", body)
-        original = self._job(request)
-        job = self._accept(
-            {**original.body, "prompt": str(body["prompt"])}, original.picture, original.id
-        )
-        return web.json_response(self._shown(job))
+    # --- films ---------------------------------------------------------------------------
 
-    def _film(self, job: Job) -> bytes:
-        if self.cheap:
-            return film(1, "64x64")
-        return film(int(job.body["seconds"]), job.body["size"], job.picture)
+    async def _film(self, job: Job) -> bytes:
+        # One at a time: two that make the same film would write the same file.
+        async with self._filming:
+            if self.cheap:
+                return await asyncio.to_thread(film, 1, "64x64")
+            seconds, size = int(job.body["seconds"]), job.body["size"]
+            return await asyncio.to_thread(film, seconds, size, job.picture)
 
     async def _content(self, request: web.Request) -> web.StreamResponse:
-        self._check(request, "/videos/{video_id}/content", None)
+        self._check(request, "/videos/{video_id}/content")
         job = self._job(request)
         if self._shown(job)["status"] != "completed":
-            return _error(404, "Video is not ready yet.", "not_found")
-        data = await asyncio.to_thread(self._film, job)
-        match self._misbehaves(job.body["prompt"], [*_AT_CONTENT, "gone"], job.id):
+            return error(404, "Video is not ready yet.", "not_found")
+        data = await self._film(job)
+        match self._fault("content", job.body["prompt"], job.id):
             case "expired":
-                return _error(404, "The video has expired.", "not_found")
+                return error(404, "The video has expired.", "not_found")
             case "gone":
-                return _error(410, "The video has expired.", "gone")
+                return error(410, "The video has expired.", "gone")
             case "content-500":
-                return _error(500, "The server had an error.", "server_error")
+                return error(500, "The server had an error.", "server_error")
             case "json":
                 return web.json_response({"error": {"message": "try again", "code": None}})
             case "clean-short":
                 return web.Response(body=data[: len(data) // 2], content_type="video/mp4")
-            case "short" | "cut":
-                return await _cut_off(request, data)
-        return _ranged(request, data)
+            case "short":
+                return await halved(request, data, "video/mp4")
+            case "cut":
+                return await halved(request, data, "video/mp4", reset=True)
+        return film_from(request, data)
+
+    # --- for the one who runs it ---------------------------------------------------------
 
     async def _state(self, _: web.Request) -> web.Response:
-        return web.json_response(
-            {
-                "creates": self.creates,
-                "requests": self.requests,
-                "violations": self.violations,
-                "jobs": {job.id: job.body["prompt"] for job in self.jobs.values()},
-            }
-        )
+        jobs = {job.id: job.body["prompt"] for job in self.jobs.values()}
+        seen = {"requests": self.requests, "violations": self.violations}
+        return web.json_response({"creates": self.creates, "jobs": jobs, **seen})
+
+    async def _plan(self, request: web.Request) -> web.Response:
+        asked = await request.json()
+        self.plan(asked["route"], *asked["faults"])
+        return web.json_response({})
 
 
-_AT_CREATE_BY_WORD = ["slow", "saturated-503", "empty", "refused-moderated", "no-model"]
-_AT_LOOK_BY_WORD = ["falling", "percent", "null", "vanished"]
-_AT_ANY = {*_AT_CREATE, *_AT_LOOK, *_AT_CONTENT}
-
-
-def _error(status: int, message: str, code: str) -> web.Response:
-    kind = "invalid_request_error" if status < 500 else "server_error"
-    body = {"error": {"message": message, "type": kind, "param": None, "code": code}}
-    return web.json_response(body, status=status)
-
-
-def _refusal(kind: type[web.HTTPError], message: str, code: str) -> web.HTTPError:
-    body = {"error": {"message": message, "type": "invalid_request_error", "code": code}}
-    return kind(text=json.dumps({**body}), content_type="application/json")
-
-
-def _check_picture(picture: bytes, size: str) -> None:
-    with Image.open(BytesIO(picture)) as image:
-        if "x".join(map(str, image.size)) != size:
-            message = "Inpaint image must match the requested width and height"
-            raise _refusal(web.HTTPBadRequest, message, "")
-        if image.format not in {"JPEG", "PNG", "WEBP"}:
-            raise _refusal(web.HTTPBadRequest, "Unsupported image.", "invalid_image")
-
-
-def _dropped(request: web.Request) -> web.Response:
-    if request.transport is not None:
-        request.transport.abort()
-    return web.Response()
-
-
-async def _cut_off(request: web.Request, data: bytes) -> web.StreamResponse:
-    answer = web.StreamResponse(
-        headers={"Content-Length": str(len(data)), "Content-Type": "video/mp4"}
-    )
-    await answer.prepare(request)
-    await answer.write(data[: len(data) // 2])
-    if request.transport is not None:
-        request.transport.close()
-    return answer
-
-
-def _ranged(request: web.Request, data: bytes) -> web.Response:
-    found = re.fullmatch(r"bytes=(\d+)-", request.headers.get("Range", ""))
-    start = int(found.group(1)) if found else 0
-    if found is None:
-        return web.Response(body=data, content_type="video/mp4")
-    if start >= len(data):
-        headers = {"Content-Range": f"bytes */{len(data)}"}
-        return web.Response(status=416, headers=headers)
-    headers = {"Content-Range": f"bytes {start}-{len(data) - 1}/{len(data)}"}
-    return web.Response(body=data[start:], status=206, headers=headers, content_type="video/mp4")
+def _words(prompt: str) -> list[str]:
+    return re.findall(r"!([a-z0-9-]+)", prompt)
 
 
 @asynccontextmanager
@@ -435,8 +448,11 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", type=int)
     parser.add_argument("--render-seconds", dest="render_seconds", type=float)
+    parser.add_argument("--looks-to-finish", dest="looks_to_finish", type=int)
     parser.add_argument("--rate", type=float)
+    parser.add_argument("--seed", type=int)
     parser.add_argument("--cheap", action="store_true")
+    parser.add_argument("--deletes-abort", dest="deletes_abort", action="store_true")
     asyncio.run(_serve(parser.parse_args()))
 
 

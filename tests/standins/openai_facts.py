@@ -14,12 +14,15 @@ class Field:
     """One field of a body or one parameter of a query."""
 
     type: str
-    """`string`, `integer`, `binary or object`, `object`."""
+    """`string`, `integer`, `object`, or `binary or object`."""
     required: bool = False
     least: int | None = None
     most: int | None = None
     """Of a number its value, of a text its length."""
     words: frozenset[str] | None = None
+    """All that may be said."""
+    more: frozenset[str] = frozenset()
+    """What the guide allows beyond the description (since 2026-03-12)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,16 +38,12 @@ SECONDS = frozenset({"4", "8", "12"})
 SIZES = frozenset({"720x1280", "1280x720", "1024x1792", "1792x1024"})
 STATUSES = frozenset({"queued", "in_progress", "completed", "failed"})
 
-SECONDS_OF_THE_GUIDE = SECONDS | {"16", "20"}
-SIZES_OF_THE_GUIDE = SIZES | {"1080x1920", "1920x1080"}
-"""The guide allows more than the description (since 2026-03-12); the stand-in takes these."""
-
 _PROMPT = Field("string", required=True, least=1, most=32000)
 _CREATE = {
     "model": Field("string"),
     "prompt": _PROMPT,
-    "seconds": Field("string", words=SECONDS),
-    "size": Field("string", words=SIZES),
+    "seconds": Field("string", words=SECONDS, more=frozenset({"16", "20"})),
+    "size": Field("string", words=SIZES, more=frozenset({"1080x1920", "1920x1080"})),
 }
 _REMIX = {"prompt": _PROMPT}
 
@@ -74,6 +73,9 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     ),
 }
 
+IMAGE_REFERENCE = {"image_url": Field("string", most=20971520), "file_id": Field("string")}
+"""An `input_reference` as an object: exactly one of these."""
+
 VIDEO_FIELDS = frozenset(
     {
         "id",
@@ -102,6 +104,10 @@ def problems(fields: dict[str, Field], given: dict[str, object]) -> list[str]:
             found += [f"{name} is required"] if field.required else []
         else:
             found += [f"{name}: {problem}" for problem in _wrong(field, given[name])]
+    reference = given.get("input_reference")
+    if isinstance(reference, dict) and "input_reference" in fields:
+        found += problems(IMAGE_REFERENCE, reference)
+        found += [] if len(reference) == 1 else ["input_reference: exactly one of its fields"]
     return found
 
 
@@ -113,7 +119,7 @@ def _wrong(field: Field, value: object) -> list[str]:
     if field.type == "string":
         if not isinstance(value, str):
             return [f"expected a string, got {type(value).__name__}"]
-        if field.words is not None and value not in field.words | _GUIDE:
+        if field.words is not None and value not in field.words | field.more:
             return [f"{value!r} is not one of {sorted(field.words)}"]
         return _out_of_bounds(field, len(value))
     if field.type == "object" and not isinstance(value, dict):
@@ -121,9 +127,6 @@ def _wrong(field: Field, value: object) -> list[str]:
     if field.type == "binary or object" and isinstance(value, str):
         return ["expected a file, but got a string instead"]
     return []
-
-
-_GUIDE = SECONDS_OF_THE_GUIDE | SIZES_OF_THE_GUIDE
 
 
 def _out_of_bounds(field: Field, number: int) -> list[str]:

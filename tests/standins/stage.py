@@ -59,6 +59,10 @@ class Stage:
         """Another process; what the first one had under way is as if it had died."""
         self.worker = Worker(self.world)
 
+    async def register(self) -> None:
+        """Make the providers known, as a start does."""
+        await self.database.transact(lambda tx: providers.register(tx, self.world.providers))
+
     async def order(self, person: str = "console:a", **changes: object) -> Task:
         """A task of this person, worth 4 credits."""
         order = Order(
@@ -73,7 +77,7 @@ class Stage:
         order = replace(order, **changes)  # type: ignore[arg-type]
         draft = Draft(intake.new_task_id(), person, Place("console"), "en", order, 4)
         now = self.clock.now()
-        await self.database.transact(lambda tx: providers.register(tx, self.world.providers))
+        await self.register()
         taken = await self.database.transact(lambda tx: intake.accept(tx, draft, RULES, 100, now))
         return taken.task
 

@@ -28,8 +28,8 @@ class Console:
         self.settings = settings
         self.stdin = stdin or sys.stdin
         self.stdout = stdout or sys.stdout
-        self.statuses: dict[str, str] = {}
-        """Task -> its status line, for those at work."""
+        self.statuses: dict[str, tuple[float | None, str]] = {}
+        """Task -> its percent and its status line, for those at work."""
         self.changed = asyncio.Event()
         """Something was delivered, told or shown."""
         self.leaving = asyncio.Event()
@@ -86,7 +86,7 @@ class Console:
 
     async def show(self, task: Task, text: str) -> None:
         """Keep the status, for whoever looks."""
-        self.statuses[task.id] = text
+        self.statuses[task.id] = (task.percent, text)
         self.changed.set()
 
     def _told(self, text: str) -> None:

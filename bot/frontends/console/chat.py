@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 _ABOUT_TASKS = {"/cancel", "/retry", "/fetch", "/remix", "/admin task", "/admin requeue"}
 _OFFERED_TASKS = 10
+_BAR = 12
 _SHOWN = 5
 """Status lines at the bottom; more would push the chat away."""
 
@@ -79,7 +80,8 @@ class _Chat:
         self.screen.print(line)
 
     def _toolbar(self) -> FormattedText | None:
-        lines = list(self.console.statuses.values())[:_SHOWN]
+        shown = list(self.console.statuses.values())[:_SHOWN]
+        lines = [f"{_bar(percent)} {text}" for percent, text in shown]
         return FormattedText([("", "\n".join(lines))]) if lines else None
 
     async def greet(self) -> None:
@@ -126,6 +128,11 @@ class _Chat:
             self.write(f"{reply.text} -> {reply.video.path}")
         else:
             self.screen.print(Text(reply.text, style="" if reply.ok else "yellow"))
+
+
+def _bar(percent: float | None) -> str:
+    full = 0 if percent is None else round(_BAR * percent / 100)
+    return "\u2588" * full + "\u2591" * (_BAR - full)
 
 
 class _Completer(Completer):

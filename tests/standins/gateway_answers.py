@@ -1,0 +1,99 @@
+"""What a stand-in gateway answers: refusals in the official shape, films, and broken answers."""
+
+from __future__ import annotations
+
+import json
+import re
+from base64 import b64decode
+from io import BytesIO
+
+from aiohttp import web
+from PIL import Image, UnidentifiedImageError
+
+
+def error(status: int, message: str, code: str) -> web.Response:
+    """An error in the official shape."""
+    kind = "invalid_request_error" if status < 500 else "server_error"
+    body = {"error": {"message": message, "type": kind, "param": None, "code": code}}
+    return web.json_response(body, status=status)
+
+
+def refusal(kind: type[web.HTTPError], message: str, code: str) -> web.HTTPError:
+    """The same, to be raised."""
+    text = error(kind.status_code, message, code).text
+    return kind(text=text, content_type="application/json")
+
+
+def invalid(message: str, code: str = "invalid_request") -> web.HTTPError:
+    """A refusal of what was sent, to be raised."""
+    return refusal(web.HTTPBadRequest, message, code)
+
+
+def page(status: int) -> web.Response:
+    """A page for people, from something in front of the gateway."""
+    text = "<html><h1>Bad Gateway</h1></html>"
+    return web.Response(status=status, text=text, content_type="text/html")
+
+
+def dropped(request: web.Request) -> web.Response:
+    """No answer at all: the connection is reset."""
+    if request.transport is not None:
+        request.transport.abort()
+    return web.Response()
+
+
+def truncated(shown: object) -> web.Response:
+    """Half of some JSON, as if that were all."""
+    text = json.dumps(shown)
+    return web.Response(text=text[: len(text) // 2], content_type="application/json")
+
+
+async def halved(
+    request: web.Request, data: bytes, kind: str, *, reset: bool = False
+) -> web.StreamResponse:
+    """Half of what its length promises; then the connection is closed or reset."""
+    headers = {"Content-Length": str(len(data)), "Content-Type": kind}
+    answer = web.StreamResponse(headers=headers)
+    await answer.prepare(request)
+    await answer.write(data[: len(data) // 2])
+    if request.transport is not None:
+        if reset:
+            request.transport.abort()
+        else:
+            request.transport.close()
+    return answer
+
+
+def film_from(request: web.Request, data: bytes) -> web.Response:
+    """The film, or what was asked for of it."""
+    found = re.fullmatch(r"bytes=(\d+)-", request.headers.get("Range", ""))
+    if found is None:
+        return web.Response(body=data, content_type="video/mp4")
+    start = int(found.group(1))
+    if start >= len(data):
+        return web.Response(status=416, headers={"Content-Range": f"bytes */{len(data)}"})
+    headers = {"Content-Range": f"bytes {start}-{len(data) - 1}/{len(data)}"}
+    return web.Response(body=data[start:], status=206, headers=headers, content_type="video/mp4")
+
+
+def referred(reference: dict[str, object]) -> bytes:
+    """The picture that a JSON body carries."""
+    found = re.fullmatch(
+        r"data:image/(?:jpeg|png|webp);base64,([\w+/]+=*)", str(reference.get("image_url"))
+    )
+    if found is None:
+        raise invalid("The image could not be read.", "invalid_image")
+    return b64decode(found.group(1))
+
+
+def check_picture(picture: bytes, size: str) -> None:
+    """The official rules: an image of a known kind, and exactly of the video's size."""
+    try:
+        with Image.open(BytesIO(picture)) as image:
+            kind, shape = image.format, "x".join(map(str, image.size))
+    except UnidentifiedImageError:
+        raise invalid("The image could not be read.", "invalid_image") from None
+    if kind not in {"JPEG", "PNG", "WEBP"}:
+        raise invalid("Unsupported image.", "invalid_image")
+    if shape != size:
+        raise invalid("Inpaint image must match the requested width and height", "")
