@@ -80,6 +80,8 @@ async def unban(call: Call, command: Admin) -> Reply:
     person = str(command.arguments["person"])
 
     def change(tx: Tx) -> None:
+        if not accounts.known(tx, person):
+            raise Refusal("person-unknown", person=person)
         accounts.change_person(tx, person, banned_at=None, ban_reason=None)
 
     await _write(call, command, change)
@@ -165,8 +167,13 @@ async def resolve(call: Call, command: Admin) -> Reply:
     verdict = str(command.arguments["verdict"])
     change = _VERDICTS[verdict]
     remote_id = str(command.arguments.get("remote_id") or "")
-    if not await _write(call, command, lambda tx: change(tx, call, task, remote_id)):
-        raise Refusal("admin-resolve-too-late", task=task.id)
+
+    def resolve_it(tx: Tx) -> None:
+        # Raised inside, so that the audit trail has no action that was none.
+        if not change(tx, call, task, remote_id):
+            raise Refusal("admin-resolve-too-late", task=task.id)
+
+    await _write(call, command, resolve_it)
     call.desk.wake()
     return call.reply(f"admin-resolved-{verdict}", task=task.id, price=task.price)
 
@@ -188,8 +195,20 @@ def _attach(tx: Tx, call: Call, task: Task, remote_id: str) -> bool:
     if owner not in (None, task.id):
         raise Refusal("admin-attach-taken", remote_id=remote_id, task=str(owner))
     # A fresh start for the deadline: the review may have taken days.
-    fresh = {"remote_id": remote_id, "submitted_at": call.now}
-    return lifecycle.move(tx, task, State.RUNNING, call.now, by=call.person, changes=fresh)
+    fresh: dict[str, object] = {"remote_id": remote_id, "submitted_at": call.now}
+    fresh |= {"running_at": None, "finished_at": None, "percent": None, "looks": 0}
+    try:
+        return lifecycle.move(
+            tx,
+            task,
+            State.RUNNING,
+            call.now,
+            by=call.person,
+            reason=lifecycle.ATTACHED,
+            changes=fresh,
+        )
+    except tasks.JobTaken:
+        raise Refusal("admin-attach-taken", remote_id=remote_id, task="?") from None
 
 
 _VERDICTS: dict[str, Callable[[Tx, Call, Task, str], bool]] = {

@@ -32,6 +32,7 @@ from providers.base import Provider
 from providers.http import Http
 
 _log = structlog.get_logger(__name__)
+_FIRST_FAULT = asyncio.FIRST_EXCEPTION
 _MEASUREMENTS = 5000
 """Newest durations read at the start; more would change no expectation."""
 
@@ -181,7 +182,10 @@ class App:
         # Without a front-end this process is a worker for others, until it is told to stop.
         until = serving or [asyncio.create_task(self._stopped.wait())]
         try:
-            await asyncio.wait([work, *until], return_when=asyncio.FIRST_COMPLETED)
+            # A front-end that ends is no reason to close the others; one that breaks is.
+            served = asyncio.ensure_future(asyncio.wait(until, return_when=_FIRST_FAULT))
+            await asyncio.wait([work, served], return_when=asyncio.FIRST_COMPLETED)
+            served.cancel()
             if work.done():
                 work.result()
             return max([done.result() for done in serving if done.done()], default=0)

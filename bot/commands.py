@@ -111,8 +111,11 @@ SETTINGS = ("model", "duration", "orientation", "language")
 ORIENTATIONS: tuple[Orientation, ...] = ("portrait", "landscape")
 
 
-def parse(line: str) -> Command:
-    """The command that a line asks for. Raises nothing but `Refusal`."""
+def parse(line: str, *, files: bool = False) -> Command:
+    """The command that a line asks for. Raises nothing but `Refusal`.
+
+    `files`: whether this person may name files of this machine, as only its own console's may.
+    """
     text = _CONTROL.sub("", line).strip()
     if len(text) > _LONGEST_LINE:
         raise Refusal("line-too-long", count=len(text), limit=_LONGEST_LINE)
@@ -124,7 +127,10 @@ def parse(line: str) -> Command:
     parser = _PARSERS.get(name)
     if parser is None:
         raise Refusal("command-unknown", name=name, nearest=_nearest(name, list(_PARSERS), "/"))
-    return parser(rest)
+    command = parser(rest)
+    if isinstance(command, MakeVideo) and command.image is not None and not files:
+        raise Refusal("image-by-path")
+    return command
 
 
 def _first(text: str) -> tuple[str, str]:

@@ -46,7 +46,7 @@ from bot.quotas import ledger
 from bot.replies import LANGUAGES, help_text, refusal, say
 from bot.store import accounts, deliveries, tasks
 from bot.store.accounts import PersonRow
-from bot.store.database import Tx
+from bot.store.database import DatabaseError, Tx
 from bot.telling import accepted_text, models_text, task_line
 
 _log = structlog.get_logger(__name__)
@@ -56,8 +56,9 @@ _LISTED = 10
 
 async def handle(request: Request, desk: Desk) -> Reply:
     """Do what a person asks for. Never raises for what a person or a gateway did."""
-    language = await language_of(desk, request.person)
+    language: str = desk.settings.default_language
     try:
+        language = await language_of(desk, request.person)
         row = await desk.database.read(lambda tx: accounts.person(tx, request.person.id))
         call = Call(desk, request, row, language, desk.clock.now())
         return await HANDLERS[type(request.command)](call, request.command)
@@ -124,18 +125,35 @@ async def _accept(call: Call, draft: Draft) -> Reply:
     update = call.request.update
     key = f"{call.request.place.front_end}:{update}" if update else None
     draft = replace(draft, update_key=key)
-    accepted = None
     try:
-        accepted = await desk.database.transact(
-            lambda tx: intake.accept(
-                tx, draft, desk.rules, desk.settings.max_active_per_user, call.now
-            )
-        )
-    finally:
-        if draft.order.image and (accepted is None or not accepted.fresh):
-            await desk.spool.remove_picture(draft.order.image)
+        accepted = await desk.database.transact(lambda tx: _take_in(tx, call, draft))
+    except DatabaseError:
+        # The commit may have happened although its answer was lost.
+        found = await desk.database.read(lambda tx: _if_taken_in(tx, call, draft))
+        if found is None:
+            raise
+        accepted = found
+    except Refusal:
+        await _drop_picture(call, draft)
+        raise
+    if not accepted.fresh:
+        await _drop_picture(call, draft)
     desk.wake()
     return Reply(_accepted_text(call, accepted), task=accepted.task)
+
+
+def _take_in(tx: Tx, call: Call, draft: Draft) -> Accepted:
+    most = call.desk.settings.max_active_per_user
+    return intake.accept(tx, draft, call.desk.rules, most, call.now)
+
+
+def _if_taken_in(tx: Tx, call: Call, draft: Draft) -> Accepted | None:
+    return intake.found(tx, draft, call.desk.rules, call.now)
+
+
+async def _drop_picture(call: Call, draft: Draft) -> None:
+    if draft.order.image:
+        await call.desk.spool.remove_picture(draft.order.image)
 
 
 def _accepted_text(call: Call, accepted: Accepted) -> str:
@@ -156,10 +174,15 @@ async def remix(call: Call, command: Remix) -> Reply:
         raise Refusal("remix-not-finished", task=original.id)
     if able is None or not able.remix or not model.remix:
         raise Refusal("remix-not-possible", task=original.id)
-    order, price = call.desk.catalog.complete(
-        _again(call, original, command.prompt), Defaults(), call.now, None
+    wish = MakeVideo(
+        prompt=command.prompt,
+        model=original.order.model,
+        seconds=original.order.seconds,
+        size=original.order.size,
+        orientation=original.order.orientation,
     )
-    order = replace(order, image=None, remix_of=original.id)
+    order, price = call.desk.catalog.complete(wish, Defaults(), call.now, None)
+    order = replace(order, remix_of=original.id)
     draft = Draft(
         intake.new_task_id(),
         call.person,
@@ -188,6 +211,9 @@ async def retry(call: Call, command: Retry) -> Reply:
 def _again(call: Call, task: Task, prompt: str) -> MakeVideo:
     order = task.order
     image = call.desk.spool.path(order.image) if order.image else None
+    if order.image == "" or (image is not None and not image.is_file()):
+        # Without its picture it would be another video.
+        raise Refusal("picture-forgotten", task=task.id)
     return MakeVideo(
         prompt=prompt,
         model=order.model,
@@ -197,7 +223,7 @@ def _again(call: Call, task: Task, prompt: str) -> MakeVideo:
         style=order.style,
         watermark=order.watermark,
         private=order.private,
-        image=image if image and image.is_file() else None,
+        image=image,
     )
 
 
@@ -242,7 +268,10 @@ async def cancel(call: Call, command: Cancel) -> Reply:
     able = call.desk.capabilities.get(task.provider or "")
     if able is None or not able.cancel:
         raise Refusal("cancel-not-possible", task=task.id, price=task.price)
-    await call.desk.database.transact(lambda tx: tasks.ask_to_cancel(tx, task.id, call.now))
+    asked = await call.desk.database.transact(lambda tx: tasks.ask_to_cancel(tx, task.id, call.now))
+    if not asked:
+        # It has just moved on: say what is true now.
+        return await cancel(call, command)
     call.desk.wake()
     return Reply(call.say("cancel-asked", task=task.id, price=task.price), task=task)
 

@@ -56,9 +56,7 @@ def accept(tx: Tx, draft: Draft, rules: Rules, max_active: int, now: float) -> A
     account = ledger.open_account(tx, draft.person, rules, now)
     known = tasks.by_update(tx, draft.update_key) if draft.update_key else None
     if known is not None:
-        line = tasks.place_in_line(tx, known.id) if known.state is State.QUEUED else 0
-        balance = ledger.balance_of(account, rules, now)
-        return Accepted(known, fresh=False, balance=balance, line=line)
+        return _known(tx, known, ledger.balance_of(account, rules, now), fresh=False)
     _refuse_the_banned(tx, draft.person)
     active = tasks.count_active(tx, draft.person)
     if active >= max_active:
@@ -69,6 +67,19 @@ def accept(tx: Tx, draft: Draft, rules: Rules, max_active: int, now: float) -> A
     account = ledger.hold(tx, account, task.id, draft.price, rules, now)
     line = tasks.ahead_of(tx, turn, now)
     return Accepted(task, fresh=True, balance=ledger.balance_of(account, rules, now), line=line)
+
+
+def found(tx: Tx, draft: Draft, rules: Rules, now: float) -> Accepted | None:
+    """What came of a draft whose commit nobody heard the answer of; None if nothing did."""
+    task = tasks.get(tx, draft.id)
+    if task is None:
+        return None
+    return _known(tx, task, ledger.balance(tx, draft.person, rules, now), fresh=True)
+
+
+def _known(tx: Tx, task: Task, balance: Balance, *, fresh: bool) -> Accepted:
+    line = tasks.place_in_line(tx, task.id) if task.state is State.QUEUED else 0
+    return Accepted(task, fresh=fresh, balance=balance, line=line)
 
 
 def _refuse_the_banned(tx: Tx, person: str) -> None:

@@ -1,7 +1,7 @@
 """The life of a task on one screen, and the one function that moves it.
 
     queued      -> submitting, failed, cancelled
-    submitting  -> running, queued, review, failed
+    submitting  -> running, queued, review, failed, cancelled
     running     -> fetching, review, failed, cancelled
     fetching    -> delivering, running, failed
     delivering  -> done, undelivered
@@ -44,7 +44,9 @@ from bot.store.database import Tx
 
 ARROWS: dict[State, frozenset[State]] = {
     State.QUEUED: frozenset({State.SUBMITTING, State.FAILED, State.CANCELLED}),
-    State.SUBMITTING: frozenset({State.RUNNING, State.QUEUED, State.REVIEW, State.FAILED}),
+    State.SUBMITTING: frozenset(
+        {State.RUNNING, State.QUEUED, State.REVIEW, State.FAILED, State.CANCELLED}
+    ),
     State.RUNNING: frozenset({State.FETCHING, State.REVIEW, State.FAILED, State.CANCELLED}),
     State.FETCHING: frozenset({State.DELIVERING, State.RUNNING, State.FAILED}),
     State.DELIVERING: frozenset({State.DONE, State.UNDELIVERED}),
@@ -57,6 +59,10 @@ ARROWS: dict[State, frozenset[State]] = {
 
 TOLD_BY_NOTICE = frozenset({State.FAILED, State.CANCELLED, State.REVIEW, State.UNDELIVERED})
 """States whose entry the person must hear of; a finished video speaks for itself."""
+
+
+ATTACHED = "attached"
+"""The reason of a running task whose job an admin has attached: how long it took is not known."""
 
 
 class ForbiddenMove(Exception):

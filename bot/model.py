@@ -83,7 +83,7 @@ class Order:
     watermark: bool | None = None
     private: bool | None = None
     image: str | None = None
-    """A file in the spool."""
+    """A file in the spool; empty: there was one, which is no longer kept."""
     remix_of: str | None = None
     """The task whose video this one changes."""
 
@@ -107,6 +107,10 @@ class Task:
     lease: str | None = None
     attempts: int = 0
     """Failed tries of the present step; waiting is none."""
+    trouble_at: float | None = None
+    """When its create first could not be sent."""
+    fetches: int = 0
+    """Downloads that brought no video."""
     provider: str | None = None
     provider_identity: str | None = None
     remote_model: str | None = None

@@ -32,7 +32,7 @@ class DeliveryError(Exception):
     ) -> None:
         super().__init__(raw or reason)
         self.reason = reason
-        """A key of the sentences in `replies`: `chat_gone`, `blocked`, `too_large` ..."""
+        """A key of the sentences in `replies`: `chat-gone`, `blocked`, `too-large` ..."""
         self.permanent = permanent
         self.retry_after = retry_after
 

@@ -116,7 +116,9 @@ def check_status(status: int, headers: Mapping[str, str], body: bytes) -> None:
     except (ValueError, RecursionError):
         code, message = "", text_of(body)
     raw = shortened(f"HTTP {status} {code} {message}")
-    raise _meaning(status, f"{code} {message}")(raw, retry_after=_retry_after(headers), code=code)
+    # A page of a broken gateway may hold any word; only an error with a code means what it says.
+    meant = f"{code} {message}" if status < 500 or code or status == 503 else ""
+    raise _meaning(status, meant)(raw, retry_after=_retry_after(headers), code=code)
 
 
 def _meaning(status: int, text: str) -> type[errors.ProviderError]:

@@ -7,7 +7,7 @@ The gateway's verdict on a job is a *value* (`Failed`); that we could not ask is
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -200,8 +200,13 @@ class Provider(ABC):
     ) -> AbstractAsyncContextManager[Download]:
         """Open the finished video for reading, from byte `offset` where the server can."""
 
-    async def find(self, request: VideoRequest, since: float) -> Job | None:
-        """Look for the job of a create whose answer was lost; sent at or after `since`."""
+    async def find(
+        self, request: VideoRequest, since: float, taken: Collection[str] = ()
+    ) -> Job | None:
+        """Look for the job of a create whose answer was lost; sent at or after `since`.
+
+        `taken` are remote ids that belong to others of our tasks.
+        """
         raise Unsupported(f"{self.kind} cannot list jobs")
 
     async def cancel(self, remote_id: str) -> bool:

@@ -13,6 +13,7 @@ import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
+from functools import cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from importlib.metadata import version
 from typing import Any, Literal
@@ -183,11 +184,13 @@ class _named:  # noqa: N801 - reads as a statement
         return
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if error is None:
+            return
         # Not `repr`: aiohttp's shows the headers sent, and so the key.
         raw = shortened(f"{type(error).__name__}: {error}").removesuffix(":")
         # The transport calls a connection that was dropped after the request a ConnectTimeout too:
         # only what aiohttp itself says tells whether one was ever made.
-        if isinstance(error and error.__cause__, _NO_CONNECTION):
+        if isinstance(error.__cause__, _NO_CONNECTION):
             raise errors.Unreachable(raw) from error
         if isinstance(error, _BAD_ADDRESS):
             raise errors.Misconfigured(raw) from error
@@ -198,6 +201,7 @@ class _named:  # noqa: N801 - reads as a statement
 # --- connections -------------------------------------------------------------------------
 
 
+@cache
 def _trusted() -> ssl.SSLContext:
     """Trust what httpx ships and what the system trusts: either may lack the one that is needed."""
     context = httpx.create_ssl_context()

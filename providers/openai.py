@@ -13,7 +13,7 @@ import asyncio
 import math
 import re
 from base64 import b64encode
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -137,12 +137,14 @@ class OpenAI(Provider):
         answer = await self.http.ask("GET", self._url(remote_id), self._key)
         return progress_of(answer.body, answer.check_after)
 
-    async def find(self, request: VideoRequest, since: float) -> Job | None:
+    async def find(
+        self, request: VideoRequest, since: float, taken: Collection[str] = ()
+    ) -> Job | None:
         """Page back through GET /videos; only one job that fits in every shown field is ours."""
         if not self.switches.find:
-            return await super().find(request, since)
+            return await super().find(request, since, taken)
         listed = self._listed_since(since - _CLOCKS_APART)
-        ours = [one async for one in listed if _fits(one, request)]
+        ours = [one async for one in listed if _fits(one, request) and _id(one) not in taken]
         return _job(ours[0], None) if len(ours) == 1 else None
 
     async def _listed_since(self, start: float) -> AsyncIterator[dict[str, Any]]:

@@ -30,16 +30,16 @@ async def tidy(world: World) -> None:
     before = now - world.limits.result_retention
     while batch := await world.database.read(lambda tx: tasks.expired_files(tx, before, _BATCH)):
         for task in batch:
-            await _drop_files(world, task)
+            await _drop_files(world, task, before)
     blank_before = now - world.limits.prompt_retention
     await world.database.transact(lambda tx: tasks.blank_prompts(tx, blank_before))
 
 
-async def _drop_files(world: World, task: Task) -> None:
-    def forget(tx: Tx) -> None:
-        tasks.drop_files(tx, task.id)
+async def _drop_files(world: World, task: Task, before: float) -> None:
+    def forget(tx: Tx) -> bool:
+        return tasks.drop_files(tx, task.id, before)
 
     # First the row, then the file: a crash between leaves an orphan, which the next start sweeps,
     # and never a promise of a file that is gone.
-    await world.database.transact(forget)
-    await world.spool.remove_of(task)
+    if await world.database.transact(forget):
+        await world.spool.remove_of(task)

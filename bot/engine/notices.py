@@ -7,7 +7,7 @@ import structlog
 from bot.engine.outcome import Advance, Outcome, Snooze
 from bot.engine.world import World
 from bot.model import ACTIVE, State, Task
-from bot.ports import DeliveryError, DeliveryUnclear
+from bot.ports import DeliveryError
 from bot.store import deliveries, tasks
 from bot.telling import last_word, outlook, status_text
 
@@ -29,7 +29,7 @@ async def tell(world: World, task_id: str, state: State, attempts: int) -> None:
         return
     try:
         await messenger.tell(task, last_word(task))
-    except (DeliveryError, DeliveryUnclear) as error:
+    except Exception as error:  # noqa: BLE001 - whatever it is, it must not be tried for ever
         await _not_told(world, task, attempts, error)
         return
     await _told(world, task_id, state)
@@ -40,9 +40,7 @@ async def _told(world: World, task_id: str, state: State) -> None:
     await world.database.transact(lambda tx: deliveries.told(tx, task_id, state, now))
 
 
-async def _not_told(
-    world: World, task: Task, attempts: int, error: DeliveryError | DeliveryUnclear
-) -> None:
+async def _not_told(world: World, task: Task, attempts: int, error: Exception) -> None:
     permanent = isinstance(error, DeliveryError) and error.permanent
     if permanent or attempts + 1 >= _TRIES:
         _log.warning("notice_given_up", task=task.id, reason=str(error))

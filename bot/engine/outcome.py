@@ -71,8 +71,10 @@ def _advance(tx: Tx, task: Task, verdict: Advance, now: float, by: str) -> bool:
 
 def _snoozed(task: Task, snooze: Snooze) -> dict[str, object]:
     changes: dict[str, object] = {"lease": None, "due_at": snooze.until, **snooze.changes}
+    if snooze.raw is not None:
+        changes["raw"] = snooze.raw
     if snooze.failed:
-        changes |= {"attempts": task.attempts + 1, "raw": snooze.raw}
-    elif task.attempts:
+        changes["attempts"] = task.attempts + 1
+    elif task.attempts and "attempts" not in changes:
         changes["attempts"] = 0
     return changes

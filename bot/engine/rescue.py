@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from bot.engine.outcome import Advance, Outcome, Snooze
-from bot.engine.steps import accepted, request_of
+from bot.engine.steps import GIVE_UP, accepted, request_of
 from bot.engine.world import World
 from bot.model import State, Task
 from bot.store import tasks
 from providers import errors
 from providers.base import Finding
 
-_SEARCHES = 4
-"""Looks at a list of jobs before a create counts as not to be found."""
+_SEARCHES = 6
+"""Looks at a list of jobs, about a minute in all, before a create counts as not to be found."""
+_ON_ITS_WAY = 120.0
+"""Seconds for which a create of a worker that lost its lease may still be under way."""
 
 
 async def search(task: Task, world: World) -> Outcome:
@@ -25,27 +27,46 @@ async def search(task: Task, world: World) -> Outcome:
     finding = provider.capabilities.find
     if finding is Finding.NOTHING:
         return _review(task, "no answer to the create, and this gateway cannot list jobs")
+    taken, twin = await world.database.read(lambda tx: tasks.twins(tx, task))
     request = await request_of(task, world)
     try:
-        job = await provider.find(request, task.submitted_at or task.moved_at)
+        job = await provider.find(request, task.submitted_at or task.moved_at, taken)
     except errors.ProviderError as error:
-        return _search_again(task, world, str(error))
-    if job is not None:
-        identity, remote_id = provider.identity, job.remote_id
-        owner = await world.database.read(lambda tx: tasks.with_remote_id(tx, identity, remote_id))
-        if owner in (None, task.id):
-            return accepted(task, world, job.remote_id, job.progress)
-    if finding is Finding.CERTAIN:
-        return Advance(State.QUEUED, changes={"attempts": task.attempts + 1, "submitted_at": None})
-    return _search_again(task, world, "the job is not in the gateway's list")
+        return _could_not_look(task, world, error)
+    if job is not None and (finding is Finding.CERTAIN or not twin):
+        return accepted(task, world, job.remote_id, job.progress)
+    if job is None and finding is Finding.CERTAIN:
+        return _again(task, world)
+    return _not_seen(task, world, "the job is not in the gateway's list")
 
 
-def _search_again(task: Task, world: World, raw: str) -> Outcome:
+def _again(task: Task, world: World) -> Outcome:
+    """It certainly was not accepted. But elsewhere its sender may just be waking up."""
+    now = world.clock.now()
+    arrived_by = (task.submitted_at or task.moved_at) + _ON_ITS_WAY
+    if not world.database.single_process and now < arrived_by:
+        return Snooze(arrived_by)
+    if task.cancel_asked:
+        return Advance(State.CANCELLED, reason="cancelled")
+    return Advance(State.QUEUED, changes={"attempts": task.attempts + 1, "submitted_at": None})
+
+
+def _could_not_look(task: Task, world: World, error: errors.ProviderError) -> Outcome:
+    """Not to have looked proves nothing: go on for as long as for a job that is known."""
+    now = world.clock.now()
+    if now - (task.submitted_at or task.moved_at) > GIVE_UP:
+        return _review(task, str(error))
+    wait = world.backoff(task.looks, error.retry_after)
+    counted = {"looks": task.looks + 1, "attempts": task.attempts}
+    return Snooze(now + wait, raw=str(error), changes=counted)
+
+
+def _not_seen(task: Task, world: World, raw: str) -> Outcome:
     if task.attempts + 1 >= _SEARCHES:
         return _review(task, raw)
-    wait = world.backoff(task.attempts)
-    return Snooze(world.clock.now() + wait, failed=True, raw=raw)
+    return Snooze(world.clock.now() + world.backoff(task.attempts), failed=True, raw=raw)
 
 
 def _review(task: Task, raw: str) -> Outcome:
-    return Advance(State.REVIEW, reason="create-unclear", raw=f"{task.raw or ''} {raw}".strip())
+    words = raw if task.raw in (None, raw) else f"{task.raw}; {raw}"
+    return Advance(State.REVIEW, reason="create-unclear", raw=words)

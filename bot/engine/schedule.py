@@ -14,6 +14,8 @@ _DEFAULT = 10.0
 enough; a young one may be a quick one."""
 _YOUNG = 0.25
 """The share of its age after which a job of unknown speed is looked at again."""
+LONGEST_WISH = 600.0
+"""Seconds; no gateway puts a look or a create off for longer."""
 _LONGEST = 60.0
 """The expectation may be wrong; nobody waits longer than this for a look."""
 _LOOK = 0.157
@@ -43,12 +45,17 @@ class Known:
     spread: Spread | None = None
 
 
+def obeyed(hint: float | None) -> float:
+    """A gateway's wish, in seconds, as far as it is obeyed: it may be wrong, or malicious."""
+    return min(hint or 0.0, LONGEST_WISH)
+
+
 def until_next_look(known: Known, minimum: float) -> float:
     """Seconds until the next look, never below `minimum` nor before the gateway's own wish."""
     wait = _by_progress(known)
     if wait is None:
         wait = _by_experience(known)
-    return max(minimum, known.hint or 0.0, min(wait, _LONGEST))
+    return max(minimum, obeyed(known.hint), min(wait, _LONGEST))
 
 
 def _by_progress(known: Known) -> float | None:
@@ -86,4 +93,4 @@ def backoff(attempts: int, hint: float | None, minimum: float, chance: Random) -
     Doubling from `minimum` to two minutes, spread by chance.
     """
     wait = min(minimum * 2.0 ** min(attempts, 10), 120.0)
-    return float(max(hint or 0.0, minimum, wait * chance.uniform(0.5, 1.0)))
+    return float(max(obeyed(hint), minimum, wait * chance.uniform(0.5, 1.0)))

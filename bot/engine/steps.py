@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+from pathlib import Path
+
 from bot.durations import Spread
 from bot.engine import schedule
 from bot.engine.outcome import Advance, Outcome, Snooze, fail
 from bot.engine.world import World
+from bot.lifecycle import ATTACHED
 from bot.media import spool
-from bot.model import State, Task, Video
+from bot.model import Delivery, State, Task, Video
 from bot.ports import DeliveryError, DeliveryUnclear
 from bot.store import deliveries, providers, tasks
 from bot.store.database import Tx
@@ -32,8 +36,13 @@ _REFUSALS: dict[type[errors.ProviderError], str] = {
     errors.ModelUnavailable: "model-unavailable",
     errors.Misconfigured: "misconfigured",
 }
+_WITHOUT_KEY_OR_FUNDS = 60.0
 _FETCH_TRIES = 6
+_FETCH_AT_MOST = 3600.0
+"""Seconds for one download: one that only trickles must not take a place for ever."""
 _LOST_TRIES = 5
+_NOT_STOPPED = "not-stopped"
+"""The gateway was asked to stop the job, and did not."""
 
 
 # --- submitting --------------------------------------------------------------------------
@@ -42,22 +51,51 @@ _LOST_TRIES = 5
 async def submit(task: Task, world: World) -> Outcome:
     """Send the paid create, once. What is unclear afterwards is searched for, never sent again."""
     provider = world.provider_of(task)
-    now = world.clock.now()
     if provider is None:
-        return _back_to_queue(task, world, "unreachable", "the provider is not configured")
-    if task.order.image and not world.spool.path(task.order.image).is_file():
-        return fail("file-lost", "the reference picture is no longer there")
+        return _not_sent(task, world, "unreachable", "the provider is not configured")
     try:
-        job = await provider.submit(await request_of(task, world))
-    except errors.Throttled as error:
-        return _throttled(task, world, error)
-    except errors.Unreachable as error:
-        return _back_to_queue(task, world, "unreachable", str(error))
+        request = await _request_if_readable(task, world)
+    except OSError as error:
+        return fail("file-lost", f"the reference picture cannot be read: {error}")
+    if not await still_ours(task, world):
+        return Snooze(world.clock.now())
+    try:
+        job = await provider.submit(request)
     except errors.ProviderError as error:
-        if error.accepted:
-            return Snooze(now + 1.0, failed=True, raw=str(error))
-        return fail(_REFUSALS.get(type(error), "invalid-request"), str(error))
+        return _after_an_error(task, world, error)
     return accepted(task, world, job.remote_id, job.progress)
+
+
+async def _request_if_readable(task: Task, world: World) -> VideoRequest:
+    """The request. A picture that cannot be read is found out before anything is paid for."""
+    if task.order.image:
+        await asyncio.to_thread(_read_a_byte, world.spool.path(task.order.image))
+    return await request_of(task, world)
+
+
+def _read_a_byte(path: Path) -> None:
+    with path.open("rb") as file:
+        file.read(1)
+
+
+async def still_ours(task: Task, world: World) -> bool:
+    """Make sure, just before what cannot be undone, that nobody has taken the task over.
+
+    A process that stood still for longer than its lease must not go on where it was.
+    """
+    until = world.clock.now() + world.limits.lease
+    return await world.database.transact(lambda tx: tasks.change(tx, task, due_at=until))
+
+
+def _after_an_error(task: Task, world: World, error: errors.ProviderError) -> Outcome:
+    if error.accepted:
+        return Snooze(world.clock.now() + 1.0, failed=True, raw=str(error))
+    if isinstance(error, errors.Throttled | errors.Unreachable):
+        return _not_sent(task, world, "unreachable", str(error), error.retry_after)
+    if isinstance(error, errors.Misconfigured) and len(world.catalog.offers(task.order.model)) > 1:
+        # Another account may serve it; with one alone the person hears at once.
+        return _not_sent(task, world, "misconfigured", str(error), _WITHOUT_KEY_OR_FUNDS)
+    return fail(_REFUSALS.get(type(error), "invalid-request"), str(error))
 
 
 def accepted(task: Task, world: World, remote_id: str, progress: object) -> Advance:
@@ -70,7 +108,7 @@ def accepted(task: Task, world: World, remote_id: str, progress: object) -> Adva
     return Advance(
         State.RUNNING,
         due_at=now + wait,
-        changes={"remote_id": remote_id, "submitted_at": submitted_at},
+        changes={"remote_id": remote_id, "submitted_at": submitted_at, "trouble_at": None},
     )
 
 
@@ -110,26 +148,27 @@ def _picture(task: Task, world: World) -> ReferenceImage | None:
     return ReferenceImage(path, media_type, task.order.width or 0, task.order.height or 0)
 
 
-def _throttled(task: Task, world: World, error: errors.Throttled) -> Outcome:
+def _not_sent(
+    task: Task, world: World, reason: str, raw: str, hint: float | None = None
+) -> Outcome:
+    """The create was certainly not accepted: again later, or at another provider, for a while."""
     now = world.clock.now()
-    wait = world.backoff(task.attempts, error.retry_after)
-    until = now + (error.retry_after or wait)
+    if task.cancel_asked:
+        return Advance(State.CANCELLED, reason="cancelled")
+    since = task.trouble_at or now
+    if now - since > world.limits.deadline:
+        return fail(reason, raw)
+    until = now + world.backoff(task.attempts, hint)
     name = task.provider or ""
+    # Left alone for a while, it is not chosen again before another that serves the model.
+    others = len(world.catalog.offers(task.order.model)) > 1 and task.order.remix_of is None
     return Advance(
         State.QUEUED,
-        due_at=until,
-        raw=str(error),
-        changes=_unassigned(task),
-        also=lambda tx: providers.pause(tx, name, until, "throttled"),
+        due_at=now if others else until,
+        raw=raw,
+        changes=_unassigned(task) | {"trouble_at": since},
+        also=lambda tx: providers.pause(tx, name, until, reason),
     )
-
-
-def _back_to_queue(task: Task, world: World, reason: str, raw: str) -> Outcome:
-    now = world.clock.now()
-    if now - task.created_at > world.limits.deadline:
-        return fail(reason, raw)
-    wait = world.backoff(task.attempts)
-    return Advance(State.QUEUED, due_at=now + wait, raw=raw, changes=_unassigned(task))
 
 
 def _unassigned(task: Task) -> dict[str, object]:
@@ -176,7 +215,7 @@ def _pending(task: Task, world: World, progress: Pending, able: Capabilities) ->
     now = world.clock.now()
     age = now - (task.submitted_at or task.moved_at)
     if age > world.limits.deadline:
-        if able.cancel and not task.cancel_asked:
+        if able.cancel and task.reason != _NOT_STOPPED:
             return Snooze(now, changes={"cancel_asked": True, "reason": "timeout"})
         return fail("timeout", f"still pending after {age:.0f} s")
     running_at = task.running_at or (now if progress.running or progress.percent else None)
@@ -204,7 +243,7 @@ def _forward(before: float | None, seen: float | None) -> float | None:
 
 def _finished(task: Task, now: float, finished: Finished) -> Outcome:
     took = now - (task.submitted_at or task.moved_at)
-    first = task.finished_at is None
+    first = task.finished_at is None and task.reason != ATTACHED
     return Advance(
         State.FETCHING,
         changes={
@@ -212,19 +251,24 @@ def _finished(task: Task, now: float, finished: Finished) -> Outcome:
             "result_expires_at": finished.expires_at,
             "finished_at": task.finished_at or now,
             "looks": task.looks + 1,
-            "attempts": 0 if first else task.attempts,
         },
         also=(lambda tx: tasks.add_duration(tx, task, took, now)) if first else None,
     )
 
 
 async def _cancel(task: Task, world: World, provider: Provider) -> Outcome:
-    now = world.clock.now()
-    if await provider.cancel(task.remote_id or ""):
-        if task.reason == "timeout":
-            return fail("timeout", "stopped at its deadline")
-        return Advance(State.CANCELLED, reason="cancelled")
-    return Snooze(now, changes={"cancel_asked": False})
+    """Ask the gateway once to stop the job; whatever it answers, the looks go on after that."""
+    try:
+        stopped = await provider.cancel(task.remote_id or "")
+    except errors.ProviderError:
+        stopped = False
+    if not stopped:
+        wait = world.limits.poll_minimum
+        changes = {"cancel_asked": False, "reason": _NOT_STOPPED}
+        return Snooze(world.clock.now() + wait, changes=changes)
+    if task.reason == "timeout":
+        return fail("timeout", "stopped at its deadline")
+    return Advance(State.CANCELLED, reason="cancelled")
 
 
 def _not_found(task: Task, world: World, raw: str) -> Outcome:
@@ -270,7 +314,10 @@ async def _stream(task: Task, world: World, provider: Provider, name: str) -> Ou
         stored = await world.spool.fetched(name)
         if stored is None:
             offset = world.spool.part_size(name)
-            async with provider.download(task.remote_id or "", finished, offset) as download:
+            async with (
+                asyncio.timeout(_FETCH_AT_MOST),
+                provider.download(task.remote_id or "", finished, offset) as download,
+            ):
                 stored = await world.spool.receive(download, name)
     except spool.DiskFull as error:
         return Snooze(world.clock.now() + 60.0, changes={"reason": "disk-full", "raw": str(error)})
@@ -278,21 +325,33 @@ async def _stream(task: Task, world: World, provider: Provider, name: str) -> Ou
         return _fetch_again(task, world, str(error), relook=False)
     except errors.Refused as error:
         return _fetch_again(task, world, str(error), relook=True)
+    except errors.Misconfigured as error:
+        if _is_dead_link(task, world):
+            return _fetch_again(task, world, str(error), relook=True)
+        return _fetch_later(task, world, str(error), error.retry_after)
     except errors.ProviderError as error:
         return _fetch_later(task, world, str(error), error.retry_after)
+    except TimeoutError:
+        return _fetch_later(task, world, f"not downloaded within {_FETCH_AT_MOST:.0f} s")
     return Advance(State.DELIVERING, changes={"file": stored.file, "bytes": stored.bytes})
+
+
+def _is_dead_link(task: Task, world: World) -> bool:
+    """A signed link that has expired answers 403, as a wrong key does at the gateway itself."""
+    expired = (task.result_expires_at or world.clock.now()) < world.clock.now()
+    return task.result_url is not None or expired
 
 
 def _fetch_again(task: Task, world: World, raw: str, *, relook: bool) -> Outcome:
     """What came was not the video, or its link is dead: a few tries, then it is lost."""
     now = world.clock.now()
-    if task.attempts + 1 >= _FETCH_TRIES:
+    if task.fetches + 1 >= _FETCH_TRIES:
         return fail("file-lost", raw)
-    wait = world.backoff(task.attempts)
+    wait = world.backoff(task.fetches)
+    counted: dict[str, object] = {"fetches": task.fetches + 1}
     if relook:
-        attempts = {"attempts": task.attempts + 1}
-        return Advance(State.RUNNING, due_at=now + wait, raw=raw, changes=attempts)
-    return Snooze(now + wait, failed=True, raw=raw)
+        return Advance(State.RUNNING, due_at=now + wait, raw=raw, changes=counted)
+    return Snooze(now + wait, raw=raw, changes=counted)
 
 
 def _fetch_later(task: Task, world: World, raw: str, hint: float | None = None) -> Outcome:
@@ -322,8 +381,11 @@ async def deliver(task: Task, world: World) -> Outcome:
         if delivery.repeated:
             return _undelivered(task, "send-unclear")
     repeated = unclear or delivery.repeated
-    await world.database.transact(lambda tx: deliveries.begin(tx, task.id, repeated=repeated))
-    delivery = await world.database.read(lambda tx: deliveries.get(tx, task.id))
+    begun = await world.database.transact(lambda tx: _begin(tx, task, world, repeated=repeated))
+    if begun is None:
+        # Somebody has taken the task over: it is theirs to post.
+        return Snooze(world.clock.now())
+    delivery = begun
     video = Video(
         world.spool.result(task.file),
         task.bytes or 0,
@@ -339,6 +401,16 @@ async def deliver(task: Task, world: World) -> Outcome:
     except DeliveryError as error:
         return _not_delivered(task, world, error)
     return _delivered(task, world, receipt)
+
+
+def _begin(tx: Tx, task: Task, world: World, *, repeated: bool) -> Delivery | None:
+    """Write down that the result is being posted, if the task is still ours."""
+    until = world.clock.now() + world.limits.lease
+    if not tasks.change(tx, task, due_at=until):
+        return None
+    if not deliveries.begin(tx, task.id, repeated=repeated):
+        return None
+    return deliveries.get(tx, task.id)
 
 
 def _delivered(task: Task, world: World, receipt: str) -> Outcome:

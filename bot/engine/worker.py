@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -18,7 +19,7 @@ from bot.engine.outcome import Advance, Outcome, Snooze
 from bot.engine.world import World
 from bot.model import State, Task
 from bot.store import deliveries, tasks
-from bot.store.database import Tx
+from bot.store.database import DatabaseError, Tx
 
 Step = Callable[[Task, World], Awaitable[Outcome]]
 Claimed = tuple[list[tuple[Task, Step]], list[tuple[str, State, int]]]
@@ -48,6 +49,14 @@ LANES = (
 )
 _WIDTHS = {lane.state: lane.width for lane in LANES}
 _SUBMITS = 50
+_PATIENCE = 8
+"""Tries to write an outcome down, about a minute in all."""
+_AFTER_A_FAULT = {
+    State.RUNNING: State.REVIEW,
+    State.SUBMITTING: State.REVIEW,
+    State.FETCHING: State.FAILED,
+    State.DELIVERING: State.UNDELIVERED,
+}
 _NOTICES = 16
 
 
@@ -62,6 +71,8 @@ class Worker:
         self._asleep_until = 0.0
         self._claims = 0
         self._under_way: dict[asyncio.Task[None], tuple[State, str]] = {}
+        self._busy: Counter[State] = Counter()
+        """How many steps of each kind are under way."""
 
     def wake(self) -> None:
         """There may be something to do."""
@@ -112,8 +123,8 @@ class Worker:
         until = now + world.limits.lease
         self._claims += 1
         lease = f"{self.name}:{self._claims}"
-        rooms = [(lane, lane.width - self._busy(lane.state)) for lane in LANES]
-        submits = _SUBMITS - self._busy(State.QUEUED)
+        rooms = [(lane, lane.width - self._busy[lane.state]) for lane in LANES]
+        submits = _SUBMITS - self._busy[State.QUEUED]
         front_ends = tuple(world.messengers)
 
         def claim(tx: Tx) -> Claimed:
@@ -131,12 +142,13 @@ class Worker:
 
         return claim
 
-    def _busy(self, state: State) -> int:
-        return sum(1 for busy, _ in self._under_way.values() if busy is state)
-
     async def _nap(self) -> None:
         """Sleep until something falls due or somebody wakes us."""
-        due = await self.world.database.read(self.next_due())
+        try:
+            due = await self.world.database.read(self.next_due())
+        except DatabaseError:
+            # The next round tells it, and naps itself.
+            due = None
         now = self.world.clock.now()
         nap = _LONGEST_NAP if due is None else min(max(due - now, _SHORTEST_NAP), _LONGEST_NAP)
         self._asleep_until = now + nap
@@ -150,11 +162,15 @@ class Worker:
 
     def next_due(self) -> Callable[[Tx], float | None]:
         """The reading that tells when something falls due for which a lane has room."""
-        free = [lane.state for lane in LANES if self._busy(lane.state) < lane.width]
+        free = [lane.state for lane in LANES if self._busy[lane.state] < lane.width]
+        front_ends = tuple(self.world.messengers)
 
         def next_due(tx: Tx) -> float | None:
-            times = [tasks.next_due(tx, state) for state in free]
-            times.append(deliveries.next_notice(tx))
+            times = [
+                tasks.next_due(tx, state, front_ends if state is State.DELIVERING else None)
+                for state in free
+            ]
+            times.append(deliveries.next_notice(tx, front_ends))
             return min((time for time in times if time is not None), default=None)
 
         return next_due
@@ -169,12 +185,14 @@ class Worker:
     def _start(self, state: State, lease: str, work: Awaitable[None]) -> None:
         running = asyncio.ensure_future(work)
         self._under_way[running] = (state, lease)
+        self._busy[state] += 1
         running.add_done_callback(self._ended)
 
     def _ended(self, running: asyncio.Task[None]) -> None:
         state, _ = self._under_way.pop(running)
-        if self._busy(state) + 1 >= _WIDTHS.get(state, _SUBMITS):
+        if self._busy[state] >= _WIDTHS.get(state, _SUBMITS):
             self._wake.set()
+        self._busy[state] -= 1
         if not running.cancelled() and (error := running.exception()) is not None:
             _log.error("step_crashed", exc_info=error)
 
@@ -184,17 +202,24 @@ class Worker:
             verdict = await step(task, self.world)
         except Exception as error:  # noqa: BLE001 - a fault of ours must not stop the worker
             _log.exception("step_failed", task=task.id, state=task.state)
-            wait = self.world.backoff(task.attempts)
-            verdict = Snooze(self.world.clock.now() + wait, failed=True, raw=repr(error))
+            verdict = self._after_a_fault(task, repr(error))
         await self._write(task, verdict)
 
-    async def _write(self, task: Task, verdict: Outcome) -> None:
+    def _after_a_fault(self, task: Task, raw: str) -> Outcome:
+        """A fault of ours: again for a day, then somebody has to look at it."""
         now = self.world.clock.now()
+        if now - task.moved_at > steps.GIVE_UP and task.state in _AFTER_A_FAULT:
+            return Advance(_AFTER_A_FAULT[task.state], reason="unknown", raw=raw)
+        return Snooze(now + self.world.backoff(task.attempts), failed=True, raw=raw)
 
-        def write(tx: Tx) -> bool:
-            return outcomes.write(tx, task, verdict, now, self.name)
-
-        if not await self.world.database.transact(write):
+    async def _write(self, task: Task, verdict: Outcome) -> None:
+        try:
+            written = await self._written(task, verdict)
+        except tasks.JobTaken as error:
+            raw = f"another task has the job {error}"
+            verdict = Advance(State.REVIEW, reason="create-unclear", raw=raw)
+            written = await self._written(task, verdict)
+        if not written:
             _log.info("task_was_taken_over", task=task.id, state=task.state)
             await self._keep_job(task, verdict)
             return
@@ -203,6 +228,23 @@ class Worker:
             self._wake.set()
         _remember(self.world, task, verdict)
         await notices.show(self.world, task, verdict)
+
+    async def _written(self, task: Task, verdict: Outcome) -> bool:
+        """Write an outcome down, also when the database is away for a while.
+
+        What a step did outside cannot be done again: its outcome is worth waiting for.
+        """
+        for patience in range(_PATIENCE):
+            now = self.world.clock.now()
+            try:
+                return await self.world.database.transact(
+                    lambda tx: outcomes.write(tx, task, verdict, now, self.name)  # noqa: B023 - run at once
+                )
+            except DatabaseError as error:
+                _log.warning("outcome_waits", task=task.id, verdict=repr(verdict), why=str(error))
+                await self.world.clock.sleep(min(2.0**patience, 10.0))
+        _log.error("outcome_lost", task=task.id, verdict=repr(verdict))
+        return False
 
     async def _keep_job(self, task: Task, verdict: Outcome) -> None:
         """The answer to a create came after the lease had ended: its job must not be forgotten.
@@ -215,13 +257,16 @@ class Worker:
         if verdict.to is not State.RUNNING:
             return
 
-        def keep(tx: Tx) -> None:
+        def keep(tx: Tx) -> bool:
             now_is = tasks.get(tx, task.id)
-            same_create = now_is is not None and now_is.submitted_at == task.submitted_at
-            if now_is and same_create and now_is.state in {State.SUBMITTING, State.REVIEW}:
-                outcomes.write(tx, now_is, verdict, self.world.clock.now(), self.name)
+            if now_is is None or now_is.submitted_at != task.submitted_at:
+                return False
+            if now_is.state not in {State.SUBMITTING, State.REVIEW}:
+                return now_is.remote_id == verdict.changes["remote_id"]
+            return outcomes.write(tx, now_is, verdict, self.world.clock.now(), self.name)
 
-        await self.world.database.transact(keep)
+        if not await self.world.database.transact(keep):
+            _log.warning("job_without_a_task", task=task.id, job=verdict.changes["remote_id"])
 
     # --- staying alive and stopping ------------------------------------------------------
 
@@ -248,7 +293,10 @@ class Worker:
         if self._under_way:
             await asyncio.wait(self._under_way)
         now = self.world.clock.now()
-        await self.world.database.transact(lambda tx: tasks.free(tx, f"{self.name}:", now))
+        try:
+            await self.world.database.transact(lambda tx: tasks.free(tx, f"{self.name}:", now))
+        except DatabaseError:
+            _log.exception("leases_left")
 
 
 def _remember(world: World, task: Task, verdict: Outcome) -> None:

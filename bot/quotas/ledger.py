@@ -29,15 +29,19 @@ def _limit(account: AccountRow, rules: Rules) -> int:
     return rules.daily_credits if account.daily_limit is None else account.daily_limit
 
 
+def _is_refilled(account: AccountRow, today: str) -> bool:
+    """Whether the day has begun for it; a clock that was set back must not begin a day twice."""
+    return account.refilled_on is not None and account.refilled_on >= today
+
+
 def _daily_now(account: AccountRow, rules: Rules, now: float) -> int:
     today = limits.day_of(now, rules.timezone).isoformat()
-    return account.daily if account.refilled_on == today else _limit(account, rules)
+    return account.daily if _is_refilled(account, today) else _limit(account, rules)
 
 
 def _refill(tx: Tx, account: AccountRow, rules: Rules, now: float) -> AccountRow:
     today = limits.day_of(now, rules.timezone).isoformat()
-    # A clock that was set back must not refill a day for the second time.
-    if account.refilled_on is not None and account.refilled_on >= today:
+    if _is_refilled(account, today):
         return account
     limit = _limit(account, rules)
     accounts.post(tx, Entry(account.id, now, "refill", day=today, daily=limit - account.daily))
@@ -106,7 +110,7 @@ def hold(
 
 
 def _open_hold(tx: Tx, task: str) -> Entry | None:
-    held = accounts.entry_of(tx, task, "hold")
+    held = accounts.hold_of(tx, task)
     if held is None or accounts.ending_of(tx, task):
         return None
     return held

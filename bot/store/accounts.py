@@ -13,6 +13,7 @@ from sqlalchemy import (
     case,
     func,
     insert,
+    literal_column,
     not_,
     or_,
     select,
@@ -82,11 +83,14 @@ _MOVE = (
         held=accounts.c.held + bindparam("by_held"),
     )
 )
-_ENTRY_OF = select(*(entries.c[name] for name in Entry.__slots__)).where(
-    entries.c.task == bindparam("which"), entries.c.kind == bindparam("of_kind")
+# The kinds as constants: SQLite would plan the statement anew for each other parameter.
+_ENTRIES_OF = select(*(entries.c[name] for name in Entry.__slots__)).where(
+    entries.c.task == bindparam("which")
 )
+_HOLD_OF = _ENTRIES_OF.where(entries.c.kind == literal_column("'hold'"))
 _ENDING_OF = select(entries.c.kind).where(
-    entries.c.task == bindparam("which"), entries.c.kind.in_(["settle", "release"])
+    entries.c.task == bindparam("which"),
+    entries.c.kind.in_([literal_column("'release'"), literal_column("'settle'")]),
 )
 
 
@@ -160,9 +164,9 @@ def change_account(tx: Tx, account: str, **changes: object) -> None:
     tx.execute(update(accounts).where(accounts.c.id == account).values(**changes))
 
 
-def entry_of(tx: Tx, task: str, kind: str) -> Entry | None:
-    """The task's entry of this kind, or None."""
-    row = tx.execute(_ENTRY_OF, {"which": task, "of_kind": kind}).first()
+def hold_of(tx: Tx, task: str) -> Entry | None:
+    """The entry that set the task's credits aside, or None."""
+    row = tx.execute(_HOLD_OF, {"which": task}).first()
     return Entry(*row) if row else None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from sqlalchemy import Integer, RowMapping, bindparam, insert, select, update
+from sqlalchemy import Integer, RowMapping, bindparam, insert, or_, select, update
 
 from bot.model import Delivery, Place, State
 from bot.store.database import Tx
@@ -34,7 +34,14 @@ _OWED = (
     .with_for_update(skip_locked=True, of=notices)
 )
 _NEXT_NOTICE = (
-    select(notices.c.due_at).where(notices.c.told_at.is_(None)).order_by(notices.c.due_at).limit(1)
+    select(notices.c.due_at)
+    .join(deliveries, deliveries.c.task == notices.c.task)
+    .where(
+        notices.c.told_at.is_(None),
+        deliveries.c.front_end.in_(bindparam("front_ends", expanding=True)),
+    )
+    .order_by(notices.c.due_at)
+    .limit(1)
 )
 
 
@@ -75,7 +82,10 @@ def sent(tx: Tx, task: str, receipt: str, now: float) -> bool:
 
 
 def renew(tx: Tx, task: str, place: Place) -> None:
-    """A person asks for an undelivered result: try again from the start, where they ask."""
+    """A person asks for an undelivered result: try again from the start, where they ask.
+
+    If it may have been posted before, it goes on saying so.
+    """
     tx.execute(
         update(deliveries)
         .where(deliveries.c.task == task, deliveries.c.state != "sent")
@@ -84,7 +94,7 @@ def renew(tx: Tx, task: str, place: Place) -> None:
             front_end=place.front_end,
             address=place.address,
             attempts=0,
-            repeated=False,
+            repeated=or_(deliveries.c.repeated, deliveries.c.state == "sending"),
         )
     )
 
@@ -118,9 +128,9 @@ def claim_notices(
     return owed
 
 
-def next_notice(tx: Tx) -> float | None:
-    """When the next notice falls due."""
-    return tx.execute(_NEXT_NOTICE).scalar()
+def next_notice(tx: Tx, front_ends: Collection[str]) -> float | None:
+    """When the next notice for these front-ends falls due."""
+    return tx.execute(_NEXT_NOTICE, {"front_ends": list(front_ends)}).scalar()
 
 
 def put_off_notice(tx: Tx, task: str, state: State, due_at: float) -> None:

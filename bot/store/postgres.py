@@ -55,6 +55,7 @@ class PostgresDatabase(Database):
             # SQLAlchemy shows the values of a failed statement otherwise: people's words.
             hide_parameters=True,
         )
+        self._turns = asyncio.Semaphore(_CONNECTIONS)
         event.listen(self._engine.sync_engine, "handle_error", _note)
         # One moment for all statements of a function that reads, as SQLite has it.
         self._reading = self._engine.execution_options(
@@ -102,6 +103,12 @@ class PostgresDatabase(Database):
 
     @asynccontextmanager
     async def _connected(self, engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+        # The pool lets newcomers barge in before those who wait, until these give up.
+        async with self._turns, self._checked_out(engine) as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def _checked_out(self, engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
         try:
             connection = await engine.connect()
         except (DBAPIError, OSError, PoolTimeoutError, asyncpg.InterfaceError) as error:

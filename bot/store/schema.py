@@ -67,10 +67,10 @@ accounts = Table(
     "accounts",
     metadata,
     Column("id", Text, primary_key=True),
-    Column("daily", Integer, nullable=False, server_default="0"),
-    Column("granted", Integer, nullable=False, server_default="0"),
-    Column("held", Integer, nullable=False, server_default="0"),
-    Column("daily_limit", Integer),
+    Column("daily", BigInteger, nullable=False, server_default="0"),
+    Column("granted", BigInteger, nullable=False, server_default="0"),
+    Column("held", BigInteger, nullable=False, server_default="0"),
+    Column("daily_limit", BigInteger),
     Column("refilled_on", Text),
     CheckConstraint("daily >= 0", "daily_not_negative"),
     CheckConstraint("granted >= 0", "granted_not_negative"),
@@ -112,7 +112,9 @@ tasks = Table(
     Column("submitted_at", Double),
     Column("running_at", Double),
     Column("finished_at", Double),
+    Column("trouble_at", Double),
     Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("fetches", Integer, nullable=False, server_default="0"),
     Column("looks", Integer, nullable=False, server_default="0"),
     Column("percent", Double),
     Column("cancel_asked", Boolean, nullable=False, server_default=text("false")),
@@ -140,6 +142,14 @@ WITH_JOB = "state IN ('running', 'submitting')"
 STEPPED = "state IN ('delivering', 'fetching', 'running', 'submitting')"
 
 _index("ux_tasks_update_key", tasks.c.update_key, unique=True, where="update_key IS NOT NULL")
+# Two tasks with one job would charge two people for one video, and show it to both.
+_index(
+    "ux_tasks_job",
+    tasks.c.provider_identity,
+    tasks.c.remote_id,
+    unique=True,
+    where="remote_id IS NOT NULL",
+)
 _index("ix_tasks_due", tasks.c.state, tasks.c.due_at, where=STEPPED)
 _index("ix_tasks_leased", tasks.c.lease, where="lease IS NOT NULL")
 _index("ix_tasks_queue", tasks.c.turn, tasks.c.created_at, where="state = 'queued'")
@@ -201,9 +211,9 @@ entries = Table(
     Column("kind", Text, nullable=False),
     Column("task", Text, ForeignKey("tasks.id")),
     Column("day", Text),
-    Column("daily", Integer, nullable=False, server_default="0"),
-    Column("granted", Integer, nullable=False, server_default="0"),
-    Column("held", Integer, nullable=False, server_default="0"),
+    Column("daily", BigInteger, nullable=False, server_default="0"),
+    Column("granted", BigInteger, nullable=False, server_default="0"),
+    Column("held", BigInteger, nullable=False, server_default="0"),
     Column("by", Text),
     CheckConstraint(
         _one_of("kind", ["refill", "limit", "grant", "hold", "settle", "release"]), "known_kind"

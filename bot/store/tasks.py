@@ -15,15 +15,18 @@ from sqlalchemy import (
     Row,
     and_,
     bindparam,
+    case,
     func,
     insert,
     literal_column,
+    null,
     or_,
     select,
     tuple_,
     update,
 )
 from sqlalchemy.engine import CursorResult
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.sql import ColumnElement, Select
 
 from bot.model import ACTIVE, AT_REST, Order, Place, State, Task
@@ -46,12 +49,20 @@ _OWN = len(_ORDER_FIELDS) + 3
 
 
 def _in_state(*states: State) -> ColumnElement[bool]:
-    """The states as constants: with parameters no index over some states only would be used."""
+    """The states as constants, not as parameters.
+
+    With those no index over some states only would be used, and SQLite would plan the statement
+    anew for each other value.
+    """
     return tasks.c.state.in_([literal_column(f"'{state}'") for state in sorted(states)])
 
 
+def _is(state: State) -> ColumnElement[bool]:
+    return tasks.c.state == literal_column(f"'{state}'")
+
+
 _STEPPED = _in_state(State.SUBMITTING, State.RUNNING, State.FETCHING, State.DELIVERING)
-_QUEUED = tasks.c.state == literal_column(f"'{State.QUEUED}'")
+_QUEUED = _is(State.QUEUED)
 # Without statistics SQLite prefers the index over all states, finished tasks and all.
 _QUEUE = (tasks, "INDEXED BY ix_tasks_queue", "sqlite")
 
@@ -95,31 +106,54 @@ _QUEUED_MODELS = (
     .distinct()
 )
 _DUE = (
-    _WITH_PLACE.where(
-        tasks.c.state == bindparam("state"), _STEPPED, tasks.c.due_at <= bindparam("now")
-    )
+    _WITH_PLACE.where(_STEPPED, tasks.c.due_at <= bindparam("now"))
     .order_by(tasks.c.due_at)
     .limit(bindparam("most", type_=Integer))
     .with_for_update(skip_locked=True, of=tasks)
 )
-_DUE_FOR = _DUE.where(deliveries.c.front_end.in_(bindparam("front_ends", expanding=True)))
+_DUE_IN = {state: _DUE.where(_is(state)) for state in State}
+_OF_FRONT_ENDS = deliveries.c.front_end.in_(bindparam("front_ends", expanding=True))
+_DUE_FOR = {state: query.where(_OF_FRONT_ENDS) for state, query in _DUE_IN.items()}
 _LEASE = (
     update(tasks)
     .where(tasks.c.id == bindparam("which"))
     .values(lease=bindparam("new_lease"), due_at=bindparam("until"))
 )
-_NEXT_DUE = (
-    select(tasks.c.due_at)
-    .where(tasks.c.state == bindparam("state"), _STEPPED)
-    .order_by(tasks.c.due_at)
-    .limit(1)
-)
+_NEXT_DUE = {
+    state: select(tasks.c.due_at).where(_is(state), _STEPPED).order_by(tasks.c.due_at).limit(1)
+    for state in State
+}
+_NEXT_DUE_FOR = {
+    state: query.join(deliveries, deliveries.c.task == tasks.c.id).where(_OF_FRONT_ENDS)
+    for state, query in _NEXT_DUE.items()
+}
 # What is set comes with the parameters: one compiled statement for each set of columns.
-_CHANGE = update(tasks).where(
-    tasks.c.id == bindparam("which"), tasks.c.state == bindparam("state_known")
-)
-_CHANGE_FREE = _CHANGE.where(tasks.c.lease.is_(None))
-_CHANGE_LEASED = _CHANGE.where(tasks.c.lease == bindparam("lease_known"))
+_CHANGE = {
+    state: update(tasks).where(tasks.c.id == bindparam("which"), _is(state)) for state in State
+}
+_CHANGE_FREE = {state: query.where(tasks.c.lease.is_(None)) for state, query in _CHANGE.items()}
+_CHANGE_LEASED = {
+    state: query.where(tasks.c.lease == bindparam("lease_known"))
+    for state, query in _CHANGE.items()
+}
+
+
+# That there was a picture is remembered: a repetition without it would be something else.
+_NO_LONGER_KEPT = case((tasks.c.image.is_not(None), ""), else_=null())
+_LONGEST_RAW = 2000
+_BATCH = 500
+
+
+class JobTaken(Exception):
+    """Another task of the account has this job."""
+
+
+def _storable(raw: object) -> str | None:
+    """A text as every database takes it: no NUL, no half characters, not too long."""
+    if raw is None:
+        return None
+    plain = str(raw).replace("\x00", "?").encode("utf-8", "replace").decode("utf-8")
+    return plain[:_LONGEST_RAW]
 
 
 def _task(row: Row[Any], **changes: object) -> Task:
@@ -161,7 +195,7 @@ def record(
 ) -> None:
     """Write the event of one move."""
     event = {"task": task, "at": at, "from_state": from_state, "to_state": to_state}
-    tx.execute(_RECORD, {**event, "by": by, "reason": reason, "raw": raw})
+    tx.execute(_RECORD, {**event, "by": by, "reason": reason, "raw": _storable(raw)})
 
 
 def get(tx: Tx, task: str) -> Task | None:
@@ -273,11 +307,11 @@ def claim_due(
     A claimed task falls due again when its lease ends: so the tasks of a dead worker are taken
     over.
     """
-    wanted: dict[str, object] = {"state": state, "now": now, "most": limit}
+    wanted: dict[str, object] = {"now": now, "most": limit}
     if front_ends is None:
-        rows = tx.execute(_DUE, wanted).all()
+        rows = tx.execute(_DUE_IN[state], wanted).all()
     else:
-        rows = tx.execute(_DUE_FOR, wanted | {"front_ends": list(front_ends)}).all()
+        rows = tx.execute(_DUE_FOR[state], wanted | {"front_ends": list(front_ends)}).all()
     claimed = [_task(row, lease=lease, due_at=until) for row in rows]
     if claimed:
         mine = {"new_lease": lease, "until": until}
@@ -285,9 +319,11 @@ def claim_due(
     return claimed
 
 
-def next_due(tx: Tx, state: State) -> float | None:
-    """When the next task in this state falls due."""
-    return tx.execute(_NEXT_DUE, {"state": state}).scalar()
+def next_due(tx: Tx, state: State, front_ends: Collection[str] | None = None) -> float | None:
+    """When the next task in this state falls due; with `front_ends`, of those that go there."""
+    if front_ends is None:
+        return tx.execute(_NEXT_DUE[state]).scalar()
+    return tx.execute(_NEXT_DUE_FOR[state], {"front_ends": list(front_ends)}).scalar()
 
 
 def extend(tx: Tx, leases: Iterable[str], until: float) -> None:
@@ -314,20 +350,41 @@ def _rows(result: CursorResult[Any]) -> int:
 
 
 def change(tx: Tx, task: Task, **changes: object) -> bool:
-    """The guarded update: only if the task is still as we know it. False: somebody was first."""
-    known = {"which": task.id, "state_known": task.state}
+    """The guarded update: only if the task is still as we know it. False: somebody was first.
+
+    Raises `JobTaken` when another task of the same account has this job already.
+    """
+    if "raw" in changes:
+        changes["raw"] = _storable(changes["raw"])
+    if "remote_id" not in changes:
+        return _changed(tx, task, changes)
+    try:
+        with tx.begin_nested():
+            return _changed(tx, task, changes)
+    except IntegrityError as error:
+        raise JobTaken(str(changes["remote_id"])) from error
+
+
+def _changed(tx: Tx, task: Task, changes: dict[str, object]) -> bool:
+    known = {"which": task.id}
     if task.lease is None:
-        return _rows(tx.execute(_CHANGE_FREE, changes | known)) == 1
-    return _rows(tx.execute(_CHANGE_LEASED, changes | known | {"lease_known": task.lease})) == 1
+        return _rows(tx.execute(_CHANGE_FREE[task.state], changes | known)) == 1
+    known |= {"lease_known": task.lease}
+    return _rows(tx.execute(_CHANGE_LEASED[task.state], changes | known)) == 1
 
 
-def ask_to_cancel(tx: Tx, task: str, now: float) -> None:
-    """Note the wish: the next look tries to stop the job. Due now unless somebody is at it."""
+def ask_to_cancel(tx: Tx, task: str, now: float) -> bool:
+    """Note the wish: the next look tries to stop the job. Due now unless somebody is at it.
+
+    False: there is no job to stop any more, or not yet.
+    """
     wish = update(tasks).where(
         tasks.c.id == task, tasks.c.state.in_([State.SUBMITTING, State.RUNNING])
     )
-    tx.execute(wish.values(cancel_asked=True))
+    if _rows(tx.execute(wish.values(cancel_asked=True))) == 0:
+        return False
     tx.execute(wish.where(tasks.c.lease.is_(None)).values(due_at=now))
+    return True
 
 
 def hurry(tx: Tx, task: str, now: float) -> None:
@@ -376,9 +433,25 @@ def with_remote_id(tx: Tx, identity: str, remote_id: str) -> str | None:
     return tx.execute(query.limit(1)).scalar()
 
 
+def twins(tx: Tx, task: Task) -> tuple[set[str], bool]:
+    """Others of the account with the same prompt: (their jobs, whether one's job is unknown).
+
+    A gateway's list cannot tell twins apart: pictures, for one, are not shown there.
+    """
+    query = select(tasks.c.remote_id, tasks.c.state).where(
+        tasks.c.provider_identity == task.provider_identity,
+        tasks.c.prompt == task.order.prompt,
+        tasks.c.id != task.id,
+        or_(tasks.c.remote_id.is_not(None), tasks.c.state.in_([State.SUBMITTING, State.REVIEW])),
+    )
+    rows = [(row[0], row[1]) for row in tx.execute(query)]
+    jobs = {str(remote_id) for remote_id, _ in rows if remote_id is not None}
+    return jobs, any(remote_id is None for remote_id, _ in rows)
+
+
 def files_in_use(tx: Tx) -> set[str]:
     """The names of all pictures and results that some task still needs."""
-    pictures = select(tasks.c.image).where(tasks.c.image.is_not(None))
+    pictures = select(tasks.c.image).where(tasks.c.image != "")
     results = select(tasks.c.file).where(tasks.c.file.is_not(None))
     return {str(name) for query in (pictures, results) for name in tx.execute(query).scalars()}
 
@@ -393,21 +466,28 @@ def expired_files(tx: Tx, before: float, limit: int) -> list[Task]:
     """Tasks at rest since before then whose result or picture is still on our disk."""
     query = _WITH_PLACE.where(
         tasks.c.state.in_(AT_REST),
-        or_(tasks.c.file.is_not(None), tasks.c.image.is_not(None)),
+        or_(tasks.c.file.is_not(None), tasks.c.image != ""),
         tasks.c.moved_at < before,
     )
     return _all(tx, query.limit(limit))
 
 
-def drop_files(tx: Tx, task: str) -> None:
-    """The task's result and picture are no longer kept."""
-    tx.execute(update(tasks).where(tasks.c.id == task).values(file=None, image=None))
+def drop_files(tx: Tx, task: str, before: float) -> bool:
+    """The task's result and picture are no longer kept. False: somebody has asked for them."""
+    old = and_(tasks.c.id == task, tasks.c.state.in_(AT_REST), tasks.c.moved_at < before)
+    dropped = tx.execute(update(tasks).where(old).values(file=None, image=_NO_LONGER_KEPT))
+    return _rows(dropped) == 1
 
 
 def blank_prompts(tx: Tx, before: float) -> int:
-    """Forget the prompts, pictures and raw texts of tasks at rest since before then."""
+    """Forget the prompts and raw texts of tasks at rest since before then."""
     old = and_(tasks.c.state.in_(AT_REST), tasks.c.moved_at < before, tasks.c.prompt != "")
-    return _rows(tx.execute(update(tasks).where(old).values(prompt="", raw=None)))
+    ids = list(tx.execute(select(tasks.c.id).where(old)).scalars())
+    for start in range(0, len(ids), _BATCH):
+        some = ids[start : start + _BATCH]
+        tx.execute(update(tasks).where(tasks.c.id.in_(some)).values(prompt="", raw=None))
+        tx.execute(update(events).where(events.c.task.in_(some)).values(raw=None))
+    return len(ids)
 
 
 def of_person_at_rest(tx: Tx, person: str) -> list[Task]:
@@ -420,6 +500,6 @@ def forget(tx: Tx, ids: Collection[str]) -> None:
     tx.execute(
         update(tasks)
         .where(tasks.c.id.in_(ids))
-        .values(prompt="", image=None, file=None, raw=None, result_url=None)
+        .values(prompt="", image=_NO_LONGER_KEPT, file=None, raw=None, result_url=None)
     )
     tx.execute(update(events).where(events.c.task.in_(ids)).values(raw=None))

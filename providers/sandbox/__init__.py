@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -124,7 +124,9 @@ class Sandbox(Provider):
         finally:
             await asyncio.to_thread(file.close)
 
-    async def find(self, request: VideoRequest, since: float) -> Job | None:
+    async def find(
+        self, request: VideoRequest, since: float, taken: Collection[str] = ()
+    ) -> Job | None:
         job = await asyncio.to_thread(self._shelf.read, request.key)
         return Job(_remote_id(job)) if job else None
 

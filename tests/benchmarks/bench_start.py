@@ -62,6 +62,8 @@ def _idle(folder: Path) -> Iterator[Figure]:
         time.sleep(3)
         before = cpu_seconds(process.pid)
         time.sleep(IDLE)
+        # One that has ended uses nothing either.
+        assert process.poll() is None
         used = (cpu_seconds(process.pid) - before) / IDLE
         memory = resident_megabytes(process.pid)
     yield Figure("an idle process, share of a core", used * 100, "%", 0.5, "allowed", 1)

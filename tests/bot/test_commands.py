@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.commands import ADMIN_WORDS, COMMANDS, ORIENTATIONS, SETTINGS, VIDEO_OPTIONS, parse
+from bot.commands import ADMIN_WORDS, COMMANDS, ORIENTATIONS, SETTINGS, VIDEO_OPTIONS
+from bot.commands import parse as parse_line
 from bot.model import (
     Admin,
     Cancel,
@@ -32,6 +34,14 @@ from bot.model import (
 
 OPTIONS = " ".join(f"--{name}" for name in VIDEO_OPTIONS)
 WORDS = ", ".join(word.name for word in ADMIN_WORDS)
+
+parse = partial(parse_line, files=True)
+
+
+def test_a_stranger_names_a_file_of_this_machine() -> None:
+    """Only the console may name files; anybody else is told to attach the picture."""
+    with pytest.raises(Refusal, match="image-by-path"):
+        parse_line("/video --image /etc/passwd a kite")
 
 
 def video(line: str) -> MakeVideo:

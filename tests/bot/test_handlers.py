@@ -48,7 +48,7 @@ class Town:
 
     async def ask(self, line: str, person: Person = ME, update: str | None = None) -> Reply:
         """The answer to a line."""
-        request = Request(person, Place("console"), parse(line), update)
+        request = Request(person, Place("console"), parse(line, files=True), update)
         return await handle(request, self.desk)
 
     async def order(self, line: str = "/video a red kite", person: Person = ME) -> Task:
@@ -221,7 +221,7 @@ async def test_a_person_cannot_be_forgotten(town: Town, tmp_path: Path) -> None:
     done = await town.ask("/forgetme yes")
     assert "still under way" in done.text
     found = await town.stage.task(task)
-    assert (found.order.prompt, found.order.image, found.file) == ("", None, None)
+    assert (found.order.prompt, found.order.image, found.file) == ("", "", None)
     left = {path.name for path in town.stage.folder.rglob("*") if path.is_file()}
     assert not {task.order.image, f"{task.id}.mp4"} & left
     assert await town.stage.spent(ME.id) == spent
@@ -351,3 +351,19 @@ async def test_old_videos_and_prompts_are_kept_for_ever(town: Town) -> None:
     await tidy(town.stage.world)
     assert (await town.stage.task(task)).order.prompt == ""
     assert await town.stage.database.read(lambda tx: tasks.get(tx, task.id)) is not None
+
+
+async def test_a_repetition_silently_lacks_its_picture(town: Town, tmp_path: Path) -> None:
+    """When the picture is no longer kept, a retry is refused: it would be another video."""
+    from bot.engine.housekeeping import tidy
+
+    photo = tmp_path / "photo.png"
+    Image.new("RGB", (300, 500), "teal").save(photo)
+    town.stage.provider.submits = [errors.Refused(), None]
+    task = await town.order(f"/video --image {photo} a kite")
+    await town.stage.run(60)
+    await town.stage.clock.advance(31 * 86400)
+    await tidy(town.stage.world)
+    reply = await town.ask(f"/retry {task.id}")
+    assert not reply.ok
+    assert "picture" in reply.text

@@ -3,42 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+import tracemalloc
+from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
 from providers import errors
 from providers.http import Http
-
-Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
-
-
-@asynccontextmanager
-async def server(talk: Talk) -> AsyncIterator[str]:
-    """A server that does with each connection what it was told."""
-    it = await asyncio.start_server(talk, "127.0.0.1", 0)
-    async with it:
-        yield f"http://127.0.0.1:{it.sockets[0].getsockname()[1]}"
-
-
-def answering(raw: bytes) -> Talk:
-    """Read the request, then say this and close."""
-
-    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(raw)
-        await writer.drain()
-        writer.close()
-
-    return talk
-
-
-def answer(status: str, body: str = "", *headers: str) -> bytes:
-    """A whole answer in bytes."""
-    data = body.encode()
-    lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(data)}", *headers]
-    return "\r\n".join(lines).encode() + b"\r\n\r\n" + data
+from tests.standins.wire import Talk, answer, answering, server
 
 
 @pytest.fixture
@@ -106,11 +79,16 @@ async def test_a_refused_connection_is_taken_for_an_accepted_create(http: Http) 
         ("500 Oops", "<html>oops</html>", errors.Upstream),
         ("502 Oops", "<html>oops</html>", errors.Upstream),
         ("504 Oops", "", errors.Upstream),
+        ("502 Oops", "<html>content is sensitive, model not found</html>", errors.Upstream),
+        ("500 Oops", '{"error": {"code": "moderation_blocked"}}', errors.Moderated),
         ("408 Late", "", errors.Unanswered),
         ("200 OK", "<html>welcome</html>", errors.Malformed),
         ("200 OK", "", errors.Malformed),
         ("200 OK", '{"id": "x"', errors.Malformed),
         ("200 OK", "[" * 100_000, errors.Malformed),
+        ("400 No", '{"error": {"message": "size is case-sensitive"}}', errors.Refused),
+        ("429 Slow", '{"message": "quota of requests per minute"}', errors.Throttled),
+        ("429 Broke", '{"message": "余额不足"}', errors.Misconfigured),
     ],
 )
 async def test_an_answer_gets_the_wrong_name(
@@ -121,7 +99,18 @@ async def test_an_answer_gets_the_wrong_name(
     assert type(found) is kind
 
 
-@pytest.mark.parametrize(("value", "wait"), [("7", 7), ("0.5", 0.5), ("-3", 0), ("soon", None)])
+@pytest.mark.parametrize(
+    ("value", "wait"),
+    [
+        ("7", 7),
+        ("0.5", 0.5),
+        ("-3", 0),
+        ("9e9", 86400),
+        ("soon", None),
+        ("nan", None),
+        ("inf", None),
+    ],
+)
 async def test_the_wish_of_a_gateway_is_not_heard(
     http: Http, value: str, wait: float | None
 ) -> None:
@@ -224,3 +213,196 @@ async def test_a_cookie_is_carried_from_one_account_to_another(http: Http) -> No
         await http.ask("GET", url, "k")
         await http.ask("GET", url, "k")
     assert b"who=me" not in seen[1]
+
+
+async def test_a_date_in_the_future_is_not_heard(http: Http) -> None:
+    """Retry-After as a date means until then."""
+    future = "Retry-After: Fri, 31 Dec 2999 23:59:59 GMT"
+    assert (await fault(http, answering(answer("429 Slow", "", future)))).retry_after == 86400
+
+
+@pytest.mark.parametrize(("value", "wait"), [("2500", 2.5), ("\xb2", None), ("-1", None)])
+async def test_the_wish_for_the_next_look_is_not_heard(
+    http: Http, value: str, wait: float | None
+) -> None:
+    """`openai-poll-after-ms` is handed on in seconds; signs that only look like digits are none."""
+    raw = f"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nopenai-poll-after-ms: {value}\r\n\r\n{{}}"
+    async with server(answering(raw.encode("latin-1"))) as url:
+        assert (await http.ask("GET", url, "k")).check_after == wait
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"SSH-2.0-OpenSSH_9.9\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nX: " + b"x" * 100_000 + b"\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\n{}",
+    ],
+)
+async def test_noise_breaks_out_of_the_tree_of_errors(http: Http, raw: bytes) -> None:
+    """What is no HTTP may still come from something that took the create."""
+    assert isinstance(await fault(http, answering(raw)), errors.Unanswered)
+
+
+async def test_a_create_follows_a_redirect(http: Http) -> None:
+    """It is not sent elsewhere; the admin hears where the address should lead instead."""
+    moved = answer("308 Moved", "", "Location: https://new.example/v1/videos")
+    found = await fault(http, answering(moved))
+    assert isinstance(found, errors.Misconfigured)
+    assert "https://new.example" in str(found)
+    see_other = answer("303 See", "", "Location: /made")
+    assert isinstance(await fault(http, answering(see_other)), errors.Malformed)
+
+
+async def test_an_upload_that_stalls_hangs_for_ever(tmp_path: Path) -> None:
+    """A gateway that takes the beginning of a picture and no more is given up, as unclear."""
+    picture = tmp_path / "picture.png"
+    picture.write_bytes(b"x" * 20_000_000)
+    over = asyncio.Event()
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1000)
+        await over.wait()
+        writer.close()
+
+    impatient = Http(whole_timeout=0.3)
+    async with server(talk) as url:
+        with picture.open("rb") as file, pytest.raises(errors.Unanswered):
+            await impatient.ask("POST", url, "k", paid=True, files={"picture": file})
+        over.set()
+    await impatient.close()
+
+
+async def test_an_upload_is_held_in_memory(http: Http, tmp_path: Path) -> None:
+    """A large file goes from the disk to the wire in pieces."""
+    picture, size = tmp_path / "picture.png", 64 << 20
+    with picture.open("wb") as hole:
+        hole.truncate(size)
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        got = 0
+        while got < size:
+            got += len(await reader.read(1 << 16))
+        writer.write(answer("200 OK", "{}"))
+        await writer.drain()
+        writer.close()
+
+    async with server(talk) as url:
+        tracemalloc.start()
+        with picture.open("rb") as file:
+            await http.ask("POST", url, "k", paid=True, files={"picture": file})
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    assert most < size / 4
+
+
+async def test_a_key_of_any_shape_is_told(http: Http) -> None:
+    """Also one that looks like no key is taken out of all that a gateway echoes."""
+    body = '{"error": {"code": "secret-key-123", "message": "no such key: secret-key-123"}}'
+    found = await fault(http, answering(answer("401 No", body)))
+    assert "secret-key-123" not in f"{found} {found.code}"
+    async with server(answering(answer("200 OK", '{"key": "secret-key-123"}'))) as url:
+        assert (await http.ask("GET", url, "secret-key-123")).body == {"key": "***"}
+
+
+async def test_a_fault_of_the_library_tells_the_key(http: Http) -> None:
+    """The library keeps the headers that were sent in some of its errors."""
+    assert "secret-key" not in str(await fault(http, answering(b"noise\r\n\r\n")))
+
+
+async def test_a_key_with_a_line_break_reaches_the_wire(http: Http) -> None:
+    """What no key can be is named as a wrong setting."""
+    for key in ("two\nlines", "ключ"):
+        with pytest.raises(errors.Misconfigured):
+            await http.ask("GET", "http://127.0.0.1:9", key)
+
+
+async def test_a_raw_text_cannot_be_stored(http: Http) -> None:
+    """NUL and halves of characters, which JSON can name, never come out."""
+    body = r'{"error": {"code": "a\u0000", "message": "b\u0000 c\ud800"}}'
+    found = await fault(http, answering(answer("400 No", body)))
+    assert str(found).isprintable()
+    assert found.code == "a?"
+
+
+# --- where a video may come from ---------------------------------------------------------
+
+
+async def test_a_link_in_json_is_stored_as_a_video(http: Http) -> None:
+    """A content route may answer where the video is; the key does not go there."""
+    seen: list[bytes] = []
+    video = answer("200 OK", "video", "Content-Type: video/mp4")
+    async with server(answering(video, seen)) as there:
+        for body in (f'{{"video_url": "{there}/v"}}', f'{{"data": {{"url": "{there}/v"}}}}'):
+            pointer = answer("200 OK", body, "Content-Type: application/json")
+            async with (
+                server(answering(pointer)) as home,
+                http.download(f"{home}/content", "key987654", home) as it,
+            ):
+                assert b"".join([piece async for piece in it.chunks]) == b"video"
+    assert len(seen) == 2
+    assert not any(b"key987654" in head for head in seen)
+
+
+async def test_a_page_under_another_name_is_stored_as_a_video(http: Http) -> None:
+    """JSON and HTML are known by their first sign where the type says nothing."""
+    for kind in ("Content-Type: video/mp4", "Content-Type: application/octet-stream", "X: y"):
+        for body in ('{"error": "expired"}', " <html>maintenance</html>"):
+            async with server(answering(answer("200 OK", body, kind))) as home:
+                with pytest.raises(errors.Malformed):
+                    async with http.download(f"{home}/content", "k", home):
+                        pass
+
+
+async def test_a_part_that_does_not_fit_blocks_its_video(http: Http) -> None:
+    """Asked to go on behind its end, a server refuses; then the video begins anew."""
+    seen: list[bytes] = []
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        seen.append(await reader.readuntil(b"\r\n\r\n"))
+        refuse = b"range: bytes=9-" in seen[-1].lower()
+        writer.write(answer("416 No") if refuse else answer("200 OK", "abcd"))
+        await writer.drain()
+        writer.close()
+
+    async with server(talk) as home, http.download(f"{home}/content", "k", home, offset=9) as it:
+        assert (it.offset, it.total) == (0, 4)
+        assert b"".join([piece async for piece in it.chunks]) == b"abcd"
+    assert len(seen) == 2
+
+
+@pytest.mark.parametrize("status", ["401 No", "403 Forbidden", "404 No", "410 Gone"])
+async def test_an_expired_link_is_taken_for_a_wrong_key(http: Http, status: str) -> None:
+    """A file host, which never saw our key, refuses the link; the gateway itself the key."""
+    async with server(answering(answer(status, "<Error>AccessDenied</Error>"))) as there:
+        with pytest.raises(errors.NotFound):
+            async with http.download(f"{there}/v", "k", "http://127.0.0.1:9/v1"):
+                pass
+    async with server(answering(answer("401 No"))) as home:
+        with pytest.raises(errors.Misconfigured):
+            async with http.download(f"{home}/v", "k", home):
+                pass
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.1", "[::1]", "[::ffff:10.0.0.1]", "2130706433"])
+async def test_our_own_network_is_read_under_another_name(http: Http, host: str) -> None:
+    """Names are judged by the address that the connection itself will use."""
+    with pytest.raises(errors.Refused):
+        async with http.download(f"http://{host}:9/x", "k", "https://1.1.1.1/v1"):
+            pass
+
+
+@pytest.mark.parametrize(
+    "link",
+    ["http://[", "http://x:99999/", "http://a..b/", f"http://{'a' * 70}.com/", "//x", "http://"],
+)
+async def test_a_link_that_is_none_makes_a_traceback(http: Http, link: str) -> None:
+    """Whatever a gateway calls a link, in its answer or in a redirect."""
+    with pytest.raises(errors.ProviderError):
+        async with http.download(link, "k", "https://1.1.1.1/v1"):
+            pass
+    async with server(answering(answer("302 Found", "", f"Location: {link}"))) as home:
+        with pytest.raises(errors.ProviderError):
+            async with http.download(f"{home}/content", "k", home):
+                pass

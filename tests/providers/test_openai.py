@@ -7,8 +7,6 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from PIL import Image
 from pydantic import SecretStr
 
@@ -25,8 +23,9 @@ from providers.base import (
     VideoRequest,
 )
 from providers.http import Http
-from providers.openai import OpenAI, OpenAIOptions, percent_of, progress_of
+from providers.openai import OpenAI, OpenAIOptions
 from tests.standins.gateway import KEY, Gateway
+from tests.standins.wire import answer, answering, server
 
 
 @pytest.fixture
@@ -104,6 +103,15 @@ async def test_a_video_is_not_what_was_asked_for(
     assert facts.seconds == pytest.approx(4, abs=0.3)
 
 
+async def test_a_picture_is_lost_in_json(http: Http, gateway: Gateway, tmp_path: Path) -> None:
+    """Where a server wants JSON, the picture travels in it, unchanged."""
+    path = tmp_path / "picture.png"
+    Image.new("RGB", (720, 1280), "teal").save(path)
+    one = provider(http, gateway, tmp_path, body="json")
+    job = await one.submit(request(image=ReferenceImage(path, "image/png", 720, 1280)))
+    assert gateway.jobs[job.remote_id].picture == path.read_bytes()
+
+
 async def test_a_picture_of_the_wrong_size_is_charged(
     http: Http, gateway: Gateway, tmp_path: Path
 ) -> None:
@@ -131,6 +139,7 @@ async def test_a_download_cannot_go_on(http: Http, gateway: Gateway, tmp_path: P
     [
         ("drop-before", errors.Unanswered),
         ("drop-after", errors.Unanswered),
+        ("half", errors.Unanswered),
         ("truncated", errors.Malformed),
         ("empty", errors.Malformed),
         ("error-500", errors.Upstream),
@@ -185,10 +194,40 @@ async def test_a_wrong_job_is_found(http: Http, gateway: Gateway, tmp_path: Path
     assert await one.find(request("old"), now + 3600) is None
 
 
+async def test_the_job_of_a_lost_remix_is_not_found(
+    http: Http, gateway: Gateway, tmp_path: Path
+) -> None:
+    """A change is looked for among the changes of its original, whatever its other fields."""
+    one = provider(http, gateway, tmp_path)
+    first = await one.submit(request(size="1280x720"))
+    await finished(one, first.remote_id)
+    await one.submit(request("now blue"))
+    change = request("now blue", size=None, remix_of=first.remote_id)
+    gateway.plan("create", "drop-after")
+    with pytest.raises(errors.Unanswered):
+        await one.submit(change)
+    found = await one.find(change, time.time())
+    assert found is not None
+    assert gateway.jobs[found.remote_id].remix_of == first.remote_id
+
+
+async def test_a_list_is_asked_of_a_server_without_one(
+    http: Http, gateway: Gateway, tmp_path: Path
+) -> None:
+    """Switched off means: this server proves nothing about lost jobs."""
+    one = provider(http, gateway, tmp_path, find=False, remix=False)
+    assert one.capabilities.find is Finding.NOTHING
+    assert not one.capabilities.remix
+    with pytest.raises(errors.Unsupported):
+        await one.find(request(), 0)
+    assert not gateway.requests
+
+
 async def test_a_remix_makes_something_else(http: Http, gateway: Gateway, tmp_path: Path) -> None:
     """A change is asked of the original job, with nothing but the prompt."""
     one = provider(http, gateway, tmp_path)
     first = await one.submit(request())
+    await finished(one, first.remote_id)
     second = await one.submit(request("now blue", remix_of=first.remote_id))
     assert gateway.jobs[second.remote_id].remix_of == first.remote_id
 
@@ -208,6 +247,112 @@ async def test_a_job_is_called_stopped_that_runs_on(http: Http, tmp_path: Path) 
             await one.poll(job.remote_id)
         with pytest.raises(errors.Unsupported):
             await provider(http, able, tmp_path).cancel(job.remote_id)
+
+
+async def test_a_server_that_only_forgets_is_said_to_have_stopped(
+    http: Http, tmp_path: Path
+) -> None:
+    """SGLang answers a DELETE with the job, marked as deleted, and goes on making it."""
+    body = answer("200 OK", '{"id": "v", "status": "deleted"}')
+    async with server(answering(body)) as url:
+        options = OpenAIOptions(kind="openai", api_key=SecretStr(KEY), base_url=url, cancel=True)
+        assert not await OpenAI(options, http, tmp_path).cancel("v")
+
+
+@pytest.mark.parametrize(
+    ("raw", "kind", "accepted"),
+    [
+        (answer("404 Not Found", "404 page not found"), errors.ModelUnavailable, False),
+        (answer("410 Gone"), errors.ModelUnavailable, False),
+        (answer("200 OK", '{"error": {"code": "moderation_blocked"}}'), errors.Moderated, False),
+        (answer("200 OK", '{"code": 1, "msg": "model not found"}'), errors.ModelUnavailable, False),
+        (answer("200 OK", '{"error": {"message": "try later"}}'), errors.Malformed, True),
+        (answer("200 OK", '{"id": ""}'), errors.Malformed, True),
+        (answer("200 OK", '{"id": "a\\u0000b"}'), errors.Malformed, True),
+        (answer("200 OK", '{"id": true}'), errors.Malformed, True),
+        (answer("200 OK", "[]"), errors.Malformed, True),
+    ],
+)
+async def test_a_create_without_a_job_gets_the_wrong_name(
+    http: Http, tmp_path: Path, raw: bytes, kind: type[errors.ProviderError], accepted: bool
+) -> None:
+    """A route that is gone, and what is said with status 200 but is no job."""
+    async with server(answering(raw)) as url:
+        options = OpenAIOptions(kind="openai", api_key=SecretStr(KEY), base_url=url)
+        with pytest.raises(errors.ProviderError) as raised:
+            await OpenAI(options, http, tmp_path).submit(request())
+    assert type(raised.value) is kind
+    assert raised.value.accepted is accepted
+
+
+async def test_an_id_leads_elsewhere(http: Http, tmp_path: Path) -> None:
+    """Every sign of an id is part of one piece of the path."""
+    seen: list[bytes] = []
+    async with server(answering(answer("200 OK", '{"status": "queued"}'), seen)) as url:
+        options = OpenAIOptions(kind="openai", api_key=SecretStr(KEY), base_url=url)
+        await OpenAI(options, http, tmp_path).poll("a/b?c#d%2Fe f")
+    assert seen[0].startswith(b"GET /v1/videos/a%2Fb%3Fc%23d%252Fe%20f HTTP")
+
+
+@pytest.mark.parametrize("word", ["unknown-status", "falling", "percent", "null"])
+async def test_an_odd_look_ends_a_job(http: Http, tmp_path: Path, word: str) -> None:
+    """Odd words and figures on the way are borne, and the job ends well."""
+    async with Gateway(looks_to_finish=6) as gateway:
+        one = provider(http, gateway, tmp_path)
+        job = await one.submit(request(f"x !{word}"))
+        await finished(one, job.remote_id)
+        assert gateway.jobs[job.remote_id].looks == 6
+
+
+@pytest.mark.parametrize(
+    ("word", "kind"),
+    [
+        ("late", errors.NotFound),
+        ("vanished", errors.NotFound),
+        ("look-500", errors.Upstream),
+        ("look-html", errors.Malformed),
+        ("look-drop", errors.Unanswered),
+        ("look-half", errors.Unanswered),
+        ("look-throttle", errors.Throttled),
+    ],
+)
+async def test_a_fault_of_a_look_is_a_verdict_on_the_job(
+    http: Http, gateway: Gateway, tmp_path: Path, word: str, kind: type[errors.ProviderError]
+) -> None:
+    """That we cannot look says nothing of the job: it is an error, never `Failed`."""
+    one = provider(http, gateway, tmp_path)
+    job = await one.submit(request())
+    # The library itself asks once more on a connection that it had kept.
+    gateway.plan("look", word, word)
+    with pytest.raises(errors.ProviderError) as raised:
+        await one.poll(job.remote_id)
+    assert type(raised.value) is kind
+
+
+@pytest.mark.parametrize(
+    ("word", "kind"),
+    [
+        ("expired", errors.NotFound),
+        ("gone", errors.NotFound),
+        ("content-500", errors.Upstream),
+        ("json", errors.Malformed),
+        ("short", errors.Unanswered),
+        ("cut", errors.Unanswered),
+    ],
+)
+async def test_a_fault_of_a_download_passes_for_a_video(
+    http: Http, gateway: Gateway, tmp_path: Path, word: str, kind: type[errors.ProviderError]
+) -> None:
+    """What is not the whole video is an error, and the next try gives all of it."""
+    gateway.cheap = True
+    one = provider(http, gateway, tmp_path)
+    job = await one.submit(request())
+    await finished(one, job.remote_id)
+    gateway.plan("content", word)
+    with pytest.raises(errors.ProviderError) as raised:
+        await fetched(one, job.remote_id)
+    assert type(raised.value) is kind
+    assert b"ftyp" in (await fetched(one, job.remote_id))[:12]
 
 
 async def test_a_look_believes_what_is_not_so(http: Http, gateway: Gateway, tmp_path: Path) -> None:
@@ -244,76 +389,3 @@ async def test_two_accounts_are_taken_for_one(http: Http, gateway: Gateway, tmp_
     assert one.identity != provider(http, gateway, tmp_path, api_key="sk-other").identity
     assert one.identity != provider(http, gateway, tmp_path, base_url="http://other").identity
     assert KEY not in f"{one.identity} {one!r} {one.options!r} {vars(one)}"
-
-
-# --- parsing -----------------------------------------------------------------------------
-
-_leaves = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=30)
-_json = st.recursive(
-    _leaves,
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=12), inner),
-    max_leaves=12,
-)
-_names = ["id", "status", "progress", "error", "data", "url", "video_url", "expires_at", "message"]
-_videos = st.dictionaries(st.sampled_from(_names), _json)
-
-
-@given(_json | _videos)
-def test_an_answer_makes_a_traceback_or_a_false_success(body: object) -> None:
-    """Whatever an answer holds: a progress or a `Malformed`; success only where a word says so."""
-    try:
-        progress = progress_of(body)
-    except errors.Malformed:
-        return
-    if isinstance(progress, Finished):
-        assert "success" in str(body).lower() or any(
-            word in str(body).lower() for word in ("complete", "succe", "finish", "done", "ready")
-        )
-        assert progress.url is None or progress.url.startswith("http")
-    if isinstance(progress, Pending) and progress.percent is not None:
-        assert 0 <= progress.percent <= 100
-
-
-_PERCENTS = [
-    (66, 66),
-    (66.5, 66.5),
-    ("66%", 66),
-    (" 7 ", 7),
-    (-3, 0),
-    (300, 100),
-    ("inf", 100),
-    (None, None),
-    ("soon", None),
-    (True, None),
-    ([1], None),
-    (float("nan"), None),
-]
-
-
-@pytest.mark.parametrize(("raw", "percent"), _PERCENTS)
-def test_a_progress_is_misread(raw: object, percent: float | None) -> None:
-    """Numbers in every form, kept between 0 and 100; anything else is not known."""
-    assert percent_of(raw) == percent
-
-
-@pytest.mark.parametrize(
-    "video",
-    [
-        {"id": "v", "status": "failed", "error": {"code": "x", "message": "审核不通过"}},
-        {"id": "v", "status": "failed", "error": "PROVIDER_MODERATION_ERROR"},
-        {"id": "v", "status": "FAILED", "error": {"code": "sora_content_violation"}},
-        {"data": {"id": "v", "status": "rejected", "error_message": "blocked by guardrails"}},
-    ],
-)
-def test_moderation_is_taken_for_a_fault(video: dict[str, object]) -> None:
-    """Moderation is known by its code and by its text, wherever they stand."""
-    progress = progress_of(video)
-    assert isinstance(progress, Failed)
-    assert progress.kind is FailureKind.MODERATION
-
-
-def test_a_time_is_misread() -> None:
-    """Seconds and milliseconds are told apart."""
-    for raw in (1_790_000_000, 1_790_000_000_000):
-        progress = progress_of({"id": "v", "status": "completed", "expires_at": raw})
-        assert progress == Finished(None, 1_790_000_000)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import atexit
+import shutil
 import subprocess
 from functools import cache
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import mkdtemp
 
 import imageio_ffmpeg
 
-_FOLDER = TemporaryDirectory(prefix="reelay-films-")
+_FOLDER = Path(mkdtemp(prefix="reelay-films-"))
+atexit.register(shutil.rmtree, _FOLDER, ignore_errors=True)
 
 
 def ffmpeg(*arguments: str) -> None:
@@ -21,11 +24,10 @@ def ffmpeg(*arguments: str) -> None:
 @cache
 def film(seconds: int, size: str, picture: bytes | None = None) -> bytes:
     """A playable MP4 with sound of this length and size; with a picture, all of it shows that."""
-    folder = Path(_FOLDER.name)
-    target = folder / f"{seconds}-{size}-{hash(picture)}.mp4"
+    target = _FOLDER / f"{seconds}-{size}-{hash(picture)}.mp4"
     show = ["-f", "lavfi", "-i", f"testsrc2=s={size}:r=12"]
     if picture is not None:
-        still = folder / f"{hash(picture)}.img"
+        still = _FOLDER / f"{hash(picture)}.img"
         still.write_bytes(picture)
         show = ["-loop", "1", "-framerate", "12", "-i", str(still)]
     sound = ["-f", "lavfi", "-i", "sine=440:r=22050"]

@@ -26,14 +26,10 @@ import argparse
 import asyncio
 import itertools
 import json
-import re
 import sys
 import time
-from collections import Counter, defaultdict
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections import Counter
 from dataclasses import dataclass, field
-from random import Random
 from typing import Any, Self
 
 from aiohttp import BodyPartReader, web
@@ -51,27 +47,11 @@ from tests.standins.gateway_answers import (
     refusal,
     truncated,
 )
+from tests.standins.gateway_faults import Mischief, words
 from tests.standins.openai_facts import OPERATIONS, VIDEO_FIELDS, problems
 
 KEY = "sk-standin-0123456789abcdef"
 _JSON = "application/json"
-_PASSING = {
-    "create": ["drop-before", "drop-after", "throttle", "error-500", "html-502", "saturated-503"],
-    "look": ["late", "look-500", "look-html", "look-drop", "look-half", "look-throttle"],
-    "content": ["expired", "short", "clean-short", "json", "cut", "content-500"],
-    "list": ["list-500", "list-drop"],
-}
-_PASSING["create"] += ["truncated", "half", "empty"]
-_PASSING["look"] += ["unknown-status", "falling", "percent", "null"]
-FAULTS = {
-    "create": [*_PASSING["create"], "slow", "refused-moderated", "no-model"],
-    "look": [*_PASSING["look"], "vanished"],
-    "content": [*_PASSING["content"], "gone"],
-    "list": _PASSING["list"],
-}
-"""Route -> all that can go wrong with a request to it."""
-_ALWAYS = {"unknown-status", "falling", "percent", "null", "gone", "vanished"}
-_OFTEN = {"late": 2}
 _MODERATED = "Your request was blocked by our moderation system."
 
 
@@ -112,10 +92,8 @@ class Gateway:
     url: str = ""
 
     def __post_init__(self) -> None:
-        self.chance = Random(self.seed)
+        self._mischief = Mischief(self.rate, self.seed)
         self._numbers = itertools.count(1)
-        self._planned: defaultdict[str, list[str]] = defaultdict(list)
-        self._done: Counter[tuple[str, str]] = Counter()
         self._filming = asyncio.Lock()
         self._runner: web.AppRunner | None = None
 
@@ -144,22 +122,7 @@ class Gateway:
 
     def plan(self, route: str, *faults: str) -> None:
         """The next requests to a route suffer these, in turn."""
-        unknown = set(faults) - set(FAULTS[route])
-        assert not unknown, unknown
-        self._planned[route] += faults
-
-    def _fault(self, route: str, prompt: str = "", key: str = "") -> str | None:
-        """What this request suffers."""
-        if self._planned[route]:
-            return self._planned[route].pop(0)
-        for name in _words(prompt):
-            often = name in _ALWAYS or self._done[key, name] < _OFTEN.get(name, 1)
-            if name in FAULTS[route] and often:
-                self._done[key, name] += 1
-                return name
-        if self.rate and self.chance.random() < self.rate:
-            return self.chance.choice(_PASSING[route])
-        return None
+        self._mischief.plan(route, *faults)
 
     def _throttled(self) -> web.Response:
         answer = error(429, "Rate limit reached.", "rate_limit_exceeded")
@@ -223,13 +186,13 @@ class Gateway:
             picture = referred(reference)
         if picture is not None:
             check_picture(picture, size)
-        words = {
+        fields = {
             "prompt": str(body["prompt"]),
             "model": str(body.get("model", "sora-2")),
             "seconds": str(body.get("seconds", "4")),
             "size": size,
         }
-        return await self._made(request, words, picture)
+        return await self._made(request, fields, picture)
 
     async def _remix(self, request: web.Request) -> web.StreamResponse:
         body, _ = await self._body(request)
@@ -237,8 +200,8 @@ class Gateway:
         original = self._job(request)
         if self._shown(original)["status"] != "completed":
             raise invalid("Only a completed video can be remixed.")
-        words = {**original.body, "prompt": str(body["prompt"])}
-        return await self._made(request, words, original.picture, original.id)
+        fields = {**original.body, "prompt": str(body["prompt"])}
+        return await self._made(request, fields, original.picture, original.id)
 
     async def _made(
         self,
@@ -248,7 +211,7 @@ class Gateway:
         remix_of: str | None = None,
     ) -> web.StreamResponse:
         prompt = body["prompt"]
-        fault = self._fault("create", prompt, prompt)
+        fault = self._mischief.fault("create", prompt, prompt)
         if fault == "slow":
             await asyncio.sleep(1.0)
         if (early := self._refused(request, fault)) is not None:
@@ -294,13 +257,13 @@ class Gateway:
         share = (time.monotonic() - job.born) / max(self.render_seconds, 1e-9)
         if self.looks_to_finish:
             share = job.looks / self.looks_to_finish
-        words, failure = _words(job.body["prompt"]), None
-        share = min(share, 0.5 if "stuck" in words else 1.0)
+        asked, failure = words(job.body["prompt"]), None
+        share = min(share, 0.5 if "stuck" in asked else 1.0)
         status = "queued" if share < 0.1 else "in_progress" if share < 1 else "completed"
-        if status == "completed" and {"failed", "moderated"} & {*words}:
+        if status == "completed" and {"failed", "moderated"} & {*asked}:
             status = "failed"
             failure = {"code": "internal_error", "message": "The render failed."}
-            if "moderated" in words:
+            if "moderated" in asked:
                 failure = {"code": "moderation_blocked", "message": _MODERATED}
         completed = int(job.created + self.render_seconds) if status == "completed" else None
         shown: dict[str, Any] = {
@@ -323,7 +286,7 @@ class Gateway:
         job = self._job(request)
         job.looks += 1
         shown = self._shown(job)
-        match self._fault("look", job.body["prompt"], job.id):
+        match self._mischief.fault("look", job.body["prompt"], job.id):
             case "late" | "vanished":
                 return error(404, "Video not found.", "not_found")
             case "look-500":
@@ -348,7 +311,7 @@ class Gateway:
 
     async def _list(self, request: web.Request) -> web.StreamResponse:
         self._check(request, "/videos")
-        match self._fault("list"):
+        match self._mischief.fault("list"):
             case "list-500":
                 return error(500, "The server had an error.", "server_error")
             case "list-drop":
@@ -393,7 +356,7 @@ class Gateway:
         if self._shown(job)["status"] != "completed":
             return error(404, "Video is not ready yet.", "not_found")
         data = await self._film(job)
-        match self._fault("content", job.body["prompt"], job.id):
+        match self._mischief.fault("content", job.body["prompt"], job.id):
             case "expired":
                 return error(404, "The video has expired.", "not_found")
             case "gone":
@@ -423,17 +386,6 @@ class Gateway:
         return web.json_response({})
 
 
-def _words(prompt: str) -> list[str]:
-    return re.findall(r"!([a-z0-9-]+)", prompt)
-
-
-@asynccontextmanager
-async def gateway(**options: Any) -> AsyncIterator[Gateway]:
-    """A running gateway."""
-    async with Gateway(**options) as it:
-        yield it
-
-
 async def _serve(arguments: argparse.Namespace) -> None:
     options = {name: value for name, value in vars(arguments).items() if value is not None}
     async with Gateway(**options) as it:
@@ -447,12 +399,12 @@ def main() -> None:
     """Serve until standard input ends."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", type=int)
-    parser.add_argument("--render-seconds", dest="render_seconds", type=float)
-    parser.add_argument("--looks-to-finish", dest="looks_to_finish", type=int)
+    parser.add_argument("--render-seconds", type=float)
+    parser.add_argument("--looks-to-finish", type=int)
     parser.add_argument("--rate", type=float)
     parser.add_argument("--seed", type=int)
     parser.add_argument("--cheap", action="store_true")
-    parser.add_argument("--deletes-abort", dest="deletes_abort", action="store_true")
+    parser.add_argument("--deletes-abort", action="store_true")
     asyncio.run(_serve(parser.parse_args()))
 
 

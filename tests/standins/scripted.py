@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -53,6 +54,9 @@ class ScriptedProvider(Provider):
         options = Options(kind="sandbox", api_key=SecretStr(key), max_concurrent=max_concurrent)
         super().__init__(options, Http(), directory)
         self.capabilities = Capabilities(find=find, cancel=cancel, remix=remix)
+        self.arrived, self.open = asyncio.Event(), asyncio.Event()
+        """A create has come in; creates are answered (as they are from the start)."""
+        self.open.set()
         self.submits: list[Answer] = [None]
         """None: a job with an id of its own."""
         self.polls: list[Answer] = [Finished()]
@@ -73,6 +77,8 @@ class ScriptedProvider(Provider):
         return sum(1 for asked, _ in self.asked if asked == verb)
 
     async def submit(self, request: VideoRequest) -> Job:
+        self.arrived.set()
+        await self.open.wait()
         answer = self._answer("submit", request, self.submits)
         assert answer is None or isinstance(answer, Job)
         return answer or Job(f"job-{request.key}")
@@ -82,7 +88,9 @@ class ScriptedProvider(Provider):
         assert isinstance(answer, Pending | Finished | Failed)
         return answer
 
-    async def find(self, request: VideoRequest, since: float) -> Job | None:
+    async def find(
+        self, request: VideoRequest, since: float, taken: Collection[str] = ()
+    ) -> Job | None:
         answer = self._answer("find", since, self.finds)
         assert answer is None or isinstance(answer, Job)
         return answer

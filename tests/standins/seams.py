@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import signal
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TypeVar, cast
@@ -112,9 +112,11 @@ class DyingProvider(Provider):
         self.points.passed(f"poll:{type(progress).__name__}")
         return progress
 
-    async def find(self, request: VideoRequest, since: float) -> Job | None:
+    async def find(
+        self, request: VideoRequest, since: float, taken: Collection[str] = ()
+    ) -> Job | None:
         self.points.passed("find:before")
-        job = await self.real.find(request, since)
+        job = await self.real.find(request, since, taken)
         self.points.passed("find:after")
         return job
 

@@ -46,6 +46,8 @@ async def chat(console: Console, desk: Desk) -> int:
         for one in (leaving, talking):
             one.cancel()
         await asyncio.gather(leaving, talking, return_exceptions=True)
+        if not talking.cancelled() and (error := talking.exception()) is not None:
+            raise error
         await talk.farewell()
     return 0
 
@@ -118,7 +120,7 @@ class _Chat:
         # Somebody who just types means a video.
         text = line if line.startswith("/") else f"/video {line}"
         try:
-            command = commands.parse(text)
+            command = commands.parse(text, files=True)
         except Refusal as refused:
             return Reply(refusal(await language_of(self.desk, PERSON), refused), ok=False)
         return await handle(Request(PERSON, PLACE, command), self.desk)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, TextIO
 
 from bot import commands
 from bot.desk import Desk
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from bot.frontends.console import Console
 
 _LONGEST = 1 << 20
+_PIECE = 1 << 16
 _LOOK_AGAIN = 1.0
 """Seconds after which the tasks are looked at even if nothing was heard of them."""
 
@@ -41,17 +43,19 @@ async def _answer(console: Console, desk: Desk, line: str) -> set[str]:
         console.leaving.set()
         return set()
     try:
-        command = commands.parse(text)
+        command = commands.parse(text, files=True)
     except Refusal as refused:
         console.say(refusal(await language_of(desk, PERSON), refused))
         return set()
     reply = await handle(Request(PERSON, PLACE, command), desk)
     console.say(f"{reply.text} -> {reply.video.path}" if reply.video else reply.text)
-    return {reply.task.id} if reply.task and reply.ok else set()
+    ours = reply.task is not None and reply.ok and reply.task.person == PERSON.id
+    return {reply.task.id} if reply.task and ours else set()
 
 
 async def _wait(console: Console, desk: Desk, watched: set[str]) -> int:
-    while await outstanding(desk, PERSON.id):
+    while left := await outstanding(desk, PERSON.id):
+        watched |= {task.id for task in left}
         if console.leaving.is_set():
             return 0
         await _something_happens(console, desk)
@@ -76,7 +80,7 @@ async def _lines(console: Console) -> AsyncIterator[str]:
     queue: asyncio.Queue[bytes] = asyncio.Queue()
     loop = asyncio.get_running_loop()
     reader = threading.Thread(
-        target=_read, args=(console.stdin.buffer, queue, loop), name="console-input", daemon=True
+        target=_read, args=(console.stdin, queue, loop), name="console-input", daemon=True
     )
     reader.start()
     left = asyncio.ensure_future(console.leaving.wait())
@@ -94,13 +98,23 @@ async def _lines(console: Console) -> AsyncIterator[str]:
         left.cancel()
 
 
-def _read(source: BinaryIO, queue: asyncio.Queue[bytes], loop: asyncio.AbstractEventLoop) -> None:
-    more = True
-    while more:
-        line = source.readline(_LONGEST)
-        more = bool(line)
-        try:
-            loop.call_soon_threadsafe(queue.put_nowait, line)
-        except RuntimeError:
-            # The loop has ended before the input.
-            return
+def _read(source: TextIO, queue: asyncio.Queue[bytes], loop: asyncio.AbstractEventLoop) -> None:
+    """Put lines into the queue, and an empty one at the end.
+
+    From the descriptor itself: a thread that waits in Python's own reader at the end of the
+    process would bring it down.
+    """
+    rest, number = b"", source.fileno()
+    try:
+        while piece := os.read(number, _PIECE):
+            *lines, rest = (rest + piece).split(b"\n")
+            if len(rest) > _LONGEST:
+                lines, rest = [*lines, rest], b""
+            for line in lines:
+                loop.call_soon_threadsafe(queue.put_nowait, line + b"\n")
+        if rest:
+            loop.call_soon_threadsafe(queue.put_nowait, rest)
+        loop.call_soon_threadsafe(queue.put_nowait, b"")
+    except RuntimeError:
+        # The loop has ended before the input.
+        return

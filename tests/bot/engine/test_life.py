@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 
 import pytest
 
+from bot import lifecycle
+from bot.catalog import Catalog
+from bot.engine import steps
 from bot.engine.world import Limits
 from bot.model import State
 from bot.ports import DeliveryError, DeliveryUnclear
-from bot.store import tasks
+from bot.store import deliveries, tasks
+from bot.store.database import Tx
 from providers import errors
 from providers.base import Failed, FailureKind, Finding, Finished, Job, Pending
 from tests.standins.scripted import MP4, ScriptedProvider
@@ -85,7 +90,7 @@ async def test_a_certain_absence_ends_in_review(stage: Stage) -> None:
     stage.use(ScriptedProvider(stage.folder, find=Finding.CERTAIN))
     stage.provider.submits = [errors.Unanswered(), None]
     task = await stage.order()
-    await stage.run(120)
+    await stage.run(300)
     assert (await stage.task(task)).state is State.DONE
     assert stage.provider.count("submit") == 2
 
@@ -435,14 +440,155 @@ async def test_a_late_answer_to_a_create_is_thrown_away(stage: Stage) -> None:
     task = await stage.order()
     slow = stage.worker
     ((claimed, step),), _ = await stage.database.transact(slow.claim())
+    stage.provider.open.clear()
+    sending = asyncio.create_task(slow.take(claimed, step))
+    await stage.provider.arrived.wait()
     stage.restart()
     await stage.run(HOUR)
     assert (await stage.task(task)).state is State.REVIEW
-    await slow.take(claimed, step)
+    stage.provider.open.set()
+    await sending
     await stage.run(60)
     found = await stage.task(task)
     assert (found.state, found.remote_id) == (State.DONE, f"job-{task.id}")
     assert stage.provider.count("submit") == 1
+
+
+async def test_a_worker_that_slept_through_its_lease_sends_or_posts(stage: Stage) -> None:
+    """Who wakes after the lease has ended neither sends the create nor posts the result."""
+    task = await stage.order()
+    asleep = stage.worker
+    ((claimed, step),), _ = await stage.database.transact(asleep.claim())
+    stage.restart()
+    await stage.run(60)
+    await asleep.take(claimed, step)
+    assert stage.provider.count("submit") == 0
+    other = await stage.order("console:b")
+    await stage.settle()
+    await stage.run(0.1)
+    while (await stage.task(other)).state is not State.DELIVERING:
+        claimed_now, _ = await stage.database.transact(stage.worker.claim())
+        for one, its_step in claimed_now:
+            await stage.worker.take(one, its_step)
+        await stage.clock.advance(1)
+    (late,) = await stage.database.transact(
+        lambda tx: tasks.claim_due(
+            tx, State.DELIVERING, 1, stage.clock.now(), "asleep:1", stage.clock.now() + 30
+        )
+    )
+    await stage.run(60)
+    assert len(stage.chat.posted_texts) == 1
+    await asleep.take(late, steps.deliver)
+    assert len(stage.chat.posted_texts) == 1
+    assert (await stage.task(task)).state is State.REVIEW
+
+
+async def test_twins_get_each_others_job(stage: Stage) -> None:
+    """While another's create of the same words is unclear, a listed job is nobody's for certain."""
+    stage.use(ScriptedProvider(stage.folder, find=Finding.PRESENCE))
+    stage.provider.submits = [errors.Unanswered()]
+    stage.provider.finds = [Job("job-7")]
+    first, second = await stage.order(), await stage.order("console:b")
+    await stage.run(HOUR)
+    for task in (first, second):
+        assert (await stage.task(task)).state is State.REVIEW
+
+
+async def test_a_cancel_that_fails_hides_a_finished_job(stage: Stage) -> None:
+    """A gateway that cannot be asked to stop is still looked at, and not asked for ever."""
+    stage.use(ScriptedProvider(stage.folder, cancel=True))
+    stage.provider.cancels = [errors.Upstream()]
+    stage.provider.polls = [Pending(running=True)] * 5 + [Finished()]
+    task = await stage.order()
+    await stage.run(3)
+    now = stage.clock.now()
+    await stage.database.transact(lambda tx: tasks.ask_to_cancel(tx, task.id, now))
+    await stage.run(HOUR)
+    assert (await stage.task(task)).state is State.DONE
+    assert stage.provider.count("cancel") == 1
+
+
+async def test_a_job_that_cannot_be_stopped_is_asked_for_ever(stage: Stage) -> None:
+    """Past its deadline a job is asked to stop once; then it is given up."""
+    stage.use(ScriptedProvider(stage.folder, cancel=True))
+    stage.provider.cancels = [False]
+    stage.provider.polls = [Pending(running=True)]
+    task = await stage.order()
+    await stage.run(HOUR)
+    assert (await stage.task(task)).reason == "timeout"
+    assert stage.provider.count("cancel") == 1
+
+
+async def test_a_throttling_gateway_holds_credits_for_ever(stage: Stage) -> None:
+    """A create that is always refused for its haste is given up after the deadline."""
+    stage.provider.submits = [errors.Throttled(retry_after=86400.0)]
+    task = await stage.order()
+    await stage.run(3 * HOUR)
+    assert (await stage.task(task)).state is State.FAILED
+    assert await stage.spent() == 0
+
+
+async def test_a_dead_provider_is_chosen_for_ever(stage: Stage) -> None:
+    """Where two serve a model, what the first certainly did not accept goes to the second."""
+    dead, good = ScriptedProvider(stage.folder), ScriptedProvider(stage.folder, key="other")
+    dead.submits = [errors.Unreachable()]
+    stage.world = replace(
+        stage.world,
+        providers={"dead": dead, "good": good},
+        catalog=Catalog.load(None, {"dead": "sandbox", "good": "sandbox"}),
+    )
+    stage.restart()
+    task = await stage.order()
+    await stage.run(60)
+    found = await stage.task(task)
+    assert (found.state, found.provider) == (State.DONE, "good")
+    assert good.count("submit") == 1
+
+
+async def test_a_forbidden_link_is_not_asked_for_anew(stage: Stage) -> None:
+    """A signed link that answers 403 has expired: a fresh look brings a fresh one."""
+    stage.provider.polls = [Finished("https://a/1"), Finished("https://a/2")]
+    stage.provider.downloads = [errors.Misconfigured("HTTP 403"), MP4]
+    task = await stage.order()
+    await stage.run(120)
+    assert (await stage.task(task)).state is State.DONE
+    assert stage.provider.count("poll") == 2
+
+
+async def test_an_outage_during_the_search_ends_in_review(stage: Stage) -> None:
+    """Not to have been able to look proves nothing: the search waits for the gateway."""
+    stage.use(ScriptedProvider(stage.folder, find=Finding.PRESENCE))
+    stage.provider.submits = [errors.Unanswered()]
+    stage.provider.finds = [*[errors.Unreachable()] * 40, Job("job-9")]
+    task = await stage.order()
+    await stage.run(6 * HOUR)
+    assert (await stage.task(task)).state is State.DONE
+
+
+async def test_a_repeat_by_an_admin_is_not_marked(stage: Stage) -> None:
+    """A result that may stand there already goes on saying so, whoever sends it again."""
+    stage.chat.deliveries = [DeliveryUnclear(), DeliveryUnclear(), None]
+    task = await stage.order()
+    await stage.run(HOUR)
+    found = await stage.task(task)
+    assert found.state is State.UNDELIVERED
+
+    def again(tx: Tx) -> None:
+        now = stage.clock.now()
+        assert lifecycle.move(tx, found, State.DELIVERING, now)
+        deliveries.renew(tx, task.id, task.place)
+
+    await stage.database.transact(again)
+    await stage.run(60)
+    assert stage.chat.posted_texts[0].startswith("(repeated)")
+
+
+async def test_words_that_a_database_refuses_hang_a_task(stage: Stage) -> None:
+    """Half characters and NUL in a gateway's words are stored as something harmless."""
+    stage.provider.polls = [Failed(FailureKind.UPSTREAM, "a\ud800b\x00c")]
+    task = await stage.order()
+    await stage.run(60)
+    assert (await stage.task(task)).raw == "a?b?c"
 
 
 async def test_a_dead_workers_task_is_taken_over_too_early_or_never(stage: Stage) -> None:

@@ -33,7 +33,6 @@ async def add(database: Database, person: str = "console:a", now: float = NOW) -
 
 _ENTERING: dict[State, dict[str, object]] = {
     State.SUBMITTING: {"provider": "p", "provider_identity": "i", "remote_model": "m"},
-    State.RUNNING: {"remote_id": "job"},
     State.DELIVERING: {"file": "x.mp4", "bytes": 1},
 }
 
@@ -45,7 +44,10 @@ async def moved(database: Database, task: Task, *states: State) -> Task:
         for state in states:
             now = tasks.get(tx, task.id)
             assert now is not None
-            assert lifecycle.move(tx, now, state, NOW, changes=_ENTERING.get(state))
+            changes = _ENTERING.get(state, {})
+            if state is State.RUNNING:
+                changes = {"remote_id": f"job-{task.id}"}
+            assert lifecycle.move(tx, now, state, NOW, changes=changes)
         return tasks.get(tx, task.id)
 
     found = await database.transact(move)
@@ -267,3 +269,17 @@ async def test_a_result_is_taken_by_a_process_that_cannot_post_it(database: Data
 
     assert await notices("telegram") == []
     assert await notices("console") == [failed.id]
+
+
+async def test_two_tasks_get_one_job(database: Database) -> None:
+    """The database refuses a job that another task of the account has, and nothing is written."""
+    first = await moved(database, await add(database), State.SUBMITTING, State.RUNNING)
+    second = await moved(database, await add(database), State.SUBMITTING)
+    job = {"remote_id": first.remote_id}
+    with pytest.raises(tasks.JobTaken):
+        await database.transact(
+            lambda tx: lifecycle.move(tx, second, State.RUNNING, NOW, changes=job)
+        )
+    found = await database.read(lambda tx: tasks.get(tx, second.id))
+    assert found is not None
+    assert found.state is State.SUBMITTING

@@ -17,10 +17,10 @@ def upgrade() -> None:
     op.create_table(
         "accounts",
         sa.Column("id", sa.Text(), nullable=False),
-        sa.Column("daily", sa.Integer(), server_default="0", nullable=False),
-        sa.Column("granted", sa.Integer(), server_default="0", nullable=False),
-        sa.Column("held", sa.Integer(), server_default="0", nullable=False),
-        sa.Column("daily_limit", sa.Integer()),
+        sa.Column("daily", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("granted", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("held", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("daily_limit", sa.BigInteger()),
         sa.Column("refilled_on", sa.Text()),
         sa.CheckConstraint("daily >= 0", name=op.f("ck_accounts_daily_not_negative")),
         sa.CheckConstraint("daily_limit >= 0", name=op.f("ck_accounts_limit_not_negative")),
@@ -99,7 +99,9 @@ def upgrade() -> None:
         sa.Column("submitted_at", sa.Double()),
         sa.Column("running_at", sa.Double()),
         sa.Column("finished_at", sa.Double()),
+        sa.Column("trouble_at", sa.Double()),
         sa.Column("attempts", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("fetches", sa.Integer(), server_default="0", nullable=False),
         sa.Column("looks", sa.Integer(), server_default="0", nullable=False),
         sa.Column("percent", sa.Double()),
         sa.Column("cancel_asked", sa.Boolean(), server_default=sa.text("false"), nullable=False),
@@ -175,6 +177,14 @@ def upgrade() -> None:
     )
     op.create_index("ix_tasks_state", "tasks", ["state", "moved_at"])
     op.create_index(
+        "ux_tasks_job",
+        "tasks",
+        ["provider_identity", "remote_id"],
+        unique=True,
+        sqlite_where=sa.text("remote_id IS NOT NULL"),
+        postgresql_where=sa.text("remote_id IS NOT NULL"),
+    )
+    op.create_index(
         "ux_tasks_update_key",
         "tasks",
         ["update_key"],
@@ -209,9 +219,9 @@ def upgrade() -> None:
         sa.Column("kind", sa.Text(), nullable=False),
         sa.Column("task", sa.Text()),
         sa.Column("day", sa.Text()),
-        sa.Column("daily", sa.Integer(), server_default="0", nullable=False),
-        sa.Column("granted", sa.Integer(), server_default="0", nullable=False),
-        sa.Column("held", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("daily", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("granted", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("held", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("by", sa.Text()),
         sa.CheckConstraint(
             "(kind IN ('hold', 'settle', 'release')) = (task IS NOT NULL)",

@@ -1,0 +1,38 @@
+"""A server at the level of bytes, for answers that no web framework would give."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+@asynccontextmanager
+async def server(talk: Talk) -> AsyncIterator[str]:
+    """A server that does with each connection what it was told."""
+    it = await asyncio.start_server(talk, "127.0.0.1", 0)
+    async with it:
+        yield f"http://127.0.0.1:{it.sockets[0].getsockname()[1]}"
+
+
+def answering(raw: bytes, seen: list[bytes] | None = None) -> Talk:
+    """Read the head of a request, then say this and close."""
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        if seen is not None:
+            seen.append(head)
+        writer.write(raw)
+        await writer.drain()
+        writer.close()
+
+    return talk
+
+
+def answer(status: str, body: str = "", *headers: str) -> bytes:
+    """A whole answer in bytes."""
+    data = body.encode()
+    lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(data)}", *headers]
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + data
