@@ -83,29 +83,33 @@ async def test_two_hundred_requests_spend_the_credits_of_one(
         assert sum(gateway.creates.values()) == 1
 
 
-async def _two_thousand(crowd: Crowd) -> None:
+async def _ten_each(crowd: Crowd, people: int) -> None:
     async def person(number: int) -> None:
         for turn in range(10):
             wish = MakeVideo(f"kite {number}-{turn}", seconds=4)
             reply = await crowd.ask(f"p{number}", wish, update=f"{number}-{turn}")
             assert reply.ok, reply.text
 
-    await asyncio.gather(*(person(number) for number in range(200)))
+    await asyncio.gather(*(person(number) for number in range(people)))
 
 
-async def test_a_bad_day_loses_or_doubles_something(database_url: str, tmp_path: Path) -> None:
+async def test_a_bad_day_loses_or_doubles_something(
+    database_url: str, dialect: str, tmp_path: Path
+) -> None:
     """2,000 tasks of 200 people at a gateway of which every tenth answer is a fault."""
+    # On PostgreSQL the same with a fifth of them: a statement there costs several times as much.
+    people = 200 if dialect == "sqlite" else 40
     async with Gateway(cheap=True, rate=0.1, render_seconds=0.3) as gateway:
         async with reelay(settings(database_url, tmp_path, gateway.url)) as (crowd, parts):
-            await _two_thousand(crowd)
+            await _ten_each(crowd, people)
             assert await at_rest(crowd, parts.database, 200), await states(parts.database)
             found = await states(parts.database)
             assert await parts.database.read(ledger.prove) == []
-        assert sum(found.values()) == 2000
+        assert sum(found.values()) == 10 * people
         assert set(found) <= {State.DONE, State.FAILED, State.REVIEW}
         # Every fault of this gateway passes, but for creates that were dropped before they were
         # accepted: no list can prove that, so an admin has to decide.
-        assert found[State.DONE] >= 1800, found
+        assert found[State.DONE] >= 9 * people, found
         assert max(gateway.creates.values()) == 1
         assert set(crowd.posted_videos.values()) == {1}
         assert len(crowd.posted_videos) == found[State.DONE]
