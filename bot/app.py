@@ -118,12 +118,14 @@ async def parts_of(settings: Settings) -> AsyncIterator[Parts]:
         await database.open()
         stack.push_async_callback(database.close)
         await migrate(database)
+        spool = Spool(settings.data_dir)
+        stack.callback(spool.close)
         yield Parts(
             database=database,
             providers=providers,
             front_ends=build_front_ends(settings),
             catalog=catalog,
-            spool=Spool(settings.data_dir),
+            spool=spool,
             clock=SystemClock(),
         )
 
@@ -201,10 +203,10 @@ class App:
         if database.single_process:
             # Nobody else can be alive: what is leased was left by a process that died.
             await database.transact(lambda tx: tasks.free_all(tx, now))
-            in_use, fetching = await database.read(
-                lambda tx: (tasks.files_in_use(tx), tasks.results_on_their_way(tx))
-            )
-            await self.parts.spool.sweep(in_use | fetching, fetching)
+        in_use, fetching = await database.read(
+            lambda tx: (tasks.files_in_use(tx), tasks.results_on_their_way(tx))
+        )
+        await self.parts.spool.sweep(in_use | fetching, fetching)
         measured = await database.read(lambda tx: tasks.recent_durations(tx, _MEASUREMENTS))
         for provider, model, seconds, took in reversed(measured):
             self._durations.add(provider, model, seconds, took)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bot.media import images
+from bot.media.living import Living
 from bot.media.mp4 import NotAnMP4, check_mp4
 from bot.model import Task
 from providers.base import Download
@@ -61,10 +62,15 @@ class Spool:
     ) -> None:
         self._incoming = data_dir / "spool"
         self._results = data_dir / "results"
+        self._living = Living(data_dir / "living")
         self._largest = largest
         self._keep_free = keep_free
         # One at a time: a picture of 40 megapixels takes up to 600 MB while it is decoded.
         self._decoding = asyncio.Lock()
+
+    def close(self) -> None:
+        """This process takes in no more pictures."""
+        self._living.close()
 
     def path(self, file: str) -> Path:
         """Where a picture lies."""
@@ -80,10 +86,10 @@ class Spool:
         self, source: Path, name: str, width: int | None, height: int | None
     ) -> str:
         """Check, turn, strip and fit a picture; its file's name. Raises `Refusal`, `DiskFull`."""
-        target = self.path(name)
         async with self._decoding:
             with _full_disk_named():
                 self._make()
+                target = self.path(self._living.owned(name))
                 done = await asyncio.to_thread(images.prepare, source, target, width, height)
         return done.path.name
 
@@ -227,10 +233,11 @@ class Spool:
             path
             for folder in folders
             for path in folder.iterdir()
-            if path.name not in known and path.is_file()
+            if path.name not in known and path.is_file() and self._living.may_go(path.name)
         ]
         for path in orphans:
             path.unlink(missing_ok=True)
+        self._living.bury()
         return len(orphans)
 
 

@@ -78,6 +78,10 @@ async def test_one_update_is_charged_twice(town: Town) -> None:
     assert await town.stage.held(ME.id) == 4
 
 
+def _pictures(town: Town) -> list[Path]:
+    return list((town.stage.folder / "spool").glob("*"))
+
+
 async def test_a_refused_request_leaves_its_picture(town: Town, tmp_path: Path) -> None:
     """Where nothing was accepted, nothing stays behind; what was accepted keeps its picture."""
     photo = tmp_path / "photo.png"
@@ -85,12 +89,12 @@ async def test_a_refused_request_leaves_its_picture(town: Town, tmp_path: Path) 
     await town.ask("/admin limit console:me 0", ADMIN)
     refused = await town.ask(f"/video --image {photo} a kite")
     assert not refused.ok
-    assert list((town.stage.folder / "spool").glob("*")) == []
+    assert _pictures(town) == []
     await town.ask("/admin limit console:me 60", ADMIN)
     task = await town.order(f"/video --image {photo} a kite")
     assert task.order.orientation == "portrait"
     assert task.order.image is not None
-    assert [path.name for path in (town.stage.folder / "spool").glob("*")] == [task.order.image]
+    assert [path.name for path in _pictures(town)] == [task.order.image]
 
 
 async def test_another_persons_task_is_touched_or_shown(town: Town) -> None:

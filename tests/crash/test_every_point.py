@@ -213,11 +213,16 @@ def _check_task(house: House, life: Life, task: Task, killed_at: str | None, whe
     assert house.files() == {name for name in (task.file, task.order.image) if name}, where
 
 
-_BEFORE_THE_CREATE = {"Worker.claim:after#1", "submit:before#1"}
+_BEFORE_THE_CREATE = {
+    "Worker.claim.claim:after#1",
+    "still_ours:before#1",
+    "still_ours:after#1",
+    "submit:before#1",
+}
 """The task is `submitting` and the create was not sent, which the gateway's list cannot prove."""
-_AS_OFTEN_AS_LOOKED_AT = {"poll:before", "poll:Pending", "Worker.claim:after"} | {
-    f"Worker._write.write:{when}" for when in ("before", "after")
+_AS_OFTEN_AS_LOOKED_AT = {"poll:before", "poll:Pending", "Worker.claim.claim:after"} | {
+    f"Worker._written:{when}" for when in ("before", "after")
 }
 """A job may be finished at the first look of one run and at the third of another."""
-_WHILE_IT_IS_SENT = {"deliver:after", "post:before", "post:after", "Worker._write.write:before"}
+_WHILE_IT_IS_SENT = {"deliver:after", "post:before", "post:after", "Worker._written:before"}
 """It is written down that the result is being posted, and not yet that it was."""

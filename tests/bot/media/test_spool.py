@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import tracemalloc
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -260,7 +261,7 @@ async def test_a_picture_is_kept_fitted(spool: Spool, tmp_path: Path) -> None:
     """What a gateway gets has just the size of the video, and lies where the task says."""
     source = pictures.turned(tmp_path / "photo.jpg", 6)
     file = await spool.keep_picture(source, "k3xw", 72, 128)
-    assert file == "k3xw.jpg"
+    assert re.fullmatch(r"k3xw-[0-9a-f]{8}\.jpg", file)
     assert pictures.corners(spool.path(file)) == pictures.UPRIGHT
     await spool.remove_picture(file)
     await spool.remove_picture(file)
@@ -284,15 +285,21 @@ def test_a_file_name_cannot_lead_elsewhere(spool: Spool) -> None:
 
 
 async def test_sweeping_removes_what_no_task_knows(spool: Spool, tmp_path: Path) -> None:
-    """Left by a process that died: a picture without a task, a part of a task that is over."""
+    """What a dead process left goes; what a living one has just taken in stays."""
     source = pictures.turned(tmp_path / "photo.jpg", 1)
+    kept = {}
     for name in ("known", "orphan"):
-        await spool.keep_picture(source, name, 72, 128)
+        kept[name] = await spool.keep_picture(source, name, 72, 128)
         await spool.receive(_download(FILM), f"{name}.mp4")
         with pytest.raises(Truncated):
             await spool.receive(_download(FILM[:900], total=len(FILM)), f"{name}-2.mp4")
-    assert await spool.sweep({"known.jpg", "known.mp4"}, {"known-2.mp4"}) == 3
-    assert _files(spool) == {"known.jpg", "known.mp4", "known-2.mp4.part"}
+    other = Spool(spool.path("x").parents[1])
+    known = {kept["known"], "known.mp4"}
+    assert await other.sweep(known, {"known-2.mp4"}) == 2
+    assert _files(spool) == {*known, kept["orphan"], "known-2.mp4.part"}
+    spool.close()
+    assert await other.sweep(known, {"known-2.mp4"}) == 1
+    assert _files(spool) == {*known, "known-2.mp4.part"}
     assert await Spool(tmp_path / "new").sweep(set(), set()) == 0
 
 
