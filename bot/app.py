@@ -23,8 +23,9 @@ from bot.engine.world import Limits, World
 from bot.media.spool import Spool
 from bot.ports import Clock, Messenger
 from bot.quotas.ledger import Rules
+from bot.store import durations as duration_rows
+from bot.store import keeping, tasks
 from bot.store import providers as provider_rows
-from bot.store import tasks
 from bot.store.database import Database, open_database
 from bot.store.migrate import migrate
 from providers import PROVIDERS
@@ -204,10 +205,10 @@ class App:
             # Nobody else can be alive: what is leased was left by a process that died.
             await database.transact(lambda tx: tasks.free_all(tx, now))
         in_use, fetching = await database.read(
-            lambda tx: (tasks.files_in_use(tx), tasks.results_on_their_way(tx))
+            lambda tx: (keeping.files_in_use(tx), keeping.results_on_their_way(tx))
         )
         await self.parts.spool.sweep(in_use | fetching, fetching)
-        measured = await database.read(lambda tx: tasks.recent_durations(tx, _MEASUREMENTS))
+        measured = await database.read(lambda tx: duration_rows.newest(tx, _MEASUREMENTS))
         for provider, model, seconds, took in reversed(measured):
             self._durations.add(provider, model, seconds, took)
 

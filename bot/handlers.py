@@ -44,7 +44,7 @@ from bot.model import (
 )
 from bot.quotas import ledger
 from bot.replies import LANGUAGES, help_text, refusal, say
-from bot.store import accounts, deliveries, tasks
+from bot.store import accounts, deliveries, keeping, tasks
 from bot.store.accounts import PersonRow
 from bot.store.database import DatabaseError, Tx
 from bot.telling import accepted_text, models_text, task_line
@@ -406,8 +406,8 @@ async def forget_me(call: Call, command: ForgetMe) -> Reply:
         return call.reply("forgetme-confirm")
 
     def forget(tx: Tx) -> tuple[list[Task], int]:
-        kept = tasks.of_person_at_rest(tx, call.person)
-        tasks.forget(tx, [task.id for task in kept])
+        kept = keeping.of_person_at_rest(tx, call.person)
+        keeping.forget(tx, [task.id for task in kept])
         accounts.change_person(
             tx, call.person, language=None, model=None, orientation=None, seconds=None
         )

@@ -6,7 +6,7 @@ import structlog
 
 from bot.engine.world import World
 from bot.model import Task
-from bot.store import tasks
+from bot.store import keeping
 from bot.store.database import Tx
 
 _log = structlog.get_logger(__name__)
@@ -28,16 +28,16 @@ async def tidy(world: World) -> None:
     """Remove the results and pictures, and blank the prompts, whose time is over."""
     now = world.clock.now()
     before = now - world.limits.result_retention
-    while batch := await world.database.read(lambda tx: tasks.expired_files(tx, before, _BATCH)):
+    while batch := await world.database.read(lambda tx: keeping.expired_files(tx, before, _BATCH)):
         for task in batch:
             await _drop_files(world, task, before)
     blank_before = now - world.limits.prompt_retention
-    await world.database.transact(lambda tx: tasks.blank_prompts(tx, blank_before))
+    await world.database.transact(lambda tx: keeping.blank_prompts(tx, blank_before))
 
 
 async def _drop_files(world: World, task: Task, before: float) -> None:
     def forget(tx: Tx) -> bool:
-        return tasks.drop_files(tx, task.id, before)
+        return keeping.drop_files(tx, task.id, before)
 
     # First the row, then the file: a crash between leaves an orphan, which the next start sweeps,
     # and never a promise of a file that is gone.

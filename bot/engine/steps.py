@@ -14,6 +14,7 @@ from bot.media import spool
 from bot.model import Delivery, State, Task, Video
 from bot.ports import DeliveryError, DeliveryUnclear
 from bot.store import deliveries, providers, tasks
+from bot.store import durations as duration_rows
 from bot.store.database import Tx
 from bot.telling import delivery_text
 from providers import errors
@@ -252,7 +253,7 @@ def _finished(task: Task, now: float, finished: Finished) -> Outcome:
             "finished_at": task.finished_at or now,
             "looks": task.looks + 1,
         },
-        also=(lambda tx: tasks.add_duration(tx, task, took, now)) if first else None,
+        also=(lambda tx: duration_rows.add(tx, task, took, now)) if first else None,
     )
 
 

@@ -15,11 +15,9 @@ from sqlalchemy import (
     Row,
     and_,
     bindparam,
-    case,
     func,
     insert,
     literal_column,
-    null,
     or_,
     select,
     tuple_,
@@ -29,15 +27,15 @@ from sqlalchemy.engine import CursorResult
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.sql import ColumnElement, Select
 
-from bot.model import ACTIVE, AT_REST, Order, Place, State, Task
+from bot.model import ACTIVE, Order, Place, State, Task
 from bot.store.database import Tx
-from bot.store.schema import deliveries, durations, events, notices, tasks
+from bot.store.schema import deliveries, events, notices, tasks
 
 _ORDER_FIELDS = tuple(field.name for field in fields(Order))
 _TASK_FIELDS = tuple(
     field.name for field in fields(Task) if field.name not in {"order", "place", "state"}
 )
-_WITH_PLACE: Select[Any] = select(
+WHOLE_TASKS: Select[Any] = select(
     *(tasks.c[name] for name in _ORDER_FIELDS),
     deliveries.c.front_end,
     deliveries.c.address,
@@ -45,7 +43,7 @@ _WITH_PLACE: Select[Any] = select(
     *(tasks.c[name] for name in _TASK_FIELDS),
 ).join_from(tasks, deliveries, deliveries.c.task == tasks.c.id)
 _OWN = len(_ORDER_FIELDS) + 3
-"""How many columns of `_WITH_PLACE` come before those of the task itself."""
+"""How many columns of `WHOLE_TASKS` come before those of the task itself."""
 
 
 def _in_state(*states: State) -> ColumnElement[bool]:
@@ -66,8 +64,8 @@ _QUEUED = _is(State.QUEUED)
 # Without statistics SQLite prefers the index over all states, finished tasks and all.
 _QUEUE = (tasks, "INDEXED BY ix_tasks_queue", "sqlite")
 
-_BY_ID = _WITH_PLACE.where(tasks.c.id == bindparam("which"))
-_BY_UPDATE = _WITH_PLACE.where(tasks.c.update_key == bindparam("update_key"))
+_BY_ID = WHOLE_TASKS.where(tasks.c.id == bindparam("which"))
+_BY_UPDATE = WHOLE_TASKS.where(tasks.c.update_key == bindparam("update_key"))
 _ADD = insert(tasks)
 _ADD_DELIVERY = insert(deliveries)
 _RECORD = insert(events)
@@ -106,7 +104,7 @@ _QUEUED_MODELS = (
     .distinct()
 )
 _DUE = (
-    _WITH_PLACE.where(_STEPPED, tasks.c.due_at <= bindparam("now"))
+    WHOLE_TASKS.where(_STEPPED, tasks.c.due_at <= bindparam("now"))
     .order_by(tasks.c.due_at)
     .limit(bindparam("most", type_=Integer))
     .with_for_update(skip_locked=True, of=tasks)
@@ -138,10 +136,7 @@ _CHANGE_LEASED = {
 }
 
 
-# That there was a picture is remembered: a repetition without it would be something else.
-_NO_LONGER_KEPT = case((tasks.c.image.is_not(None), ""), else_=null())
 _LONGEST_RAW = 2000
-_BATCH = 500
 
 
 class JobTaken(Exception):
@@ -167,7 +162,8 @@ def _task(row: Row[Any], **changes: object) -> Task:
     )
 
 
-def _all(tx: Tx, query: Select[Any]) -> list[Task]:
+def fetch_all(tx: Tx, query: Select[Any]) -> list[Task]:
+    """The tasks that a query over `WHOLE_TASKS` finds."""
     return [_task(row) for row in tx.execute(query)]
 
 
@@ -206,7 +202,7 @@ def get(tx: Tx, task: str) -> Task | None:
 
 def by_ids(tx: Tx, ids: Collection[str]) -> list[Task]:
     """The tasks of these ids, oldest first."""
-    return _all(tx, _WITH_PLACE.where(tasks.c.id.in_(ids)).order_by(tasks.c.created_at))
+    return fetch_all(tx, WHOLE_TASKS.where(tasks.c.id.in_(ids)).order_by(tasks.c.created_at))
 
 
 def by_update(tx: Tx, update_key: str) -> Task | None:
@@ -217,24 +213,24 @@ def by_update(tx: Tx, update_key: str) -> Task | None:
 
 def of_person(tx: Tx, person: str, limit: int) -> list[Task]:
     """A person's newest tasks, newest first."""
-    query = _WITH_PLACE.where(tasks.c.person == person)
-    return _all(tx, query.order_by(tasks.c.created_at.desc(), tasks.c.id).limit(limit))
+    query = WHOLE_TASKS.where(tasks.c.person == person)
+    return fetch_all(tx, query.order_by(tasks.c.created_at.desc(), tasks.c.id).limit(limit))
 
 
 def in_state(tx: Tx, state: State | None, limit: int) -> list[Task]:
     """The newest tasks in a state; None: all that are at work or wait for somebody."""
     wanted = [state] if state else [*ACTIVE, State.REVIEW, State.UNDELIVERED]
-    query = _WITH_PLACE.where(tasks.c.state.in_(wanted))
-    return _all(tx, query.order_by(tasks.c.moved_at.desc(), tasks.c.id).limit(limit))
+    query = WHOLE_TASKS.where(tasks.c.state.in_(wanted))
+    return fetch_all(tx, query.order_by(tasks.c.moved_at.desc(), tasks.c.id).limit(limit))
 
 
 def outstanding(tx: Tx, person: str) -> list[Task]:
     """A person's tasks that are not at rest, or whose last word was not told yet."""
     untold = select(notices.c.task).where(notices.c.told_at.is_(None))
-    query = _WITH_PLACE.where(
+    query = WHOLE_TASKS.where(
         tasks.c.person == person, or_(tasks.c.state.in_(ACTIVE), tasks.c.id.in_(untold))
     )
-    return _all(tx, query.order_by(tasks.c.created_at))
+    return fetch_all(tx, query.order_by(tasks.c.created_at))
 
 
 def count_active(tx: Tx, person: str) -> int:
@@ -270,13 +266,13 @@ def queued_models(tx: Tx, now: float) -> list[str]:
 def queued(tx: Tx, models: Collection[str], limit: int, now: float) -> list[Task]:
     """The queued tasks of these models whose turn it is, locked for this transaction."""
     query = (
-        _WITH_PLACE.where(_QUEUED, tasks.c.due_at <= now, tasks.c.model.in_(models))
+        WHOLE_TASKS.where(_QUEUED, tasks.c.due_at <= now, tasks.c.model.in_(models))
         .with_hint(*_QUEUE)
         .order_by(tasks.c.turn, tasks.c.created_at)
         .limit(limit)
         .with_for_update(skip_locked=True, of=tasks)
     )
-    return _all(tx, query)
+    return fetch_all(tx, query)
 
 
 def jobs_by_provider(tx: Tx) -> dict[str, int]:
@@ -336,7 +332,7 @@ def free_all(tx: Tx, now: float) -> int:
     freed = tx.execute(
         update(tasks).where(tasks.c.lease.is_not(None)).values(lease=None, due_at=now)
     )
-    return _rows(freed)
+    return rows_changed(freed)
 
 
 def free(tx: Tx, worker: str, now: float) -> None:
@@ -345,7 +341,8 @@ def free(tx: Tx, worker: str, now: float) -> None:
     tx.execute(update(tasks).where(mine).values(lease=None, due_at=now))
 
 
-def _rows(result: CursorResult[Any]) -> int:
+def rows_changed(result: CursorResult[Any]) -> int:
+    """How many rows an UPDATE has changed."""
     return result.rowcount
 
 
@@ -368,9 +365,9 @@ def change(tx: Tx, task: Task, **changes: object) -> bool:
 def _changed(tx: Tx, task: Task, changes: dict[str, object]) -> bool:
     known = {"which": task.id}
     if task.lease is None:
-        return _rows(tx.execute(_CHANGE_FREE[task.state], changes | known)) == 1
+        return rows_changed(tx.execute(_CHANGE_FREE[task.state], changes | known)) == 1
     known |= {"lease_known": task.lease}
-    return _rows(tx.execute(_CHANGE_LEASED[task.state], changes | known)) == 1
+    return rows_changed(tx.execute(_CHANGE_LEASED[task.state], changes | known)) == 1
 
 
 def ask_to_cancel(tx: Tx, task: str, now: float) -> bool:
@@ -381,7 +378,7 @@ def ask_to_cancel(tx: Tx, task: str, now: float) -> bool:
     wish = update(tasks).where(
         tasks.c.id == task, tasks.c.state.in_([State.SUBMITTING, State.RUNNING])
     )
-    if _rows(tx.execute(wish.values(cancel_asked=True))) == 0:
+    if rows_changed(tx.execute(wish.values(cancel_asked=True))) == 0:
         return False
     tx.execute(wish.where(tasks.c.lease.is_(None)).values(due_at=now))
     return True
@@ -390,30 +387,6 @@ def ask_to_cancel(tx: Tx, task: str, now: float) -> bool:
 def hurry(tx: Tx, task: str, now: float) -> None:
     """Look at a waiting task now, unless somebody is at it."""
     tx.execute(update(tasks).where(tasks.c.id == task, tasks.c.lease.is_(None)).values(due_at=now))
-
-
-def add_duration(tx: Tx, task: Task, took: float, now: float) -> None:
-    """Remember how long a job took, for honest expectations and well-placed looks."""
-    tx.execute(
-        insert(durations).values(
-            provider=task.provider,
-            remote_model=task.remote_model,
-            seconds=task.order.seconds,
-            took=took,
-            at=now,
-        )
-    )
-
-
-def recent_durations(tx: Tx, limit: int) -> list[tuple[str, str, int, float]]:
-    """The newest durations as (provider, remote model, seconds asked, seconds taken)."""
-    query = select(
-        durations.c.provider, durations.c.remote_model, durations.c.seconds, durations.c.took
-    ).order_by(durations.c.id.desc())
-    return [
-        (provider, model, seconds, took)
-        for provider, model, seconds, took in tx.execute(query.limit(limit))
-    ]
 
 
 def history(tx: Tx, task: str) -> list[tuple[float, str | None, str, str | None, str | None]]:
@@ -447,59 +420,3 @@ def twins(tx: Tx, task: Task) -> tuple[set[str], bool]:
     rows = [(row[0], row[1]) for row in tx.execute(query)]
     jobs = {str(remote_id) for remote_id, _ in rows if remote_id is not None}
     return jobs, any(remote_id is None for remote_id, _ in rows)
-
-
-def files_in_use(tx: Tx) -> set[str]:
-    """The names of all pictures and results that some task still needs."""
-    pictures = select(tasks.c.image).where(tasks.c.image != "")
-    results = select(tasks.c.file).where(tasks.c.file.is_not(None))
-    return {str(name) for query in (pictures, results) for name in tx.execute(query).scalars()}
-
-
-def results_on_their_way(tx: Tx) -> set[str]:
-    """The names of the results that are being fetched, or may be again."""
-    query = select(tasks.c.id).where(tasks.c.state.in_([State.FETCHING, State.RUNNING]))
-    return {f"{task}.mp4" for task in tx.execute(query).scalars()}
-
-
-def expired_files(tx: Tx, before: float, limit: int) -> list[Task]:
-    """Tasks at rest since before then whose result or picture is still on our disk."""
-    query = _WITH_PLACE.where(
-        tasks.c.state.in_(AT_REST),
-        or_(tasks.c.file.is_not(None), tasks.c.image != ""),
-        tasks.c.moved_at < before,
-    )
-    return _all(tx, query.limit(limit))
-
-
-def drop_files(tx: Tx, task: str, before: float) -> bool:
-    """The task's result and picture are no longer kept. False: somebody has asked for them."""
-    old = and_(tasks.c.id == task, tasks.c.state.in_(AT_REST), tasks.c.moved_at < before)
-    dropped = tx.execute(update(tasks).where(old).values(file=None, image=_NO_LONGER_KEPT))
-    return _rows(dropped) == 1
-
-
-def blank_prompts(tx: Tx, before: float) -> int:
-    """Forget the prompts and raw texts of tasks at rest since before then."""
-    old = and_(tasks.c.state.in_(AT_REST), tasks.c.moved_at < before, tasks.c.prompt != "")
-    ids = list(tx.execute(select(tasks.c.id).where(old)).scalars())
-    for start in range(0, len(ids), _BATCH):
-        some = ids[start : start + _BATCH]
-        tx.execute(update(tasks).where(tasks.c.id.in_(some)).values(prompt="", raw=None))
-        tx.execute(update(events).where(events.c.task.in_(some)).values(raw=None))
-    return len(ids)
-
-
-def of_person_at_rest(tx: Tx, person: str) -> list[Task]:
-    """All tasks of a person that nothing moves on by itself."""
-    return _all(tx, _WITH_PLACE.where(tasks.c.person == person, tasks.c.state.in_(AT_REST)))
-
-
-def forget(tx: Tx, ids: Collection[str]) -> None:
-    """Blank all that tells what these tasks were about; the ledger's rows stay."""
-    tx.execute(
-        update(tasks)
-        .where(tasks.c.id.in_(ids))
-        .values(prompt="", image=_NO_LONGER_KEPT, file=None, raw=None, result_url=None)
-    )
-    tx.execute(update(events).where(events.c.task.in_(ids)).values(raw=None))
