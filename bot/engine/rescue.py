@@ -12,6 +12,8 @@ from providers.base import Finding
 
 _SEARCHES = 6
 """Looks at a list of jobs, about a minute in all, before a create counts as not to be found."""
+_STEADY = 4
+"""Doublings of the wait after a search that failed: half a minute at the usual minimum."""
 _ON_ITS_WAY = 120.0
 """Seconds for which a create of a worker that lost its lease may still be under way."""
 
@@ -56,7 +58,8 @@ def _could_not_look(task: Task, world: World, error: errors.ProviderError) -> Ou
     now = world.clock.now()
     if now - (task.submitted_at or task.moved_at) > GIVE_UP:
         return _review(task, str(error))
-    wait = world.backoff(task.looks, error.retry_after)
+    # A list of many pages fails easily: that it did is no reason to wait for longer and longer.
+    wait = world.backoff(min(task.looks, _STEADY), error.retry_after)
     counted = {"looks": task.looks + 1, "attempts": task.attempts}
     return Snooze(now + wait, raw=str(error), changes=counted)
 

@@ -68,6 +68,9 @@ class DyingDatabase(Database):
             if any(cast("tuple[list[object], ...]", result)):
                 self.points.passed(f"{name}:after")
             return result
+        if name.endswith("_extend"):
+            # The heartbeat beats by the clock, not by the life of a task.
+            return await self.real.transact(function)
         self.points.passed(f"{name}:before")
         result = await self.real.transact(function)
         self.points.passed(f"{name}:after")
