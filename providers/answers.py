@@ -47,6 +47,11 @@ def is_moderation(*texts: object) -> bool:
     return any(_MODERATED.search(str(text)) for text in texts if text)
 
 
+def is_funds(*texts: object) -> bool:
+    """Whether a code or a text of a gateway says that the account has no funds left."""
+    return any(_FUNDS.search(str(text)) for text in texts if text)
+
+
 def is_model_gone(*texts: object) -> bool:
     """Whether a code or a text of a gateway says that it no longer serves the model."""
     return any(_MODEL_GONE.search(str(text)) for text in texts if text)

@@ -7,10 +7,11 @@ The gateway's verdict on a job is a *value* (`Failed`); that we could not ask is
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
@@ -49,6 +50,8 @@ class ReferenceImage:
     """`image/jpeg`, `image/png` or `image/webp`."""
     width: int
     height: int
+    url: str | None = None
+    """Where the gateway can get it, if it takes links only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +73,11 @@ class VideoRequest:
     style: str | None = None
     watermark: bool | None = None
     private: bool | None = None
+    storyboard: bool | None = None
+    """The prompt is a list of shots."""
     remix_of: str | None = None
-    """The remote id of the finished job that this one changes."""
+    """The finished job that this one changes: its remote id, or its edit id where a gateway asks
+    for that (`Capabilities.edit_id`)."""
 
 
 class FailureKind(StrEnum):
@@ -95,6 +101,8 @@ class Pending:
     percent: float | None = None
     check_after: float | None = None
     """The gateway's own wish, in seconds, for when to look again."""
+    unknown: str = ""
+    """A status word that nobody knows; it counts as running, and admins should hear of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +112,9 @@ class Finished:
     url: str | None = None
     expires_at: float | None = None
     """UNIX seconds."""
+    thumbnail_url: str | None = None
+    edit_id: str | None = None
+    """What a change of this video names, where that is not the job's own id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,14 +158,56 @@ class Finding(StrEnum):
     """A job not found was never accepted, so the create may be sent again."""
 
 
+class PictureWay(StrEnum):
+    """How a reference picture reaches a gateway."""
+
+    FILE = "file"
+    """Its bytes go with the create."""
+    UPLOAD = "upload"
+    """First into the gateway's own store, free of charge; the create has the link."""
+    LINK = "link"
+    """The create has a link to it, from which the gateway gets it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What a gateway calls to say. Only ever a hint to look now."""
+
+    id: str
+    """The same for each repetition of the same event."""
+    remote_id: str | None
+    """The job that it is about; None: about something else."""
+
+
 @dataclass(frozen=True, slots=True)
 class Capabilities:
     """What a gateway can do beyond make, look and download."""
 
     find: Finding = Finding.NOTHING
+    batch: bool = False
+    """One request shows up to `LISTED` jobs (`Provider.poll_many`)."""
     cancel: bool = False
     """A running job can be stopped for good."""
     remix: bool = False
+    edit_id: bool = False
+    """A change names what came with the result (`Finished.edit_id`), not the job."""
+    remix_private: bool = True
+    """Videos made with `private` can be changed too."""
+    pictures: tuple[PictureWay, ...] = (PictureWay.FILE,)
+    """Every way in which it takes a reference picture, the best one first."""
+    thumbnails: bool = False
+    """It has a still picture of a finished video (`Provider.thumbnail`)."""
+    events: bool = False
+    """It calls when a job is over (`Provider.heard`)."""
+
+    def picture_way(self, *, links: bool) -> PictureWay | None:
+        """How a picture is best sent there, where we can or cannot give links; None: not at all."""
+        possible = (way for way in self.pictures if links or way is not PictureWay.LINK)
+        return next(possible, None)
+
+
+LISTED = 100
+"""Jobs that one request for a list shows at the most."""
 
 
 class Provider(ABC):
@@ -180,11 +233,20 @@ class Provider(ABC):
         """The address in use, without a closing slash."""
         return (self.options.base_url or self.default_url).rstrip("/")
 
-    @property
+    @cached_property
     def identity(self) -> str:
         """Which account at which address made a job, as a short digest that tells no secret."""
         secret = self.options.api_key.get_secret_value()
         return sha256(f"{self.kind}\n{self.base_url}\n{secret}".encode()).hexdigest()[:16]
+
+    @property
+    def key(self) -> str:
+        """The secret itself, for the header alone."""
+        return self.options.api_key.get_secret_value()
+
+    async def upload(self, picture: ReferenceImage) -> str:
+        """Put a picture into the gateway's own store, free of charge: the link to it."""
+        raise Unsupported(f"{self.kind} has no store for pictures")
 
     @abstractmethod
     async def submit(self, request: VideoRequest) -> Job:
@@ -194,11 +256,32 @@ class Provider(ABC):
     async def poll(self, remote_id: str) -> Progress:
         """Look at a job, once."""
 
+    async def poll_many(self, remote_ids: Collection[str], since: float) -> dict[str, Progress]:
+        """Look at many jobs in as few requests as can be, one for `LISTED` of them.
+
+        `since` is when the oldest of them was sent. Those that were not shown are left out: that
+        proves nothing about them.
+        """
+        raise Unsupported(f"{self.kind} cannot list jobs")
+
     @abstractmethod
     def download(
         self, remote_id: str, finished: Finished, offset: int = 0
     ) -> AbstractAsyncContextManager[Download]:
         """Open the finished video for reading, from byte `offset` where the server can."""
+
+    def thumbnail(
+        self, remote_id: str, finished: Finished
+    ) -> AbstractAsyncContextManager[Download]:
+        """Open a still picture of a finished video for reading."""
+        raise Unsupported(f"{self.kind} has no thumbnails")
+
+    def heard(self, headers: Mapping[str, str], body: bytes) -> Event:
+        """What a call to our webhook says; the names of `headers` are in lower case.
+
+        Raises `Untrusted` unless it certainly is the gateway's.
+        """
+        raise Unsupported(f"{self.kind} does not call")
 
     async def find(
         self, request: VideoRequest, since: float, taken: Collection[str] = ()
@@ -216,6 +299,10 @@ class Provider(ABC):
     @abstractmethod
     async def check(self) -> str:
         """Ask something free of charge to prove address and key; a short word on what was seen."""
+
+    async def models(self) -> frozenset[str] | None:
+        """The ids of the models that the gateway serves to this key; None: it does not say."""
+        return None
 
     async def close(self) -> None:
         """Let go of connections and helpers."""

@@ -6,12 +6,14 @@
     ├── Refused          a clear 4xx                    not accepted   never again
     │   ├── Moderated        the prompt or picture is not allowed
     │   ├── ModelUnavailable the model is gone or switched off
-    │   └── NotFound         no such job
+    │   ├── NotFound         no such job
+    │   └── NoResult         the job is done, and its video is nowhere
     ├── Misconfigured    401, 402, 403: key or funds    not accepted   when an admin has acted
     ├── Unanswered       timeout, dropped mid-answer    may be         look again, never create
     ├── Upstream         5xx, a gateway's error page    may be         look again, never create
     ├── Malformed        an answer that is not one      may be         look again, never create
-    └── Unsupported      this gateway has no such verb  not accepted   never again
+    ├── Unsupported      this gateway has no such verb  not accepted   never again
+    └── Untrusted        a call that proves no gateway  (no create)    never again
 
 The message of each is the raw text of the other side or of the HTTP library, shortened and
 without secrets: for admins, never for people.
@@ -65,6 +67,10 @@ class NotFound(Refused):
     """The gateway knows no such job."""
 
 
+class NoResult(Refused):
+    """The gateway calls the job a success and names no video."""
+
+
 class Misconfigured(ProviderError):
     """The key, its rights or its funds do not suffice."""
 
@@ -92,3 +98,7 @@ class Malformed(ProviderError):
 
 class Unsupported(ProviderError):
     """This gateway has no such verb."""
+
+
+class Untrusted(ProviderError):
+    """A call to our webhook that does not prove to be the gateway's."""

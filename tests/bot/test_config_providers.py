@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from bot.config import SettingsError, load_settings
+from providers import PROVIDERS
 from providers.base import Options
 
 NOTHING = Path(os.devnull)
@@ -79,8 +80,8 @@ def test_a_key_of_digits_stays_text() -> None:
         ),
         (
             {"PROVIDERS__B__KIND": "sandbax"},
-            'PROVIDERS__B__KIND: "sandbax" is no kind of provider; write one of openai, sandbox; '
-            "did you mean sandbox?",
+            'PROVIDERS__B__KIND: "sandbax" is no kind of provider; '
+            f"write one of {', '.join(PROVIDERS)}; did you mean sandbox?",
         ),
         (
             {"PROVIDERS__OTHER__KID": "openai"},

@@ -8,16 +8,33 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from aiohttp import web
 from pydantic import SecretStr
 
 from providers import PROVIDERS
-from providers.base import Failed, Finished, Options, Pending, Progress, Provider, VideoRequest
+from providers.base import (
+    Failed,
+    Finished,
+    Options,
+    Pending,
+    PictureWay,
+    Progress,
+    Provider,
+    ReferenceImage,
+    VideoRequest,
+)
 from providers.http import Http
+from tests.standins import relay_facts
+from tests.standins.dialect import Dialect
 from tests.standins.gateway import KEY, Gateway
+from tests.standins.gateway_telling import TELL_SECRET
+from tests.standins.jimmy_gateway import JimmyGateway
+from tests.standins.jxincm_gateway import JxincmGateway
+from tests.standins.mountsea_gateway import MountseaGateway
 
 Fault = Literal["throttled", "lost", "moderated", "fail", "stuck", "vanished", "broken"]
 """What every gateway can do to us: see the test of each."""
@@ -35,6 +52,16 @@ class Bench:
     """What in a prompt brings a fault about."""
 
 
+_WORDS: dict[Fault, str] = {
+    "throttled": "!throttle",
+    "lost": "!drop-after",
+    "moderated": "!moderated",
+    "fail": "!failed",
+    "stuck": "!stuck",
+    "vanished": "!vanished",
+    "broken": "!short",
+}
+"""What brings a fault about at all of our stand-ins."""
 OpenBench = Callable[[Path], AbstractAsyncContextManager[Bench]]
 
 
@@ -50,28 +77,37 @@ def _opener(
     return opened
 
 
-@asynccontextmanager
-async def _openai(folder: Path) -> AsyncIterator[Bench]:
-    http = Http(read_timeout=10)
-    async with Gateway(render_seconds=0.1, deletes_abort=True) as gateway:
-        usual = {"base_url": gateway.url, "api_key": SecretStr(KEY), "cancel": True}
-        yield Bench(
-            open=_opener("openai", http, folder, usual),
-            request=VideoRequest(
-                "task1", "sora-2", "a red kite", 4, size="720x1280", width=720, height=1280
-            ),
-            words={
-                "throttled": "!throttle",
-                "lost": "!drop-after",
-                "moderated": "!moderated",
-                "fail": "!failed",
-                "stuck": "!stuck",
-                "vanished": "!vanished",
-                "broken": "!short",
-            },
-        )
-        await http.close()
-        assert gateway.violations == []
+_OFFICIAL = VideoRequest(
+    "task1", "sora-2", "a red kite", 4, size="720x1280", width=720, height=1280
+)
+
+
+def _official(kind: relay_facts.Dialect, **more: object) -> OpenBench:
+    """With these options more than usual."""
+
+    @asynccontextmanager
+    async def opened(folder: Path) -> AsyncIterator[Bench]:
+        http = Http(read_timeout=10)
+        async with Gateway(render_seconds=0.1, deletes_abort=True, dialect=kind) as gateway:
+            usual = {"base_url": gateway.url, "api_key": SecretStr(KEY), **more}
+            yield Bench(_opener(kind, http, folder, usual), _OFFICIAL, _WORDS)
+            await http.close()
+            assert gateway.violations == []
+
+    return opened
+
+
+def _dialect(kind: str, made: type[Dialect], request: VideoRequest) -> OpenBench:
+    @asynccontextmanager
+    async def opened(folder: Path) -> AsyncIterator[Bench]:
+        http = Http(read_timeout=10)
+        async with made(render_seconds=0.1) as gateway:
+            usual = {"base_url": gateway.url, "api_key": SecretStr(KEY)}
+            yield Bench(_opener(kind, http, folder, usual), request, _WORDS)
+            await http.close()
+            assert gateway.violations == []
+
+    return opened
 
 
 @asynccontextmanager
@@ -94,7 +130,40 @@ async def _sandbox(folder: Path) -> AsyncIterator[Bench]:
     await http.close()
 
 
-BENCHES: dict[str, OpenBench] = {"openai": _openai, "sandbox": _sandbox}
+_SMALL = VideoRequest("task1", "sora-2", "a red kite", 10, size="small", width=720, height=1280)
+BENCHES: dict[str, OpenBench] = {
+    "jimmy": _dialect("jimmy", JimmyGateway, replace(_SMALL, model="sora2-12s", seconds=12)),
+    "jxincm": _dialect("jxincm", JxincmGateway, _SMALL),
+    "mountsea": _dialect("mountsea", MountseaGateway, _SMALL),
+    "openai": _official("openai", cancel=True, webhook_secret=SecretStr(TELL_SECRET)),
+    "relay147": _official("relay147"),
+    "sandbox": _sandbox,
+    "zenlayer": _official("zenlayer"),
+}
+
+
+@asynccontextmanager
+async def carried(provider: Provider, picture: ReferenceImage) -> AsyncIterator[ReferenceImage]:
+    """The picture in the way that the gateway takes best, as the engine would bring it."""
+    match provider.capabilities.picture_way(links=True):
+        case PictureWay.UPLOAD:
+            yield replace(picture, url=await provider.upload(picture))
+        case PictureWay.LINK:
+            async with _published(picture.path) as url:
+                yield replace(picture, url=url)
+        case _:
+            yield picture
+
+
+@asynccontextmanager
+async def _published(path: Path) -> AsyncIterator[str]:
+    app = web.Application()
+    app.router.add_static("/", path.parent)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    yield f"http://127.0.0.1:{runner.addresses[0][1]}/{path.name}"
+    await runner.cleanup()
 
 
 async def end_of(provider: Provider, remote_id: str) -> Progress:

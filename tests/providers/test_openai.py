@@ -266,7 +266,7 @@ async def test_a_server_that_only_forgets_is_said_to_have_stopped(
         (answer("410 Gone"), errors.ModelUnavailable, False),
         (answer("200 OK", '{"error": {"code": "moderation_blocked"}}'), errors.Moderated, False),
         (answer("200 OK", '{"code": 1, "msg": "model not found"}'), errors.ModelUnavailable, False),
-        (answer("200 OK", '{"error": {"message": "try later"}}'), errors.Malformed, True),
+        (answer("200 OK", '{"error": {"message": "try later"}}'), errors.Upstream, True),
         (answer("200 OK", '{"id": ""}'), errors.Malformed, True),
         (answer("200 OK", '{"id": "a\\u0000b"}'), errors.Malformed, True),
         (answer("200 OK", '{"id": true}'), errors.Malformed, True),

@@ -8,10 +8,12 @@ import subprocess
 from functools import cache
 from pathlib import Path
 from tempfile import mkdtemp
+from threading import Lock
 
 import imageio_ffmpeg
 
 _FOLDER = Path(mkdtemp(prefix="reelay-films-"))
+_FILMING = Lock()
 atexit.register(shutil.rmtree, _FOLDER, ignore_errors=True)
 
 
@@ -21,9 +23,15 @@ def ffmpeg(*arguments: str) -> None:
     subprocess.run([program, "-v", "error", "-y", *arguments], check=True, stdin=subprocess.DEVNULL)
 
 
-@cache
 def film(seconds: int, size: str, picture: bytes | None = None) -> bytes:
     """A playable MP4 with sound of this length and size; with a picture, all of it shows that."""
+    # One at a time: two that make the same film would write the same file.
+    with _FILMING:
+        return _film(seconds, size, picture)
+
+
+@cache
+def _film(seconds: int, size: str, picture: bytes | None) -> bytes:
     target = _FOLDER / f"{seconds}-{size}-{hash(picture)}.mp4"
     show = ["-f", "lavfi", "-i", f"testsrc2=s={size}:r=12"]
     if picture is not None:

@@ -29,10 +29,11 @@ import json
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from aiohttp import BodyPartReader, web
+from aiohttp import BodyPartReader, ClientSession, web
 
 from tests.standins.films import film
 from tests.standins.gateway_answers import (
@@ -42,13 +43,17 @@ from tests.standins.gateway_answers import (
     film_from,
     halved,
     invalid,
+    listed,
     page,
     referred,
     refusal,
+    still,
     truncated,
 )
 from tests.standins.gateway_faults import Mischief, words
-from tests.standins.openai_facts import OPERATIONS, VIDEO_FIELDS, problems
+from tests.standins.gateway_telling import TELL_SECRET, signed_event
+from tests.standins.openai_facts import VIDEO_FIELDS, problems
+from tests.standins.relay_facts import DOCUMENTED, Dialect, contradictions, shown_as
 
 KEY = "sk-standin-0123456789abcdef"
 _JSON = "application/json"
@@ -62,9 +67,8 @@ class Job:
     id: str
     body: dict[str, str]
     picture: bytes | None
+    created: float
     remix_of: str | None = None
-    created: float = field(default_factory=time.time)
-    born: float = field(default_factory=time.monotonic)
     looks: int = 0
     deleted: bool = False
 
@@ -82,6 +86,15 @@ class Gateway:
     seed: int = 1
     deletes_abort: bool = False
     """As vLLM-Omni: DELETE stops a running job."""
+    dialect: Dialect = "openai"
+    """The official description, or the documents of a relay."""
+    models: tuple[str, ...] = ("sora-2", "sora-2-pro")
+    """What GET /v1/models lists."""
+    now: Callable[[], float] = time.time
+    """By which jobs are made."""
+    tell: str = ""
+    """Where to call when a job is over (`--tell`)."""
+    tell_secret: str = TELL_SECRET
     retry_after: str = "0.2"
     port: int = 0
     jobs: dict[str, Job] = field(default_factory=dict)
@@ -96,6 +109,7 @@ class Gateway:
         self._numbers = itertools.count(1)
         self._filming = asyncio.Lock()
         self._runner: web.AppRunner | None = None
+        self._calls: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Self:
         app = web.Application(client_max_size=64 << 20)
@@ -105,6 +119,7 @@ class Gateway:
         app.router.add_delete("/v1/videos/{video_id}", self._delete)
         app.router.add_get("/v1/videos/{video_id}/content", self._content)
         app.router.add_post("/v1/videos/{video_id}/remix", self._remix)
+        app.router.add_get("/v1/models", self._models)
         app.router.add_get("/_state", self._state)
         app.router.add_post("/_faults", self._plan)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
@@ -115,6 +130,9 @@ class Gateway:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        for call in self._calls:
+            call.cancel()
+        await asyncio.gather(*self._calls, return_exceptions=True)
         if self._runner is not None:
             await self._runner.cleanup()
 
@@ -139,11 +157,15 @@ class Gateway:
         if request.headers.get("Authorization") != f"Bearer {KEY}":
             message = "Incorrect API key provided."
             raise refusal(web.HTTPUnauthorized, message, "invalid_api_key")
-        operation = OPERATIONS[request.method.lower(), path]
+        operation = DOCUMENTED[self.dialect].get((request.method.lower(), path))
+        if operation is None:
+            self.violations.append(f"{request.method} {path}: not documented")
+            raise web.HTTPNotFound
         found = problems(operation.query, dict(request.query))
         if body is not None:
             fields = operation.bodies.get(request.content_type)
             found += problems(fields, body) if fields else [f"sent as {request.content_type}"]
+            found += contradictions(self.dialect, body)
         elif request.can_read_body and request.content_length:
             found.append("a body where none belongs")
         if found:
@@ -216,9 +238,11 @@ class Gateway:
             await asyncio.sleep(1.0)
         if (early := self._refused(request, fault)) is not None:
             return early
-        job = Job(f"video_{next(self._numbers):08d}", body, picture, remix_of)
+        job = Job(f"video_{next(self._numbers):08d}", body, picture, self.now(), remix_of)
         self.jobs[job.id] = job
         self.creates[prompt] += 1
+        if self.tell:
+            self._calls.append(asyncio.create_task(self._tell(job)))
         shown = self._shown(job)
         match fault:
             case "drop-after":
@@ -254,7 +278,7 @@ class Gateway:
 
     def _shown(self, job: Job) -> dict[str, Any]:
         """The job as the official format shows it."""
-        share = (time.monotonic() - job.born) / max(self.render_seconds, 1e-9)
+        share = (self.now() - job.created) / max(self.render_seconds, 1e-9)
         if self.looks_to_finish:
             share = job.looks / self.looks_to_finish
         asked, failure = words(job.body["prompt"]), None
@@ -279,7 +303,7 @@ class Gateway:
             **job.body,
         }
         assert set(shown) == VIDEO_FIELDS
-        return shown
+        return shown_as(self.dialect, shown)
 
     async def _look(self, request: web.Request) -> web.StreamResponse:
         self._check(request, "/videos/{video_id}")
@@ -324,13 +348,7 @@ class Gateway:
             raise invalid(f"No video {after}.")
         start = 0 if after is None else ids.index(after) + 1
         end = start + int(request.query.get("limit", "20"))
-        shown = [self._shown(job) for job in jobs[start:end]]
-        ends = {
-            "first_id": shown[0]["id"] if shown else None,
-            "last_id": shown[-1]["id"] if shown else None,
-            "has_more": end < len(jobs),
-        }
-        return web.json_response({"object": "list", "data": shown, **ends})
+        return listed([self._shown(job) for job in jobs[start:end]], more=end < len(jobs))
 
     async def _delete(self, request: web.Request) -> web.Response:
         self._check(request, "/videos/{video_id}")
@@ -353,8 +371,12 @@ class Gateway:
     async def _content(self, request: web.Request) -> web.StreamResponse:
         self._check(request, "/videos/{video_id}/content")
         job = self._job(request)
-        if self._shown(job)["status"] != "completed":
+        if (status := self._shown(job)["status"]) != "completed":
+            if self.dialect == "relay147":
+                return error(400, f"Task is not completed yet, current status: {status}", "")
             return error(404, "Video is not ready yet.", "not_found")
+        if request.query.get("variant") == "thumbnail":
+            return web.Response(body=still(job.body["size"]), content_type="image/webp")
         data = await self._film(job)
         match self._mischief.fault("content", job.body["prompt"], job.id):
             case "expired":
@@ -372,6 +394,27 @@ class Gateway:
             case "cut":
                 return await halved(request, data, "video/mp4", reset=True)
         return film_from(request, data)
+
+    # --- beside jobs ---------------------------------------------------------------------
+
+    async def _models(self, request: web.Request) -> web.Response:
+        """The official list; nothing of it stands in the documents of the relays."""
+        if self.dialect != "openai":
+            raise web.HTTPNotFound
+        if request.headers.get("Authorization") != f"Bearer {KEY}":
+            raise refusal(web.HTTPUnauthorized, "Incorrect API key provided.", "invalid_api_key")
+        listed = [{"id": name, "object": "model", "owned_by": "standin"} for name in self.models]
+        return web.json_response({"object": "list", "data": listed})
+
+    async def _tell(self, job: Job) -> None:
+        """Call, signed, twice, as the guide says that it may happen."""
+        while (status := self._shown(job)["status"]) in {"queued", "in_progress"}:
+            await asyncio.sleep(0.02)
+        body, headers = signed_event(f"video.{status}", job.id, self.tell_secret)
+        async with ClientSession() as session:
+            for _ in range(2):
+                async with session.post(self.tell, data=body, headers=headers) as answer:
+                    self.requests[f"told {answer.status}"] += 1
 
     # --- for the one who runs it ---------------------------------------------------------
 
@@ -405,6 +448,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int)
     parser.add_argument("--cheap", action="store_true")
     parser.add_argument("--deletes-abort", action="store_true")
+    parser.add_argument("--dialect", choices=sorted(DOCUMENTED))
+    parser.add_argument("--tell")
     asyncio.run(_serve(parser.parse_args()))
 
 

@@ -6,6 +6,7 @@ import json
 import re
 from base64 import b64decode
 from io import BytesIO
+from typing import Any
 
 from aiohttp import web
 from PIL import Image, UnidentifiedImageError
@@ -27,6 +28,16 @@ def refusal(kind: type[web.HTTPError], message: str, code: str) -> web.HTTPError
 def invalid(message: str, code: str = "invalid_request") -> web.HTTPError:
     """A refusal of what was sent, to be raised."""
     return refusal(web.HTTPBadRequest, message, code)
+
+
+def listed(shown: list[dict[str, Any]], *, more: bool) -> web.Response:
+    """A page of a list."""
+    ends = {
+        "first_id": shown[0]["id"] if shown else None,
+        "last_id": shown[-1]["id"] if shown else None,
+        "has_more": more,
+    }
+    return web.json_response({"object": "list", "data": shown, **ends})
 
 
 def page(status: int) -> web.Response:
@@ -97,3 +108,11 @@ def check_picture(picture: bytes, size: str) -> None:
         raise invalid("Unsupported image.", "invalid_image")
     if shape != size:
         raise invalid("Inpaint image must match the requested width and height", "")
+
+
+def still(size: str) -> bytes:
+    """A still picture in the proportions of a video."""
+    width, height = (int(side) // 4 for side in size.split("x"))
+    content = BytesIO()
+    Image.new("RGB", (width, height), "navy").save(content, "WEBP")
+    return content.getvalue()

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from providers import errors
 from providers.answers import check_after, check_status, decoded, error_fields, extent, link_in
 from providers.base import Failed, FailureKind, Finished, Pending, VideoRequest
-from providers.openai import _fits, _job, _page, percent_of, progress_of
+from providers.official import _fits, _page
+from providers.reading import job_of, percent_of, progress_of
 
 _REQUEST = VideoRequest(
     key="task1", model="sora-2", prompt="a red kite", seconds=4, size="720x1280"
@@ -50,7 +51,7 @@ def test_an_answer_makes_a_traceback_or_a_false_success(body: object) -> None:
 def test_an_answer_to_a_create_makes_a_traceback(body: object) -> None:
     """Whatever it holds: a job with an id that can be stored and asked for, or an error."""
     try:
-        job = _job(body, None)
+        job = job_of(body, None)
     except errors.ProviderError:
         return
     assert job.remote_id.strip()
@@ -64,7 +65,7 @@ _listed = st.dictionaries(
 
 @any_speed
 @given(_json | st.fixed_dictionaries({"data": st.lists(_listed | _json)}))
-def test_a_list_makes_a_traceback_or_a_wrong_job(body: object) -> None:
+def test_a_list_makes_a_traceback_or_a_wrongjob_of(body: object) -> None:
     """Whatever it holds: nothing without our prompt is ours."""
     try:
         page = _page(body)

@@ -1,0 +1,140 @@
+"""JimmyAI, now ViralTok: a JSON dialect in envelopes, at `https://www.jimmyai.cn`.
+
+Sources: its page on creates (the seed of this module), docs.jimmyai.cn on queries, and its own
+published skill (github ZUCCzwp/jimiskills). Newer documents name `https://api.viraltok.ai`, with
+the same paths: that is a matter of the base URL.
+
+Verified in documents: create, query, its status words, `duration` as a whole number in every
+create (12 and nothing else for `sora2-12s`), one picture for that model, links that live for
+three days. Verified in the skill: the upload, the balance, the codes 20000, 20001, 20002 and -1
+(as text or number). Two of its pages disagree on whether a query's answer has an envelope, and
+old answers had links without a host: both are read. Unknown: which HTTP status goes with which
+code, the unit of times, the limit of prompts, the form of a balance. There is no list, cancel,
+change, call or content route.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+from urllib.parse import quote
+
+from providers import errors, reading
+from providers.base import (
+    Capabilities,
+    Download,
+    Finished,
+    Job,
+    Options,
+    PictureWay,
+    Progress,
+    Provider,
+    ReferenceImage,
+    VideoRequest,
+)
+from providers.shapes import orientation_of, picture_links
+
+if TYPE_CHECKING:
+    from providers.http import Http
+
+_ROOT = "/api/open-api/v1"
+_BALANCES = ("data.balance", "data.key_balance", "data.remaining", "data.amount", "balance", "data")
+_AMOUNT = re.compile(r"-?\d{1,15}(\.\d{1,10})?")
+
+
+class JimmyOptions(Options):
+    """What differs among accounts."""
+
+    upload: bool = True
+    """The gateway's own store takes reference pictures; without it they go as links."""
+
+
+class Jimmy(Provider):
+    """One account at JimmyAI."""
+
+    kind: ClassVar[str] = "jimmy"
+    options_type: ClassVar[type[Options]] = JimmyOptions
+    default_url: ClassVar[str] = "https://www.jimmyai.cn"
+
+    def __init__(self, options: Options, http: Http, directory: Path) -> None:
+        super().__init__(options, http, directory)
+        switches = JimmyOptions.model_validate(options.model_dump())
+        store = (PictureWay.UPLOAD,) if switches.upload else ()
+        self.capabilities = Capabilities(pictures=(*store, PictureWay.LINK))
+
+    @property
+    def base_url(self) -> str:
+        """Without the path that all routes share, which people may write too."""
+        return super().base_url.removesuffix(_ROOT)
+
+    def _url(self, *parts: str) -> str:
+        return "/".join([self.base_url + _ROOT, *(quote(part, safe="") for part in parts)])
+
+    async def upload(self, picture: ReferenceImage) -> str:
+        """POST /files/upload."""
+        file = await asyncio.to_thread(picture.path.open, "rb")
+        with file:
+            parts = {"file": (picture.path.name, file, picture.media_type)}
+            answer = await self.http.ask(
+                "POST", self._url("files", "upload"), self.key, files=parts
+            )
+        return reading.stored_link(answer.body, self.base_url)
+
+    async def submit(self, request: VideoRequest) -> Job:
+        """POST /videos."""
+        payload = _payload(request)
+        try:
+            url = self._url("videos")
+            answer = await self.http.ask("POST", url, self.key, paid=True, json=payload)
+            return reading.job_of(answer.body, answer.check_after, self.base_url)
+        except errors.NotFound as error:
+            # There is no such route: the address is wrong, or the API was switched off for good.
+            raise errors.ModelUnavailable(str(error), code=error.code) from error
+
+    async def poll(self, remote_id: str) -> Progress:
+        """GET /videos/{id}."""
+        answer = await self.http.ask("GET", self._url("videos", remote_id), self.key)
+        return reading.progress_of(answer.body, answer.check_after, self.base_url)
+
+    def download(
+        self, remote_id: str, finished: Finished, offset: int = 0
+    ) -> AbstractAsyncContextManager[Download]:
+        """GET the link that came with the job; there is no other way."""
+        if finished.url is None:
+            raise errors.NoResult("the job is done, and its answer has no link to the video")
+        return self.http.download(finished.url, self.key, self.base_url, offset)
+
+    async def check(self) -> str:
+        """GET /key/balance."""
+        try:
+            answer = await self.http.ask("GET", self._url("key", "balance"), self.key)
+            balance = _balance(reading.object_of(answer.body))
+        except errors.Refused as error:
+            return f"answers, but shows no balance ({str(error)[:100]})"
+        return "answers and takes the key" + (f"; balance {balance}" if balance else "")
+
+
+def _payload(request: VideoRequest) -> dict[str, object]:
+    if request.remix_of:
+        raise errors.Unsupported("it changes no videos")
+    payload: dict[str, object] = {
+        "model": request.model,
+        "prompt": request.prompt,
+        "duration": request.seconds,
+    }
+    if shape := orientation_of(request):
+        payload["orientation"] = shape
+    if links := picture_links(request):
+        payload["images"] = links
+    return payload
+
+
+def _balance(body: reading.Body) -> str:
+    for path in _BALANCES:
+        found = reading.at(body, path)
+        if isinstance(found, str | int | float) and _AMOUNT.fullmatch(str(found)):
+            return str(found)
+    return ""

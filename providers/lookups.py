@@ -1,0 +1,68 @@
+"""Looking at a job where nobody knows which of two routes a gateway has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from providers import errors, reading
+from providers.base import Progress
+
+if TYPE_CHECKING:
+    from providers.http import Http
+
+Route = Callable[[str], tuple[str, dict[str, str] | None]]
+"""A job's id -> its address and the parameters of the query."""
+_NOBODYS_JOB = "reelay-check"
+_SHOWN = 100
+
+
+class Lookups:
+    """One or two routes; the one that worked last is asked first."""
+
+    def __init__(self, http: Http, key: str, routes: Sequence[Route]) -> None:
+        self._http = http
+        self._key = key
+        self._routes = list(routes)
+
+    async def poll(self, remote_id: str) -> Progress:
+        """Look by the first route and, where that knows no such job, once by the other."""
+        try:
+            return await self._look(self._routes[0], remote_id)
+        except errors.NotFound as error:
+            if len(self._routes) == 1:
+                raise
+            progress = await self._second_look(remote_id, error)
+        self._routes.reverse()
+        return progress
+
+    async def _second_look(self, remote_id: str, first: errors.NotFound) -> Progress:
+        try:
+            return await self._look(self._routes[1], remote_id)
+        except (errors.NotFound, errors.Misconfigured) as second:
+            # What a route says that is not there counts only if neither of them spoke of the job.
+            raise (first if reading.is_no_job(str(first)) else second) from None
+        except errors.Refused:
+            raise first from None
+
+    async def _look(self, route: Route, remote_id: str) -> Progress:
+        url, params = route(remote_id)
+        try:
+            answer = await self._http.ask("GET", url, self._key, params=params)
+        except errors.Refused as error:
+            if type(error) is errors.Refused and reading.is_no_job(error.code, str(error)):
+                raise errors.NotFound(str(error), code=error.code) from error
+            raise
+        return reading.progress_of(answer.body, answer.check_after)
+
+    async def check(self) -> str:
+        """Ask for a job that cannot be. It costs nothing, and a wrong key is told before that."""
+        try:
+            await self.poll(_NOBODYS_JOB)
+        except (errors.Refused, errors.Malformed) as error:
+            if "<" in str(error):
+                # A page for people: some other server.
+                raise
+            if not reading.is_no_job(str(error)):
+                return f"answers, but not about jobs ({str(error)[:_SHOWN]})"
+        return "answers and takes the key"

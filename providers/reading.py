@@ -1,0 +1,335 @@
+"""What gateways say of their jobs: one tolerant reading for all dialects.
+
+Pure: decoded JSON in, words of `providers.base` out. Tolerant of every shape that was seen or is
+documented anywhere, credulous of nothing: success only where a status word says so. Sources: the
+gateways' documents, public clients of them, and a wire capture; see `providers/README.md`.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urljoin
+
+from providers import errors
+from providers.answers import error_fields, is_funds, is_model_gone, is_moderation, shortened
+from providers.base import Failed, FailureKind, Finished, Job, Pending, Progress
+
+Body = Mapping[str, Any]
+_Places = tuple[str, ...]
+
+QUEUED = frozenset({"queued", "queue", "queueing", "pending", "submitted", "created", "waiting"})
+QUEUED |= {"preparing", "not_start", "notstart", "notstarted", "starting", "initializing"}
+QUEUED |= {"unknown"}
+RUNNING = frozenset({"in_progress", "inprogress", "processing", "running", "generating"})
+RUNNING |= {"video_generating", "image_downloading", "downloading", "uploading"}
+# Of one family of gateways; both come before `completed`.
+RUNNING |= {"video_upsampling", "video_generation_completed", "video_upsampling_completed"}
+SUCCEEDED = frozenset({"completed", "complete", "success", "succeeded", "succeed", "finished"})
+SUCCEEDED |= {"done", "ready"}
+CANCELLED = frozenset({"cancelled", "canceled", "deleted"})
+TIMED_OUT = frozenset({"timeout", "timed_out", "expired"})
+FAILED = CANCELLED | TIMED_OUT | {"failed", "failure", "fail", "error", "rejected"}
+FAILED |= {"video_generation_failed", "video_upsampling_failed"}
+
+_IDS: _Places = ("id", "task_id", "taskId", "video_id", "data.task_id", "data.taskId", "data.id")
+_IDS += ("output.task_id", "data")
+_STATUSES: _Places = ("status", "data.status", "task_status", "data.task_status", "state")
+_STATUSES += ("data.state", "detail.status", "detail.pending_info.status")
+_LINKS: _Places = ("video_url", "videoUrl", "url", "result_url", "output_url", "result.video_url")
+_LINKS += ("result.videoUrl", "result.url", "result.videoUrls.0", "result.video_urls.0")
+_LINKS += ("videoUrls.0", "video_urls.0", "output.video_url", "output.videos.0.url", "videos.0.url")
+_LINKS += ("detail.url", "detail.draft_info.downloadable_url", "detail.draft_info.url")
+_LINKS += ("detail.generations.0.url", "content.0.url")
+_THUMBNAILS: _Places = ("thumbnail_url", "thumbnailUrl", "result.thumbnail_url", "result.image_url")
+_THUMBNAILS += ("detail.thumbnail_url", "detail.draft_info.encodings.thumbnail.path")
+_REASONS: _Places = ("error_message", "errorMessage", "error_msg", "fail_reason", "failure_reason")
+_REASONS += ("detail.pending_info.failure_reason", "detail.failure_reason")
+_REASONS += ("detail.draft_info.reason_str", "detail.draft_info.markdown_reason_str")
+_CODES: _Places = ("error_code", "errorCode", "detail.draft_info.kind")
+_NO_JOB = re.compile(r"(task|video|job).{0,40}not[ _](found|exist)|任务不存在", re.IGNORECASE)
+_STORED: _Places = ("url", "data.url", "data.links.url", "data.0.url", "data.link", "data.src")
+_STORED += ("data.file_url", "file_url", "link", "src", "data")
+_OK = frozenset({"0", "200", "20000", "success", "ok"})
+"""What an envelope's `code` says when nothing is wrong, as a number or as a text."""
+_UNNAMED = frozenset({"", "none", "null", "sora_draft"})
+_MILLISECONDS = 1e11
+"""Larger times are milliseconds: as seconds they would lie after the year 5138."""
+_LONGEST_ID = 500
+_LONGEST_LINK = 8000
+_DEEP = 8
+"""Levels that are searched for an edit id."""
+
+
+# --- the whole of an answer --------------------------------------------------------------
+
+
+def job_of(body: object, check_after: float | None = None, base: str = "") -> Job:
+    """The answer to a create. What lacks an id and is no refusal may have been accepted."""
+    content = object_of(body)
+    remote_id = id_of(content)
+    if remote_id is not None:
+        return Job(remote_id, _first_progress(content, check_after, base))
+    code, message = error_fields(content)
+    if code or message:
+        raise_refusal(code, message)
+    raise errors.Malformed(shortened(f"no id in the answer to a create: {body}"))
+
+
+def progress_of(body: object, check_after: float | None = None, base: str = "") -> Progress:
+    """What an answer says of its job. An unknown status word means: still at work.
+
+    `base` is what a link without a host belongs to; without it such a link is none.
+    """
+    job = _inner(object_of(body))
+    status = status_of(job)
+    if not status and id_of(job) is None:
+        raise errors.Malformed(shortened(f"no job: {body}"))
+    if status in SUCCEEDED:
+        return Finished(
+            link_of(job, base),
+            time_of(job.get("expires_at")),
+            _link(job, _THUMBNAILS, base),
+            # Beside the link; elsewhere it may be an echo of what was sent.
+            edit_id_of(job.get("result")) or edit_id_of(job),
+        )
+    if status in FAILED:
+        return _failed(job, status)
+    percent = _percent(job)
+    known = not status or status in QUEUED or status in RUNNING
+    # A job without any status, right after its create, waits.
+    running = bool(status) and status not in QUEUED
+    running = running or bool(percent) or _inner_status(job) in RUNNING
+    return Pending(running, percent, check_after, "" if known else shortened(status))
+
+
+def object_of(body: object) -> Body:
+    """The object in an answer, out of its envelope if it has one.
+
+    Raises what an envelope's code means, and `Malformed` for what is no object.
+    """
+    if not isinstance(body, dict):
+        raise errors.Malformed(shortened(f"not an object: {body}"))
+    code, said = body.get("code"), body.get("msg", body.get("message"))
+    enveloped = isinstance(code, str | int) and ("msg" in body or "message" in body)
+    # A job may have a `code` and a `message` of its own: then they are about its failure.
+    if enveloped and "status" not in body and str(code).strip().lower() not in _OK:
+        raise_refusal(str(code), shortened(said or ""))
+    return body
+
+
+def raise_refusal(code: str, message: str) -> None:
+    """Raise what a code and a text in an answer with status 200 mean.
+
+    Clear words are a certain no; anything else may have been accepted.
+    """
+    raw, code = shortened(f"{code} {message}".strip()), shortened(code)[:100]
+    if is_moderation(code, message):
+        raise errors.Moderated(raw, code=code)
+    if is_funds(code, message):
+        raise errors.Misconfigured(raw, code=code)
+    if is_model_gone(code, message):
+        raise errors.ModelUnavailable(raw, code=code)
+    if is_no_job(code, message):
+        raise errors.NotFound(raw, code=code)
+    raise _BY_CODE.get(code.lower(), errors.Upstream)(raw, code=code)
+
+
+_BY_CODE: dict[str, type[errors.ProviderError]] = {
+    "20001": errors.Misconfigured,
+    "401": errors.Misconfigured,
+    "402": errors.Misconfigured,
+    "403": errors.Misconfigured,
+    "invalid_api_key": errors.Misconfigured,
+    "20002": errors.Refused,
+    "400": errors.Refused,
+    "422": errors.Refused,
+    "invalid_request": errors.Refused,
+    "invalid_size": errors.Refused,
+    "404": errors.NotFound,
+    "429": errors.Throttled,
+}
+"""Codes of envelopes: JimmyAI's own (its published skill), and HTTP's, which others repeat."""
+
+
+def stored_link(body: object, base: str) -> str:
+    """The answer of a store for pictures: the link to what was put there."""
+    content = object_of(body)
+    if link := _link(content, _STORED, base):
+        return link
+    raise errors.Malformed(shortened(f"no link to the picture: {body}"))
+
+
+def model_names(body: object) -> frozenset[str] | None:
+    """The ids in a list of models of the official format; None where there is no such list."""
+    found = at(body, "data")
+    listed = found if isinstance(found, list) else []
+    names = (at(one, "id") for one in listed)
+    return frozenset(name for name in names if isinstance(name, str) and name) or None
+
+
+# --- pieces ------------------------------------------------------------------------------
+
+
+def at(body: object, path: str) -> object:
+    """What stands at `result.videoUrls.0`; None where there is no such place."""
+    for step in path.split("."):
+        if isinstance(body, Mapping):
+            body = body.get(step)
+        elif isinstance(body, list) and step.isdecimal() and int(step) < len(body):
+            body = body[int(step)]
+        else:
+            return None
+    return body
+
+
+def is_no_job(*texts: str) -> bool:
+    """Whether a code or a text says that there is no such job."""
+    return any(_NO_JOB.search(text) for text in texts)
+
+
+def id_of(body: Body) -> str | None:
+    """The job's id, wherever it stands."""
+    for path in _IDS:
+        found = at(body, path)
+        if isinstance(found, str | int) and not isinstance(found, bool):
+            text = str(found).strip()
+            if text and text.isprintable() and len(text) <= _LONGEST_ID:
+                return text
+    return None
+
+
+def status_of(body: Body) -> str:
+    """The status word in small letters with underscores, as any gateway could have written it."""
+    for path in _STATUSES:
+        if isinstance(found := at(body, path), str) and found.strip():
+            return _word(found)
+    return ""
+
+
+def link_of(body: Body, base: str = "") -> str | None:
+    """Where the video is, if the answer says so."""
+    return _link(body, _LINKS, base)
+
+
+def edit_id_of(body: object, depth: int = _DEEP) -> str | None:
+    """What a change of the video names; where it stands is not documented, so everywhere."""
+    if depth == 0:
+        return None
+    if isinstance(body, Mapping):
+        for name in ("editId", "edit_id"):
+            found = body.get(name)
+            if isinstance(found, str) and found.isprintable() and 0 < len(found) <= _LONGEST_ID:
+                return found
+        inner: Iterator[object] = iter(body.values())
+    elif isinstance(body, list):
+        inner = iter(body)
+    else:
+        return None
+    return next((found for one in inner if (found := edit_id_of(one, depth - 1))), None)
+
+
+def percent_of(raw: object) -> float | None:
+    """`66`, `66.5`, `"66%"` as 0 to 100; anything else is not known."""
+    text = raw.strip().removesuffix("%") if isinstance(raw, str) else raw
+    if isinstance(text, bool) or not isinstance(text, str | int | float):
+        return None
+    try:
+        number = float(text)
+    except (ValueError, OverflowError):
+        return None
+    return None if math.isnan(number) else min(max(number, 0.0), 100.0)
+
+
+def time_of(raw: object) -> float | None:
+    """UNIX seconds out of seconds, milliseconds or ISO 8601; None for anything else."""
+    if isinstance(raw, str):
+        try:
+            moment = datetime.fromisoformat(raw)
+            return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+        except (ValueError, OverflowError, OSError):
+            return None
+    if isinstance(raw, bool) or not isinstance(raw, int | float) or not 0 < raw < 1e15:
+        return None
+    return raw / 1000 if raw > _MILLISECONDS else float(raw)
+
+
+def _first_progress(body: Body, check_after: float | None, base: str) -> Progress:
+    """A create may say that its job has failed already; nobody is to believe more than that."""
+    try:
+        return progress_of(body, check_after, base)
+    except errors.ProviderError:
+        return Pending(check_after=check_after)
+
+
+def _inner(body: Body) -> Body:
+    """The job itself: an envelope's `data`, unless the job stands outside."""
+    data = body.get("data")
+    if not isinstance(data, dict) or any(body.get(name) for name in ("id", "task_id", "taskId")):
+        return body
+    # An envelope's own "success" says nothing of the job in it.
+    return data if data.get("status") or not body.get("status") else body
+
+
+def _word(raw: str) -> str:
+    return re.sub(r"[\s-]+", "_", raw.strip().lower())
+
+
+def _inner_status(body: Body) -> str:
+    found = at(body, "detail.pending_info.status")
+    return _word(found) if isinstance(found, str) else ""
+
+
+def _link(body: Body, places: _Places, base: str) -> str | None:
+    for path in places:
+        found = at(body, path)
+        if not isinstance(found, str) or not found or len(found) > _LONGEST_LINK:
+            continue
+        if found.startswith(("http://", "https://")) and found.isprintable():
+            return found
+        if base and re.fullmatch(r"/?[\w.-]+(/[\w.%-]+)+", found):
+            return urljoin(f"{base}/", found)
+    return None
+
+
+def _percent(body: Body) -> float | None:
+    found = percent_of(body.get("progress"))
+    if found is not None:
+        return found
+    share = percent_of(at(body, "detail.pending_info.progress_pct"))
+    return None if share is None else min(share * 100, 100.0)
+
+
+def _failed(body: Body, status: str) -> Failed:
+    code, message = _failure(body)
+    raw = shortened(f"{code} {message}".strip() or status)
+    return Failed(_kind(status, code, message), raw, code or status)
+
+
+def _failure(body: Body) -> tuple[str, str]:
+    """(code, text) of a failed job."""
+    code, message = error_fields(body)
+    if not code:
+        found = next((one for path in _CODES if (one := at(body, path)) is not None), "")
+        code = shortened(found)[:100] if isinstance(found, str | int) else ""
+        code = "" if code.lower() in _UNNAMED else code
+    reasons = (at(body, path) for path in _REASONS)
+    better = next((one for one in reasons if isinstance(one, str) and one.strip()), None)
+    return code, shortened(better) if better else message
+
+
+def _kind(status: str, code: str, message: str) -> FailureKind:
+    if is_moderation(code, message):
+        return FailureKind.MODERATION
+    if is_model_gone(code, message):
+        return FailureKind.MODEL_UNAVAILABLE
+    if status in CANCELLED:
+        return FailureKind.CANCELLED
+    if status in TIMED_OUT:
+        return FailureKind.TIMEOUT
+    if code.startswith("invalid"):
+        return FailureKind.INVALID_REQUEST
+    return FailureKind.UPSTREAM

@@ -1,0 +1,333 @@
+"""JimmyAI, spoken to a server that holds every request to its document."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from pydantic import SecretStr
+
+from providers import errors, reading
+from providers.base import Failed, FailureKind, Finished, Pending, ReferenceImage, VideoRequest
+from providers.http import Http
+from providers.jimmy import Jimmy, JimmyOptions, _balance, _payload
+from tests.providers.answers_of_any_kind import (
+    any_speed,
+    anything,
+    like,
+    made_without_harm,
+    read_without_harm,
+)
+from tests.providers.contract import end_of
+from tests.providers.dialects import REFUSALS, asking, film, picture
+from tests.standins.gateway import KEY
+from tests.standins.jimmy_gateway import JimmyGateway
+
+_REQUEST = VideoRequest("task1", "sora2-12s", "a red kite", 12)
+_LOOK = {
+    "code": "20000",
+    "msg": "ok",
+    "data": {
+        "task_id": "t",
+        "status": "completed",
+        "progress": 100,
+        "created_at": 1_790_000_000,
+        "result": {"video_url": "https://x/v.mp4", "image_url": "https://x/v.jpg"},
+        "error_message": "",
+    },
+}
+_CREATE = {"code": "20000", "msg": "ok", "data": {"task_id": "t", "status": "submitted"}}
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[Http]:
+    """The client."""
+    client = Http(read_timeout=5.0)
+    yield client
+    await client.close()
+
+
+@pytest.fixture
+async def gateway() -> AsyncIterator[JimmyGateway]:
+    """A server that is quick."""
+    async with JimmyGateway(render_seconds=0.05, cheap=True) as it:
+        yield it
+        assert it.violations == []
+
+
+def provider(http: Http, gateway: JimmyGateway, folder: Path, **options: object) -> Jimmy:
+    """An account there."""
+    made = {"kind": "jimmy", "api_key": SecretStr(KEY), "base_url": gateway.url, **options}
+    return Jimmy(JimmyOptions.model_validate(made), http, folder)
+
+
+# --- what is sent ------------------------------------------------------------------------
+
+
+def test_a_field_is_sent_that_nobody_asked_for() -> None:
+    """Model, prompt and duration always; orientation and pictures only if there are any."""
+    assert _payload(_REQUEST) == {"model": "sora2-12s", "prompt": "a red kite", "duration": 12}
+    whole = replace(
+        _REQUEST,
+        orientation="portrait",
+        image=ReferenceImage(Path("p.png"), "image/png", 1, 2, "https://x/p.png"),
+        style="anime",
+        watermark=True,
+        private=True,
+        storyboard=True,
+    )
+    assert _payload(whole) == {
+        **_payload(_REQUEST),
+        "orientation": "portrait",
+        "images": ["https://x/p.png"],
+    }
+    assert _payload(replace(_REQUEST, width=720, height=1280))["orientation"] == "portrait"
+    assert _payload(replace(_REQUEST, size="1280x720"))["orientation"] == "landscape"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"orientation": "square"},
+        {"width": 720, "height": 720},
+        {"remix_of": "task_1"},
+        {"image": ReferenceImage(Path("p.png"), "image/png", 1, 2)},
+    ],
+)
+async def test_what_it_cannot_do_is_charged(
+    http: Http, gateway: JimmyGateway, tmp_path: Path, changes: dict[str, object]
+) -> None:
+    """Squares, changes and pictures without a link are refused before anything is sent."""
+    with pytest.raises(errors.Unsupported):
+        await provider(http, gateway, tmp_path).submit(replace(_REQUEST, **changes))  # type: ignore[arg-type]
+    assert not gateway.requests
+
+
+@pytest.mark.parametrize("suffix", ["", "/", "/api/open-api/v1", "/api/open-api/v1/"])
+async def test_a_base_url_is_not_understood(
+    http: Http, gateway: JimmyGateway, tmp_path: Path, suffix: str
+) -> None:
+    """With or without the path that all routes share."""
+    one = provider(http, gateway, tmp_path, base_url=gateway.url + suffix)
+    assert isinstance(await end_of(one, (await one.submit(_REQUEST)).remote_id), Finished)
+
+
+async def test_a_picture_is_changed_on_its_way(
+    http: Http, gateway: JimmyGateway, tmp_path: Path
+) -> None:
+    """The store has its very bytes, and the create names the link that the store gave."""
+    one = provider(http, gateway, tmp_path)
+    sent = picture(tmp_path)
+    link = await one.upload(sent)
+    assert [*gateway.pictures.values()] == [sent.path.read_bytes()]
+    await one.submit(replace(_REQUEST, image=replace(sent, url=link)))
+    assert gateway.bodies[0]["images"] == [link]
+
+
+async def test_a_picture_that_cannot_be_fetched_is_charged(
+    http: Http, gateway: JimmyGateway, tmp_path: Path
+) -> None:
+    """The gateway's refusal of a link is a refusal: certainly not accepted."""
+    sent = picture(tmp_path, f"{gateway.store_url}/pictures/none.png")
+    with pytest.raises(errors.Refused) as raised:
+        await provider(http, gateway, tmp_path).submit(replace(_REQUEST, image=sent))
+    assert not raised.value.accepted
+    assert gateway.creates == {}
+
+
+def test_a_store_that_is_off_is_used(tmp_path: Path) -> None:
+    """Without the store pictures go as links, or not at all."""
+    http = Http()
+    options = JimmyOptions(kind="jimmy", upload=False)
+    assert Jimmy(options, http, tmp_path).capabilities.picture_way(links=False) is None
+
+
+# --- what is read ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["", "!bare", "!int-code", "!ms", "!iso", "!completed-as-success", "!percent", "!null"],
+)
+async def test_a_shape_of_its_answers_is_not_understood(
+    http: Http, gateway: JimmyGateway, tmp_path: Path, words: str
+) -> None:
+    """With and without an envelope, codes as texts and numbers, both words for the end."""
+    one = provider(http, gateway, tmp_path)
+    job = await one.submit(asking(_REQUEST, words))
+    await one.poll(job.remote_id)
+    assert isinstance(await end_of(one, job.remote_id), Finished)
+    assert len(await film(one, job.remote_id)) > 1000
+
+
+@pytest.mark.parametrize(
+    "outside", [{"status": "success"}, {"code": "success"}, {"status": True}, {"message": "ok"}]
+)
+def test_success_of_the_envelope_passes_for_the_jobs(outside: dict[str, object]) -> None:
+    """That the look went well is not that the job did."""
+    body = {**outside, "data": {"task_id": "t", "status": "processing", "progress": 7}}
+    assert reading.progress_of(body) == Pending(True, 7.0)
+
+
+async def test_a_link_without_a_host_leads_nowhere(
+    http: Http, gateway: JimmyGateway, tmp_path: Path
+) -> None:
+    """It belongs to the gateway's own address."""
+    one = provider(http, gateway, tmp_path)
+    job = await one.submit(asking(_REQUEST, "!relative"))
+    done = await end_of(one, job.remote_id)
+    assert isinstance(done, Finished)
+    assert (done.url or "").startswith(f"{gateway.url}/films/")
+    assert len(await film(one, job.remote_id)) > 1000
+
+
+async def test_a_preview_passes_for_the_video(
+    http: Http, gateway: JimmyGateway, tmp_path: Path
+) -> None:
+    """A link before the end is no success."""
+    gateway.looks_to_finish = 3
+    one = provider(http, gateway, tmp_path)
+    job = await one.submit(asking(_REQUEST, "!preview"))
+    assert isinstance(await one.poll(job.remote_id), Pending)
+
+
+async def test_success_without_a_link_is_lost_or_believed(
+    http: Http, gateway: JimmyGateway, tmp_path: Path
+) -> None:
+    """It is finished, and the video is asked for again: a later look may name it."""
+    one = provider(http, gateway, tmp_path)
+    job = await one.submit(asking(_REQUEST, "!late-link"))
+    done = await end_of(one, job.remote_id)
+    assert done == Finished()
+    with pytest.raises(errors.NoResult):
+        one.download(job.remote_id, done)
+    await one.poll(job.remote_id)
+    assert len(await film(one, job.remote_id)) > 1000
+
+
+async def test_a_link_that_expired_is_the_end(
+    http: Http, gateway: JimmyGateway, tmp_path: Path
+) -> None:
+    """It is told as not found, and another look brings a new one."""
+    one = provider(http, gateway, tmp_path)
+    job = await one.submit(asking(_REQUEST, "!expired"))
+    with pytest.raises(errors.NotFound):
+        await film(one, job.remote_id)
+    assert len(await film(one, job.remote_id)) > 1000
+
+
+@pytest.mark.parametrize(
+    ("words", "kind"),
+    [
+        ("!failed", FailureKind.UPSTREAM),
+        ("!failed !error-msg", FailureKind.UPSTREAM),
+        ("!moderated", FailureKind.MODERATION),
+        ("!moderated !error-msg !bare", FailureKind.MODERATION),
+        ("!failed-as-canceled", FailureKind.CANCELLED),
+        ("!failed-as-cancelled !bare", FailureKind.CANCELLED),
+        ("!failed-as-timeout", FailureKind.TIMEOUT),
+    ],
+)
+async def test_a_failure_gets_the_wrong_kind(
+    http: Http, gateway: JimmyGateway, tmp_path: Path, words: str, kind: FailureKind
+) -> None:
+    """Its own names for the reason, and its words for the end."""
+    one = provider(http, gateway, tmp_path)
+    job = await one.submit(asking(_REQUEST, words))
+    end = await end_of(one, job.remote_id)
+    assert isinstance(end, Failed)
+    assert (end.kind, bool(end.raw)) == (kind, True)
+
+
+async def test_an_unknown_status_is_the_end(
+    http: Http, gateway: JimmyGateway, tmp_path: Path
+) -> None:
+    """It is at work, and the word is told."""
+    gateway.looks_to_finish = 2
+    one = provider(http, gateway, tmp_path)
+    job = await one.submit(asking(_REQUEST, "!unknown-status"))
+    assert await one.poll(job.remote_id) == Pending(True, 50.0, unknown="remastering")
+
+
+# --- what goes wrong ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", [None, 200])
+@pytest.mark.parametrize(("word", "kind", "accepted"), REFUSALS)
+async def test_a_refusal_gets_the_wrong_kind(
+    http: Http,
+    gateway: JimmyGateway,
+    tmp_path: Path,
+    word: str,
+    kind: type[errors.ProviderError],
+    accepted: bool,
+    status: int | None,
+) -> None:
+    """With its own status or with 200 and only a code: the same error, as certain as it is."""
+    words = f"{word} !in-200" if status and word != "!fastapi" else word
+    with pytest.raises(errors.ProviderError) as raised:
+        await provider(http, gateway, tmp_path).submit(asking(_REQUEST, words))
+    assert type(raised.value) is kind
+    assert raised.value.accepted is accepted
+
+
+@pytest.mark.parametrize("quiet", [False, True])
+async def test_a_wrong_key_or_job_in_an_envelope_passes_for_success(
+    http: Http, gateway: JimmyGateway, tmp_path: Path, quiet: bool
+) -> None:
+    """Codes mean the same with status 200."""
+    gateway.errors_in_200 = quiet
+    stranger = provider(http, gateway, tmp_path, api_key="sk-wrong-0123456789")
+    for asked in (stranger.check(), stranger.poll("t"), stranger.submit(_REQUEST)):
+        with pytest.raises(errors.Misconfigured):
+            await asked
+    with pytest.raises(errors.NotFound):
+        await provider(http, gateway, tmp_path).poll("task_none")
+
+
+@pytest.mark.parametrize(
+    ("balance", "word"), [(12.5, "balance 12.5"), ("3", "balance 3"), (None, "takes the key")]
+)
+async def test_a_balance_is_not_told(
+    http: Http, gateway: JimmyGateway, tmp_path: Path, balance: object, word: str
+) -> None:
+    """The check says it where it is shown."""
+    gateway.balance = balance
+    assert (await provider(http, gateway, tmp_path).check()).endswith(word)
+
+
+async def test_an_api_that_is_gone_is_tried_for_ever(
+    http: Http, gateway: JimmyGateway, tmp_path: Path
+) -> None:
+    """A create for which there is no route: no such model any more, and the check says so too."""
+    one = provider(http, gateway, tmp_path, base_url=f"{gateway.url}/elsewhere")
+    with pytest.raises(errors.ModelUnavailable):
+        await one.submit(_REQUEST)
+    assert "shows no balance" in await one.check()
+    assert len(gateway.violations) == 2
+    gateway.violations.clear()
+
+
+@any_speed
+@given(anything | like(_LOOK) | like(_LOOK["data"]))
+def test_an_answer_to_a_look_does_harm(body: object) -> None:
+    """Whatever it holds: never a traceback, never a false success."""
+    read_without_harm(body, "https://www.jimmyai.cn")
+
+
+@any_speed
+@given(anything | like(_CREATE) | like(_CREATE["data"]))
+def test_an_answer_to_a_create_does_harm(body: object) -> None:
+    """Whatever it holds: a job that can be asked for, or an error of our tree."""
+    made_without_harm(body)
+
+
+@any_speed
+@given(anything | like({"code": "20000", "msg": "ok", "data": {"balance": "12.5"}}))
+def test_a_balance_does_harm(body: object) -> None:
+    """Whatever is shown there: a number, or nothing."""
+    if isinstance(body, dict):
+        assert len(_balance(body)) < 40
