@@ -6,13 +6,14 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from bot import lifecycle
+from bot.catalog_file import CatalogError
 from bot.desk import Call
-from bot.model import FINAL, Admin, Refusal, Reply, State, Task
+from bot.model import FINAL, Admin, Health, Mode, Refusal, Reply, State, Task
 from bot.quotas import ledger
 from bot.replies import admin_help_text
-from bot.store import accounts, audit, deliveries, tasks
+from bot.store import accounts, audit, deliveries, providers, tasks
 from bot.store.database import Tx
-from bot.telling import admin_task_line, admin_task_text
+from bot.telling import admin_provider_text, admin_task_line, admin_task_text
 
 _LISTED = 20
 
@@ -218,6 +219,63 @@ _VERDICTS: dict[str, Callable[[Tx, Call, Task, str], bool]] = {
 }
 
 
+# --- providers and models ----------------------------------------------------------------
+
+
+async def list_providers(call: Call, _command: Admin) -> Reply:
+    """`providers`: how each stands, what it has in its hands, and what is wrong with it."""
+
+    def look(tx: Tx) -> tuple[Any, Any, dict[str, Any]]:
+        names = call.desk.providers
+        off = {name: providers.models_off_of(tx, name, call.now) for name in names}
+        return providers.health(tx), tasks.jobs_by_provider(tx), off
+
+    health, jobs, off = await call.desk.database.read(look)
+    return Reply(
+        "\n".join(
+            admin_provider_text(
+                name,
+                account.kind,
+                account.places,
+                health.get(name, Health(name)),
+                jobs.get(name, (0, 0))[0],
+                off[name],
+                call.now,
+            )
+            for name, account in call.desk.providers.items()
+        )
+    )
+
+
+async def steer_provider(call: Call, command: Admin) -> Reply:
+    """`provider NAME on|off|drain`: on also forgets all trouble, so it is tried at once."""
+    name, mode = str(command.arguments["provider"]), Mode(str(command.arguments["mode"]))
+    if name not in call.desk.providers:
+        raise Refusal("provider-unknown", name=name, all=", ".join(call.desk.providers))
+
+    def change(tx: Tx) -> int:
+        providers.set_mode(tx, name, mode)
+        if mode is Mode.ON:
+            providers.clean(tx, name)
+            tasks.hurry_queue(tx, call.now)
+        return tasks.jobs_by_provider(tx).get(name, (0, 0))[0]
+
+    jobs = await _write(call, command, change)
+    call.desk.wake()
+    return call.reply(f"admin-provider-{mode}", provider=name, jobs=jobs)
+
+
+async def reload(call: Call, command: Admin) -> Reply:
+    """`reload`: read the catalogue again; one that is wrong changes nothing."""
+    try:
+        changed = call.desk.catalog.reload()
+    except CatalogError as error:
+        return Reply(call.say("admin-reload-wrong", lines="\n".join(error.lines)), ok=False)
+    await _write(call, command, lambda _tx: None)
+    names = ", ".join(model.name for model in call.desk.catalog.models(call.now))
+    return call.reply("admin-reloaded", changed="yes" if changed else "no", models=names)
+
+
 async def show_audit(call: Call, command: Admin) -> Reply:
     """`audit [N]`: who did what, newest first."""
     count = int(command.arguments.get("count") or _LISTED)
@@ -243,5 +301,8 @@ ADMIN_HANDLERS: dict[str, Callable[[Call, Admin], Awaitable[Reply]]] = {
     "task": show_task,
     "requeue": requeue,
     "resolve": resolve,
+    "providers": list_providers,
+    "provider": steer_provider,
+    "reload": reload,
     "audit": show_audit,
 }

@@ -10,26 +10,29 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import structlog
+from aiohttp.web import RouteDef
 
-from bot import logs
+from bot import logs, web
 from bot.catalog import Catalog
 from bot.clock import SystemClock
 from bot.config import Settings
-from bot.desk import Desk
+from bot.desk import Account, Desk
 from bot.durations import Durations
 from bot.engine.housekeeping import keep_house
+from bot.engine.watch import watch
 from bot.engine.worker import Worker
 from bot.engine.world import Limits, World
+from bot.media.publish import Links, secret_of
 from bot.media.spool import Spool
 from bot.ports import Clock, Messenger
 from bot.quotas.ledger import Rules
 from bot.store import durations as duration_rows
 from bot.store import keeping, tasks
 from bot.store import providers as provider_rows
-from bot.store.database import Database, open_database
+from bot.store.database import Database, Tx, open_database
 from bot.store.migrate import migrate
 from providers import PROVIDERS
-from providers.base import Provider
+from providers.base import Event, Provider
 from providers.http import Http
 
 _log = structlog.get_logger(__name__)
@@ -93,6 +96,24 @@ def limits_of(settings: Settings) -> Limits:
     )
 
 
+def account_of(provider: Provider) -> Account:
+    """What handlers are to know of a provider."""
+    options = provider.options
+    return Account(
+        options.kind,
+        provider.identity,
+        provider.capabilities,
+        options.max_concurrent,
+        options.priority,
+    )
+
+
+def _front_ends_with_admins(settings: Settings, here: Sequence[FrontEnd]) -> tuple[str, ...]:
+    """Also such as run in another process; the console's person always is an admin."""
+    names = {admin.partition(":")[0] for admin in settings.admins}
+    return tuple(sorted(names | {one.name for one in here if one.name == "console"}))
+
+
 @dataclass(frozen=True, slots=True)
 class Parts:
     """What a process is made of; tests hand in their own."""
@@ -103,6 +124,7 @@ class Parts:
     catalog: Catalog
     spool: Spool
     clock: Clock
+    links: Links | None = None
 
 
 @asynccontextmanager
@@ -121,6 +143,8 @@ async def parts_of(settings: Settings) -> AsyncIterator[Parts]:
         await migrate(database)
         spool = Spool(settings.data_dir)
         stack.callback(spool.close)
+        address = settings.public_url
+        links = Links(address, secret_of(settings.data_dir)) if address else None
         yield Parts(
             database=database,
             providers=providers,
@@ -128,6 +152,7 @@ async def parts_of(settings: Settings) -> AsyncIterator[Parts]:
             catalog=catalog,
             spool=spool,
             clock=SystemClock(),
+            links=links,
         )
 
 
@@ -139,6 +164,7 @@ class App:
         self.parts = parts
         self._durations = Durations()
         self._stopped = asyncio.Event()
+        self._serving: list[asyncio.Task[int]] = []
         self.world = World(
             database=parts.database,
             providers=parts.providers,
@@ -148,6 +174,9 @@ class App:
             clock=parts.clock,
             durations=self._durations,
             limits=limits_of(settings),
+            links=parts.links,
+            alerted=_front_ends_with_admins(settings, parts.front_ends),
+            language=settings.default_language,
         )
         self.worker = Worker(self.world)
         self.desk = Desk(
@@ -158,21 +187,26 @@ class App:
             durations=self._durations,
             settings=settings,
             rules=Rules(settings.daily_credits, settings.timezone),
-            capabilities={name: one.capabilities for name, one in parts.providers.items()},
+            providers={name: account_of(one) for name, one in parts.providers.items()},
             wake=self.worker.wake,
+            links=parts.links is not None,
         )
 
     async def run(self) -> int:
         """Take up what an earlier process left, then serve until the front-ends end."""
         await self._take_up()
         work = asyncio.create_task(self.worker.run())
-        house = asyncio.create_task(keep_house(self.world))
+        server = await self._listen()
+        beside = [asyncio.create_task(one(self.world)) for one in (keep_house, watch)]
         try:
             return await self._serve(work)
         finally:
-            house.cancel()
+            for one in beside:
+                one.cancel()
             self.worker.stop()
-            await asyncio.gather(work, house, return_exceptions=True)
+            await asyncio.gather(work, *beside, return_exceptions=True)
+            if server is not None:
+                await server.stop()
 
     async def stop(self) -> None:
         """Stop gracefully: front-ends first, then the worker; running tasks stay resumable."""
@@ -180,8 +214,57 @@ class App:
         for front_end in self.parts.front_ends:
             await front_end.stop()
 
+    # --- the web server ------------------------------------------------------------------
+
+    async def _listen(self) -> web.Web | None:
+        """Serve health, webhooks and media, if a port is to be had."""
+        settings = self.settings
+        if settings.http_port == 0:
+            return None
+        server = web.Web(settings.http_host, settings.http_port, self._routes())
+        try:
+            await server.start()
+        except web.CannotListen as error:
+            if settings.public_url or "http_port" in settings.model_fields_set:
+                raise
+            # Nobody asked for this very port, and nothing that was asked for needs it.
+            _log.warning("web_not_started", why=str(error))
+            return None
+        return server
+
+    def _routes(self) -> list[RouteDef]:
+        parts = self.parts
+        checks = web.database_parts(parts.database)
+        checks |= {"front-ends": self._front_ends_serve, "providers": self._one_is_usable}
+        routes = web.health(checks) + web.webhooks(parts.providers, self._hint)
+        if parts.links is not None:
+            routes += web.media(parts.links, parts.spool, parts.clock)
+        return routes
+
+    async def _front_ends_serve(self) -> bool:
+        return len(self._serving) == len(self.parts.front_ends) and not any(
+            one.done() for one in self._serving
+        )
+
+    async def _one_is_usable(self) -> bool:
+        now = self.parts.clock.now()
+        known = await self.parts.database.read(provider_rows.health)
+        return any(known[name].takes_new(now) for name in self.parts.providers if name in known)
+
+    async def _hint(self, identity: str, event: Event) -> None:
+        """A gateway says that there is news of a job: look at it now, once for each event."""
+        now, job = self.parts.clock.now(), event.remote_id or ""
+
+        def take(tx: Tx) -> bool:
+            fresh = provider_rows.hear(tx, identity, event.id, now)
+            return fresh and tasks.hint(tx, identity, job, now)
+
+        if await self.parts.database.transact(take):
+            self.worker.wake()
+
     async def _serve(self, work: asyncio.Task[None]) -> int:
-        serving = [asyncio.create_task(one.run(self.desk)) for one in self.parts.front_ends]
+        self._serving = [asyncio.create_task(one.run(self.desk)) for one in self.parts.front_ends]
+        serving = self._serving
         # Without a front-end this process is a worker for others, until it is told to stop.
         until = serving or [asyncio.create_task(self._stopped.wait())]
         try:
@@ -199,8 +282,7 @@ class App:
 
     async def _take_up(self) -> None:
         database, now = self.parts.database, self.parts.clock.now()
-        names = list(self.parts.providers)
-        await database.transact(lambda tx: provider_rows.register(tx, names))
+        await database.transact(lambda tx: provider_rows.register(tx, self.world.accounts))
         if database.single_process:
             # Nobody else can be alive: what is leased was left by a process that died.
             await database.transact(lambda tx: tasks.free_all(tx, now))

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time
 from pathlib import Path
+from typing import Any
 
 from rapidfuzz import process
 
@@ -19,6 +20,7 @@ from bot.catalog_file import (
     NAME,
     CatalogError,
     ModelEntry,
+    OfferEntry,
     SizeEntry,
     check_entries,
     durations_of,
@@ -26,150 +28,117 @@ from bot.catalog_file import (
     read_entries,
 )
 from bot.model import MakeVideo, Order, Refusal
-from bot.quotas import prices
+from bot.offers import Defaults, Model, Offer, Size, Usable, always, orientation_of
+from bot.wishes import fulfilled
 from providers.base import Orientation
 
 _EXACT = re.compile(r"([1-9][0-9]{0,4})x([1-9][0-9]{0,4})")
 
 
-# --- what the rest of Reelay sees --------------------------------------------------------
-
-
 @dataclass(frozen=True, slots=True)
-class Defaults:
-    """What a person wants where they do not say."""
+class _Snapshot:
+    """One state of the catalogue; never changed, only replaced as a whole."""
 
-    model: str | None = None
-    orientation: str | None = None
-    seconds: int | None = None
+    models: tuple[Model, ...]
+    by_name: Mapping[str, Model]
 
-
-@dataclass(frozen=True, slots=True)
-class Offer:
-    """A provider that serves a model, under its own id."""
-
-    provider: str
-    model: str
-    priority: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Size:
-    """One size; with width and height its orientation is given, else it is free."""
-
-    name: str
-    price_per_second: float
-    orientation: Orientation | None = None
-    width: int | None = None
-    height: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Model:
-    """What may be asked for under one public name."""
-
-    name: str
-    title: str
-    aliases: tuple[str, ...]
-    enabled: bool
-    retires_at: float | None
-    passthrough: bool
-    prompt_limit: int
-    durations: tuple[int, ...]
-    default_duration: int
-    sizes: tuple[Size, ...]
-    orientations: tuple[Orientation, ...]
-    """Which may be asked for; the first one is the default."""
-    images: int
-    styles: tuple[str, ...]
-    watermark: bool
-    private: bool
-    remix: bool
-    offers: tuple[Offer, ...]
-
-    def can_be_asked_for(self, now: float) -> bool:
-        """Switched on and not retired."""
-        return self.enabled and (self.retires_at is None or now < self.retires_at)
-
-    def durations_text(self) -> str:
-        """`4, 8, 12` or `1-20`."""
-        first, last = self.durations[0], self.durations[-1]
-        if len(self.durations) > 3 and self.durations == tuple(range(first, last + 1)):
-            return f"{first}-{last}"
-        return ", ".join(str(seconds) for seconds in self.durations)
-
-    def price_range(self) -> tuple[float, float]:
-        """The lowest and the highest credits a second."""
-        rates = [size.price_per_second for size in self.sizes]
-        return min(rates), max(rates)
+    @classmethod
+    def of(cls, models: Iterable[Model]) -> _Snapshot:
+        listed = tuple(models)
+        names = {name.lower(): model for model in listed for name in (model.name, *model.aliases)}
+        return cls(listed, names)
 
 
 class Catalog:
-    """All models that some configured provider serves."""
+    """All models that some configured provider serves.
+
+    It may be read again while others look at it, in other threads too: they see all of the old
+    state or all of the new one.
+    """
 
     def __init__(self, models: Sequence[Model]) -> None:
-        self._models = tuple(models)
-        self._by_name = {
-            name.lower(): model for model in models for name in (model.name, *model.aliases)
-        }
+        self._now = _Snapshot.of(models)
+        self._file: Path | None = None
+        self._kinds: Mapping[str, str] = {}
+        self._stamp: object = None
 
     @classmethod
     def load(cls, file: Path | None, kinds: Mapping[str, str]) -> Catalog:
         """Built-in models, then those of the file. `kinds`: provider name -> its kind."""
-        entries = {entry.name: entry for entry in read_entries(BUILT_IN)}
-        own = read_entries(file) if file else ()
-        entries |= {entry.name: entry for entry in own}
-        check_entries(entries.values(), own, file, kinds)
-        # The operator's own models come first: the first of all is the default.
-        names = [entry.name for entry in own]
-        names += [name for name in entries if name not in names]
-        models = [_model(entries[name], kinds) for name in names]
-        lines = [
-            f"{origin(entries[model.name], own, file)}: {problem}"
-            for model in models
-            for problem in _contradictions(model)
-        ]
-        if lines:
-            raise CatalogError(lines)
-        return cls([model for model in models if model.offers])
+        stamp = _stamp(file)
+        catalog = cls(_read(file, kinds))
+        catalog._file, catalog._kinds, catalog._stamp = file, dict(kinds), stamp
+        return catalog
 
-    def models(self, now: float) -> tuple[Model, ...]:
+    def changed_on_disk(self) -> bool:
+        """Whether the file is not the one that was read last; cheap."""
+        return _stamp(self._file) != self._stamp
+
+    def reload(self) -> bool:
+        """Read the file again: whether anything is different now.
+
+        Raises `CatalogError`, and stays as it was.
+        """
+        # Noted first, and also of a wrong file: one complaint for each change of it is enough.
+        self._stamp = _stamp(self._file)
+        fresh = _Snapshot.of(_read(self._file, self._kinds))
+        changed = fresh.models != self._now.models
+        self._now = fresh
+        return changed
+
+    def models(self, now: float, usable: Usable = always) -> tuple[Model, ...]:
         """What can be asked for now; the first one is the default."""
-        return tuple(model for model in self._models if model.can_be_asked_for(now))
+        asked = (model.by(usable) for model in self._now.models if model.can_be_asked_for(now))
+        return tuple(model for model in asked if model is not None)
 
-    def default(self, now: float) -> Model:
+    def unavailable(self, now: float) -> tuple[Model, ...]:
+        """Models that are switched off or retired."""
+        return tuple(one for one in self._now.models if not one.can_be_asked_for(now))
+
+    def default(self, now: float, usable: Usable = always) -> Model:
         """The model for those who name none."""
-        usable = self.models(now)
-        if not usable:
+        found = self.models(now, usable)
+        if not found:
             raise Refusal("models-none")
-        return usable[0]
+        return found[0]
 
-    def find(self, name: str, now: float) -> Model:
+    def find(self, name: str, now: float, usable: Usable = always) -> Model:
         """The model of this name or alias. Unknown ids pass where the catalogue says so."""
-        model = self._by_name.get(name.strip().lower())
-        if model is not None:
-            if not model.can_be_asked_for(now):
-                raise Refusal("model-retired", name=model.name, all=self._names(now))
-            return model
-        through = next((one for one in self.models(now) if one.passthrough), None)
-        if through is not None and re.match(NAME, name.strip()):
-            return _passed_through(through, name.strip())
-        near = process.extract(
-            name, [one.name for one in self.models(now)], limit=3, score_cutoff=50
-        )
-        nearest = ", ".join(str(found[0]) for found in near)
-        raise Refusal("model-unknown", name=name, nearest=nearest, all=self._names(now))
+        snapshot = self._now
+        model = snapshot.by_name.get(name.strip().lower())
+        if model is None:
+            model = self._through(snapshot, name.strip(), now)
+        if model is None:
+            names = [one.name for one in self.models(now, usable)]
+            near = process.extract(name, names, limit=3, score_cutoff=50)
+            nearest = ", ".join(str(found[0]) for found in near)
+            raise Refusal("model-unknown", name=name, nearest=nearest, all=", ".join(names))
+        everything = ", ".join(one.name for one in self.models(now, usable))
+        if not model.can_be_asked_for(now):
+            raise Refusal("model-retired", name=model.name, all=everything)
+        found = model.by(usable)
+        if found is None:
+            raise Refusal("model-off", name=model.name, all=everything or "none")
+        return found
 
-    def _names(self, now: float) -> str:
-        return ", ".join(model.name for model in self.models(now))
+    @staticmethod
+    def _through(snapshot: _Snapshot, name: str, now: float) -> Model | None:
+        models = (one for one in snapshot.models if one.passthrough and one.can_be_asked_for(now))
+        through = next(models, None)
+        return _passed_through(through, name) if through and re.match(NAME, name) else None
 
     def offers(self, name: str) -> tuple[Offer, ...]:
         """Who serves this model, whether or not it can still be asked for."""
-        model = self._by_name.get(name.lower())
+        snapshot = self._now
+        model = snapshot.by_name.get(name.lower())
         if model is not None:
             return model.offers
-        through = next((one for one in self._models if one.passthrough), None)
+        through = next((one for one in snapshot.models if one.passthrough), None)
         return _passed_through(through, name).offers if through else ()
+
+    def offers_for(self, order: Order) -> tuple[Offer, ...]:
+        """Who can make exactly this."""
+        return tuple(offer for offer in self.offers(order.model) if offer.can_make(order))
 
     def complete(
         self,
@@ -177,40 +146,56 @@ class Catalog:
         defaults: Defaults,
         now: float,
         picture: Orientation | None,
+        usable: Usable = always,
     ) -> tuple[Order, int]:
         """Check every wish and make the order whole: (order, price in credits).
 
-        `picture` is the orientation of the attached one. A default that the model cannot do gives
-        way in silence, since it was not asked for now; a wish never does.
+        `picture` is the orientation of the attached one. What was not asked for now gives way in
+        silence where the model, or the other wishes, want it otherwise; a wish never does.
         """
-        model = self._wanted(wish, defaults, now)
-        prompt = _prompt(wish, model)
-        seconds = _seconds(wish, defaults, model)
-        size, orientation = _size(wish, defaults, model, picture)
-        _check_extras(wish, model)
-        order = Order(
-            model=model.name,
-            prompt=prompt,
-            seconds=seconds,
-            size=size.name,
-            width=size.width,
-            height=size.height,
-            orientation=orientation,
-            style=_style(wish, model),
-            watermark=wish.watermark,
-            private=wish.private,
-        )
-        return order, prices.price(size.price_per_second, seconds)
+        return fulfilled(wish, defaults, self._wanted(wish, defaults, now, usable), picture)
 
-    def _wanted(self, wish: MakeVideo, defaults: Defaults, now: float) -> Model:
+    def _wanted(self, wish: MakeVideo, defaults: Defaults, now: float, usable: Usable) -> Model:
         if wish.model is not None:
-            return self.find(wish.model, now)
+            return self.find(wish.model, now, usable)
         if defaults.model is not None:
             try:
-                return self.find(defaults.model, now)
+                return self.find(defaults.model, now, usable)
             except Refusal:
-                return self.default(now)
-        return self.default(now)
+                return self.default(now, usable)
+        return self.default(now, usable)
+
+
+# --- reading -----------------------------------------------------------------------------
+
+
+def _stamp(file: Path | None) -> object:
+    """What tells one state of the file from another."""
+    try:
+        seen = file.stat() if file else None
+    except OSError:
+        return "not there"
+    return seen and (seen.st_mtime_ns, seen.st_size, seen.st_ino)
+
+
+def _read(file: Path | None, kinds: Mapping[str, str]) -> list[Model]:
+    entries = {entry.name: entry for entry in read_entries(BUILT_IN)}
+    own = read_entries(file) if file else ()
+    entries |= {entry.name: entry for entry in own}
+    check_entries(entries.values(), own, file, kinds)
+    # The operator's own models come first: the first of all is the default.
+    names = [entry.name for entry in own]
+    names += [name for name in entries if name not in names]
+    models = [_model(entries[name], kinds) for name in names]
+    lines = [
+        f"{origin(entries[model.name], own, file)}: {problem}"
+        for model in models
+        for problem in _contradictions(model)
+    ]
+    if lines:
+        raise CatalogError(lines)
+    # What no configured provider serves is not there at all.
+    return [found for model in models if (found := model.by(always)) is not None]
 
 
 # --- from entries to models ---------------------------------------------------------------
@@ -219,8 +204,9 @@ class Catalog:
 def _model(entry: ModelEntry, kinds: Mapping[str, str]) -> Model:
     seconds = durations_of(entry)
     sizes = tuple(_sized(size) for size in entry.sizes)
+    orientations = _orientations(entry, sizes)
     offers = [
-        Offer(name, offer.model, offer.priority)
+        _offer(name, offer, entry, orientations)
         for offer in entry.offers
         for name, kind in kinds.items()
         if name == offer.provider or kind == offer.kind
@@ -236,13 +222,41 @@ def _model(entry: ModelEntry, kinds: Mapping[str, str]) -> Model:
         durations=seconds,
         default_duration=entry.default_duration or seconds[0],
         sizes=sizes,
-        orientations=_orientations(entry, sizes),
+        orientations=orientations,
         images=entry.images,
         styles=entry.styles,
         watermark=entry.watermark,
         private=entry.private,
+        storyboard=entry.storyboard,
         remix=entry.remix,
         offers=tuple(offers),
+    )
+
+
+def _offer(
+    provider: str, entry: OfferEntry, model: ModelEntry, orientations: tuple[Orientation, ...]
+) -> Offer:
+    """What it does not say for itself is as the model says."""
+
+    def own(key: str) -> Any:  # noqa: ANN401 - as the key says
+        said = getattr(entry, key)
+        return getattr(model, key) if said is None else said
+
+    return Offer(
+        provider=provider,
+        model=entry.model,
+        priority=entry.priority,
+        cost=entry.cost,
+        durations=entry.durations or durations_of(model),
+        sizes=entry.sizes or tuple(size.name for size in model.sizes),
+        orientations=entry.orientations or orientations,
+        styles=own("styles"),
+        images=own("images"),
+        watermark=own("watermark"),
+        private=own("private"),
+        storyboard=own("storyboard"),
+        remix=own("remix"),
+        prompt_limit=own("prompt_limit"),
     )
 
 
@@ -258,14 +272,7 @@ def _sized(entry: SizeEntry) -> Size:
     orientation = entry.orientation
     if orientation is None and width and height:
         orientation = orientation_of(width, height)
-    return Size(entry.name, entry.price, orientation, width, height)
-
-
-def orientation_of(width: int, height: int) -> Orientation:
-    """Which way a picture of this size stands."""
-    if width == height:
-        return "square"
-    return "portrait" if height > width else "landscape"
+    return Size(entry.name, entry.price, orientation, width, height, entry.aliases)
 
 
 def _orientations(entry: ModelEntry, sizes: Sequence[Size]) -> tuple[Orientation, ...]:
@@ -296,112 +303,3 @@ def _contradictions(model: Model) -> Iterable[str]:
 def _passed_through(model: Model, name: str) -> Model:
     offers = tuple(replace(offer, model=name) for offer in model.offers)
     return replace(model, name=name, title=name, aliases=(), offers=offers)
-
-
-# --- checking wishes ---------------------------------------------------------------------
-
-
-def _prompt(wish: MakeVideo, model: Model) -> str:
-    prompt = wish.prompt.strip()
-    if not prompt:
-        raise Refusal("prompt-empty")
-    if len(prompt) > model.prompt_limit:
-        raise Refusal(
-            "prompt-too-long", count=len(prompt), limit=model.prompt_limit, model=model.name
-        )
-    return prompt
-
-
-def _seconds(wish: MakeVideo, defaults: Defaults, model: Model) -> int:
-    if wish.seconds is not None:
-        if wish.seconds not in model.durations:
-            raise Refusal(
-                "duration-not-allowed",
-                asked=wish.seconds,
-                model=model.name,
-                allowed=model.durations_text(),
-            )
-        return wish.seconds
-    if defaults.seconds is not None and defaults.seconds in model.durations:
-        return defaults.seconds
-    return model.default_duration
-
-
-def _size(
-    wish: MakeVideo, defaults: Defaults, model: Model, picture: Orientation | None
-) -> tuple[Size, Orientation]:
-    if wish.orientation is not None and wish.orientation not in model.orientations:
-        raise Refusal(
-            "orientation-not-allowed",
-            asked=wish.orientation,
-            model=model.name,
-            allowed=", ".join(model.orientations),
-        )
-    if wish.size is not None:
-        return _named_size(wish, defaults, model, picture)
-    orientation = wish.orientation or _unsaid(defaults, model, picture)
-    fitting = [size for size in model.sizes if size.orientation in (None, orientation)]
-    return fitting[0], orientation
-
-
-def _named_size(
-    wish: MakeVideo, defaults: Defaults, model: Model, picture: Orientation | None
-) -> tuple[Size, Orientation]:
-    asked = (wish.size or "").lower().replace("*", "x").replace("\u00d7", "x")
-    size = next((one for one in model.sizes if one.name.lower() == asked), None)
-    if size is None:
-        fitting = [
-            one.name
-            for one in model.sizes
-            if one.orientation in (None, wish.orientation or one.orientation)
-        ]
-        raise Refusal(
-            "size-not-allowed", asked=wish.size or "", model=model.name, allowed=", ".join(fitting)
-        )
-    if size.orientation is None:
-        return size, wish.orientation or _unsaid(defaults, model, picture)
-    if wish.orientation not in (None, size.orientation):
-        raise Refusal(
-            "size-against-orientation",
-            size=size.name,
-            really=size.orientation,
-            asked=wish.orientation,
-        )
-    return size, size.orientation
-
-
-def _unsaid(defaults: Defaults, model: Model, picture: Orientation | None) -> Orientation:
-    """The orientation where none was named: the picture's, the person's own, the model's."""
-    if picture in model.orientations and picture is not None:
-        return picture
-    for one in model.orientations:
-        if one == defaults.orientation:
-            return one
-    return model.orientations[0]
-
-
-def _style(wish: MakeVideo, model: Model) -> str | None:
-    if wish.style is None:
-        return None
-    style = next((one for one in model.styles if one.lower() == wish.style.lower()), None)
-    if style is None:
-        if not model.styles:
-            raise Refusal("style-not-possible", model=model.name)
-        near = process.extractOne(wish.style, model.styles, score_cutoff=50)
-        raise Refusal(
-            "style-unknown",
-            asked=wish.style,
-            model=model.name,
-            nearest=str(near[0]) if near else "",
-            all=", ".join(model.styles),
-        )
-    return style
-
-
-def _check_extras(wish: MakeVideo, model: Model) -> None:
-    if wish.image is not None and model.images == 0:
-        raise Refusal("image-not-possible", model=model.name)
-    if wish.watermark is not None and not model.watermark:
-        raise Refusal("watermark-not-possible", model=model.name)
-    if wish.private is not None and not model.private:
-        raise Refusal("private-not-possible", model=model.name)

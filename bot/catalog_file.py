@@ -52,6 +52,8 @@ class SizeEntry(_Entry):
     orientation: Orientation | None = None
     width: PositiveInt | None = None
     height: PositiveInt | None = None
+    aliases: tuple[str, ...] = ()
+    """What people may call it, too; sizes of several orientations may share one."""
 
 
 class OfferEntry(_Entry):
@@ -64,6 +66,19 @@ class OfferEntry(_Entry):
     model: str = Field(min_length=1)
     """The gateway's own id."""
     priority: int = 0
+    cost: float = Field(default=0.0, ge=0)
+    """What a second costs the operator, in any one currency."""
+    durations: tuple[Seconds, ...] | None = None
+    """This and the following: what it can make of the model; None: all."""
+    sizes: tuple[str, ...] | None = None
+    orientations: tuple[Orientation, ...] | None = None
+    styles: tuple[str, ...] | None = None
+    images: int | None = Field(default=None, ge=0)
+    watermark: bool | None = None
+    private: bool | None = None
+    storyboard: bool | None = None
+    remix: bool | None = None
+    prompt_limit: PositiveInt | None = None
 
 
 class ModelEntry(_Entry):
@@ -85,6 +100,7 @@ class ModelEntry(_Entry):
     styles: tuple[str, ...] = ()
     watermark: bool = False
     private: bool = False
+    storyboard: bool = False
     remix: bool = False
     offers: tuple[OfferEntry, ...] = Field(min_length=1)
 
@@ -117,6 +133,8 @@ WRITE = {
     "watermark": "true or false",
     "private": "true or false",
     "remix": "true or false",
+    "storyboard": "true or false",
+    "cost": "what a second costs you, 0 or more",
     "offers": 'a list like [{ kind = "openai", model = "sora-2" }]',
     "kind": 'a text, like "openai"',
     "provider": "the name of a configured provider",
@@ -225,6 +243,31 @@ def _problems(entry: ModelEntry, kinds: Mapping[str, str]) -> Iterable[str]:
             yield f"sizes: {size.name}: width and height go together; write both or none"
     for offer in entry.offers:
         yield from _problems_of_offer(offer, kinds)
+        yield from _beyond(offer, entry)
+
+
+def _beyond(offer: OfferEntry, entry: ModelEntry) -> Iterable[str]:
+    """What an offer says it can do although its model cannot."""
+    allowed: dict[str, tuple[object, ...]] = {
+        "durations": durations_of(entry),
+        "sizes": tuple(size.name for size in entry.sizes),
+        "styles": entry.styles,
+    }
+    if entry.orientations:
+        allowed["orientations"] = entry.orientations
+    for key, known in allowed.items():
+        for one in getattr(offer, key) or ():
+            if one not in known:
+                yield f"offers: {offer.model}: {key}: the model has no {one}; add it there"
+        if getattr(offer, key) == () and key != "styles":
+            yield f"offers: {offer.model}: {key}: is empty; leave it out for all of them"
+    for key in ("watermark", "private", "storyboard", "remix"):
+        if getattr(offer, key) and not getattr(entry, key):
+            yield f"offers: {offer.model}: {key}: the model has it off; write {key} = true there"
+    for key in ("images", "prompt_limit"):
+        if (getattr(offer, key) or 0) > getattr(entry, key):
+            most = getattr(entry, key)
+            yield f"offers: {offer.model}: {key}: the model has {most}; write that or less"
 
 
 def _problems_of_offer(offer: OfferEntry, kinds: Mapping[str, str]) -> Iterable[str]:

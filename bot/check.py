@@ -6,7 +6,7 @@ import asyncio
 import shutil
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -54,6 +54,7 @@ async def check(settings: Settings) -> list[Row]:
     """Look at every part; one that fails does not hide the others."""
     http = Http()
     providers = build_providers(settings, http)
+    offered = _offered(settings)
     looks: dict[str, Callable[[], Awaitable[str]]] = {
         "settings": partial(_settings, settings),
         "catalogue": partial(_catalogue, settings),
@@ -62,7 +63,11 @@ async def check(settings: Settings) -> list[Row]:
         "database": partial(_database, settings.database_url.get_secret_value()),
         "ffmpeg": _ffmpeg,
     }
-    looks |= {f"provider {name}": partial(_provider, one) for name, one in providers.items()}
+    looks |= {
+        f"provider {name}": partial(_provider, one, None if offered is None else offered[name])
+        for name, one in providers.items()
+    }
+    looks |= _pictures_row(settings, providers)
     redact = Redactor(settings.secrets)
     try:
         return list(
@@ -90,10 +95,29 @@ async def _settings(settings: Settings) -> str:
 
 
 async def _catalogue(settings: Settings) -> str:
-    models = build_catalog(settings).models(time.time())
+    catalog, now = build_catalog(settings), time.time()
+    models = catalog.models(now)
     if not models:
         raise _Unsound("no model can be asked for; see CATALOG_FILE")
-    return ", ".join(model.name for model in models)
+    names = ", ".join(model.name for model in models)
+    gone = ", ".join(model.name for model in catalog.unavailable(now))
+    return f"{names}; switched off or retired: {gone}" if gone else names
+
+
+def _offered(settings: Settings) -> dict[str, dict[str, str]] | None:
+    """Provider -> its own id of each model that can be asked for -> our name of it.
+
+    None where the catalogue is wrong, which has a row of its own.
+    """
+    try:
+        models = build_catalog(settings).models(time.time())
+    except CatalogError:
+        return None
+    found: dict[str, dict[str, str]] = {name: {} for name in settings.providers}
+    for model in models:
+        for offer in model.offers:
+            found[offer.provider][offer.model] = model.name
+    return found
 
 
 async def _data_folder(settings: Settings) -> str:
@@ -162,8 +186,35 @@ async def _ffmpeg() -> str:
     return " ".join(output.decode(errors="replace").split()[:3])
 
 
-async def _provider(provider: Provider) -> str:
-    return f"{provider.kind}: {await provider.check()}"
+async def _provider(provider: Provider, offered: dict[str, str] | None) -> str:
+    seen = f"{provider.kind}: {await provider.check()}"
+    if offered is None:
+        return seen
+    if not offered:
+        raise _Unsound(f"{seen}, but serves no model that can be asked for; see CATALOG_FILE")
+    listed = await provider.models()
+    gone = [one for one in offered if listed is not None and one not in listed]
+    if gone:
+        named = ", ".join(f"{one} (for the model {offered[one]})" for one in gone)
+        raise _Unsound(f"{seen}, but no longer serves {named}")
+    return seen
+
+
+def _pictures_row(
+    settings: Settings, providers: Mapping[str, Provider]
+) -> dict[str, Callable[[], Awaitable[str]]]:
+    """Where pictures cannot go: no fault, since videos from text can be made."""
+    links = bool(settings.public_url)
+    without = [
+        name for name, one in providers.items() if one.capabilities.picture_way(links=links) is None
+    ]
+    if not without:
+        return {}
+
+    async def told() -> str:
+        return f"not to {', '.join(without)}, which take links only: set PUBLIC_URL"
+
+    return {"pictures": told}
 
 
 def show(rows: Iterable[Row]) -> None:

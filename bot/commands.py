@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 
-from rapidfuzz import fuzz, process
-
+from bot.admin_words import parse_admin
+from bot.lines import Word, first, nearest, nothing_more, task_id, word
 from bot.model import (
-    Admin,
     Cancel,
     ChangeLanguage,
     ChangeSettings,
@@ -27,13 +25,10 @@ from bot.model import (
     ShowPrivacy,
     ShowQuota,
     Start,
-    State,
 )
 from providers.base import Orientation
 
 _LONGEST_LINE = 100_000
-_MOST_CREDITS = 1_000_000_000
-_WORD = re.compile(r"\s*(\S+)\s*")
 # No database, terminal or chat takes them well, and nobody types them on purpose.
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 # A prompt is free text: only an option's value may be quoted, and only a word that begins with
@@ -44,23 +39,6 @@ _VALUE = re.compile(r"(?:=|\s+)((?:\"[^\"]*\"|'[^']*'|\u201c[^\u201d]*\u201d)(?!
 _QUOTES = {'"': '"', "'": "'", "\u201c": "\u201d"}
 _UNIT = re.compile(r"\s*(?:s|secs?|seconds?|\u79d2)(?!\S)", re.IGNORECASE)
 _DURATION = re.compile(r"([0-9]{1,9})\s*(?:s|secs?|seconds?|\u79d2)?", re.IGNORECASE)
-_PERSON = re.compile(r"console:[a-z0-9_.-]{1,64}|(?:telegram|discord):[0-9]{1,20}")
-_TASK = re.compile(r"#?([A-Za-z0-9]{4,16})")
-_NEAR = 75
-"""How alike, of 100, two words are of which one is probably a slip."""
-
-
-@dataclass(frozen=True, slots=True)
-class Word:
-    """A command's name, how its arguments are written, and the sentence that says what it does."""
-
-    name: str
-    usage: str
-    summary: str
-
-
-def _word(name: str, usage: str = "", kind: str = "help") -> Word:
-    return Word(name, usage, f"{kind}-{name}")
 
 
 VIDEO_OPTIONS: dict[str, str | None] = {
@@ -73,38 +51,26 @@ VIDEO_OPTIONS: dict[str, str | None] = {
     "watermark": None,
     "no-watermark": None,
     "private": None,
+    "storyboard": None,
     "image": "FILE",
 }
 """Option -> what stands for its value; None: it takes none."""
 
 COMMANDS: tuple[Word, ...] = (
-    _word("video", "PROMPT"),
-    _word("remix", "TASK PROMPT"),
-    _word("tasks"),
-    _word("cancel", "TASK"),
-    _word("retry", "TASK"),
-    _word("fetch", "TASK"),
-    _word("quota"),
-    _word("models"),
-    _word("settings", "[NAME VALUE]"),
-    _word("language", "CODE"),
-    _word("privacy"),
-    _word("forgetme"),
-    _word("start"),
-    _word("help"),
-)
-
-ADMIN_WORDS: tuple[Word, ...] = (
-    _word("grant", "USER N", "admin-help"),
-    _word("limit", "USER N", "admin-help"),
-    _word("ban", "USER [REASON]", "admin-help"),
-    _word("unban", "USER", "admin-help"),
-    _word("user", "USER", "admin-help"),
-    _word("tasks", "[STATE]", "admin-help"),
-    _word("task", "TASK", "admin-help"),
-    _word("requeue", "TASK", "admin-help"),
-    _word("resolve", "TASK charge|refund|attach REMOTE_ID", "admin-help"),
-    _word("audit", "[N]", "admin-help"),
+    word("video", "PROMPT"),
+    word("remix", "TASK PROMPT"),
+    word("tasks"),
+    word("cancel", "TASK"),
+    word("retry", "TASK"),
+    word("fetch", "TASK"),
+    word("quota"),
+    word("models"),
+    word("settings", "[NAME VALUE]"),
+    word("language", "CODE"),
+    word("privacy"),
+    word("forgetme"),
+    word("start"),
+    word("help"),
 )
 
 SETTINGS = ("model", "duration", "orientation", "language")
@@ -119,32 +85,18 @@ def parse(line: str, *, files: bool = False) -> Command:
     text = _CONTROL.sub("", line).strip()
     if len(text) > _LONGEST_LINE:
         raise Refusal("line-too-long", count=len(text), limit=_LONGEST_LINE)
-    name, rest = _first(text.removeprefix("/"))
+    name, rest = first(text.removeprefix("/"))
     if not text.startswith("/") or not name:
-        raise Refusal("not-a-command", nearest=_nearest(name, list(_PARSERS), "/"))
+        raise Refusal("not-a-command", nearest=nearest(name, list(_PARSERS), "/"))
     # Telegram adds the bot's name in groups: /video@reelay_bot.
     name = name.partition("@")[0].lower()
     parser = _PARSERS.get(name)
     if parser is None:
-        raise Refusal("command-unknown", name=name, nearest=_nearest(name, list(_PARSERS), "/"))
+        raise Refusal("command-unknown", name=name, nearest=nearest(name, list(_PARSERS), "/"))
     command = parser(rest)
     if isinstance(command, MakeVideo) and command.image is not None and not files:
         raise Refusal("image-by-path")
     return command
-
-
-def _first(text: str) -> tuple[str, str]:
-    found = _WORD.match(text)
-    return (found.group(1), text[found.end() :].strip()) if found else ("", "")
-
-
-def _nearest(word: str, words: Sequence[str], prefix: str = "") -> str:
-    word = word.lower()
-    near = [one for one in words if len(word) > 2 and one.startswith(word)]
-    if not near:
-        found = process.extract(word, words, scorer=fuzz.ratio, limit=2, score_cutoff=_NEAR)
-        near = [one[0] for one in found]
-    return ", ".join(prefix + one for one in near)
 
 
 # --- /video ------------------------------------------------------------------------------
@@ -162,6 +114,7 @@ def _video(rest: str) -> MakeVideo:
         style=options.get("style"),
         watermark=_either(options, "watermark", "no-watermark"),
         private=True if "private" in options else None,
+        storyboard=True if "storyboard" in options else None,
         image=_path(options["image"]) if "image" in options else None,
     )
 
@@ -186,7 +139,7 @@ def _split_options(rest: str) -> tuple[str, dict[str, str]]:
 
 def _is_prose(word: str, name: str) -> bool:
     """A long dash also stands in sentences; only before (nearly) an option's name it is `--`."""
-    return word.startswith(_LONG_DASHES) and not _nearest(name, list(VIDEO_OPTIONS))
+    return word.startswith(_LONG_DASHES) and not nearest(name, list(VIDEO_OPTIONS))
 
 
 def _take(name: str, rest: str, at: int, options: dict[str, str]) -> int:
@@ -195,7 +148,7 @@ def _take(name: str, rest: str, at: int, options: dict[str, str]) -> int:
         raise Refusal(
             "option-unknown",
             option=f"--{name}",
-            nearest=_nearest(name, list(VIDEO_OPTIONS), "--"),
+            nearest=nearest(name, list(VIDEO_OPTIONS), "--"),
             all=" ".join(f"--{word}" for word in VIDEO_OPTIONS),
         )
     if name in options:
@@ -248,18 +201,9 @@ def _either(options: dict[str, str], first: str, second: str) -> bool | None:
 # --- the others --------------------------------------------------------------------------
 
 
-def _task_id(word: str, command: str) -> str:
-    found = _TASK.fullmatch(word)
-    if not word:
-        raise Refusal("task-missing", command=command)
-    if found is None:
-        raise Refusal("task-not-an-id", task=word)
-    return found.group(1).lower()
-
-
 def _remix(rest: str) -> Remix:
-    task, prompt = _first(rest)
-    task = _task_id(task, "/remix")
+    task, prompt = first(rest)
+    task = task_id(task, "/remix")
     if not prompt:
         raise Refusal("remix-needs-prompt", task=task)
     return Remix(task, prompt)
@@ -267,28 +211,23 @@ def _remix(rest: str) -> Remix:
 
 def _about_task(command: str, make: Callable[[str], Command]) -> Callable[[str], Command]:
     def parser(rest: str) -> Command:
-        task, more = _first(rest)
-        _nothing_more(more, command)
-        return make(_task_id(task, command))
+        task, more = first(rest)
+        nothing_more(more, command)
+        return make(task_id(task, command))
 
     return parser
 
 
 def _plain(command: str, made: Command) -> Callable[[str], Command]:
     def parser(rest: str) -> Command:
-        _nothing_more(rest, command)
+        nothing_more(rest, command)
         return made
 
     return parser
 
 
-def _nothing_more(rest: str, command: str) -> None:
-    if rest:
-        raise Refusal("too-much", command=command, rest=rest)
-
-
 def _settings(rest: str) -> ChangeSettings:
-    name, value = _first(rest)
+    name, value = first(rest)
     if not name:
         return ChangeSettings()
     name = name.lower()
@@ -313,127 +252,19 @@ def _positive_seconds(value: str) -> int:
 
 
 def _language(rest: str) -> ChangeLanguage:
-    code, more = _first(rest)
-    _nothing_more(more, "/language")
+    code, more = first(rest)
+    nothing_more(more, "/language")
     # zh-CN and zh_TW are read as zh: there is one Chinese.
     return ChangeLanguage(re.split("[-_]", code.lower())[0] or None)
 
 
 def _forget_me(rest: str) -> ForgetMe:
-    word, more = _first(rest)
-    _nothing_more(more, "/forgetme")
+    word, more = first(rest)
+    nothing_more(more, "/forgetme")
     if word and word.lower() not in {"yes", "y", "是"}:
         raise Refusal("too-much", command="/forgetme", rest=word)
     return ForgetMe(confirmed=bool(word))
 
-
-# --- /admin ------------------------------------------------------------------------------
-
-
-def _admin(rest: str) -> Admin:
-    word, more = _first(rest)
-    word = word.lower()
-    if word in {"", "help"}:
-        return Admin("help")
-    parser = _ADMIN_PARSERS.get(word)
-    if parser is None:
-        known = [one.name for one in ADMIN_WORDS]
-        raise Refusal(
-            "admin-word-unknown", word=word, nearest=_nearest(word, known), all=", ".join(known)
-        )
-    return Admin(word, parser(more))
-
-
-Arguments = dict[str, str | int]
-
-
-def _person(rest: str) -> tuple[str, str]:
-    person, more = _first(rest)
-    if not person:
-        raise Refusal("person-missing")
-    if _PERSON.fullmatch(person.lower()) is None:
-        raise Refusal("person-not-an-id", person=person)
-    return person.lower(), more
-
-
-def _only_person(rest: str) -> Arguments:
-    person, more = _person(rest)
-    _nothing_more(more, "/admin")
-    return {"person": person}
-
-
-def _credits(rest: str, *, least: int) -> Arguments:
-    person, more = _person(rest)
-    number, more = _first(more)
-    _nothing_more(more, "/admin")
-    if not number:
-        raise Refusal("credits-missing", least=least, most=_MOST_CREDITS)
-    if (
-        re.fullmatch(r"[+-]?[0-9]{1,12}", number) is None
-        or not least <= int(number) <= _MOST_CREDITS
-    ):
-        raise Refusal("credits-not-a-number", asked=number, least=least, most=_MOST_CREDITS)
-    return {"person": person, "credits": int(number)}
-
-
-def _ban(rest: str) -> Arguments:
-    person, reason = _person(rest)
-    return {"person": person, "text": reason} if reason else {"person": person}
-
-
-def _admin_tasks(rest: str) -> Arguments:
-    state, more = _first(rest)
-    _nothing_more(more, "/admin tasks")
-    if not state:
-        return {}
-    if state.lower() not in set(State):
-        raise Refusal("state-unknown", state=state, all=", ".join(State))
-    return {"state": state.lower()}
-
-
-def _admin_task(rest: str) -> Arguments:
-    task, more = _first(rest)
-    _nothing_more(more, "/admin")
-    return {"task": _task_id(task, "/admin")}
-
-
-def _resolve(rest: str) -> Arguments:
-    task, more = _first(rest)
-    arguments: Arguments = {"task": _task_id(task, "/admin resolve")}
-    verdict, more = _first(more)
-    arguments["verdict"] = verdict = verdict.lower()
-    if verdict not in {"charge", "refund", "attach"}:
-        raise Refusal("verdict-unknown", all="charge, refund, attach REMOTE_ID")
-    if verdict == "attach":
-        arguments["remote_id"], more = _first(more)
-        if not arguments["remote_id"]:
-            raise Refusal("remote-id-missing")
-    _nothing_more(more, "/admin resolve")
-    return arguments
-
-
-def _audit(rest: str) -> Arguments:
-    number, more = _first(rest)
-    _nothing_more(more, "/admin audit")
-    if not number:
-        return {}
-    if re.fullmatch(r"[0-9]{1,3}", number) is None or int(number) == 0:
-        raise Refusal("count-not-a-number", asked=number, least=1, most=999)
-    return {"count": int(number)}
-
-
-_ADMIN_PARSERS: dict[str, Callable[[str], Arguments]] = {
-    "grant": lambda rest: _credits(rest, least=-_MOST_CREDITS),
-    "limit": lambda rest: _credits(rest, least=0),
-    "ban": _ban,
-    "unban": _only_person,
-    "user": _only_person,
-    "tasks": _admin_tasks,
-    "task": _admin_task,
-    "requeue": _admin_task,
-    "resolve": _resolve,
-    "audit": _audit,
-}
 
 _PARSERS: dict[str, Callable[[str], Command]] = {
     "video": _video,
@@ -451,5 +282,5 @@ _PARSERS: dict[str, Callable[[str], Command]] = {
     # A deep link brings words behind /start; they are no fault.
     "start": lambda _rest: Start(),
     "help": lambda _rest: Help(),
-    "admin": _admin,
+    "admin": parse_admin,
 }

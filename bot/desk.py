@@ -2,21 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from bot.catalog import Catalog
 from bot.config import Settings
 from bot.durations import Durations
 from bot.media.spool import Spool
-from bot.model import Reply, Request, Task
+from bot.model import Health, Refusal, Reply, Request, Task
+from bot.offers import Offer
 from bot.ports import Clock
 from bot.quotas.ledger import Rules
 from bot.replies import moment, say
+from bot.store import providers, tasks
 from bot.store.accounts import PersonRow
 from bot.store.database import Database
 from bot.telling import Outlook, outlook
 from providers.base import Capabilities
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What handlers know of a configured provider."""
+
+    kind: str
+    identity: str
+    capabilities: Capabilities
+    places: int
+    """Jobs at once."""
+    priority: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """What is known of the providers at this moment."""
+
+    health: Mapping[str, Health]
+    off: Collection[tuple[str, str]]
+    """(provider, the gateway's own id) of models that are switched off."""
+
+    def serves(self, offer: Offer) -> bool:
+        """Whether it makes sense to order from it now, and wait if it has trouble."""
+        known = self.health.get(offer.provider)
+        return (known is None or known.in_service) and (offer.provider, offer.model) not in self.off
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +58,34 @@ class Desk:
     durations: Durations
     settings: Settings
     rules: Rules
-    capabilities: Mapping[str, Capabilities]
-    """Provider name -> what it can do."""
+    providers: Mapping[str, Account]
     wake: Callable[[], None]
     """Tell the engine that there is something to do."""
+    links: bool = False
+    """Whether gateways can get pictures from us."""
+
+    async def service(self) -> Service:
+        """Which offers can be used now."""
+        now = self.clock.now()
+        health, off = await self.database.read(
+            lambda tx: (providers.health(tx), providers.models_off(tx, now))
+        )
+        return Service(health, off)
+
+    def account_of(self, task: Task) -> tuple[str, Account] | None:
+        """The account that made this task's job, under its name of today, if it is configured."""
+        named = {task.provider or "": self.providers.get(task.provider or ""), **self.providers}
+        for name, account in named.items():
+            if account is not None and account.identity == task.provider_identity:
+                return name, account
+        return None
+
+    def takes_pictures(self, name: str) -> bool:
+        """Whether a reference picture can reach this provider."""
+        account = self.providers.get(name)
+        return account is not None and (
+            account.capabilities.picture_way(links=self.links) is not None
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,3 +118,12 @@ class Call:
     def outlook(self, task: Task, line: int | None = None) -> Outlook:
         """What can be expected of a task now."""
         return outlook(task, self.desk.catalog, self.desk.durations, self.now, line)
+
+
+async def own_task(call: Call, task_id: str) -> Task:
+    """The task, if it is theirs."""
+    task = await call.desk.database.read(lambda tx: tasks.get(tx, task_id))
+    # The same words for "not yours" and "not there": nothing is to be learned by guessing.
+    if task is None or task.person != call.person:
+        raise Refusal("task-unknown", task=task_id)
+    return task

@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Mapping
-from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import structlog
 
-from bot import intake, lifecycle
+from bot import lifecycle
 from bot.admin import ADMIN_HANDLERS
-from bot.catalog import Defaults
-from bot.desk import Call, Desk
-from bot.intake import Accepted, Draft
-from bot.media import images
-from bot.media.spool import DiskFull
+from bot.desk import Call, Desk, own_task
+from bot.making import make_video, remix, retry
 from bot.model import (
     ACTIVE,
     Admin,
@@ -28,7 +23,6 @@ from bot.model import (
     ListModels,
     ListTasks,
     MakeVideo,
-    Order,
     Person,
     Refusal,
     Remix,
@@ -46,8 +40,8 @@ from bot.quotas import ledger
 from bot.replies import LANGUAGES, help_text, refusal, say
 from bot.store import accounts, deliveries, keeping, tasks
 from bot.store.accounts import PersonRow
-from bot.store.database import DatabaseError, Tx
-from bot.telling import accepted_text, models_text, task_line
+from bot.store.database import Tx
+from bot.telling import models_text, task_line
 
 _log = structlog.get_logger(__name__)
 _LISTED = 10
@@ -93,149 +87,7 @@ async def recent(desk: Desk, person: str, limit: int) -> list[Task]:
     return await desk.database.read(lambda tx: tasks.of_person(tx, person, limit))
 
 
-# --- making videos -----------------------------------------------------------------------
-
-
-async def make_video(call: Call, command: MakeVideo) -> Reply:
-    """`/video`: check, prepare the picture, hold the credits, write the task."""
-    desk = call.desk
-    seen = await images.look(command.image) if command.image else None
-    order, price = desk.catalog.complete(
-        command, _defaults(call.row), call.now, seen.orientation if seen else None
-    )
-    task_id = intake.new_task_id()
-    if command.image:
-        order = replace(order, image=await _keep_picture(call, command.image, task_id, order))
-    return await _accept(
-        call, Draft(task_id, call.person, call.request.place, call.language, order, price)
-    )
-
-
-async def _keep_picture(call: Call, source: Path, name: str, order: Order) -> str:
-    try:
-        return await call.desk.spool.keep_picture(source, name, order.width, order.height)
-    except DiskFull as error:
-        _log.warning("no_room_for_a_picture", reason=str(error))
-        raise Refusal("disk-full") from None
-
-
-async def _accept(call: Call, draft: Draft) -> Reply:
-    """Take the draft in. A picture of a refused draft is removed again."""
-    desk = call.desk
-    update = call.request.update
-    key = f"{call.request.place.front_end}:{update}" if update else None
-    draft = replace(draft, update_key=key)
-    try:
-        accepted = await desk.database.transact(lambda tx: _take_in(tx, call, draft))
-    except DatabaseError:
-        # The commit may have happened although its answer was lost.
-        found = await desk.database.read(lambda tx: _if_taken_in(tx, call, draft))
-        if found is None:
-            raise
-        accepted = found
-    except Refusal:
-        await _drop_picture(call, draft)
-        raise
-    if not accepted.fresh:
-        await _drop_picture(call, draft)
-    desk.wake()
-    return Reply(_accepted_text(call, accepted), task=accepted.task)
-
-
-def _take_in(tx: Tx, call: Call, draft: Draft) -> Accepted:
-    most = call.desk.settings.max_active_per_user
-    return intake.accept(tx, draft, call.desk.rules, most, call.now)
-
-
-def _if_taken_in(tx: Tx, call: Call, draft: Draft) -> Accepted | None:
-    return intake.found(tx, draft, call.desk.rules, call.now)
-
-
-async def _drop_picture(call: Call, draft: Draft) -> None:
-    if draft.order.image:
-        await call.desk.spool.remove_picture(draft.order.image)
-
-
-def _accepted_text(call: Call, accepted: Accepted) -> str:
-    view = call.outlook(accepted.task, accepted.line)
-    return accepted_text(call.language, accepted.task, view, accepted.balance.free)
-
-
-def _defaults(row: PersonRow) -> Defaults:
-    return Defaults(model=row.model, orientation=row.orientation, seconds=row.seconds)
-
-
-async def remix(call: Call, command: Remix) -> Reply:
-    """`/remix`: the same video with a change, made where the original was."""
-    original = await _own_task(call, command.task)
-    able = call.desk.capabilities.get(original.provider or "")
-    model = call.desk.catalog.find(original.order.model, call.now)
-    if original.remote_id is None or original.finished_at is None:
-        raise Refusal("remix-not-finished", task=original.id)
-    if able is None or not able.remix or not model.remix:
-        raise Refusal("remix-not-possible", task=original.id)
-    wish = MakeVideo(
-        prompt=command.prompt,
-        model=original.order.model,
-        seconds=original.order.seconds,
-        size=original.order.size,
-        orientation=original.order.orientation,
-    )
-    order, price = call.desk.catalog.complete(wish, Defaults(), call.now, None)
-    order = replace(order, remix_of=original.id)
-    draft = Draft(
-        intake.new_task_id(),
-        call.person,
-        call.request.place,
-        call.language,
-        order,
-        price,
-        provider=original.provider,
-        provider_identity=original.provider_identity,
-    )
-    return await _accept(call, draft)
-
-
-async def retry(call: Call, command: Retry) -> Reply:
-    """`/retry`: the same wishes once more, at today's price."""
-    task = await _own_task(call, command.task)
-    if task.state in ACTIVE:
-        raise Refusal("retry-still-active", task=task.id)
-    if not task.order.prompt:
-        raise Refusal("prompt-forgotten", task=task.id)
-    if task.order.remix_of:
-        return await remix(call, Remix(task.order.remix_of, task.order.prompt))
-    return await make_video(call, _again(call, task, task.order.prompt))
-
-
-def _again(call: Call, task: Task, prompt: str) -> MakeVideo:
-    order = task.order
-    image = call.desk.spool.path(order.image) if order.image else None
-    if order.image == "" or (image is not None and not image.is_file()):
-        # Without its picture it would be another video.
-        raise Refusal("picture-forgotten", task=task.id)
-    return MakeVideo(
-        prompt=prompt,
-        model=order.model,
-        seconds=order.seconds,
-        orientation=order.orientation,
-        size=order.size,
-        style=order.style,
-        watermark=order.watermark,
-        private=order.private,
-        image=image,
-    )
-
-
 # --- one's own tasks ---------------------------------------------------------------------
-
-
-async def _own_task(call: Call, task_id: str) -> Task:
-    task = await call.desk.database.read(lambda tx: tasks.get(tx, task_id))
-    # The same words for "not yours" and "not there": nothing is to be learned by guessing.
-    if task is None or task.person != call.person:
-        raise Refusal("task-unknown", task=task_id)
-    return task
 
 
 async def list_tasks(call: Call, _command: ListTasks) -> Reply:
@@ -258,15 +110,15 @@ async def list_tasks(call: Call, _command: ListTasks) -> Reply:
 
 async def cancel(call: Call, command: Cancel) -> Reply:
     """`/cancel`: at once while it waits; afterwards only where the gateway can stop a job."""
-    task = await _own_task(call, command.task)
+    task = await own_task(call, command.task)
     if task.state is State.QUEUED:
         return await _cancel_queued(call, task)
     if task.state in {State.FETCHING, State.DELIVERING}:
         raise Refusal("cancel-too-late", task=task.id, price=task.price)
     if task.state not in ACTIVE:
         raise Refusal("cancel-at-rest", task=task.id, state=call.say(f"state-{task.state}"))
-    able = call.desk.capabilities.get(task.provider or "")
-    if able is None or not able.cancel:
+    account = call.desk.account_of(task)
+    if account is None or not account[1].capabilities.cancel:
         raise Refusal("cancel-not-possible", task=task.id, price=task.price)
     asked = await call.desk.database.transact(lambda tx: tasks.ask_to_cancel(tx, task.id, call.now))
     if not asked:
@@ -290,7 +142,7 @@ async def _cancel_queued(call: Call, task: Task) -> Reply:
 
 async def fetch(call: Call, command: Fetch) -> Reply:
     """`/fetch`: the video once more, or at last, here."""
-    task = await _own_task(call, command.task)
+    task = await own_task(call, command.task)
     if task.state in ACTIVE:
         raise Refusal("fetch-not-ready", task=task.id, state=call.say(f"state-{task.state}"))
     if task.state not in {State.DONE, State.UNDELIVERED}:
@@ -343,7 +195,8 @@ async def show_quota(call: Call, _command: ShowQuota) -> Reply:
 
 async def list_models(call: Call, _command: ListModels) -> Reply:
     """`/models`: what can be asked for now."""
-    return Reply(models_text(call.language, call.desk.catalog, call.now))
+    service = await call.desk.service()
+    return Reply(models_text(call.language, call.desk.catalog, call.now, service.serves))
 
 
 async def change_settings(call: Call, command: ChangeSettings) -> Reply:

@@ -82,6 +82,7 @@ class Order:
     style: str | None = None
     watermark: bool | None = None
     private: bool | None = None
+    storyboard: bool | None = None
     image: str | None = None
     """A file in the spool; empty: there was one, which is no longer kept."""
     remix_of: str | None = None
@@ -122,6 +123,8 @@ class Task:
     percent: float | None = None
     result_url: str | None = None
     result_expires_at: float | None = None
+    edit_id: str | None = None
+    """What a change of the video names, where that is not the job's own id."""
     file: str | None = None
     """The finished video in the results folder."""
     bytes: int | None = None
@@ -174,6 +177,50 @@ class Video:
     height: int | None = None
 
 
+class Mode(StrEnum):
+    """What an admin said of a provider."""
+
+    ON = "on"
+    OFF = "off"
+    """Nothing is sent there; its jobs wait."""
+    DRAIN = "drain"
+    """Nothing new is sent there; its jobs are finished."""
+
+
+class Breaker(StrEnum):
+    """What a provider's own answers say of it; `bot/engine/breaker.py` has the rules."""
+
+    CLOSED = "closed"
+    OPEN = "open"
+    HALF_OPEN = "half-open"
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """One row of `providers`."""
+
+    name: str
+    mode: Mode = Mode.ON
+    breaker: Breaker = Breaker.CLOSED
+    failures: int = 0
+    """Creates in a row that the gateway failed."""
+    paused_until: float | None = None
+    reason: str | None = None
+    raw: str | None = None
+    """The gateway's own words; for admins only."""
+
+    def takes_new(self, now: float) -> bool:
+        """Whether a create may be sent now, if there is room."""
+        paused = self.paused_until is not None and self.paused_until > now
+        return self.mode is Mode.ON and self.breaker is not Breaker.OPEN and not paused
+
+    @property
+    def in_service(self) -> bool:
+        """Whether it makes sense to wait for it: it is on, and no admin is needed."""
+        refused = self.breaker is Breaker.OPEN and self.reason == "misconfigured"
+        return self.mode is Mode.ON and not refused
+
+
 # --- commands: what a person wants, parsed, platform-free --------------------------------
 
 
@@ -189,6 +236,7 @@ class MakeVideo:
     style: str | None = None
     watermark: bool | None = None
     private: bool | None = None
+    storyboard: bool | None = None
     image: Path | None = None
     """A file that the front-end or the console's person named; not yet looked at."""
 
@@ -266,7 +314,7 @@ class Admin:
     """`/admin WORD ...`, one of `commands.ADMIN_WORDS`.
 
     The arguments are checked: `person`, `credits`, `task`, `text`, `state`, `verdict`,
-    `remote_id`, `count`.
+    `remote_id`, `count`, `provider`, `mode`.
     """
 
     word: str

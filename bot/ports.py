@@ -69,3 +69,7 @@ class Messenger(Protocol):
     async def show(self, task: Task, text: str) -> None:
         """Bring the task's status up to date, where and when the chat can bear it. Never raises."""
         ...
+
+    async def alert(self, text: str) -> None:
+        """Tell this front-end's admins something. Raises as `deliver` does."""
+        ...

@@ -8,7 +8,9 @@ from zoneinfo import ZoneInfo
 
 from fluent.runtime import FluentBundle, FluentResource
 
-from bot.commands import ADMIN_WORDS, COMMANDS, Word
+from bot.admin_words import ADMIN_WORDS
+from bot.commands import COMMANDS
+from bot.lines import Word
 from bot.model import Refusal
 
 FOLDER = Path(__file__).parent / "locales"

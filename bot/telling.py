@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from bot.catalog import Catalog, Model
+from bot.catalog import Catalog
 from bot.durations import Durations, Spread
-from bot.model import State, Task
+from bot.model import Breaker, Health, State, Task
+from bot.offers import Model, Offer
 from bot.replies import about, say
 
 _PROMPT_IN_LISTS = 60
@@ -135,10 +136,15 @@ def _short(text: str, most: int) -> str:
     return (head if space and len(head) > most // 2 else cut) + "\u2026"
 
 
-def models_text(language: str, catalog: Catalog, now: float) -> str:
+def models_text(
+    language: str, catalog: Catalog, now: float, usable: Callable[[Offer], bool]
+) -> str:
     """What can be asked for now, with limits and prices."""
+    models = catalog.models(now, usable)
+    if not models:
+        return say(language, "models-none")
     lines = [say(language, "models-title")]
-    lines += [_model_line(language, model) for model in catalog.models(now)]
+    lines += [_model_line(language, model) for model in models]
     return "\n".join(lines)
 
 
@@ -197,3 +203,28 @@ def _event_line(at: float, old: str | None, new: str, reason: str | None, raw: s
     time = datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S")
     why = "".join(f"  {word}" for word in (reason, raw) if word)
     return f"{time} UTC  {old or ''} -> {new}{why}"
+
+
+def admin_provider_text(
+    name: str,
+    kind: str,
+    places: int,
+    known: Health,
+    jobs: int,
+    off: Sequence[tuple[str, float, str | None]],
+    now: float,
+) -> str:
+    """How a provider stands, in a line, and a line for each thing that is wrong with it."""
+    paused = known.paused_until is not None and known.paused_until > now
+    how = [known.mode.value, f"breaker {known.breaker}", f"{jobs} of {places} jobs"]
+    lines = [f"{name} ({kind}): {', '.join(how)}"]
+    if paused or known.breaker is not Breaker.CLOSED or known.failures:
+        rest = f", tried again in {(known.paused_until or now) - now:.0f} s" if paused else ""
+        failures = f", {known.failures} failures in a row" if known.failures else ""
+        why = known.raw or "no words"
+        lines.append(f"    {known.reason or 'trouble'}{failures}{rest}: {why}")
+    lines += [
+        f"    {model} is no longer served, tried again in {(until - now) / 3600:.1f} h: {raw}"
+        for model, until, raw in off
+    ]
+    return "\n".join(lines)

@@ -6,12 +6,15 @@ import structlog
 
 from bot.engine.world import World
 from bot.model import Task
-from bot.store import keeping
+from bot.store import alerts, keeping, providers
 from bot.store.database import Tx
 
 _log = structlog.get_logger(__name__)
 _BATCH = 100
 EVERY = 3600.0
+_HEARD = 7 * 86400.0
+"""Gateways repeat an event for three days."""
+_ALERTED = 30 * 86400.0
 
 
 async def keep_house(world: World) -> None:
@@ -31,8 +34,14 @@ async def tidy(world: World) -> None:
     while batch := await world.database.read(lambda tx: keeping.expired_files(tx, before, _BATCH)):
         for task in batch:
             await _drop_files(world, task, before)
+    await world.database.transact(lambda tx: _forget_what_is_over(tx, now))
     blank_before = now - world.limits.prompt_retention
     await world.database.transact(lambda tx: keeping.blank_prompts(tx, blank_before))
+
+
+def _forget_what_is_over(tx: Tx, now: float) -> None:
+    providers.forget_events(tx, now - _HEARD)
+    alerts.forget(tx, now - _ALERTED)
 
 
 async def _drop_files(world: World, task: Task, before: float) -> None:

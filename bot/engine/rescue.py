@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from bot.engine.creating import accepted, request_of
 from bot.engine.outcome import Advance, Outcome, Snooze
-from bot.engine.steps import GIVE_UP, accepted, request_of
+from bot.engine.steps import GIVE_UP, OFF
 from bot.engine.world import World
 from bot.model import State, Task
 from bot.store import tasks
@@ -23,9 +24,14 @@ async def search(task: Task, world: World) -> Outcome:
 
     It is never sent again unless the gateway can prove that it was not accepted.
     """
+    if task.submitted_at is None:
+        # Whoever had it died, or was stopped, before it went out.
+        return _queued(task)
     provider = world.provider_of(task)
     if provider is None:
         return _review(task, "the provider is not configured")
+    if world.is_off(task):
+        return Snooze(world.clock.now() + OFF)
     finding = provider.capabilities.find
     if finding is Finding.NOTHING:
         return _review(task, "no answer to the create, and this gateway cannot list jobs")
@@ -48,6 +54,10 @@ def _again(task: Task, world: World) -> Outcome:
     arrived_by = (task.submitted_at or task.moved_at) + _ON_ITS_WAY
     if not world.database.single_process and now < arrived_by:
         return Snooze(arrived_by)
+    return _queued(task)
+
+
+def _queued(task: Task) -> Outcome:
     if task.cancel_asked:
         return Advance(State.CANCELLED, reason="cancelled")
     return Advance(State.QUEUED, changes={"attempts": task.attempts + 1, "submitted_at": None})

@@ -2,27 +2,78 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from bot import lifecycle
-from bot.catalog import Offer
 from bot.engine.world import World
-from bot.model import State, Task
+from bot.model import Breaker, Health, Mode, State, Task
+from bot.offers import Offer
 from bot.store import providers, tasks
 from bot.store.database import Tx
 
+_SCANNED = 1000
+"""Tasks in line that are looked at in one round, while the first ones wait for what is full."""
+_UNSERVED = 30.0
+"""Seconds until a task that nobody can serve is looked at again."""
+_AMPLE = 0.25
+"""The share of a provider's places from which on it counts as having room enough."""
 
-def choose(
-    offers: Sequence[Offer], rooms: Mapping[str, int], priorities: Mapping[str, int]
-) -> Offer | None:
-    """The offer to take: with room, of the highest priority of provider and offer, most room."""
-    usable = [offer for offer in offers if rooms.get(offer.provider, 0) > 0]
 
-    def rank(offer: Offer) -> tuple[int, int, int]:
-        return priorities.get(offer.provider, 0), offer.priority, rooms[offer.provider]
+@dataclass(slots=True)
+class Standing:
+    """How a provider stands at this moment."""
+
+    priority: int
+    places: int
+    """Jobs at once."""
+    room: int
+    """How many of them are free; none where nothing may be sent now."""
+    health: Health
+
+    @classmethod
+    def now(cls, world: World, known: Health, jobs: tuple[int, int], now: float) -> Standing:
+        """`jobs`: (in its hands, of those being submitted)."""
+        options = world.providers[known.name].options
+        room = max(options.max_concurrent - jobs[0], 0) if known.takes_new(now) else 0
+        if known.breaker is Breaker.HALF_OPEN:
+            # One create is to prove that it works again; until it is answered there is no second.
+            room = min(room, 0 if jobs[1] else 1)
+        return cls(options.priority, options.max_concurrent, room, known)
+
+
+Standings = Mapping[str, Standing]
+Off = Collection[tuple[str, str]]
+"""(provider, the gateway's own id) of models that are switched off."""
+
+
+def choose(offers: Sequence[Offer], standings: Standings) -> Offer | None:
+    """The best offer that has room.
+
+    The operator's word goes first (the priority of the provider, then of the offer), then health,
+    then whether there is ample room, then the cost, and among equals the most room.
+    """
+    usable = [one for one in offers if one.provider in standings and standings[one.provider].room]
+
+    def rank(offer: Offer) -> tuple[int, int, bool, bool, float, int]:
+        it = standings[offer.provider]
+        healthy = it.health.breaker is Breaker.CLOSED and it.health.failures == 0
+        ample = it.room >= it.places * _AMPLE
+        return it.priority, offer.priority, healthy, ample, -offer.cost, it.room
 
     return max(usable, key=rank, default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Round:
+    """What one round of assigning goes by."""
+
+    world: World
+    standings: dict[str, Standing]
+    off: Off
+    now: float
+    lease: str
+    until: float
 
 
 def assign(tx: Tx, world: World, limit: int, now: float, lease: str, until: float) -> list[Task]:
@@ -33,78 +84,118 @@ def assign(tx: Tx, world: World, limit: int, now: float, lease: str, until: floa
     waiting = tasks.queued_models(tx, now)
     if not waiting:
         return []
-    rooms = _rooms(tx, world, now)
-    served = [model for model in waiting if _concerns(world, model, rooms)]
-    assigned = []
-    for task in tasks.queued(tx, served, limit, now):
-        moved = _assign_one(tx, world, task, rooms, now, lease, until)
-        if moved is not None:
-            assigned.append(moved)
+    this = _Round(
+        world, _standings(tx, world, now), providers.models_off(tx, now), now, lease, until
+    )
+    served = [model for model in waiting if _concerns(this, model)]
+    assigned: list[Task] = []
+    skipped = 0
+    while served and len(assigned) < limit and skipped < _SCANNED:
+        page = tasks.queued(tx, served, limit, now, skipped)
+        moved = [it for task in page if (it := _assign_one(tx, this, task)) is not None]
+        assigned += moved
+        # What was put off or given up is no longer in this line, but that costs only a look.
+        skipped += len(page) - len(moved)
+        if len(page) < limit or not any(one.room for one in this.standings.values()):
+            break
     return assigned
 
 
-def _rooms(tx: Tx, world: World, now: float) -> dict[str, int]:
-    pauses = providers.lock(tx)
-    jobs = tasks.jobs_by_provider(tx)
+def _standings(tx: Tx, world: World, now: float) -> dict[str, Standing]:
+    known, jobs = providers.lock(tx), tasks.jobs_by_provider(tx)
     return {
-        name: provider.options.max_concurrent - jobs.get(name, 0)
-        for name, provider in world.providers.items()
-        if (pauses.get(name) or 0.0) <= now
+        name: Standing.now(world, known.get(name, Health(name)), jobs.get(name, (0, 0)), now)
+        for name in world.providers
     }
 
 
-def _concerns(world: World, model: str, rooms: Mapping[str, int]) -> bool:
+def _concerns(this: _Round, model: str) -> bool:
     """Whether something can be done for this model's tasks now: a start, or the bad news."""
-    offers = world.catalog.offers(model)
-    return not offers or choose(offers, rooms, world.priorities) is not None
+    offers = _live(this, this.world.catalog.offers(model))
+    return not _serving(this, offers) or choose(offers, this.standings) is not None
 
 
-def _assign_one(
-    tx: Tx,
-    world: World,
-    task: Task,
-    rooms: dict[str, int],
-    now: float,
-    lease: str,
-    until: float,
-) -> Task | None:
-    offers = _offers(world, task)
+def _live(this: _Round, offers: Sequence[Offer]) -> list[Offer]:
+    """Without those whose gateway no longer serves the model."""
+    return [one for one in offers if (one.provider, one.model) not in this.off]
+
+
+def _serving(this: _Round, offers: Sequence[Offer]) -> bool:
+    """Whether one of them takes tasks, though perhaps not at this moment."""
+    known = [this.standings[one.provider].health for one in offers]
+    return any(one.mode is Mode.ON and one.breaker is not Breaker.OPEN for one in known)
+
+
+def _assign_one(tx: Tx, this: _Round, task: Task) -> Task | None:
+    offers = _live(this, _offers(this.world, task))
     if not offers:
-        lifecycle.move(tx, task, State.FAILED, now, reason="model-unavailable")
+        _give_up(tx, this, task, "model-unavailable")
         return None
-    offer = choose(offers, rooms, world.priorities)
-    if offer is None:
-        return None
-    changes = {
+    offer = choose(offers, this.standings)
+    if offer is not None:
+        return _start(tx, this, task, offer)
+    if not _serving(this, offers):
+        _unserved(tx, this, task, offers)
+    return None
+
+
+def _give_up(tx: Tx, this: _Round, task: Task, reason: str) -> None:
+    lifecycle.move(tx, task, State.FAILED, this.now, reason=reason, raw=task.raw)
+
+
+def _unserved(tx: Tx, this: _Round, task: Task, offers: Sequence[Offer]) -> None:
+    """Nobody takes tasks of it now: it waits for a while, since that may pass.
+
+    Where an admin has to act first (the key, the funds) it may not, and people hear at once.
+    """
+    known = [this.standings[one.provider].health for one in offers]
+    if not any(one.in_service or one.mode is not Mode.ON for one in known):
+        _give_up(tx, this, task, "misconfigured")
+    elif this.now - (task.trouble_at or task.created_at) > this.world.limits.deadline:
+        _give_up(tx, this, task, "unreachable")
+    else:
+        tasks.change(tx, task, due_at=this.now + _UNSERVED)
+
+
+def _start(tx: Tx, this: _Round, task: Task, offer: Offer) -> Task | None:
+    chosen: dict[str, object] = {
         "provider": offer.provider,
-        "provider_identity": world.providers[offer.provider].identity,
+        "provider_identity": this.world.providers[offer.provider].identity,
         "remote_model": offer.model,
-        "submitted_at": now,
+        # Written just before the create goes out; see `creating`.
+        "submitted_at": None,
         "attempts": task.attempts,
     }
     if not lifecycle.move(
-        tx, task, State.SUBMITTING, now, due_at=until, lease=lease, changes=changes
+        tx,
+        task,
+        State.SUBMITTING,
+        this.now,
+        due_at=this.until,
+        lease=this.lease,
+        changes=chosen,
     ):
         return None
-    rooms[offer.provider] -= 1
+    this.standings[offer.provider].room -= 1
+    if this.standings[offer.provider].health.breaker is Breaker.HALF_OPEN:
+        this.standings[offer.provider].room = 0
     return replace(
         task,
         state=State.SUBMITTING,
-        lease=lease,
-        moved_at=now,
-        due_at=until,
-        provider=offer.provider,
-        provider_identity=world.providers[offer.provider].identity,
-        remote_model=offer.model,
-        submitted_at=now,
+        lease=this.lease,
+        moved_at=this.now,
+        due_at=this.until,
+        **chosen,  # type: ignore[arg-type]
     )
 
 
 def _offers(world: World, task: Task) -> Sequence[Offer]:
-    """A remix goes where the original was made, to the same account or not at all."""
-    offers = world.catalog.offers(task.order.model)
+    """Who can make it. A remix goes where the original was made, to that account or not at all."""
+    offers = [
+        offer
+        for offer in world.catalog.offers_for(task.order)
+        if task.order.image is None or world.takes_pictures(offer.provider)
+    ]
     if task.order.remix_of is None:
         return offers
-    if world.provider_of(task) is None:
-        return []
-    return [offer for offer in offers if offer.provider == task.provider]
+    return [offer for offer in offers if offer.provider == world.name_of(task)]

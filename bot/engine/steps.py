@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
+from dataclasses import replace
 
-from bot.durations import Spread
-from bot.engine import schedule
+import structlog
+
+from bot.engine import breaker, schedule
+from bot.engine.creating import spread_of, until_look
 from bot.engine.outcome import Advance, Outcome, Snooze, fail
 from bot.engine.world import World
 from bot.lifecycle import ATTACHED
 from bot.media import spool
 from bot.model import Delivery, State, Task, Video
 from bot.ports import DeliveryError, DeliveryUnclear
-from bot.store import deliveries, providers, tasks
+from bot.store import deliveries, tasks
 from bot.store import durations as duration_rows
 from bot.store.database import Tx
 from bot.telling import delivery_text
@@ -21,162 +23,27 @@ from providers import errors
 from providers.base import (
     Capabilities,
     Failed,
+    FailureKind,
     Finished,
     Pending,
+    Progress,
     Provider,
-    ReferenceImage,
-    VideoRequest,
 )
+
+_log = structlog.get_logger(__name__)
 
 NO_JOB_YET = 60.0
 """Seconds after a create in which a gateway may not know its own job yet."""
 GIVE_UP = 86400.0
 """Seconds for which a gateway or a chat that cannot be reached is tried again."""
-_REFUSALS: dict[type[errors.ProviderError], str] = {
-    errors.Moderated: "moderation",
-    errors.ModelUnavailable: "model-unavailable",
-    errors.Misconfigured: "misconfigured",
-}
-_WITHOUT_KEY_OR_FUNDS = 60.0
+OFF = 30.0
+"""Seconds until a job is thought of again whose provider an admin has switched off."""
 _FETCH_TRIES = 6
 _FETCH_AT_MOST = 3600.0
 """Seconds for one download: one that only trickles must not take a place for ever."""
 _LOST_TRIES = 5
 _NOT_STOPPED = "not-stopped"
 """The gateway was asked to stop the job, and did not."""
-
-
-# --- submitting --------------------------------------------------------------------------
-
-
-async def submit(task: Task, world: World) -> Outcome:
-    """Send the paid create, once. What is unclear afterwards is searched for, never sent again."""
-    provider = world.provider_of(task)
-    if provider is None:
-        return _not_sent(task, world, "unreachable", "the provider is not configured")
-    try:
-        request = await _request_if_readable(task, world)
-    except OSError as error:
-        return fail("file-lost", f"the reference picture cannot be read: {error}")
-    if not await still_ours(task, world):
-        return Snooze(world.clock.now())
-    try:
-        job = await provider.submit(request)
-    except errors.ProviderError as error:
-        return _after_an_error(task, world, error)
-    return accepted(task, world, job.remote_id, job.progress)
-
-
-async def _request_if_readable(task: Task, world: World) -> VideoRequest:
-    """The request. A picture that cannot be read is found out before anything is paid for."""
-    if task.order.image:
-        await asyncio.to_thread(_read_a_byte, world.spool.path(task.order.image))
-    return await request_of(task, world)
-
-
-def _read_a_byte(path: Path) -> None:
-    with path.open("rb") as file:
-        file.read(1)
-
-
-async def still_ours(task: Task, world: World) -> bool:
-    """Make sure, just before what cannot be undone, that nobody has taken the task over.
-
-    A process that stood still for longer than its lease must not go on where it was.
-    """
-    until = world.clock.now() + world.limits.lease
-    return await world.database.transact(lambda tx: tasks.change(tx, task, due_at=until))
-
-
-def _after_an_error(task: Task, world: World, error: errors.ProviderError) -> Outcome:
-    if error.accepted:
-        return Snooze(world.clock.now() + 1.0, failed=True, raw=str(error))
-    if isinstance(error, errors.Throttled | errors.Unreachable):
-        return _not_sent(task, world, "unreachable", str(error), error.retry_after)
-    if isinstance(error, errors.Misconfigured) and len(world.catalog.offers(task.order.model)) > 1:
-        # Another account may serve it; with one alone the person hears at once.
-        return _not_sent(task, world, "misconfigured", str(error), _WITHOUT_KEY_OR_FUNDS)
-    return fail(_REFUSALS.get(type(error), "invalid-request"), str(error))
-
-
-def accepted(task: Task, world: World, remote_id: str, progress: object) -> Advance:
-    """The gateway has the job. A video that is ready at once is seen by the first look."""
-    now = world.clock.now()
-    submitted_at = task.submitted_at or now
-    hint = progress.check_after if isinstance(progress, Pending) else None
-    known = schedule.Known(now - submitted_at, hint=hint, spread=_spread(task, world))
-    wait = 0.0 if isinstance(progress, Finished) else until_look(known, world)
-    return Advance(
-        State.RUNNING,
-        due_at=now + wait,
-        changes={"remote_id": remote_id, "submitted_at": submitted_at, "trouble_at": None},
-    )
-
-
-def until_look(known: schedule.Known, world: World) -> float:
-    """Seconds until the next look."""
-    return schedule.until_next_look(known, world.limits.poll_minimum)
-
-
-async def request_of(task: Task, world: World) -> VideoRequest:
-    """The task in the words of the provider seam."""
-    order = task.order
-    original = None
-    if order.remix_of:
-        original = await world.database.read(lambda tx: tasks.get(tx, order.remix_of or ""))
-    return VideoRequest(
-        key=task.id,
-        model=task.remote_model or order.model,
-        prompt=order.prompt,
-        seconds=order.seconds,
-        size=order.size,
-        width=order.width,
-        height=order.height,
-        orientation=order.orientation,
-        image=_picture(task, world),
-        style=order.style,
-        watermark=order.watermark,
-        private=order.private,
-        remix_of=original.remote_id if original else None,
-    )
-
-
-def _picture(task: Task, world: World) -> ReferenceImage | None:
-    if task.order.image is None:
-        return None
-    path = world.spool.path(task.order.image)
-    media_type = "image/png" if path.suffix == ".png" else "image/jpeg"
-    return ReferenceImage(path, media_type, task.order.width or 0, task.order.height or 0)
-
-
-def _not_sent(
-    task: Task, world: World, reason: str, raw: str, hint: float | None = None
-) -> Outcome:
-    """The create was certainly not accepted: again later, or at another provider, for a while."""
-    now = world.clock.now()
-    if task.cancel_asked:
-        return Advance(State.CANCELLED, reason="cancelled")
-    since = task.trouble_at or now
-    if now - since > world.limits.deadline:
-        return fail(reason, raw)
-    until = now + world.backoff(task.attempts, hint)
-    name = task.provider or ""
-    # Left alone for a while, it is not chosen again before another that serves the model.
-    others = len(world.catalog.offers(task.order.model)) > 1 and task.order.remix_of is None
-    return Advance(
-        State.QUEUED,
-        due_at=now if others else until,
-        raw=raw,
-        changes=_unassigned(task) | {"trouble_at": since},
-        also=lambda tx: providers.pause(tx, name, until, reason),
-    )
-
-
-def _unassigned(task: Task) -> dict[str, object]:
-    changes: dict[str, object] = {"attempts": task.attempts + 1, "submitted_at": None}
-    if task.order.remix_of is None:
-        changes |= {"provider": None, "provider_identity": None, "remote_model": None}
-    return changes
 
 
 # --- running -----------------------------------------------------------------------------
@@ -187,20 +54,22 @@ async def poll(task: Task, world: World) -> Outcome:
     provider = world.provider_of(task)
     if provider is None or task.remote_id is None:
         return _cannot_ask(task, world, 60.0, "the provider that made this job is not configured")
+    if world.is_off(task):
+        return Snooze(world.clock.now() + OFF)
     try:
         if task.cancel_asked and provider.capabilities.cancel:
             return await _cancel(task, world, provider)
         progress = await provider.poll(task.remote_id)
     except errors.NotFound as error:
         return _not_found(task, world, str(error))
+    except errors.Misconfigured as error:
+        return _key_refused(task, world, error)
     except errors.ProviderError as error:
         return _cannot_ask(task, world, error.retry_after, str(error))
     return after_look(task, world, progress, provider.capabilities)
 
 
-def after_look(
-    task: Task, world: World, progress: Pending | Finished | Failed, able: Capabilities
-) -> Outcome:
+def after_look(task: Task, world: World, progress: Progress, able: Capabilities) -> Outcome:
     """What a look at the job means for the task."""
     now = world.clock.now()
     match progress:
@@ -209,11 +78,22 @@ def after_look(
         case Finished():
             return _finished(task, now, progress)
         case Failed():
-            return fail(progress.kind.replace("_", "-"), progress.raw or progress.code)
+            return _failed(task, world, progress)
+
+
+def _failed(task: Task, world: World, verdict: Failed) -> Outcome:
+    now, raw = world.clock.now(), verdict.raw or verdict.code
+    ended = fail(verdict.kind.replace("_", "-"), raw)
+    if verdict.kind is not FailureKind.MODEL_UNAVAILABLE:
+        return ended
+    name, model = task.provider or "", task.remote_model or ""
+    return replace(ended, also=lambda tx: breaker.model_gone(tx, world, name, model, raw, now))
 
 
 def _pending(task: Task, world: World, progress: Pending, able: Capabilities) -> Outcome:
     now = world.clock.now()
+    if progress.unknown and world.unheard_of(task.provider or "", progress.unknown):
+        _log.warning("status_unknown", provider=task.provider, status=progress.unknown)
     age = now - (task.submitted_at or task.moved_at)
     if age > world.limits.deadline:
         if able.cancel and task.reason != _NOT_STOPPED:
@@ -226,7 +106,7 @@ def _pending(task: Task, world: World, progress: Pending, able: Capabilities) ->
         running_for=now - running_at if running_at else None,
         percent=percent,
         hint=progress.check_after,
-        spread=_spread(task, world),
+        spread=spread_of(task, world),
     )
     changes: dict[str, object] = {"looks": task.looks + 1}
     if running_at != task.running_at:
@@ -250,6 +130,7 @@ def _finished(task: Task, now: float, finished: Finished) -> Outcome:
         changes={
             "result_url": finished.url,
             "result_expires_at": finished.expires_at,
+            "edit_id": finished.edit_id or task.edit_id,
             "finished_at": task.finished_at or now,
             "looks": task.looks + 1,
         },
@@ -290,8 +171,11 @@ def _cannot_ask(task: Task, world: World, hint: float | None, raw: str) -> Outco
     return Snooze(now + wait, failed=True, raw=raw)
 
 
-def _spread(task: Task, world: World) -> Spread | None:
-    return world.durations.spread(task.provider or "", task.remote_model or "", task.order.seconds)
+def _key_refused(task: Task, world: World, error: errors.Misconfigured) -> Outcome:
+    """The account's creates would fare no better: admins hear of it now."""
+    now, name = world.clock.now(), world.name_of(task) or ""
+    asked = _cannot_ask(task, world, 60.0, str(error))
+    return replace(asked, also=lambda tx: breaker.failed(tx, world, name, error, now))
 
 
 # --- fetching ----------------------------------------------------------------------------
@@ -302,6 +186,8 @@ async def fetch(task: Task, world: World) -> Outcome:
     provider = world.provider_of(task)
     if provider is None:
         return _fetch_later(task, world, "the provider that made this job is not configured")
+    if world.is_off(task):
+        return Snooze(world.clock.now() + OFF)
     name = f"{task.id}.mp4"
     outcome = await _stream(task, world, provider, name)
     if isinstance(outcome, Advance) and outcome.to is State.FAILED:
@@ -324,6 +210,9 @@ async def _stream(task: Task, world: World, provider: Provider, name: str) -> Ou
         return Snooze(world.clock.now() + 60.0, changes={"reason": "disk-full", "raw": str(error)})
     except (spool.Truncated, spool.NotAVideo, errors.Malformed) as error:
         return _fetch_again(task, world, str(error), relook=False)
+    except errors.NoResult as error:
+        # The gateway calls it a success; a later look may say where the video is.
+        return _fetch_again(task, world, str(error), relook=True, lost="no-result")
     except errors.Refused as error:
         return _fetch_again(task, world, str(error), relook=True)
     except errors.Misconfigured as error:
@@ -343,11 +232,13 @@ def _is_dead_link(task: Task, world: World) -> bool:
     return task.result_url is not None or expired
 
 
-def _fetch_again(task: Task, world: World, raw: str, *, relook: bool) -> Outcome:
+def _fetch_again(
+    task: Task, world: World, raw: str, *, relook: bool, lost: str = "file-lost"
+) -> Outcome:
     """What came was not the video, or its link is dead: a few tries, then it is lost."""
     now = world.clock.now()
     if task.fetches + 1 >= _FETCH_TRIES:
-        return fail("file-lost", raw)
+        return fail(lost, raw)
     wait = world.backoff(task.fetches)
     counted: dict[str, object] = {"fetches": task.fetches + 1}
     if relook:

@@ -9,11 +9,11 @@ import asyncio
 import secrets
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import structlog
 
-from bot.engine import notices, rescue, routing, steps
+from bot.engine import batches, creating, notices, rescue, routing, steps
 from bot.engine import outcome as outcomes
 from bot.engine.outcome import Advance, Outcome, Snooze
 from bot.engine.world import World
@@ -22,8 +22,21 @@ from bot.store import deliveries, tasks
 from bot.store.database import DatabaseError, Tx
 
 Step = Callable[[Task, World], Awaitable[Outcome]]
-Claimed = tuple[list[tuple[Task, Step]], list[tuple[str, State, int]]]
-"""Tasks with their steps, and notices that are owed."""
+
+
+@dataclass(slots=True)
+class Claimed:
+    """What a round has taken upon itself."""
+
+    steps: list[tuple[Task, Step]] = field(default_factory=list)
+    batches: list[list[Task]] = field(default_factory=list)
+    """Running tasks of one account each, to be looked at together."""
+    owed: list[tuple[str, State, int]] = field(default_factory=list)
+    """Notices."""
+
+    def __bool__(self) -> bool:
+        return bool(self.steps or self.batches or self.owed)
+
 
 _log = structlog.get_logger(__name__)
 _LONGEST_NAP = 1.0
@@ -58,6 +71,10 @@ _AFTER_A_FAULT = {
     State.DELIVERING: State.UNDELIVERED,
 }
 _NOTICES = 16
+_WORTH_IT = 0.5
+"""The share of a batch that a list has to show."""
+_ALONE = 60.0
+"""Seconds."""
 
 
 class Worker:
@@ -71,6 +88,8 @@ class Worker:
         self._asleep_until = 0.0
         self._claims = 0
         self._under_way: dict[asyncio.Task[None], tuple[State, str]] = {}
+        self._batched_at: dict[str, float] = {}
+        """Account -> when its jobs were last counted, to be looked at together or not."""
         self._busy: Counter[State] = Counter()
         """How many steps of each kind are under way."""
 
@@ -101,18 +120,20 @@ class Worker:
     async def round(self) -> bool:
         """Claim what is due and start its steps. Whether there was anything."""
         try:
-            claimed, owed = await self.world.database.transact(self.claim())
+            claimed = await self.world.database.transact(self.claim())
         except Exception:  # noqa: BLE001 - whatever it is, the next round may go better
             # Nothing is lost by a database that is away: the tasks stay due.
             _log.exception("claim_failed")
             await self.world.clock.sleep(_LONGEST_NAP)
             return False
-        for task, step in claimed:
-            lane = State.QUEUED if step is steps.submit else task.state
+        for task, step in claimed.steps:
+            lane = State.QUEUED if step is creating.submit else task.state
             self._start(lane, task.lease or "", self.take(task, step))
-        for task_id, state, attempts in owed:
+        for batch in claimed.batches:
+            self._start(State.RUNNING, batch[0].lease or "", self.take_batch(batch))
+        for task_id, state, attempts in claimed.owed:
             self._start(state, "", notices.tell(self.world, task_id, state, attempts))
-        return bool(claimed or owed)
+        return bool(claimed)
 
     def claim(self) -> Callable[[Tx], Claimed]:
         """The transaction that takes what is due, as far as each lane has room.
@@ -126,21 +147,39 @@ class Worker:
         rooms = [(lane, lane.width - self._busy[lane.state]) for lane in LANES]
         submits = _SUBMITS - self._busy[State.QUEUED]
         front_ends = tuple(world.messengers)
+        accounts = self._to_be_counted(now)
 
         def claim(tx: Tx) -> Claimed:
-            claimed: list[tuple[Task, Step]] = []
+            claimed = Claimed()
+            for number, account in enumerate(accounts):
+                mine = f"{lease}:{number}"
+                if batch := batches.claim(tx, account, now, world.limits.poll_minimum, mine, until):
+                    claimed.batches.append(batch)
             for lane, room in rooms:
                 if room > 0:
                     # Only a process with the task's own front-end can post its result.
                     where = front_ends if lane.state is State.DELIVERING else None
                     due = tasks.claim_due(tx, lane.state, room, now, lease, until, where)
-                    claimed += [(task, lane.step) for task in due]
+                    claimed.steps += [(task, lane.step) for task in due]
             if submits > 0:
                 assigned = routing.assign(tx, world, submits, now, lease, until)
-                claimed += [(task, steps.submit) for task in assigned]
-            return claimed, deliveries.claim_notices(tx, _NOTICES, now, until, front_ends)
+                claimed.steps += [(task, creating.submit) for task in assigned]
+            claimed.owed = deliveries.claim_notices(tx, _NOTICES, now, until, front_ends)
+            return claimed
 
         return claim
+
+    def _to_be_counted(self, now: float) -> list[str]:
+        """The accounts whose jobs may be worth a look together, each now and then."""
+        listing = {
+            provider.identity
+            for name, provider in self.world.providers.items()
+            if provider.capabilities.batch and name not in self.world.off
+        }
+        pause = self.world.limits.poll_minimum
+        due = [one for one in sorted(listing) if now - self._batched_at.get(one, 0.0) >= pause]
+        self._batched_at |= dict.fromkeys(due, now)
+        return due
 
     async def _nap(self) -> None:
         """Sleep until something falls due or somebody wakes us."""
@@ -205,6 +244,18 @@ class Worker:
             verdict = self._after_a_fault(task, repr(error))
         await self._write(task, verdict)
 
+    async def take_batch(self, batch: list[Task]) -> None:
+        """One look at many jobs of one account, and every outcome written down."""
+        now = self.world.clock.now()
+        verdicts = await batches.look(batch, self.world)
+        if len(verdicts) < len(batch) * _WORTH_IT:
+            # The list fails, or others fill it: for a while each job is looked at alone.
+            self._batched_at[batch[0].provider_identity or ""] = now + _ALONE
+        async with asyncio.TaskGroup() as group:
+            for task in batch:
+                verdict = verdicts.get(task.id) or batches.alone(task, now)
+                group.create_task(self._write(task, verdict))
+
     def _after_a_fault(self, task: Task, raw: str) -> Outcome:
         """A fault of ours: again for a day, then somebody has to look at it."""
         now = self.world.clock.now()
@@ -259,7 +310,7 @@ class Worker:
 
         def keep(tx: Tx) -> bool:
             now_is = tasks.get(tx, task.id)
-            if now_is is None or now_is.submitted_at != task.submitted_at:
+            if now_is is None or now_is.submitted_at != verdict.changes["submitted_at"]:
                 return False
             if now_is.state not in {State.SUBMITTING, State.REVIEW}:
                 return now_is.remote_id == verdict.changes["remote_id"]

@@ -9,11 +9,15 @@ from random import Random
 from bot.catalog import Catalog
 from bot.durations import Durations
 from bot.engine import schedule
+from bot.media.publish import Links
 from bot.media.spool import Spool
 from bot.model import Task
 from bot.ports import Clock, Messenger
 from bot.store.database import Database
 from providers.base import Provider
+
+_WORDS = 1000
+"""Unknown status words that are remembered; a gateway that says more is not worth more lines."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,22 +44,54 @@ class World:
     clock: Clock
     durations: Durations
     limits: Limits = field(default_factory=Limits)
+    links: Links | None = None
+    """How pictures are published; None: the outside cannot reach this process."""
+    alerted: tuple[str, ...] = ("console",)
+    """The front-ends that have admins."""
+    language: str = "en"
+    """What admins are told in."""
     chance: Random = field(default_factory=Random)
+    off: set[str] = field(default_factory=set)
+    """Providers that an admin has switched off; `watch` keeps it true to the database."""
+    _words: set[tuple[str, str]] = field(default_factory=set)
 
     @property
-    def priorities(self) -> dict[str, int]:
-        """Provider -> its priority, as the settings say."""
-        return {name: provider.options.priority for name, provider in self.providers.items()}
+    def accounts(self) -> dict[str, str]:
+        """Provider -> the identity of its account."""
+        return {name: provider.identity for name, provider in self.providers.items()}
+
+    def name_of(self, task: Task) -> str | None:
+        """The name that the very account that made the task's job has now, if it is configured.
+
+        A changed key or address is another account: it must never be asked for this job. Another
+        name for the same one changes nothing.
+        """
+        names = [
+            name
+            for name, provider in self.providers.items()
+            if provider.identity == task.provider_identity
+        ]
+        return task.provider if task.provider in names else next(iter(names), None)
 
     def provider_of(self, task: Task) -> Provider | None:
-        """The very account that made the task's job, or None while it is not configured.
+        """The very account that made the task's job, or None while it is not configured."""
+        name = self.name_of(task)
+        return None if name is None else self.providers[name]
 
-        A changed key or address is another account: it must never be asked for this job.
-        """
-        provider = self.providers.get(task.provider or "")
-        if provider is None or provider.identity != task.provider_identity:
-            return None
-        return provider
+    def is_off(self, task: Task) -> bool:
+        """Whether an admin wants nothing at all to be sent to the task's provider now."""
+        return bool(self.off) and self.name_of(task) in self.off
+
+    def unheard_of(self, name: str, word: str) -> bool:
+        """Whether a provider says this word for the first time; from then on it was heard."""
+        new = (name, word) not in self._words and len(self._words) < _WORDS
+        self._words.add((name, word))
+        return new
+
+    def takes_pictures(self, name: str) -> bool:
+        """Whether a reference picture can reach this provider."""
+        able = self.providers[name].capabilities
+        return able.picture_way(links=self.links is not None) is not None
 
     def backoff(self, attempts: int, hint: float | None = None) -> float:
         """Seconds until a try that failed is repeated, after `attempts` earlier ones."""

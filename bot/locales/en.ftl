@@ -50,6 +50,7 @@ model-unknown = { $nearest ->
    *[other] There is no model "{ $name }". Did you mean { $nearest }? Models: { $all }.
 }
 model-retired = { $name } can no longer be asked for. Models: { $all }.
+model-off = { $name } cannot be had at the moment. Please try again later, or choose another: { $all }.
 models-none = No model can be asked for right now. Please try again later.
 duration-not-allowed = { $model } makes no videos of { $asked } s. Allowed: { $allowed } s.
 size-not-allowed = { $model } has no size "{ $asked }". Allowed: { $allowed }.
@@ -73,8 +74,17 @@ style-unknown = { $nearest ->
 }
 style-not-possible = { $model } has no styles. Leave --style out.
 image-not-possible = { $model } takes no picture. Leave it out, or choose another model: /models
+image-needs-link = { $model } takes pictures only as links at the moment, and this bot has no public address to give one. Leave the picture out, or ask an admin to set PUBLIC_URL.
 watermark-not-possible = { $model } gives no choice about the watermark. Leave that option out.
 private-not-possible = { $model } has no private videos. Leave --private out.
+storyboard-not-possible = { $model } knows no storyboards. Leave --storyboard out.
+together-not-possible = { $model } cannot do all of this at once: { $wishes }. { $durations ->
+    [none] { $without ->
+        [none] Please ask for less.
+       *[other] It could without one of these: { $without }.
+    }
+   *[other] With the rest it makes videos of { $durations } s.
+}
 image-by-path = Attach the picture itself; --image FILE works only at the console.
 picture-forgotten = The picture of { $task } is no longer kept. Please send it again with /video.
 image-missing = There is no file { $path }. Check the path.
@@ -116,6 +126,7 @@ prompt-forgotten = The prompt of { $task } is no longer kept. Please type it aga
 retry-still-active = { $task } is still under way. /tasks shows how far it is.
 remix-not-finished = { $task } has no finished video that could be changed.
 remix-not-possible = The gateway that made { $task } cannot change videos. Make a new one with /video.
+remix-private = { $task } was made with --private, and its gateway does not change such videos.
 task-unknown = You have no task { $task }. /tasks shows yours.
 
 accepted = Task { $task }: { $price }. { $expected } You have { $free } left.
@@ -174,6 +185,7 @@ reason-no-result = The gateway finished without a video.
 reason-cancelled = It was stopped.
 reason-timeout = It took longer than allowed.
 reason-unreachable = The gateway could not be reached.
+reason-throttled = The gateway asks us to slow down.
 reason-misconfigured = The gateway does not accept our account at the moment; the admins can see why.
 reason-file-lost = The video could not be downloaded from the gateway.
 reason-disk-full = There is no room on the disk at the moment; it goes on when there is.
@@ -252,7 +264,7 @@ forgetme-done = { $count ->
 start = Tell me what you would like to see, and I have a video made of it: /video a red kite over the sea
     You can add a picture that it begins with. /help shows everything.
 help-title = What you can write:
-help-options = Options of /video: --model NAME --duration SECONDS --portrait --landscape --size NAME --style NAME --watermark --no-watermark --private --image FILE. What each model can do: /models
+help-options = Options of /video: --model NAME --duration SECONDS --portrait --landscape --size NAME --style NAME --watermark --no-watermark --private --storyboard --image FILE. What each model can do: /models
 help-admin = You are an admin: /admin shows your commands.
 help-video = make a video
 help-remix = change a finished video
@@ -283,6 +295,9 @@ admin-help-task = everything about a task
 admin-help-requeue = post an undelivered video again, or look at a task now
 admin-help-resolve = end a review
 admin-help-audit = who did what
+admin-help-providers = how the providers stand, and what is wrong with them
+admin-help-provider = take tasks (and forget past trouble), send nothing at all, or finish what runs
+admin-help-reload = read the catalogue again
 admin-word-unknown = { $nearest ->
     [none] There is no /admin { $word }. Words: { $all }.
    *[other] There is no /admin { $word }. Did you mean { $nearest }? Words: { $all }.
@@ -319,6 +334,27 @@ admin-resolved-refund = { $task } is closed; its person got { $price } back.
 admin-resolved-attach = { $task } goes on with that job.
 admin-attach-taken = The job { $remote_id } belongs to task { $task } already.
 admin-audit-none = Nothing yet.
+provider-unknown = No provider is called "{ $name }". Configured: { $all }.
+provider-missing = Which provider? Write /admin provider NAME on, off or drain; /admin providers shows them.
+mode-unknown = What about { $name }? Write one of: { $all }.
+admin-provider-on = { $provider } takes tasks. { $jobs } of its jobs are running.
+admin-provider-drain = { $provider } takes nothing new. { $jobs } of its jobs are running and will be finished.
+admin-provider-off = Nothing is sent to { $provider } any more. { $jobs } of its jobs wait there until it is on again.
+admin-reloaded = { $changed ->
+    [no] The catalogue is as it was. Models: { $models }.
+   *[other] The catalogue was read again. Models: { $models }.
+}
+admin-reload-wrong = The catalogue is wrong; the one before it stays in use.
+    { $lines }
+
+## Told to admins unasked
+
+alert-misconfigured = Provider { $provider }: the gateway refuses the key, or the account has no funds. It gets no tasks for now and is tried again every few minutes; /admin provider { $provider } on tries at once. The gateway says: { $raw }
+alert-unreachable = Provider { $provider } fails again and again. It gets no tasks until it answers; that is tried by itself. The last word: { $raw }
+alert-closed = Provider { $provider } works again.
+alert-model-off = Provider { $provider } no longer serves { $model }. Nobody is sent there for it in the next { $hours } h; /admin provider { $provider } on tries again at once. The gateway says: { $raw }
+alert-catalogue = The catalogue was changed and is wrong; the one before it stays in use.
+    { $lines }
 
 ## The console
 

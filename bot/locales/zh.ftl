@@ -47,6 +47,7 @@ model-unknown = { $nearest ->
    *[other] 没有模型“{ $name }”。您是不是要 { $nearest }？可用模型：{ $all }。
 }
 model-retired = { $name } 已不能使用。可用模型：{ $all }。
+model-off = { $name } 暂时不可用。请稍后再试，或选择其他模型：{ $all }。
 models-none = 现在没有可用的模型，请稍后再试。
 duration-not-allowed = { $model } 不能生成 { $asked } 秒的视频。可用：{ $allowed } 秒。
 size-not-allowed = { $model } 没有尺寸“{ $asked }”。可用：{ $allowed }。
@@ -70,8 +71,17 @@ style-unknown = { $nearest ->
 }
 style-not-possible = { $model } 没有风格可选，请去掉 --style。
 image-not-possible = { $model } 不接受图片。请去掉图片，或换一个模型：/models
+image-needs-link = { $model } 目前只接受图片链接，而本机器人没有公网地址可用。请去掉图片，或请管理员设置 PUBLIC_URL。
 watermark-not-possible = { $model } 不能选择水印，请去掉该选项。
 private-not-possible = { $model } 不支持私有视频，请去掉 --private。
+storyboard-not-possible = { $model } 不支持分镜脚本，请去掉 --storyboard。
+together-not-possible = { $model } 不能同时满足：{ $wishes }。{ $durations ->
+    [none] { $without ->
+        [none] 请减少要求。
+       *[other] 去掉其中之一即可：{ $without }。
+    }
+   *[other] 其余条件下可用的时长（秒）：{ $durations }。
+}
 image-by-path = 请直接附上图片；--image 文件 只能在控制台使用。
 picture-forgotten = { $task } 的图片已不再保存，请用 /video 重新发送。
 image-missing = 没有文件 { $path }，请检查路径。
@@ -108,6 +118,7 @@ prompt-forgotten = { $task } 的提示词已不再保存，请用 /video 重新�
 retry-still-active = { $task } 还在进行中。/tasks 查看进度。
 remix-not-finished = { $task } 没有可以修改的成品视频。
 remix-not-possible = 生成 { $task } 的网关不能修改视频，请用 /video 重新生成。
+remix-private = { $task } 是以 --private 生成的，其网关不能修改这样的视频。
 task-unknown = 您没有任务 { $task }。/tasks 列出您的任务。
 
 accepted = 任务 { $task }：{ $price }。{ $expected }您还剩 { $free } 点。
@@ -165,6 +176,7 @@ reason-no-result = 网关结束了但没有视频。
 reason-cancelled = 已停止。
 reason-timeout = 用时超过了允许的时间。
 reason-unreachable = 无法连接网关。
+reason-throttled = 网关要求放慢速度。
 reason-misconfigured = 网关目前不接受我们的账户；管理员可以看到原因。
 reason-file-lost = 无法从网关下载视频。
 reason-disk-full = 磁盘暂时没有空间；有空间后会继续。
@@ -232,7 +244,7 @@ forgetme-done = { $count ->
 start = 告诉我您想看什么，我就让它变成视频：/video 海面上的红色风筝
     可以附一张图片作为开头。/help 查看全部。
 help-title = 您可以写：
-help-options = /video 的选项：--model 名称 --duration 秒数 --portrait --landscape --size 名称 --style 名称 --watermark --no-watermark --private --image 文件。各模型能做什么：/models
+help-options = /video 的选项：--model 名称 --duration 秒数 --portrait --landscape --size 名称 --style 名称 --watermark --no-watermark --private --storyboard --image 文件。各模型能做什么：/models
 help-admin = 您是管理员：/admin 查看管理命令。
 help-video = 生成视频
 help-remix = 修改成品视频
@@ -263,6 +275,9 @@ admin-help-task = 一个任务的全部信息
 admin-help-requeue = 重新发送未送达的视频，或立即查看任务
 admin-help-resolve = 结束核查
 admin-help-audit = 谁做了什么
+admin-help-providers = 各服务商的状态及问题
+admin-help-provider = 接受任务（并清除以往故障）、完全停用，或仅完成正在运行的作业
+admin-help-reload = 重新读取模型目录
 admin-word-unknown = { $nearest ->
     [none] 没有 /admin { $word }。可用：{ $all }。
    *[other] 没有 /admin { $word }。您是不是要 { $nearest }？可用：{ $all }。
@@ -299,6 +314,27 @@ admin-resolved-refund = { $task }：{ $price }已退回；任务结束。
 admin-resolved-attach = { $task } 以该网关任务继续。
 admin-attach-taken = 网关任务 { $remote_id } 已属于任务 { $task }。
 admin-audit-none = 还没有记录。
+provider-unknown = 没有名为“{ $name }”的服务商。已配置：{ $all }。
+provider-missing = 哪个服务商？请写 /admin provider 名称 on、off 或 drain；/admin providers 可查看。
+mode-unknown = 要对 { $name } 做什么？请写其中之一：{ $all }。
+admin-provider-on = { $provider } 接受任务。正在运行的作业：{ $jobs }。
+admin-provider-drain = { $provider } 不再接受新任务。正在运行的作业：{ $jobs }，会照常完成。
+admin-provider-off = 不再向 { $provider } 发送任何请求。等待中的作业：{ $jobs }，重新开启后继续。
+admin-reloaded = { $changed ->
+    [no] 模型目录没有变化。模型：{ $models }。
+   *[other] 模型目录已重新读取。模型：{ $models }。
+}
+admin-reload-wrong = 模型目录有错误，继续使用之前的目录。
+    { $lines }
+
+## Told to admins unasked
+
+alert-misconfigured = 服务商 { $provider }：网关拒绝了密钥，或账户余额不足。暂时不再派发任务，每隔几分钟会自动重试；/admin provider { $provider } on 可立即重试。网关原话：{ $raw }
+alert-unreachable = 服务商 { $provider } 连续失败。恢复应答之前不再派发任务，会自动重试。最后的信息：{ $raw }
+alert-closed = 服务商 { $provider } 已恢复。
+alert-model-off = 服务商 { $provider } 不再提供 { $model }。接下来 { $hours } 小时内不会再派发；/admin provider { $provider } on 可立即重试。网关原话：{ $raw }
+alert-catalogue = 模型目录已被修改但有错误，继续使用之前的目录。
+    { $lines }
 
 ## 控制台
 

@@ -14,9 +14,9 @@ from pathlib import Path
 import pillow_heif
 from PIL import Image, ImageCms, ImageOps
 
-from bot.catalog import orientation_of
 from bot.media.sniff import is_picture, kind_of
 from bot.model import Refusal
+from bot.offers import orientation_of
 from providers.base import Orientation
 
 LARGEST_BYTES = 20 << 20

@@ -103,6 +103,7 @@ tasks = Table(
     Column("style", Text),
     Column("watermark", Boolean),
     Column("private", Boolean),
+    Column("storyboard", Boolean),
     Column("image", Text),
     Column("remix_of", Text, ForeignKey("tasks.id")),
     Column("provider", Text),
@@ -120,6 +121,7 @@ tasks = Table(
     Column("cancel_asked", Boolean, nullable=False, server_default=text("false")),
     Column("result_url", Text),
     Column("result_expires_at", Double),
+    Column("edit_id", Text),
     Column("file", Text),
     Column("bytes", BigInteger),
     Column("reason", Text),
@@ -262,8 +264,55 @@ providers = Table(
     "providers",
     metadata,
     Column("name", Text, primary_key=True),
+    # What an admin said: on, off, or drain (finish what runs, take nothing new).
+    Column("mode", Text, nullable=False, server_default="on"),
+    # What its answers said: closed, open (left alone), half-open (one create may prove it).
+    Column("breaker", Text, nullable=False, server_default="closed"),
+    Column("failures", Integer, nullable=False, server_default="0"),
     Column("paused_until", Double),
     Column("reason", Text),
+    Column("raw", Text),
+    # The account that all this was seen of: another key starts with a clean record.
+    Column("identity", Text),
+    CheckConstraint(_one_of("mode", ["on", "off", "drain"]), "known_mode"),
+    CheckConstraint(_one_of("breaker", ["closed", "open", "half-open"]), "known_breaker"),
+    CheckConstraint("failures >= 0", "failures_not_negative"),
+)
+
+switched_off = Table(
+    "switched_off",
+    metadata,
+    # Models that a gateway said it no longer serves; tried again when their time is over.
+    Column("provider", Text, nullable=False),
+    Column("remote_model", Text, nullable=False),
+    Column("until", Double, nullable=False),
+    Column("raw", Text),
+    PrimaryKeyConstraint("provider", "remote_model"),
+)
+
+alerts = Table(
+    "alerts",
+    metadata,
+    # What the admins of a front-end must hear, owed until it was told.
+    Column("id", _Serial, Identity(), primary_key=True),
+    Column("front_end", Text, nullable=False),
+    Column("sentence", Text, nullable=False),
+    Column("facts", Text, nullable=False),
+    Column("at", Double, nullable=False),
+    Column("due_at", Double, nullable=False),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("told_at", Double),
+)
+_index("ix_alerts_due", alerts.c.due_at, where="told_at IS NULL")
+
+heard = Table(
+    "heard",
+    metadata,
+    # Events that gateways have called in; the same one twice is one.
+    Column("identity", Text, nullable=False),
+    Column("event", Text, nullable=False),
+    Column("at", Double, nullable=False),
+    PrimaryKeyConstraint("identity", "event"),
 )
 
 durations = Table(

@@ -15,6 +15,7 @@ from sqlalchemy import (
     Row,
     and_,
     bindparam,
+    case,
     func,
     insert,
     literal_column,
@@ -137,13 +138,15 @@ _CHANGE_LEASED = {
 
 
 _LONGEST_RAW = 2000
+_BATCH = 1000
+"""Running tasks that are looked at together at the most: ten pages of a list."""
 
 
 class JobTaken(Exception):
     """Another task of the account has this job."""
 
 
-def _storable(raw: object) -> str | None:
+def storable(raw: object) -> str | None:
     """A text as every database takes it: no NUL, no half characters, not too long."""
     if raw is None:
         return None
@@ -191,7 +194,7 @@ def record(
 ) -> None:
     """Write the event of one move."""
     event = {"task": task, "at": at, "from_state": from_state, "to_state": to_state}
-    tx.execute(_RECORD, {**event, "by": by, "reason": reason, "raw": _storable(raw)})
+    tx.execute(_RECORD, {**event, "by": by, "reason": reason, "raw": storable(raw)})
 
 
 def get(tx: Tx, task: str) -> Task | None:
@@ -263,24 +266,30 @@ def queued_models(tx: Tx, now: float) -> list[str]:
     return list(tx.execute(_QUEUED_MODELS, {"now": now}).scalars())
 
 
-def queued(tx: Tx, models: Collection[str], limit: int, now: float) -> list[Task]:
-    """The queued tasks of these models whose turn it is, locked for this transaction."""
+def queued(tx: Tx, models: Collection[str], limit: int, now: float, skip: int = 0) -> list[Task]:
+    """The queued tasks of these models whose turn it is, locked for this transaction.
+
+    `skip`: how many of the first ones were looked at already.
+    """
     query = (
         WHOLE_TASKS.where(_QUEUED, tasks.c.due_at <= now, tasks.c.model.in_(models))
         .with_hint(*_QUEUE)
         .order_by(tasks.c.turn, tasks.c.created_at)
         .limit(limit)
+        .offset(skip)
         .with_for_update(skip_locked=True, of=tasks)
     )
     return fetch_all(tx, query)
 
 
-def jobs_by_provider(tx: Tx) -> dict[str, int]:
-    """How many jobs each provider has in its hands, as far as we know."""
-    query = select(tasks.c.provider, func.count()).where(
+def jobs_by_provider(tx: Tx) -> dict[str, tuple[int, int]]:
+    """Provider -> (jobs in its hands as far as we know, those of them being submitted)."""
+    submitting = func.sum(case((_is(State.SUBMITTING), 1), else_=0))
+    query = select(tasks.c.provider, func.count(), submitting).where(
         _in_state(State.RUNNING, State.SUBMITTING), tasks.c.provider.is_not(None)
     )
-    return {row[0]: row[1] for row in tx.execute(query.group_by(tasks.c.provider))}
+    rows = tx.execute(query.group_by(tasks.c.provider))
+    return {row[0]: (row[1], int(row[2])) for row in rows}
 
 
 def next_queued(tx: Tx) -> float | None:
@@ -313,6 +322,41 @@ def claim_due(
         mine = {"new_lease": lease, "until": until}
         tx.execute(_LEASE, [{"which": task.id, **mine} for task in claimed])
     return claimed
+
+
+def count_batch(tx: Tx, identity: str, now: float, soon: float) -> tuple[int, int, int]:
+    """An account's running tasks: (all, those due by `soon`, those due now)."""
+    by_soon, by_now = (
+        func.coalesce(func.sum(case((_free_by(now, time), 1), else_=0)), 0) for time in (soon, now)
+    )
+    query = select(func.count(), by_soon, by_now).where(*_batched(identity))
+    row = tx.execute(query).one()
+    return int(row[0]), int(row[1]), int(row[2])
+
+
+def claim_batch(
+    tx: Tx, identity: str, now: float, soon: float, lease: str, until: float
+) -> list[Task]:
+    """Take an account's running tasks that are due, or will be by `soon`, to look at together."""
+    query = WHOLE_TASKS.where(*_batched(identity), _free_by(now, soon))
+    query = query.order_by(tasks.c.due_at).limit(_BATCH)
+    rows = tx.execute(query.with_for_update(skip_locked=True, of=tasks)).all()
+    if rows:
+        mine = {"new_lease": lease, "until": until}
+        tx.execute(_LEASE, [{"which": row.id, **mine} for row in rows])
+    return [_task(row, lease=lease, due_at=until) for row in rows]
+
+
+def _batched(identity: str) -> tuple[ColumnElement[bool], ...]:
+    """Running there; without those to be stopped, which is more than a look."""
+    ours = tasks.c.provider_identity == identity
+    return _is(State.RUNNING), _STEPPED, ours, tasks.c.cancel_asked.is_(False)
+
+
+def _free_by(now: float, soon: float) -> ColumnElement[bool]:
+    """Due by then. A lease has its end where others have their due time: only a past one counts."""
+    due = tasks.c.due_at
+    return or_(due <= now, and_(tasks.c.lease.is_(None), due <= soon))
 
 
 def next_due(tx: Tx, state: State, front_ends: Collection[str] | None = None) -> float | None:
@@ -352,7 +396,7 @@ def change(tx: Tx, task: Task, **changes: object) -> bool:
     Raises `JobTaken` when another task of the same account has this job already.
     """
     if "raw" in changes:
-        changes["raw"] = _storable(changes["raw"])
+        changes["raw"] = storable(changes["raw"])
     if "remote_id" not in changes:
         return _changed(tx, task, changes)
     try:
@@ -382,6 +426,23 @@ def ask_to_cancel(tx: Tx, task: str, now: float) -> bool:
         return False
     tx.execute(wish.where(tasks.c.lease.is_(None)).values(due_at=now))
     return True
+
+
+def hint(tx: Tx, identity: str, remote_id: str, now: float) -> bool:
+    """Look at this account's job now: its gateway says that there is news."""
+    job = update(tasks).where(
+        tasks.c.provider_identity == identity,
+        tasks.c.remote_id == remote_id,
+        tasks.c.state == State.RUNNING,
+        tasks.c.lease.is_(None),
+        tasks.c.due_at > now,
+    )
+    return rows_changed(tx.execute(job.values(due_at=now))) == 1
+
+
+def hurry_queue(tx: Tx, now: float) -> None:
+    """Something has changed for those in line: look at all of them anew."""
+    tx.execute(update(tasks).where(_QUEUED, tasks.c.due_at > now).values(due_at=now))
 
 
 def hurry(tx: Tx, task: str, now: float) -> None:

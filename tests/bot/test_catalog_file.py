@@ -87,10 +87,20 @@ BAD = {
     model(offers='[{ kind = "sandbox", provider = "local", model = "x" }]'): "model m: offers: x:"
     " write either kind or provider",
     model(offers='[{ kind = "opnai", model = "x" }]'): "model m: offers: there is no kind opnai;"
-    " write one of openai, sandbox",
+    f" write one of {', '.join(PROVIDERS)}",
     model(offers='[{ provider = "nobody", model = "x" }]'): "model m: offers: no provider is called"
     " nobody; configured: local, sandbox",
     model() + model(): "model m: is there twice; leave one out",
+    model(offers='[{ kind = "sandbox", model = "x", durations = [5] }]'): "model m: offers: x:"
+    " durations: the model has no 5; add it there",
+    model(offers='[{ kind = "sandbox", model = "x", sizes = [] }]'): "model m: offers: x: sizes: is"
+    " empty; leave it out for all of them",
+    model(offers='[{ kind = "sandbox", model = "x", remix = true }]'): "model m: offers: x: remix:"
+    " the model has it off; write remix = true there",
+    model(offers='[{ kind = "sandbox", model = "x", images = 2 }]'): "model m: offers: x: images:"
+    " the model has 1; write that or less",
+    model(offers='[{ kind = "sandbox", model = "x", cost = -1 }]'): "model m: offers.1.cost: is"
+    " wrong; write what a second costs you, 0 or more",
     model(
         aliases='["Sandbox"]'
     ): "model m: the name Sandbox is also one of sandbox; choose another",

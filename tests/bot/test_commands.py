@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.commands import ADMIN_WORDS, COMMANDS, ORIENTATIONS, SETTINGS, VIDEO_OPTIONS
+from bot.admin_words import ADMIN_WORDS
+from bot.commands import COMMANDS, ORIENTATIONS, SETTINGS, VIDEO_OPTIONS
 from bot.commands import parse as parse_line
 from bot.model import (
     Admin,

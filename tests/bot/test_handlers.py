@@ -9,7 +9,9 @@ import pytest
 from PIL import Image
 
 from bot.admin import ADMIN_HANDLERS
-from bot.commands import ADMIN_WORDS, parse
+from bot.admin_words import ADMIN_WORDS
+from bot.app import account_of
+from bot.commands import parse
 from bot.config import load_settings
 from bot.desk import Desk
 from bot.handlers import handle, outstanding
@@ -42,7 +44,7 @@ class Town:
             durations=world.durations,
             settings=load_settings(Path(os.devnull), {"DATA_DIR": str(stage.folder)}),
             rules=RULES,
-            capabilities={name: one.capabilities for name, one in world.providers.items()},
+            providers={name: account_of(one) for name, one in world.providers.items()},
             wake=lambda: None,
         )
 
@@ -113,6 +115,7 @@ async def test_another_persons_task_is_touched_or_shown(town: Town) -> None:
 async def test_a_person_runs_an_admins_word(town: Town, word: str) -> None:
     """Every word of /admin is refused to whoever is no admin, and changes nothing."""
     arguments = {"grant": "console:me 5", "limit": "console:me 5", "resolve": "abcd2345 refund"}
+    arguments |= {"provider": "p drain"}
     line = f"/admin {word} {arguments.get(word, '')}"
     if word in {"ban", "unban", "user"}:
         line = f"/admin {word} console:other"

@@ -14,9 +14,10 @@ from fluent.syntax import ast as fluent
 from fluent.syntax import parse, visitor
 
 import bot
-from bot.commands import ADMIN_WORDS, COMMANDS, VIDEO_OPTIONS
+from bot.admin_words import ADMIN_WORDS
+from bot.commands import COMMANDS, VIDEO_OPTIONS
 from bot.media.images import FORMATS
-from bot.model import Refusal, State
+from bot.model import Mode, Refusal, State
 from bot.replies import FOLDER, LANGUAGES, about, admin_help_text, help_text, moment, refusal, say
 from providers.base import FailureKind
 
@@ -96,6 +97,9 @@ def families() -> set[str]:
     parts += [f"word-{state}" for state in ("failed", "cancelled", "review", "undelivered")]
     parts += [f"orientation-{way}" for way in ("portrait", "landscape", "square")]
     parts += [f"admin-resolved-{verdict}" for verdict in ("charge", "refund", "attach")]
+    parts += [f"admin-provider-{mode}" for mode in Mode]
+    parts += [f"alert-{why}" for why in ("misconfigured", "unreachable")]
+    parts += [f"{what}-not-possible" for what in ("watermark", "private", "storyboard")]
     parts += [word.summary for word in (*COMMANDS, *ADMIN_WORDS)]
     return set(parts) | {f"reason-{reason}" for reason in reasons()}
 

@@ -213,13 +213,8 @@ def _check_task(house: House, life: Life, task: Task, killed_at: str | None, whe
     assert house.files() == {name for name in (task.file, task.order.image) if name}, where
 
 
-_BEFORE_THE_CREATE = {
-    "Worker.claim.claim:after#1",
-    "still_ours:before#1",
-    "still_ours:after#1",
-    "submit:before#1",
-}
-"""The task is `submitting` and the create was not sent, which the gateway's list cannot prove."""
+_BEFORE_THE_CREATE = {"_still_ours:after#1", "submit:before#1"}
+"""It is written down that the create is sent, and it was not, which no list can prove."""
 _AS_OFTEN_AS_LOOKED_AT = {"poll:before", "poll:Pending", "Worker.claim.claim:after"} | {
     f"Worker._written:{when}" for when in ("before", "after")
 }

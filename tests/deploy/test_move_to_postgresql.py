@@ -16,15 +16,18 @@ from bot.model import Order, Place, State
 from bot.quotas import ledger
 from bot.store.database import Database, Tx, open_database
 from bot.store.schema import (
+    alerts,
     audit,
     deliveries,
     durations,
     entries,
     events,
+    heard,
     metadata,
     notices,
     people,
     providers,
+    switched_off,
     tasks,
 )
 from tests.standins.credits import RULES
@@ -58,6 +61,12 @@ def _fill(tx: Tx) -> None:
         (deliveries, {"task": "zzz", "front_end": "console", "address": "", "repeated": True}),
         (notices, {"task": "aaa", "state": "failed", "due_at": 3.0}),
         (events, {"task": "zzz", "at": 1.0, "to_state": "queued"}),
+        (switched_off, {"provider": "local", "remote_model": "m", "until": 9.5, "raw": "没有"}),
+        (
+            alerts,
+            {"front_end": "console", "sentence": "s", "facts": "{}", "at": 1.0, "due_at": 1.0},
+        ),
+        (heard, {"identity": "abc", "event": "evt_1", "at": 1.0}),
     ):
         if tx.execute(select(table)).first() is None:
             tx.execute(insert(table), row)

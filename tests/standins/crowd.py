@@ -48,6 +48,9 @@ class Crowd:
     async def show(self, task: Task, text: str) -> None:
         del task, text
 
+    async def alert(self, text: str) -> None:
+        del text
+
     async def run(self, desk: Desk) -> int:
         self.desk = desk
         self.ready.set()

@@ -50,8 +50,14 @@ class ScriptedProvider(Provider):
         remix: bool = False,
         max_concurrent: int = 10,
         key: str = "k",
+        priority: int = 0,
     ) -> None:
-        options = Options(kind="sandbox", api_key=SecretStr(key), max_concurrent=max_concurrent)
+        options = Options(
+            kind="sandbox",
+            api_key=SecretStr(key),
+            max_concurrent=max_concurrent,
+            priority=priority,
+        )
         super().__init__(options, Http(), directory)
         self.capabilities = Capabilities(find=find, cancel=cancel, remix=remix)
         self.arrived, self.open = asyncio.Event(), asyncio.Event()
@@ -63,6 +69,7 @@ class ScriptedProvider(Provider):
         self.finds: list[Answer] = [None]
         self.cancels: list[Answer] = [True]
         self.downloads: list[Answer] = [MP4]
+        self.checks: list[Answer] = [None]
         self.asked: list[tuple[str, object]] = []
 
     def _answer(self, verb: str, about: object, answers: list[Answer]) -> Answer:
@@ -111,6 +118,7 @@ class ScriptedProvider(Provider):
         yield Download(chunks(), len(MP4), "video/mp4", offset)
 
     async def check(self) -> str:
+        self._answer("check", None, self.checks)
         return "scripted"
 
 
@@ -126,6 +134,7 @@ class ScriptedFrontEnd:
     posted_texts: list[str] = field(default_factory=list)
     told_texts: list[str] = field(default_factory=list)
     shown_texts: list[str] = field(default_factory=list)
+    alerts: list[str] = field(default_factory=list)
 
     @staticmethod
     def _next(answers: list[Exception | None]) -> None:
@@ -152,3 +161,7 @@ class ScriptedFrontEnd:
     async def show(self, task: Task, text: str) -> None:
         del task
         self.shown_texts.append(text)
+
+    async def alert(self, text: str) -> None:
+        self._next(self.tellings)
+        self.alerts.append(text)

@@ -12,15 +12,24 @@ import signal
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
+from functools import cached_property
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import TypeVar
 
 from bot.app import FrontEnd, Parts
 from bot.desk import Desk
 from bot.media.spool import Spool, Stored
 from bot.model import Delivery, Task, Video
 from bot.store.database import Database, Tx
-from providers.base import Download, Finished, Job, Progress, Provider, VideoRequest
+from providers.base import (
+    Download,
+    Finished,
+    Job,
+    Progress,
+    Provider,
+    ReferenceImage,
+    VideoRequest,
+)
 
 T = TypeVar("T")
 _SEEN_OFTEN = 2
@@ -65,7 +74,7 @@ class DyingDatabase(Database):
         if name.endswith("claim"):
             # An idle round is no point of a task's life; its "before" is the "after" before it.
             result = await self.real.transact(function)
-            if any(cast("tuple[list[object], ...]", result)):
+            if result:
                 self.points.passed(f"{name}:after")
             return result
         if name.endswith("_extend"):
@@ -99,7 +108,7 @@ class DyingProvider(Provider):
         self.real = real
         self.points = points
 
-    @property
+    @cached_property
     def identity(self) -> str:
         return self.real.identity
 
@@ -114,6 +123,16 @@ class DyingProvider(Provider):
         progress = await self.real.poll(remote_id)
         self.points.passed(f"poll:{type(progress).__name__}")
         return progress
+
+    async def poll_many(self, remote_ids: Collection[str], since: float) -> dict[str, Progress]:
+        self.points.passed("poll_many:before")
+        return await self.real.poll_many(remote_ids, since)
+
+    async def upload(self, picture: ReferenceImage) -> str:
+        self.points.passed("upload:before")
+        link = await self.real.upload(picture)
+        self.points.passed("upload:after")
+        return link
 
     async def find(
         self, request: VideoRequest, since: float, taken: Collection[str] = ()
@@ -199,6 +218,9 @@ class DyingFrontEnd:
     async def show(self, task: Task, text: str) -> None:
         await self.real.show(task, text)
 
+    async def alert(self, text: str) -> None:
+        await self.real.alert(text)
+
     async def run(self, desk: Desk) -> int:
         return await self.real.run(desk)
 
@@ -217,4 +239,5 @@ def instrumented(parts: Parts, points: Points, data_dir: Path) -> Parts:
         catalog=parts.catalog,
         spool=spool,
         clock=parts.clock,
+        links=parts.links,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
@@ -9,6 +10,7 @@ from random import Random
 from bot import intake
 from bot.catalog import Catalog
 from bot.durations import Durations
+from bot.engine import watch
 from bot.engine.worker import Worker
 from bot.engine.world import Limits, World
 from bot.intake import Draft
@@ -17,6 +19,7 @@ from bot.model import Order, Place, Task
 from bot.quotas import ledger
 from bot.store import providers, tasks
 from bot.store.database import Database
+from providers.base import Provider
 from tests.standins.clock import FakeClock
 from tests.standins.credits import RULES
 from tests.standins.scripted import ScriptedFrontEnd, ScriptedProvider
@@ -52,7 +55,12 @@ class Stage:
     def use(self, provider: ScriptedProvider) -> None:
         """Go on with another provider under the same name."""
         self.provider = provider
-        self.world = replace(self.world, providers={"p": provider})
+        self.use_all({"p": provider})
+
+    def use_all(self, providers: Mapping[str, Provider], catalog: Catalog | None = None) -> None:
+        """Go on with these providers, and with this catalogue."""
+        catalog = catalog or Catalog.load(None, dict.fromkeys(providers, "sandbox"))
+        self.world = replace(self.world, providers=providers, catalog=catalog)
         self.worker = Worker(self.world)
 
     def restart(self) -> None:
@@ -61,10 +69,12 @@ class Stage:
 
     async def register(self) -> None:
         """Make the providers known, as a start does."""
-        await self.database.transact(lambda tx: providers.register(tx, self.world.providers))
+        await self.database.transact(lambda tx: providers.register(tx, self.world.accounts))
 
-    async def order(self, person: str = "console:a", **changes: object) -> Task:
-        """A task of this person, worth 4 credits."""
+    async def order(
+        self, person: str = "console:a", account: Task | None = None, **changes: object
+    ) -> Task:
+        """A task of this person, worth 4 credits; at the account that made another one."""
         order = Order(
             model="sandbox",
             prompt="a red kite",
@@ -76,6 +86,9 @@ class Stage:
         )
         order = replace(order, **changes)  # type: ignore[arg-type]
         draft = Draft(intake.new_task_id(), person, Place("console"), "en", order, 4)
+        if account is not None:
+            name, identity = account.provider, account.provider_identity
+            draft = replace(draft, provider=name, provider_identity=identity)
         now = self.clock.now()
         await self.register()
         taken = await self.database.transact(lambda tx: intake.accept(tx, draft, RULES, 100, now))
@@ -107,6 +120,7 @@ class Stage:
 
     async def settle(self) -> None:
         """Take every step that is due now."""
+        await watch.once(self.world)
         while await self.worker.round():
             await self.worker.quiet()
 
@@ -117,7 +131,9 @@ class Stage:
             await self.settle()
             due = await self.database.read(self.worker.next_due())
             waiting = await self.database.read(tasks.next_queued)
-            times = [time for time in (due, waiting) if time is not None]
+            health = await self.database.read(providers.health)
+            paused = [one.paused_until for one in health.values()]
+            times = [time for time in (due, waiting, *paused) if time is not None]
             # What is due and yet was not taken waits for room: time has to pass.
             at = min((time for time in times if time > self.clock.now()), default=end)
             if at >= end:

@@ -89,6 +89,10 @@ class Console:
         self.statuses[task.id] = (task.percent, text)
         self.changed.set()
 
+    async def alert(self, text: str) -> None:
+        """Print it: the person here is an admin."""
+        self._told(text)
+
     def _told(self, text: str) -> None:
         if not self.say(text):
             raise DeliveryError("chat-gone", "nobody reads the output any more")

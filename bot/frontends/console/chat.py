@@ -17,7 +17,8 @@ from rich.console import Console as Screen
 from rich.text import Text
 
 from bot import commands
-from bot.commands import ADMIN_WORDS, COMMANDS, VIDEO_OPTIONS
+from bot.admin_words import ADMIN_WORDS
+from bot.commands import COMMANDS, VIDEO_OPTIONS
 from bot.desk import Desk
 from bot.frontends.console import PERSON, PLACE
 from bot.handlers import handle, language_of, outstanding, recent

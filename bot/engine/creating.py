@@ -1,0 +1,224 @@
+"""The paid create: sent once, and what its end means for the task and for its provider."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from bot.durations import Spread
+from bot.engine import breaker, schedule
+from bot.engine.outcome import Advance, Outcome, Snooze, fail
+from bot.engine.world import World
+from bot.model import State, Task
+from bot.store import tasks
+from bot.store.database import Tx
+from providers import errors
+from providers.base import (
+    Finished,
+    Pending,
+    PictureWay,
+    Provider,
+    ReferenceImage,
+    VideoRequest,
+)
+
+_REFUSALS: dict[type[errors.ProviderError], str] = {
+    errors.Moderated: "moderation",
+    errors.Misconfigured: "misconfigured",
+}
+_LINK_VALID = 3600.0
+"""Seconds beyond the deadline for which a gateway may get a picture."""
+
+
+async def submit(task: Task, world: World) -> Outcome:
+    """Send the paid create, once. What is unclear afterwards is searched for, never sent again."""
+    provider = world.provider_of(task)
+    if provider is None:
+        return _not_sent(task, world, errors.Unreachable("the provider is not configured"))
+    try:
+        request = await _request_if_readable(task, world)
+    except OSError as error:
+        return fail("file-lost", f"the reference picture cannot be read: {error}")
+    try:
+        request = await _with_link(world, provider, request)
+    except errors.ProviderError as error:
+        return _picture_not_taken(task, world, error)
+    sent_at = world.clock.now()
+    if not await _still_ours(task, world, sent_at):
+        return Snooze(world.clock.now())
+    sent = replace(task, submitted_at=sent_at)
+    try:
+        job = await provider.submit(request)
+    except errors.ProviderError as error:
+        return _after_an_error(sent, world, error)
+    return accepted(sent, world, job.remote_id, job.progress)
+
+
+# --- before it is sent -------------------------------------------------------------------
+
+
+async def _request_if_readable(task: Task, world: World) -> VideoRequest:
+    """The request. A picture that cannot be read is found out before anything is paid for."""
+    if task.order.image:
+        await asyncio.to_thread(_read_a_byte, world.spool.path(task.order.image))
+    return await request_of(task, world)
+
+
+def _read_a_byte(path: Path) -> None:
+    with path.open("rb") as file:
+        file.read(1)
+
+
+async def _with_link(world: World, provider: Provider, request: VideoRequest) -> VideoRequest:
+    """The request with a link to its picture, where the gateway takes no file. Costs nothing."""
+    picture = request.image
+    if picture is None:
+        return request
+    way = provider.capabilities.picture_way(links=world.links is not None)
+    if way is PictureWay.FILE:
+        return request
+    if way is PictureWay.UPLOAD:
+        url = await provider.upload(picture)
+    elif world.links is not None:
+        valid_for = world.limits.deadline + _LINK_VALID
+        url = world.links.link(picture.path.name, world.clock.now(), valid_for)
+    else:
+        raise errors.Unsupported("it takes pictures as links only, and PUBLIC_URL is not set")
+    return replace(request, image=replace(picture, url=url))
+
+
+async def _still_ours(task: Task, world: World, sent_at: float) -> bool:
+    """Make sure, just before what cannot be undone, that nobody has taken the task over.
+
+    A process that stood still for longer than its lease must not go on where it was. From here on
+    the task counts as sent: one that dies before has certainly paid for nothing.
+    """
+    until = sent_at + world.limits.lease
+    return await world.database.transact(
+        lambda tx: tasks.change(tx, task, due_at=until, submitted_at=sent_at)
+    )
+
+
+async def request_of(task: Task, world: World) -> VideoRequest:
+    """The task in the words of the provider seam."""
+    order = task.order
+    original = None
+    if order.remix_of:
+        original = await world.database.read(lambda tx: tasks.get(tx, order.remix_of or ""))
+    return VideoRequest(
+        key=task.id,
+        model=task.remote_model or order.model,
+        prompt=order.prompt,
+        seconds=order.seconds,
+        size=order.size,
+        width=order.width,
+        height=order.height,
+        orientation=order.orientation,
+        image=_picture(task, world),
+        style=order.style,
+        watermark=order.watermark,
+        private=order.private,
+        storyboard=order.storyboard,
+        remix_of=(original.edit_id or original.remote_id) if original else None,
+    )
+
+
+def _picture(task: Task, world: World) -> ReferenceImage | None:
+    if task.order.image is None:
+        return None
+    path = world.spool.path(task.order.image)
+    media_type = "image/png" if path.suffix == ".png" else "image/jpeg"
+    return ReferenceImage(path, media_type, task.order.width or 0, task.order.height or 0)
+
+
+def _picture_not_taken(task: Task, world: World, error: errors.ProviderError) -> Outcome:
+    """The gateway's store for pictures had trouble; nothing was ordered yet."""
+    if isinstance(error, errors.Refused | errors.Unsupported):
+        return fail(_REFUSALS.get(type(error), "invalid-request"), str(error))
+    if error.accepted:
+        error = errors.Unreachable(str(error), retry_after=error.retry_after)
+    return _not_sent(task, world, error)
+
+
+# --- after it was sent -------------------------------------------------------------------
+
+
+def accepted(task: Task, world: World, remote_id: str, progress: object) -> Advance:
+    """The gateway has the job. A video that is ready at once is seen by the first look."""
+    now = world.clock.now()
+    submitted_at = task.submitted_at or now
+    hint = progress.check_after if isinstance(progress, Pending) else None
+    known = schedule.Known(now - submitted_at, hint=hint, spread=spread_of(task, world))
+    wait = 0.0 if isinstance(progress, Finished) else until_look(known, world)
+    name, model = task.provider or "", task.remote_model or ""
+    return Advance(
+        State.RUNNING,
+        due_at=now + wait,
+        changes={"remote_id": remote_id, "submitted_at": submitted_at, "trouble_at": None},
+        also=lambda tx: breaker.succeeded(tx, world, name, model),
+    )
+
+
+def until_look(known: schedule.Known, world: World) -> float:
+    """Seconds until the next look."""
+    return schedule.until_next_look(known, world.limits.poll_minimum)
+
+
+def spread_of(task: Task, world: World) -> Spread | None:
+    """How long jobs like this one took."""
+    return world.durations.spread(task.provider or "", task.remote_model or "", task.order.seconds)
+
+
+def _after_an_error(task: Task, world: World, error: errors.ProviderError) -> Outcome:
+    now, name = world.clock.now(), task.provider or ""
+    if error.accepted:
+        return Snooze(
+            now + 1.0,
+            failed=True,
+            raw=str(error),
+            also=lambda tx: breaker.failed(tx, world, name, error, now),
+        )
+    if isinstance(error, errors.Throttled | errors.Unreachable | errors.Misconfigured):
+        return _not_sent(task, world, error)
+    if isinstance(error, errors.ModelUnavailable):
+        return _model_gone(task, world, error)
+    refused = fail(_REFUSALS.get(type(error), "invalid-request"), str(error))
+    return replace(refused, also=lambda tx: breaker.failed(tx, world, name, error, now))
+
+
+def _model_gone(task: Task, world: World, error: errors.ModelUnavailable) -> Outcome:
+    """Elsewhere, if anybody else serves it; whoever assigns it finds out, and says so if not."""
+    now, name, model = world.clock.now(), task.provider or "", task.remote_model or ""
+
+    def also(tx: Tx) -> None:
+        breaker.model_gone(tx, world, name, model, str(error), now)
+
+    if task.order.remix_of is not None:
+        return replace(fail("model-unavailable", str(error)), also=also)
+    return _queued(task, now, str(error), also)
+
+
+def _not_sent(task: Task, world: World, error: errors.ProviderError) -> Outcome:
+    """The create was certainly not accepted: again later, or at another provider, for a while."""
+    now, name = world.clock.now(), task.provider or ""
+    wait = world.backoff(task.attempts, error.retry_after)
+
+    def also(tx: Tx) -> None:
+        breaker.failed(tx, world, name, error, now, wait)
+
+    if task.cancel_asked:
+        return Advance(State.CANCELLED, reason="cancelled", also=also)
+    if now - (task.trouble_at or now) > world.limits.deadline:
+        return replace(fail("unreachable", str(error)), also=also)
+    # The provider is left alone meanwhile, so that only another one would take it at once.
+    return _queued(task, now, str(error), also)
+
+
+def _queued(task: Task, now: float, raw: str, also: Callable[[Tx], object]) -> Advance:
+    changes: dict[str, object] = {"attempts": task.attempts + 1, "submitted_at": None}
+    changes["trouble_at"] = task.trouble_at or now
+    if task.order.remix_of is None:
+        changes |= {"provider": None, "provider_identity": None, "remote_model": None}
+    return Advance(State.QUEUED, due_at=now, raw=raw, changes=changes, also=also)

@@ -1,0 +1,193 @@
+"""The commands that make videos: what is wished for becomes a checked draft, and that a task."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import structlog
+
+from bot import intake
+from bot.desk import Call, own_task
+from bot.intake import Accepted, Draft
+from bot.media import images
+from bot.media.spool import DiskFull
+from bot.model import ACTIVE, MakeVideo, Order, Refusal, Remix, Reply, Retry, Task
+from bot.offers import Defaults, Offer
+from bot.store.accounts import PersonRow
+from bot.store.database import DatabaseError, Tx
+from bot.telling import accepted_text
+from providers.base import Orientation
+
+_log = structlog.get_logger(__name__)
+
+
+async def make_video(call: Call, command: MakeVideo) -> Reply:
+    """`/video`: check, prepare the picture, hold the credits, write the task."""
+    seen = await images.look(command.image) if command.image else None
+    order, price = await _completed(call, command, seen.orientation if seen else None)
+    task_id = intake.new_task_id()
+    if command.image:
+        order = replace(order, image=await _keep_picture(call, command.image, task_id, order))
+    return await _accept(
+        call, Draft(task_id, call.person, call.request.place, call.language, order, price)
+    )
+
+
+async def _completed(
+    call: Call, command: MakeVideo, picture: Orientation | None
+) -> tuple[Order, int]:
+    """The order and its price, by what the providers can do at this moment."""
+    desk, defaults = call.desk, _defaults(call.row)
+    service = await desk.service()
+
+    def reached(offer: Offer) -> bool:
+        return service.serves(offer) and desk.takes_pictures(offer.provider)
+
+    if command.image is None:
+        return desk.catalog.complete(command, defaults, call.now, picture, service.serves)
+    try:
+        return desk.catalog.complete(command, defaults, call.now, picture, reached)
+    except Refusal as refused:
+        if refused.sentence != "model-off":
+            raise
+        # If it can be made elsewhere, only the way of the picture is missing.
+        order, _ = desk.catalog.complete(command, defaults, call.now, picture, service.serves)
+        raise Refusal("image-needs-link", model=order.model) from None
+
+
+async def _keep_picture(call: Call, source: Path, name: str, order: Order) -> str:
+    try:
+        return await call.desk.spool.keep_picture(source, name, order.width, order.height)
+    except DiskFull as error:
+        _log.warning("no_room_for_a_picture", reason=str(error))
+        raise Refusal("disk-full") from None
+
+
+async def _accept(call: Call, draft: Draft) -> Reply:
+    """Take the draft in. A picture of a refused draft is removed again."""
+    desk = call.desk
+    update = call.request.update
+    key = f"{call.request.place.front_end}:{update}" if update else None
+    draft = replace(draft, update_key=key)
+    try:
+        accepted = await desk.database.transact(lambda tx: _take_in(tx, call, draft))
+    except DatabaseError:
+        # The commit may have happened although its answer was lost.
+        found = await desk.database.read(lambda tx: _if_taken_in(tx, call, draft))
+        if found is None:
+            raise
+        accepted = found
+    except Refusal:
+        await _drop_picture(call, draft)
+        raise
+    if not accepted.fresh:
+        await _drop_picture(call, draft)
+    desk.wake()
+    return Reply(_accepted_text(call, accepted), task=accepted.task)
+
+
+def _take_in(tx: Tx, call: Call, draft: Draft) -> Accepted:
+    most = call.desk.settings.max_active_per_user
+    return intake.accept(tx, draft, call.desk.rules, most, call.now)
+
+
+def _if_taken_in(tx: Tx, call: Call, draft: Draft) -> Accepted | None:
+    return intake.found(tx, draft, call.desk.rules, call.now)
+
+
+async def _drop_picture(call: Call, draft: Draft) -> None:
+    if draft.order.image:
+        await call.desk.spool.remove_picture(draft.order.image)
+
+
+def _accepted_text(call: Call, accepted: Accepted) -> str:
+    view = call.outlook(accepted.task, accepted.line)
+    return accepted_text(call.language, accepted.task, view, accepted.balance.free)
+
+
+def _defaults(row: PersonRow) -> Defaults:
+    return Defaults(model=row.model, orientation=row.orientation, seconds=row.seconds)
+
+
+async def remix(call: Call, command: Remix) -> Reply:
+    """`/remix`: the same video with a change, made where the original was."""
+    original = await own_task(call, command.task)
+    model = call.desk.catalog.find(original.order.model, call.now)
+    if original.remote_id is None or original.finished_at is None:
+        raise Refusal("remix-not-finished", task=original.id)
+    name = _where_it_can_be_changed(call, original)
+    service = await call.desk.service()
+    wish = MakeVideo(
+        prompt=command.prompt,
+        model=model.name,
+        seconds=original.order.seconds,
+        size=original.order.size,
+        orientation=original.order.orientation,
+    )
+    order, price = call.desk.catalog.complete(
+        wish,
+        Defaults(),
+        call.now,
+        None,
+        lambda offer: offer.provider == name and service.serves(offer),
+    )
+    order = replace(order, remix_of=original.id)
+    if not any(offer.provider == name for offer in call.desk.catalog.offers_for(order)):
+        raise Refusal("remix-not-possible", task=original.id)
+    draft = Draft(
+        intake.new_task_id(),
+        call.person,
+        call.request.place,
+        call.language,
+        order,
+        price,
+        provider=name,
+        provider_identity=original.provider_identity,
+    )
+    return await _accept(call, draft)
+
+
+def _where_it_can_be_changed(call: Call, original: Task) -> str:
+    """The provider that made it, if it makes changes of such a video."""
+    found = call.desk.account_of(original)
+    if found is None or not found[1].capabilities.remix:
+        raise Refusal("remix-not-possible", task=original.id)
+    name, able = found[0], found[1].capabilities
+    if original.order.private and not able.remix_private:
+        raise Refusal("remix-private", task=original.id)
+    if able.edit_id and original.edit_id is None:
+        raise Refusal("remix-not-possible", task=original.id)
+    return name
+
+
+async def retry(call: Call, command: Retry) -> Reply:
+    """`/retry`: the same wishes once more, at today's price."""
+    task = await own_task(call, command.task)
+    if task.state in ACTIVE:
+        raise Refusal("retry-still-active", task=task.id)
+    if not task.order.prompt:
+        raise Refusal("prompt-forgotten", task=task.id)
+    if task.order.remix_of:
+        return await remix(call, Remix(task.order.remix_of, task.order.prompt))
+    return await make_video(call, _again(call, task, task.order.prompt))
+
+
+def _again(call: Call, task: Task, prompt: str) -> MakeVideo:
+    order = task.order
+    image = call.desk.spool.path(order.image) if order.image else None
+    if order.image == "" or (image is not None and not image.is_file()):
+        # Without its picture it would be another video.
+        raise Refusal("picture-forgotten", task=task.id)
+    return MakeVideo(
+        prompt=prompt,
+        model=order.model,
+        seconds=order.seconds,
+        orientation=order.orientation,
+        size=order.size,
+        style=order.style,
+        watermark=order.watermark,
+        private=order.private,
+        storyboard=order.storyboard,
+        image=image,
+    )

@@ -1,0 +1,159 @@
+"""What may be asked for: models, and the offers of providers that make them. Pure data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+
+from bot.model import Order
+from providers.base import Orientation
+
+
+@dataclass(frozen=True, slots=True)
+class Defaults:
+    """What a person wants where they do not say."""
+
+    model: str | None = None
+    orientation: str | None = None
+    seconds: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A provider that serves a model under its own id, and what it can make of it."""
+
+    provider: str
+    model: str
+    priority: int = 0
+    cost: float = 0.0
+    """What a second costs the operator."""
+    durations: tuple[int, ...] = ()
+    sizes: tuple[str, ...] = ()
+    orientations: tuple[Orientation, ...] = ()
+    styles: tuple[str, ...] = ()
+    images: int = 1
+    watermark: bool = False
+    private: bool = False
+    storyboard: bool = False
+    remix: bool = False
+    prompt_limit: int = 4000
+
+    def can_make(self, order: Order) -> bool:
+        """Whether it makes exactly this."""
+        return (
+            order.seconds in self.durations
+            and order.size in self.sizes
+            and order.orientation in self.orientations
+            and (order.style is None or order.style in self.styles)
+            and (order.image is None or self.images > 0)
+            and (order.watermark is None or self.watermark)
+            and (order.private is None or self.private)
+            and (not order.storyboard or self.storyboard)
+            and (order.remix_of is None or self.remix)
+            and len(order.prompt) <= self.prompt_limit
+        )
+
+
+Usable = Callable[[Offer], bool]
+"""Whether an offer can be used at this moment."""
+
+
+def always(_offer: Offer) -> bool:
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """One size; with width and height its orientation is given, else it is free."""
+
+    name: str
+    price_per_second: float
+    orientation: Orientation | None = None
+    width: int | None = None
+    height: int | None = None
+    aliases: tuple[str, ...] = ()
+
+    def is_called(self, name: str) -> bool:
+        """Whether people mean this one by that name."""
+        return name in {self.name.lower(), *(alias.lower() for alias in self.aliases)}
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """What may be asked for under one public name."""
+
+    name: str
+    title: str
+    aliases: tuple[str, ...]
+    enabled: bool
+    retires_at: float | None
+    passthrough: bool
+    prompt_limit: int
+    durations: tuple[int, ...]
+    default_duration: int
+    sizes: tuple[Size, ...]
+    orientations: tuple[Orientation, ...]
+    """Which may be asked for; the first one is the default."""
+    images: int
+    styles: tuple[str, ...]
+    watermark: bool
+    private: bool
+    storyboard: bool
+    remix: bool
+    offers: tuple[Offer, ...]
+
+    def can_be_asked_for(self, now: float) -> bool:
+        """Switched on and not retired."""
+        return self.enabled and (self.retires_at is None or now < self.retires_at)
+
+    def durations_text(self) -> str:
+        """`4, 8, 12` or `1-20`."""
+        first, last = self.durations[0], self.durations[-1]
+        if len(self.durations) > 3 and self.durations == tuple(range(first, last + 1)):
+            return f"{first}-{last}"
+        return ", ".join(str(seconds) for seconds in self.durations)
+
+    def by(self, usable: Usable) -> Model | None:
+        """What it can do by the offers that are usable; None if there is none."""
+        offers = tuple(offer for offer in self.offers if usable(offer))
+        if not offers:
+            return None
+        durations = tuple(one for one in self.durations if _any(offers, "durations", one))
+        sizes = tuple(size for size in self.sizes if _any(offers, "sizes", size.name))
+        default = self.default_duration if self.default_duration in durations else durations[0]
+        return replace(
+            self,
+            offers=offers,
+            durations=durations,
+            default_duration=default,
+            sizes=sizes,
+            orientations=tuple(
+                one
+                for one in self.orientations
+                if _any(offers, "orientations", one)
+                and any(size.orientation in {None, one} for size in sizes)
+            ),
+            styles=tuple(one for one in self.styles if _any(offers, "styles", one)),
+            images=max(offer.images for offer in offers),
+            prompt_limit=max(offer.prompt_limit for offer in offers),
+            watermark=any(offer.watermark for offer in offers),
+            private=any(offer.private for offer in offers),
+            storyboard=any(offer.storyboard for offer in offers),
+            remix=any(offer.remix for offer in offers),
+        )
+
+    def price_range(self) -> tuple[float, float]:
+        """The lowest and the highest credits a second."""
+        rates = [size.price_per_second for size in self.sizes]
+        return min(rates), max(rates)
+
+
+def _any(offers: Iterable[Offer], field: str, value: object) -> bool:
+    return any(value in getattr(offer, field) for offer in offers)
+
+
+def orientation_of(width: int, height: int) -> Orientation:
+    """Which way a picture of this size stands."""
+    if width == height:
+        return "square"
+    return "portrait" if height > width else "landscape"

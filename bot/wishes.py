@@ -1,0 +1,215 @@
+"""Wishes: what was asked for, checked and made whole, or exactly what is wrong with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import product
+
+from rapidfuzz import process
+
+from bot.model import MakeVideo, Order, Refusal
+from bot.offers import Defaults, Model, Offer, Size
+from bot.quotas import prices
+from providers.base import Orientation
+
+
+def fulfilled(
+    wish: MakeVideo, defaults: Defaults, model: Model, picture: Orientation | None
+) -> tuple[Order, int]:
+    """Check every wish and make the order whole: (order, price in credits). Raises `Refusal`."""
+    orders = _orders(wish, defaults, model, picture)
+    found = next((it for it in orders if _maker(model, it[0]) is not None), None)
+    if found is None:
+        raise _not_together(wish, model)
+    order, size = found
+    return replace(order, image=None), prices.price(size.price_per_second, order.seconds)
+
+
+# --- each by itself -----------------------------------------------------
+
+
+def _prompt(wish: MakeVideo, model: Model) -> str:
+    prompt = wish.prompt.strip()
+    if not prompt:
+        raise Refusal("prompt-empty")
+    if len(prompt) > model.prompt_limit:
+        raise Refusal(
+            "prompt-too-long", count=len(prompt), limit=model.prompt_limit, model=model.name
+        )
+    return prompt
+
+
+def _seconds(wish: MakeVideo, defaults: Defaults, model: Model) -> list[int]:
+    """What was asked for; else all that is possible, the best first."""
+    if wish.seconds is None:
+        first = [defaults.seconds or 0, model.default_duration]
+        liked = [one for one in first if one in model.durations]
+        return list(dict.fromkeys([*liked, *model.durations]))
+    if wish.seconds not in model.durations:
+        raise Refusal(
+            "duration-not-allowed",
+            asked=wish.seconds,
+            model=model.name,
+            allowed=model.durations_text(),
+        )
+    return [wish.seconds]
+
+
+def _shapes(
+    wish: MakeVideo, defaults: Defaults, model: Model, picture: Orientation | None
+) -> list[tuple[Size, Orientation]]:
+    """What was asked for; else all that is possible, the best first."""
+    if wish.orientation is not None and wish.orientation not in model.orientations:
+        raise Refusal(
+            "orientation-not-allowed",
+            asked=wish.orientation,
+            model=model.name,
+            allowed=", ".join(model.orientations),
+        )
+    sizes = model.sizes if wish.size is None else _named_sizes(wish, model)
+    liked = [wish.orientation] if wish.orientation else _liked(defaults, model, picture)
+    return [(size, one) for one in liked for size in sizes if size.orientation in {None, one}]
+
+
+def _named_sizes(wish: MakeVideo, model: Model) -> list[Size]:
+    asked = (wish.size or "").lower().replace("*", "x").replace("\u00d7", "x")
+    named = [size for size in model.sizes if size.is_called(asked)]
+    if not named:
+        fitting = [
+            one.name
+            for one in model.sizes
+            if one.orientation in (None, wish.orientation or one.orientation)
+        ]
+        raise Refusal(
+            "size-not-allowed", asked=wish.size or "", model=model.name, allowed=", ".join(fitting)
+        )
+    fitting_sizes = [
+        size for size in named if size.orientation in (None, wish.orientation or size.orientation)
+    ]
+    if not fitting_sizes:
+        raise Refusal(
+            "size-against-orientation",
+            size=named[0].name,
+            really=named[0].orientation or "",
+            asked=wish.orientation or "",
+        )
+    return fitting_sizes
+
+
+def _liked(defaults: Defaults, model: Model, picture: Orientation | None) -> list[Orientation]:
+    """Where no orientation was named: the picture's, the person's own, the model's."""
+    first = [one for one in model.orientations if one == picture]
+    first += [one for one in model.orientations if one == defaults.orientation]
+    return list(dict.fromkeys([*first, *model.orientations]))
+
+
+def _style(wish: MakeVideo, model: Model) -> str | None:
+    if wish.style is None:
+        return None
+    style = next((one for one in model.styles if one.lower() == wish.style.lower()), None)
+    if style is None:
+        if not model.styles:
+            raise Refusal("style-not-possible", model=model.name)
+        near = process.extractOne(wish.style, model.styles, score_cutoff=50)
+        raise Refusal(
+            "style-unknown",
+            asked=wish.style,
+            model=model.name,
+            nearest=str(near[0]) if near else "",
+            all=", ".join(model.styles),
+        )
+    return style
+
+
+def _check_extras(wish: MakeVideo, model: Model) -> None:
+    if wish.image is not None and model.images == 0:
+        raise Refusal("image-not-possible", model=model.name)
+    for key in ("watermark", "private", "storyboard"):
+        if getattr(wish, key) is not None and not getattr(model, key):
+            raise Refusal(f"{key}-not-possible", model=model.name)
+
+
+# --- together ---------------------------------------------------------------------
+
+
+def _orders(
+    wish: MakeVideo, defaults: Defaults, model: Model, picture: Orientation | None
+) -> Iterator[tuple[Order, Size]]:
+    """Every order that fulfils the wishes, the one that fits the person best first."""
+    prompt = _prompt(wish, model)
+    seconds = _seconds(wish, defaults, model)
+    shapes = _shapes(wish, defaults, model, picture)
+    _check_extras(wish, model)
+    style = _style(wish, model)
+    for (size, orientation), duration in product(shapes, seconds):
+        order = Order(
+            model=model.name,
+            prompt=prompt,
+            seconds=duration,
+            size=size.name,
+            width=size.width,
+            height=size.height,
+            orientation=orientation,
+            style=style,
+            watermark=wish.watermark,
+            private=wish.private,
+            storyboard=wish.storyboard,
+            # Only that there is one matters here.
+            image=None if wish.image is None else "picture",
+        )
+        yield order, size
+
+
+def _maker(model: Model, order: Order) -> Offer | None:
+    return next((offer for offer in model.offers if offer.can_make(order)), None)
+
+
+_NAMED = {
+    "seconds": "--duration",
+    "size": "--size",
+    "orientation": "--{}",
+    "style": "--style",
+    "image": "--image",
+    "watermark": "--watermark",
+    "private": "--private",
+    "storyboard": "--storyboard",
+}
+
+
+def _not_together(wish: MakeVideo, model: Model) -> Refusal:
+    """Each wish can be fulfilled, but nobody fulfils them all: which ones, and what would help."""
+    named = [key for key in _NAMED if getattr(wish, key) is not None]
+    helpful = [key for key in named if _without(wish, model, key)]
+    instead = ""
+    if "seconds" in helpful:
+        free = replace(wish, seconds=None)
+        possible = {
+            order.seconds
+            for order, _ in _orders(free, Defaults(), model, None)
+            if _maker(model, order) is not None
+        }
+        instead = ", ".join(str(one) for one in sorted(possible))
+    return Refusal(
+        "together-not-possible",
+        model=model.name,
+        wishes=", ".join(_called(key, wish) for key in named),
+        without=", ".join(_called(key, wish) for key in helpful),
+        durations=instead,
+    )
+
+
+def _without(wish: MakeVideo, model: Model, key: str) -> bool:
+    """Whether it could be made without this wish."""
+    free = replace(wish, **{key: None})  # type: ignore[arg-type]
+    orders = _orders(free, Defaults(), model, None)
+    return any(_maker(model, order) is not None for order, _ in orders)
+
+
+def _called(key: str, wish: MakeVideo) -> str:
+    value = getattr(wish, key)
+    if key in {"seconds", "size", "style"}:
+        return f"{_NAMED[key]} {value}"
+    if key == "watermark" and not value:
+        return "--no-watermark"
+    return _NAMED[key].format(value)
