@@ -11,8 +11,8 @@ from bot import intake
 from bot.desk import Call, own_task
 from bot.intake import Accepted, Draft
 from bot.media import images
-from bot.media.spool import DiskFull
-from bot.model import ACTIVE, MakeVideo, Order, Refusal, Remix, Reply, Retry, Task
+from bot.media.spool import DiskFull, KeptPicture
+from bot.model import ACTIVE, Fit, MakeVideo, Order, Refusal, Remix, Reply, Retry, Task
 from bot.offers import Defaults, Offer
 from bot.store.accounts import PersonRow
 from bot.store.database import DatabaseError, Tx
@@ -26,12 +26,23 @@ async def make_video(call: Call, command: MakeVideo) -> Reply:
     """`/video`: check, prepare the picture, hold the credits, write the task."""
     seen = await images.look(command.image) if command.image else None
     order, price = await _completed(call, command, seen.orientation if seen else None)
-    task_id = intake.new_task_id()
+    _check_fit(command, order)
+    task_id, note = intake.new_task_id(), ""
     if command.image:
-        order = replace(order, image=await _keep_picture(call, command.image, task_id, order))
-    return await _accept(
-        call, Draft(task_id, call.person, call.request.place, call.language, order, price)
-    )
+        kept = await _keep_picture(call, command.image, task_id, order, command.fit)
+        order, note = replace(order, image=kept.file), _cut_text(call, kept)
+    draft = Draft(task_id, call.person, call.request.place, call.language, order, price)
+    return await _accept(call, draft, note)
+
+
+def _check_fit(command: MakeVideo, order: Order) -> None:
+    """Nobody is to believe that `--fit` does something where it cannot."""
+    if command.fit is None:
+        return
+    if command.image is None:
+        raise Refusal("fit-without-image", fit=command.fit)
+    if order.width is None or order.height is None:
+        raise Refusal("fit-not-possible", model=order.model)
 
 
 async def _completed(
@@ -49,22 +60,32 @@ async def _completed(
     try:
         return desk.catalog.complete(command, defaults, call.now, picture, reached)
     except Refusal as refused:
-        if refused.sentence != "model-off":
+        if refused.sentence not in {"model-off", "models-none"}:
             raise
         # If it can be made elsewhere, only the way of the picture is missing.
         order, _ = desk.catalog.complete(command, defaults, call.now, picture, service.serves)
         raise Refusal("image-needs-link", model=order.model) from None
 
 
-async def _keep_picture(call: Call, source: Path, name: str, order: Order) -> str:
+async def _keep_picture(
+    call: Call, source: Path, name: str, order: Order, fit: Fit | None
+) -> KeptPicture:
+    size = (order.width, order.height)
     try:
-        return await call.desk.spool.keep_picture(source, name, order.width, order.height)
+        return await call.desk.spool.keep_picture(source, name, *size, fit or "crop")
     except DiskFull as error:
         _log.warning("no_room_for_a_picture", reason=str(error))
         raise Refusal("disk-full") from None
 
 
-async def _accept(call: Call, draft: Draft) -> Reply:
+def _cut_text(call: Call, kept: KeptPicture) -> str:
+    """What a person must hear of what was cut away; nothing, if that was little."""
+    if kept.cropped_percent < images.MUCH_CUT:
+        return ""
+    return call.say("picture-cut", percent=round(kept.cropped_percent))
+
+
+async def _accept(call: Call, draft: Draft, note: str = "") -> Reply:
     """Take the draft in. A picture of a refused draft is removed again."""
     desk = call.desk
     update = call.request.update
@@ -84,7 +105,8 @@ async def _accept(call: Call, draft: Draft) -> Reply:
     if not accepted.fresh:
         await _drop_picture(call, draft)
     desk.wake()
-    return Reply(_accepted_text(call, accepted), task=accepted.task)
+    text = "\n".join(part for part in (_accepted_text(call, accepted), note) if part)
+    return Reply(text, task=accepted.task)
 
 
 def _take_in(tx: Tx, call: Call, draft: Draft) -> Accepted:
@@ -157,7 +179,7 @@ def _where_it_can_be_changed(call: Call, original: Task) -> str:
     if original.order.private and not able.remix_private:
         raise Refusal("remix-private", task=original.id)
     if able.edit_id and original.edit_id is None:
-        raise Refusal("remix-not-possible", task=original.id)
+        raise Refusal("remix-not-this-one", task=original.id)
     return name
 
 

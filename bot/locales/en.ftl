@@ -127,6 +127,7 @@ retry-still-active = { $task } is still under way. /tasks shows how far it is.
 remix-not-finished = { $task } has no finished video that could be changed.
 remix-not-possible = The gateway that made { $task } cannot change videos. Make a new one with /video.
 remix-private = { $task } was made with --private, and its gateway does not change such videos.
+remix-not-this-one = { $task } cannot be changed: its gateway gave no handle for it. Make a new one with /video.
 task-unknown = You have no task { $task }. /tasks shows yours.
 
 accepted = Task { $task }: { $price }. { $expected } You have { $free } left.

@@ -119,6 +119,7 @@ retry-still-active = { $task } 还在进行中。/tasks 查看进度。
 remix-not-finished = { $task } 没有可以修改的成品视频。
 remix-not-possible = 生成 { $task } 的网关不能修改视频，请用 /video 重新生成。
 remix-private = { $task } 是以 --private 生成的，其网关不能修改这样的视频。
+remix-not-this-one = { $task } 不能修改：其网关没有给出修改所需的编号。请用 /video 重新生成。
 task-unknown = 您没有任务 { $task }。/tasks 列出您的任务。
 
 accepted = 任务 { $task }：{ $price }。{ $expected }您还剩 { $free } 点。

@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,8 @@ from providers.base import (
     FailureKind,
     Finding,
     Finished,
+    Pending,
+    PictureWay,
     Provider,
     ReferenceImage,
     VideoRequest,
@@ -33,6 +36,7 @@ from tests.providers.contract import (
     finished,
 )
 from tests.standins import frames, pictures
+from tests.standins.gateway_telling import signed_event
 
 
 @pytest.fixture(params=sorted(PROVIDERS))
@@ -234,3 +238,90 @@ async def test_a_check_costs_something(bench: Bench, provider: Provider) -> None
     assert 0 < len(await provider.check()) < 200
     if provider.capabilities.find is not Finding.NOTHING:
         assert await provider.find(bench.request, time.time()) is None
+
+
+# --- what some can beyond that -----------------------------------------------------------
+
+
+async def test_a_list_shows_other_jobs_or_wrong_ones(bench: Bench, provider: Provider) -> None:
+    """Many jobs in one look: each as a look of its own would show it, and none but those asked."""
+    since = time.time()
+    if not provider.capabilities.batch:
+        with pytest.raises(errors.Unsupported):
+            await provider.poll_many(["video_none"], since)
+        return
+    jobs = [
+        await provider.submit(replace(bench.request, key=f"task{number}", prompt=f"kite {number}"))
+        for number in range(3)
+    ]
+    stuck = await provider.submit(asking(bench, "stuck"))
+    for job in jobs:
+        await finished(provider, job.remote_id)
+    wanted = [jobs[0].remote_id, jobs[2].remote_id, stuck.remote_id, "video_none"]
+    seen = await provider.poll_many(wanted, since)
+    assert seen.keys() == set(wanted) - {"video_none"}
+    assert isinstance(seen[jobs[0].remote_id], Finished)
+    assert isinstance(seen[stuck.remote_id], Pending)
+
+
+async def test_a_thumbnail_is_another_picture_or_none(bench: Bench, provider: Provider) -> None:
+    """A still picture of the video, in its proportions."""
+    job = await provider.submit(bench.request)
+    done = await finished(provider, job.remote_id)
+    if not provider.capabilities.thumbnails:
+        with pytest.raises(errors.Unsupported):
+            async with provider.thumbnail(job.remote_id, done):
+                pass
+        return
+    async with provider.thumbnail(job.remote_id, done) as download:
+        content = b"".join([chunk async for chunk in download.chunks])
+    with Image.open(BytesIO(content)) as still:
+        asked = (bench.request.width or 0) / (bench.request.height or 1)
+        assert still.width / still.height == pytest.approx(asked, rel=0.02)
+
+
+async def test_anybody_can_call_in_an_event(provider: Provider) -> None:
+    """Only what the gateway has signed, lately and as it stands, is heard; a repeat is known."""
+    body, headers = signed_event("video.completed", "video_7")
+    if not provider.capabilities.events:
+        with pytest.raises(errors.Unsupported):
+            provider.heard(headers, body)
+        return
+    event = provider.heard(headers, body)
+    assert event.remote_id == "video_7"
+    assert provider.heard(headers, body).id == event.id
+    other, of_another_kind = signed_event("batch.completed", "batch_7")
+    assert provider.heard(of_another_kind, other).remote_id is None
+    forgeries = [
+        ({**headers, "webhook-signature": "v1,AAAA"}, body),
+        ({**headers, "webhook-signature": "v1"}, body),
+        ({**headers, "webhook-id": "evt_other"}, body),
+        ({**headers, "webhook-timestamp": "soon"}, body),
+        ({}, body),
+        (headers, body + b" "),
+        (headers, b"\xff"),
+        signed_event("video.completed", "video_7", age=600)[::-1],
+        signed_event("video.completed", "video_7", age=-600)[::-1],
+        signed_event("video.completed", "video_7", "whsec_b3RoZXI=")[::-1],
+    ]
+    for forged, said in forgeries:
+        with pytest.raises(errors.Untrusted):
+            provider.heard(forged, said)
+
+
+async def test_models_are_made_up(provider: Provider) -> None:
+    """A gateway's own list of models, or None where it tells none; a wrong key is told."""
+    listed = await provider.models()
+    assert listed is None or (listed and all(isinstance(name, str) for name in listed))
+
+
+async def test_a_picture_is_put_where_nobody_can_get_it(provider: Provider, tmp_path: Path) -> None:
+    """Where the gateway has a store of its own, it gives a link to what was put there."""
+    path = tmp_path / "picture.png"
+    pictures.quarters(64, 64).save(path)
+    picture = ReferenceImage(path, "image/png", 64, 64)
+    if PictureWay.UPLOAD not in provider.capabilities.pictures:
+        with pytest.raises(errors.Unsupported):
+            await provider.upload(picture)
+        return
+    assert (await provider.upload(picture)).startswith("http")

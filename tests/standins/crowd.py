@@ -88,7 +88,12 @@ async def reelay(settings: Settings) -> AsyncIterator[tuple[Crowd, Parts]]:
         parts = replace(own, front_ends=[crowd])
         app = App(settings, parts)
         running = asyncio.create_task(app.run())
-        await crowd.ready.wait()
+        ready = asyncio.create_task(crowd.ready.wait())
+        await asyncio.wait([ready, running], return_when=asyncio.FIRST_COMPLETED)
+        ready.cancel()
+        if running.done():
+            # It could not even begin.
+            running.result()
         try:
             yield crowd, parts
         finally:
