@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -22,7 +23,10 @@ from bot.engine.housekeeping import keep_house
 from bot.engine.watch import watch
 from bot.engine.worker import Worker
 from bot.engine.world import Limits, World
-from bot.media.publish import Links, secret_of
+from bot.media.bucket import Account as S3Account
+from bot.media.bucket import Bucket
+from bot.media.fit import Fitter
+from bot.media.publish import Links, Publisher, secret_of
 from bot.media.spool import Spool
 from bot.ports import Clock, Messenger
 from bot.quotas.ledger import Rules
@@ -84,6 +88,20 @@ def build_catalog(settings: Settings) -> Catalog:
     return Catalog.load(settings.catalog_file, kinds)
 
 
+def build_bucket(settings: Settings) -> Bucket | None:
+    """The bucket for what is published, if there is one."""
+    if not settings.s3_endpoint:
+        return None
+    account = S3Account(
+        settings.s3_endpoint,
+        settings.s3_bucket,
+        settings.s3_access_key.get_secret_value(),
+        settings.s3_secret_key.get_secret_value(),
+        settings.s3_region,
+    )
+    return Bucket(account)
+
+
 def limits_of(settings: Settings) -> Limits:
     """The settings that the engine obeys."""
     return Limits(
@@ -102,7 +120,7 @@ def account_of(provider: Provider) -> Account:
     return Account(
         options.kind,
         provider.identity,
-        provider.capabilities,
+        provider.allowed,
         options.max_concurrent,
         options.priority,
     )
@@ -124,7 +142,12 @@ class Parts:
     catalog: Catalog
     spool: Spool
     clock: Clock
+    fitter: Fitter | None = None
+    """Makes videos fit into chats."""
+    publisher: Publisher | None = None
+    """Where the outside can get files of ours."""
     links: Links | None = None
+    """What our own web server opens."""
 
 
 @asynccontextmanager
@@ -145,6 +168,10 @@ async def parts_of(settings: Settings) -> AsyncIterator[Parts]:
         stack.callback(spool.close)
         address = settings.public_url
         links = Links(address, secret_of(settings.data_dir)) if address else None
+        bucket = build_bucket(settings)
+        # Half of the cores: chats, gateways and the database want to go on meanwhile.
+        fitter = Fitter(settings.data_dir, asyncio.Semaphore(max((os.cpu_count() or 1) // 2, 1)))
+        stack.callback(fitter.close)
         yield Parts(
             database=database,
             providers=providers,
@@ -152,6 +179,8 @@ async def parts_of(settings: Settings) -> AsyncIterator[Parts]:
             catalog=catalog,
             spool=spool,
             clock=SystemClock(),
+            fitter=fitter,
+            publisher=bucket or links,
             links=links,
         )
 
@@ -174,7 +203,8 @@ class App:
             clock=parts.clock,
             durations=self._durations,
             limits=limits_of(settings),
-            links=parts.links,
+            fitter=parts.fitter,
+            publisher=parts.publisher,
             alerted=_front_ends_with_admins(settings, parts.front_ends),
             language=settings.default_language,
         )
@@ -189,7 +219,8 @@ class App:
             rules=Rules(settings.daily_credits, settings.timezone),
             providers={name: account_of(one) for name, one in parts.providers.items()},
             wake=self.worker.wake,
-            links=parts.links is not None,
+            fitter=parts.fitter,
+            publisher=parts.publisher,
         )
 
     async def run(self) -> int:
@@ -290,6 +321,8 @@ class App:
             lambda tx: (keeping.files_in_use(tx), keeping.results_on_their_way(tx))
         )
         await self.parts.spool.sweep(in_use | fetching, fetching)
+        if self.parts.fitter is not None:
+            await self.parts.fitter.sweep(in_use)
         measured = await database.read(lambda tx: duration_rows.newest(tx, _MEASUREMENTS))
         for provider, model, seconds, took in reversed(measured):
             self._durations.add(provider, model, seconds, took)

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from bot.catalog_file import (
     SizeEntry,
     check_entries,
     durations_of,
+    offered_durations,
     origin,
     read_entries,
 )
@@ -110,6 +112,8 @@ class Catalog:
             model = self._through(snapshot, name.strip(), now)
         if model is None:
             names = [one.name for one in self.models(now, usable)]
+            if not names:
+                raise Refusal("models-none")
             near = process.extract(name, names, limit=3, score_cutoff=50)
             nearest = ", ".join(str(found[0]) for found in near)
             raise Refusal("model-unknown", name=name, nearest=nearest, all=", ".join(names))
@@ -134,7 +138,16 @@ class Catalog:
         if model is not None:
             return model.offers
         through = next((one for one in snapshot.models if one.passthrough), None)
-        return _passed_through(through, name).offers if through else ()
+        passed = _passed_through(through, name) if through else None
+        return passed.offers if passed else ()
+
+    def lists(self, provider: str, remote_model: str) -> bool:
+        """Whether an offer names this very model of a provider, rather than passing it on."""
+        return any(
+            (offer.provider, offer.model) == (provider, remote_model)
+            for model in self._now.models
+            for offer in model.offers
+        )
 
     def offers_for(self, order: Order) -> tuple[Offer, ...]:
         """Who can make exactly this."""
@@ -190,7 +203,7 @@ def _read(file: Path | None, kinds: Mapping[str, str]) -> list[Model]:
     lines = [
         f"{origin(entries[model.name], own, file)}: {problem}"
         for model in models
-        for problem in _contradictions(model)
+        for problem in _contradictions(model, entries[model.name])
     ]
     if lines:
         raise CatalogError(lines)
@@ -203,13 +216,14 @@ def _read(file: Path | None, kinds: Mapping[str, str]) -> list[Model]:
 
 def _model(entry: ModelEntry, kinds: Mapping[str, str]) -> Model:
     seconds = durations_of(entry)
-    sizes = tuple(_sized(size) for size in entry.sizes)
+    sizes = tuple(_sized(size, seconds) for size in entry.sizes)
     orientations = _orientations(entry, sizes)
     offers = [
-        _offer(name, offer, entry, orientations)
+        made
         for offer in entry.offers
         for name, kind in kinds.items()
         if name == offer.provider or kind == offer.kind
+        for made in _offers(name, offer, entry, sizes, orientations)
     ]
     return Model(
         name=entry.name,
@@ -233,9 +247,43 @@ def _model(entry: ModelEntry, kinds: Mapping[str, str]) -> Model:
     )
 
 
-def _offer(
-    provider: str, entry: OfferEntry, model: ModelEntry, orientations: tuple[Orientation, ...]
-) -> Offer:
+def _offers(
+    provider: str,
+    entry: OfferEntry,
+    model: ModelEntry,
+    sizes: Sequence[Size],
+    orientations: tuple[Orientation, ...],
+) -> list[Offer]:
+    """One for all sizes that are made in the same durations, so that each is made in all of its."""
+    whole = _offer(provider, entry, model)
+    seconds, standing = offered_durations(entry, model), entry.orientations or orientations
+    alike: dict[tuple[int, ...], list[Size]] = {}
+    for size in sizes:
+        if size.name in _sizes_of(entry, model) and size.orientation in {None, *standing}:
+            made = tuple(one for one in seconds if one in size.durations)
+            alike.setdefault(made, []).append(size)
+    return [
+        replace(
+            whole,
+            durations=made,
+            sizes=tuple(size.name for size in those),
+            orientations=tuple(one for one in standing if _stands(those, one)),
+        )
+        for made, those in alike.items()
+        if made
+    ]
+
+
+def _sizes_of(entry: OfferEntry, model: ModelEntry) -> tuple[str, ...]:
+    return entry.sizes or tuple(size.name for size in model.sizes)
+
+
+def _stands(sizes: Iterable[Size], orientation: Orientation) -> bool:
+    """Whether one of the sizes can stand so."""
+    return any(size.orientation in {None, orientation} for size in sizes)
+
+
+def _offer(provider: str, entry: OfferEntry, model: ModelEntry) -> Offer:
     """What it does not say for itself is as the model says."""
 
     def own(key: str) -> Any:  # noqa: ANN401 - as the key says
@@ -247,9 +295,6 @@ def _offer(
         model=entry.model,
         priority=entry.priority,
         cost=entry.cost,
-        durations=entry.durations or durations_of(model),
-        sizes=entry.sizes or tuple(size.name for size in model.sizes),
-        orientations=entry.orientations or orientations,
         styles=own("styles"),
         images=own("images"),
         watermark=own("watermark"),
@@ -257,6 +302,7 @@ def _offer(
         storyboard=own("storyboard"),
         remix=own("remix"),
         prompt_limit=own("prompt_limit"),
+        passthrough=own("passthrough"),
     )
 
 
@@ -264,7 +310,7 @@ def _midnight(day: date | None) -> float | None:
     return None if day is None else datetime.combine(day, time.min, UTC).timestamp()
 
 
-def _sized(entry: SizeEntry) -> Size:
+def _sized(entry: SizeEntry, seconds: tuple[int, ...]) -> Size:
     width, height = entry.width, entry.height
     exact = _EXACT.fullmatch(entry.name)
     if exact is not None and width is None:
@@ -272,7 +318,8 @@ def _sized(entry: SizeEntry) -> Size:
     orientation = entry.orientation
     if orientation is None and width and height:
         orientation = orientation_of(width, height)
-    return Size(entry.name, entry.price, orientation, width, height, entry.aliases)
+    own = seconds if entry.durations is None else entry.durations
+    return Size(entry.name, entry.price, orientation, width, height, entry.aliases, own)
 
 
 def _orientations(entry: ModelEntry, sizes: Sequence[Size]) -> tuple[Orientation, ...]:
@@ -284,8 +331,9 @@ def _orientations(entry: ModelEntry, sizes: Sequence[Size]) -> tuple[Orientation
     return tuple(dict.fromkeys(found))
 
 
-def _contradictions(model: Model) -> Iterable[str]:
+def _contradictions(model: Model, entry: ModelEntry) -> Iterable[str]:
     """What would make an order that says one thing of its orientation and another of its size."""
+    yield from _ambiguous(model.sizes)
     for size in model.sizes:
         if (
             size.width
@@ -296,10 +344,43 @@ def _contradictions(model: Model) -> Iterable[str]:
         if size.orientation not in {None, *model.orientations}:
             yield f"orientations: {size.name} is {size.orientation}; add that or leave the size out"
     for orientation in model.orientations:
-        if all(size.orientation not in {None, orientation} for size in model.sizes):
+        if not _stands(model.sizes, orientation):
             yield f"orientations: no size is {orientation}; leave it out or add one"
+    for offer in entry.offers:
+        found = list(_at_odds(offer, entry, model))
+        if not found and not _offers("", offer, entry, model.sizes, model.orientations):
+            found = ["durations: no size of it is made in one of them; write others or add a size"]
+        yield from (f"offers: {offer.model}: {line}" for line in found)
 
 
-def _passed_through(model: Model, name: str) -> Model:
-    offers = tuple(replace(offer, model=name) for offer in model.offers)
-    return replace(model, name=name, title=name, aliases=(), offers=offers)
+def _ambiguous(sizes: Sequence[Size]) -> Iterable[str]:
+    for one, other in combinations(sizes, 2):
+        alike = one.orientation is None or other.orientation in {None, one.orientation}
+        others = {alias.lower() for alias in other.aliases}
+        for alias in one.aliases:
+            if alike and alias.lower() in others:
+                yield f"sizes: {alias} is an alias of {one.name} and of {other.name}; leave one out"
+
+
+def _at_odds(offer: OfferEntry, entry: ModelEntry, model: Model) -> Iterable[str]:
+    """What an offer says of its orientations that its model or its sizes do not bear out."""
+    sizes = [size for size in model.sizes if size.name in _sizes_of(offer, entry)]
+    for orientation in offer.orientations or ():
+        if orientation not in model.orientations:
+            yield f"orientations: the model has no {orientation}; add it there"
+        elif not _stands(sizes, orientation):
+            yield f"orientations: no size of it is {orientation}; leave it out or add one"
+    if offer.sizes is None or offer.orientations is None:
+        return
+    for size in sizes:
+        if size.orientation not in {None, *offer.orientations}:
+            yield f"orientations: {size.name} is {size.orientation}; add that or leave the size out"
+
+
+def _passed_through(model: Model, name: str) -> Model | None:
+    """The model under a name that nobody knows, by those who take any; None: nobody does."""
+    open_to_all = model.by(lambda offer: offer.passthrough)
+    if open_to_all is None:
+        return None
+    offers = tuple(replace(offer, model=name) for offer in open_to_all.offers)
+    return replace(open_to_all, name=name, title=name, aliases=(), offers=offers)

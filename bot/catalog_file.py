@@ -52,8 +52,10 @@ class SizeEntry(_Entry):
     orientation: Orientation | None = None
     width: PositiveInt | None = None
     height: PositiveInt | None = None
-    aliases: tuple[str, ...] = ()
+    aliases: tuple[Annotated[str, Field(min_length=1)], ...] = ()
     """What people may call it, too; sizes of several orientations may share one."""
+    durations: tuple[Seconds, ...] | None = None
+    """Which of the model's it is made in; None: all."""
 
 
 class OfferEntry(_Entry):
@@ -70,6 +72,8 @@ class OfferEntry(_Entry):
     """What a second costs the operator, in any one currency."""
     durations: tuple[Seconds, ...] | None = None
     """This and the following: what it can make of the model; None: all."""
+    duration_range: tuple[Seconds, Seconds] | None = None
+    """Instead of durations: those of the model that lie in it."""
     sizes: tuple[str, ...] | None = None
     orientations: tuple[Orientation, ...] | None = None
     styles: tuple[str, ...] | None = None
@@ -79,6 +83,8 @@ class OfferEntry(_Entry):
     storyboard: bool | None = None
     remix: bool | None = None
     prompt_limit: PositiveInt | None = None
+    passthrough: bool | None = None
+    """Whether it takes unknown names too, where its model passes them on."""
 
 
 class ModelEntry(_Entry):
@@ -236,14 +242,30 @@ def _problems(entry: ModelEntry, kinds: Mapping[str, str]) -> Iterable[str]:
         yield "durations: write a list (durations = [4, 8]) or a range (duration_range = [1, 20])"
     elif entry.default_duration is not None and entry.default_duration not in allowed:
         yield f"default_duration: {entry.default_duration} is not one of the durations"
-    names = Counter(size.name.lower() for size in entry.sizes)
-    yield from (f"sizes: {name} is there twice" for name in names if names[name] > 1)
-    for size in entry.sizes:
-        if (size.width is None) != (size.height is None):
-            yield f"sizes: {size.name}: width and height go together; write both or none"
+    yield from _problems_of_sizes(entry)
     for offer in entry.offers:
         yield from _problems_of_offer(offer, kinds)
         yield from _beyond(offer, entry)
+
+
+def _problems_of_sizes(entry: ModelEntry) -> Iterable[str]:
+    names = Counter(size.name.lower() for size in entry.sizes)
+    yield from (f"sizes: {name} is there twice" for name in names if names[name] > 1)
+    allowed = durations_of(entry)
+    for size in entry.sizes:
+        if (size.width is None) != (size.height is None):
+            yield f"sizes: {size.name}: width and height go together; write both or none"
+        for alias in size.aliases:
+            if alias.lower() in names:
+                yield f"sizes: {size.name}: the alias {alias} is a size's name; choose another"
+        if size.durations == ():
+            yield f"sizes: {size.name}: durations: is empty; leave it out for all of them"
+        for one in size.durations or ():
+            if one not in allowed:
+                yield f"sizes: {size.name}: durations: the model has no {one}; add it there"
+    for one in allowed:
+        if all(size.durations is not None and one not in size.durations for size in entry.sizes):
+            yield f"durations: no size is made in {one}; leave it out or add it to one"
 
 
 def _beyond(offer: OfferEntry, entry: ModelEntry) -> Iterable[str]:
@@ -253,14 +275,17 @@ def _beyond(offer: OfferEntry, entry: ModelEntry) -> Iterable[str]:
         "sizes": tuple(size.name for size in entry.sizes),
         "styles": entry.styles,
     }
-    if entry.orientations:
-        allowed["orientations"] = entry.orientations
     for key, known in allowed.items():
         for one in getattr(offer, key) or ():
             if one not in known:
                 yield f"offers: {offer.model}: {key}: the model has no {one}; add it there"
-        if getattr(offer, key) == () and key != "styles":
+    for key in ("durations", "sizes", "orientations"):
+        if getattr(offer, key) == ():
             yield f"offers: {offer.model}: {key}: is empty; leave it out for all of them"
+    if offer.durations and offer.duration_range:
+        yield f"offers: {offer.model}: write either durations or duration_range, not both"
+    elif offer.duration_range and durations_of(entry) and not offered_durations(offer, entry):
+        yield f"offers: {offer.model}: duration_range: the model has none in it; write another"
     for key in ("watermark", "private", "storyboard", "remix"):
         if getattr(offer, key) and not getattr(entry, key):
             yield f"offers: {offer.model}: {key}: the model has it off; write {key} = true there"
@@ -280,9 +305,17 @@ def _problems_of_offer(offer: OfferEntry, kinds: Mapping[str, str]) -> Iterable[
         yield f"offers: no provider is called {offer.provider}; configured: {configured}"
 
 
-def durations_of(entry: ModelEntry) -> tuple[int, ...]:
-    """Every whole number of seconds that may be asked for, ascending."""
+def durations_of(entry: ModelEntry | OfferEntry) -> tuple[int, ...]:
+    """Every whole number of seconds that it names, ascending."""
     if entry.duration_range is not None:
         first, last = entry.duration_range
         return tuple(range(first, last + 1))
-    return tuple(sorted(set(entry.durations)))
+    return tuple(sorted(set(entry.durations or ())))
+
+
+def offered_durations(offer: OfferEntry, entry: ModelEntry) -> tuple[int, ...]:
+    """Which of the model's durations an offer makes."""
+    if offer.durations is None and offer.duration_range is None:
+        return durations_of(entry)
+    own = durations_of(offer)
+    return tuple(one for one in durations_of(entry) if one in own)

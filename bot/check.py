@@ -16,11 +16,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bot.app import build_catalog, build_providers
+from bot.app import build_bucket, build_catalog, build_providers
 from bot.backup import SQLITE, backup
 from bot.catalog_file import CatalogError
 from bot.config import Settings
 from bot.logs import Redactor
+from bot.media.publish import PublishError
+from bot.offers import Offer
 from bot.quotas import ledger
 from bot.store.database import DatabaseBusy, open_database
 from bot.store.migrate import HEAD, version
@@ -50,6 +52,10 @@ class _Unsound(Exception):
     """A part does not work as it should; the text says how."""
 
 
+_PLAIN = (_Unsound, CatalogError, PublishError)
+"""Their words say all."""
+
+
 async def check(settings: Settings) -> list[Row]:
     """Look at every part; one that fails does not hide the others."""
     http = Http()
@@ -67,6 +73,9 @@ async def check(settings: Settings) -> list[Row]:
         f"provider {name}": partial(_provider, one, None if offered is None else offered[name])
         for name, one in providers.items()
     }
+    bucket = build_bucket(settings)
+    if bucket is not None:
+        looks["bucket"] = bucket.check
     looks |= _pictures_row(settings, providers)
     redact = Redactor(settings.secrets)
     try:
@@ -86,7 +95,7 @@ async def _row(name: str, look: Callable[[], Awaitable[str]], redact: Redactor) 
     except TimeoutError:
         return Row(name, ok=False, text=f"no answer in {_PATIENCE:.0f} s")
     except Exception as error:  # noqa: BLE001 - whatever it is, it is what was found
-        kind = "" if isinstance(error, _Unsound | CatalogError) else f"{type(error).__name__}: "
+        kind = "" if isinstance(error, _PLAIN) else f"{type(error).__name__}: "
         return Row(name, ok=False, text=redact(f"{kind}{error}"))
 
 
@@ -96,16 +105,16 @@ async def _settings(settings: Settings) -> str:
 
 async def _catalogue(settings: Settings) -> str:
     catalog, now = build_catalog(settings), time.time()
-    models = catalog.models(now)
-    if not models:
-        raise _Unsound("no model can be asked for; see CATALOG_FILE")
-    names = ", ".join(model.name for model in models)
+    names = ", ".join(model.name for model in catalog.models(now))
     gone = ", ".join(model.name for model in catalog.unavailable(now))
-    return f"{names}; switched off or retired: {gone}" if gone else names
+    off = f"; switched off or retired: {gone}" if gone else ""
+    if not names:
+        raise _Unsound(f"no model can be asked for{off}; see CATALOG_FILE")
+    return f"{names}{off}"
 
 
-def _offered(settings: Settings) -> dict[str, dict[str, str]] | None:
-    """Provider -> its own id of each model that can be asked for -> our name of it.
+def _offered(settings: Settings) -> dict[str, list[tuple[str, Offer]]] | None:
+    """Provider -> our name and its offer of each model that can be asked for.
 
     None where the catalogue is wrong, which has a row of its own.
     """
@@ -113,10 +122,10 @@ def _offered(settings: Settings) -> dict[str, dict[str, str]] | None:
         models = build_catalog(settings).models(time.time())
     except CatalogError:
         return None
-    found: dict[str, dict[str, str]] = {name: {} for name in settings.providers}
+    found: dict[str, list[tuple[str, Offer]]] = {name: [] for name in settings.providers}
     for model in models:
         for offer in model.offers:
-            found[offer.provider][offer.model] = model.name
+            found[offer.provider].append((model.name, offer))
     return found
 
 
@@ -186,17 +195,21 @@ async def _ffmpeg() -> str:
     return " ".join(output.decode(errors="replace").split()[:3])
 
 
-async def _provider(provider: Provider, offered: dict[str, str] | None) -> str:
+async def _provider(provider: Provider, offered: list[tuple[str, Offer]] | None) -> str:
     seen = f"{provider.kind}: {await provider.check()}"
     if offered is None:
         return seen
     if not offered:
         raise _Unsound(f"{seen}, but serves no model that can be asked for; see CATALOG_FILE")
     listed = await provider.models()
-    gone = [one for one in offered if listed is not None and one not in listed]
+    missing = [one for one in offered if listed is not None and one[1].model not in listed]
+    # A server of any models need not have the one that stands for them.
+    gone = {offer.model: name for name, offer in missing if not offer.passthrough}
     if gone:
-        named = ", ".join(f"{one} (for the model {offered[one]})" for one in gone)
+        named = ", ".join(f"{one} (for the model {gone[one]})" for one in gone)
         raise _Unsound(f"{seen}, but no longer serves {named}")
+    if missing and listed:
+        return f"{seen}; it lists {', '.join(sorted(listed)[:_SHOWN])}"
     return seen
 
 
@@ -204,15 +217,15 @@ def _pictures_row(
     settings: Settings, providers: Mapping[str, Provider]
 ) -> dict[str, Callable[[], Awaitable[str]]]:
     """Where pictures cannot go: no fault, since videos from text can be made."""
-    links = bool(settings.public_url)
+    links = bool(settings.public_url or settings.s3_endpoint)
     without = [
-        name for name, one in providers.items() if one.capabilities.picture_way(links=links) is None
+        name for name, one in providers.items() if one.allowed.picture_way(links=links) is None
     ]
     if not without:
         return {}
 
     async def told() -> str:
-        return f"not to {', '.join(without)}, which take links only: set PUBLIC_URL"
+        return f"not to {', '.join(without)}, which take links only: set PUBLIC_URL or S3_ENDPOINT"
 
     return {"pictures": told}
 

@@ -14,6 +14,7 @@ from bot.model import (
     ChangeSettings,
     Command,
     Fetch,
+    Fit,
     ForgetMe,
     Help,
     ListModels,
@@ -53,6 +54,7 @@ VIDEO_OPTIONS: dict[str, str | None] = {
     "private": None,
     "storyboard": None,
     "image": "FILE",
+    "fit": "crop/pad",
 }
 """Option -> what stands for its value; None: it takes none."""
 
@@ -75,6 +77,7 @@ COMMANDS: tuple[Word, ...] = (
 
 SETTINGS = ("model", "duration", "orientation", "language")
 ORIENTATIONS: tuple[Orientation, ...] = ("portrait", "landscape")
+FITS: tuple[Fit, ...] = ("crop", "pad")
 
 
 def parse(line: str, *, files: bool = False) -> Command:
@@ -116,6 +119,7 @@ def _video(rest: str) -> MakeVideo:
         private=True if "private" in options else None,
         storyboard=True if "storyboard" in options else None,
         image=_path(options["image"]) if "image" in options else None,
+        fit=_fit(options["fit"]) if "fit" in options else None,
     )
 
 
@@ -172,6 +176,13 @@ def _unquoted(value: str) -> str:
     if len(value) > 1 and _QUOTES.get(value[0]) == value[-1]:
         return value[1:-1].strip()
     return value
+
+
+def _fit(value: str) -> Fit:
+    fit = next((fit for fit in FITS if fit == value.lower()), None)
+    if fit is None:
+        raise Refusal("fit-unknown", asked=value, allowed=", ".join(FITS))
+    return fit
 
 
 def _path(value: str) -> Path:

@@ -279,6 +279,13 @@ def _no_kind(kind: str) -> str:
 
 
 def _unusable(options: Options, prefix: str) -> Iterator[str]:
+    ways = PROVIDERS[options.kind].capabilities.pictures
+    if options.pictures not in {"auto", *ways}:
+        allowed = " or ".join([*ways, "auto"])
+        yield (
+            f'{prefix}PICTURES: "{options.pictures}" is no way in which {options.kind} takes'
+            f" pictures; write {allowed}"
+        )
     if PROVIDERS[options.kind].key_required and not options.api_key.get_secret_value():
         yield f"{prefix}API_KEY: is missing; write the key that the gateway gave you"
     for name, check in (("api_key", check_secret), ("base_url", check_web_address)):

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from bot.catalog import Catalog
 from bot.config import Settings
 from bot.durations import Durations
+from bot.media.fit import Fitter
+from bot.media.publish import Publisher
+from bot.media.removing import remove_files
 from bot.media.spool import Spool
 from bot.model import Health, Refusal, Reply, Request, Task
 from bot.offers import Offer
@@ -61,8 +64,9 @@ class Desk:
     providers: Mapping[str, Account]
     wake: Callable[[], None]
     """Tell the engine that there is something to do."""
-    links: bool = False
-    """Whether gateways can get pictures from us."""
+    fitter: Fitter | None = None
+    publisher: Publisher | None = None
+    """Where gateways can get pictures of ours; None: nowhere."""
 
     async def service(self) -> Service:
         """Which offers can be used now."""
@@ -71,6 +75,10 @@ class Desk:
             lambda tx: (providers.health(tx), providers.models_off(tx, now))
         )
         return Service(health, off)
+
+    async def remove_files(self, task: Task) -> None:
+        """Nothing of this task is to be kept, here or where we have published it."""
+        await remove_files(task, self.spool, self.fitter, self.publisher)
 
     def account_of(self, task: Task) -> tuple[str, Account] | None:
         """The account that made this task's job, under its name of today, if it is configured."""
@@ -84,7 +92,7 @@ class Desk:
         """Whether a reference picture can reach this provider."""
         account = self.providers.get(name)
         return account is not None and (
-            account.capabilities.picture_way(links=self.links) is not None
+            account.capabilities.picture_way(links=self.publisher is not None) is not None
         )
 
 

@@ -268,7 +268,7 @@ async def forget_me(call: Call, command: ForgetMe) -> Reply:
 
     forgotten, active = await call.desk.database.transact(forget)
     for task in forgotten:
-        await call.desk.spool.remove_of(task)
+        await call.desk.remove_files(task)
     return call.reply("forgetme-done", count=len(forgotten), active=active)
 
 

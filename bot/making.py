@@ -82,7 +82,7 @@ def _cut_text(call: Call, kept: KeptPicture) -> str:
     """What a person must hear of what was cut away; nothing, if that was little."""
     if kept.cropped_percent < images.MUCH_CUT:
         return ""
-    return call.say("picture-cut", percent=round(kept.cropped_percent))
+    return call.say("picture-cut", cut=round(kept.cropped_percent))
 
 
 async def _accept(call: Call, draft: Draft, note: str = "") -> Reply:

@@ -5,11 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
+from typing import Literal
 
 from providers.base import Orientation
 
 Language = str
 """A two-letter code that `bot/locales` has."""
+
+Fit = Literal["crop", "pad"]
+"""How a picture gets the shape of its video: cut to fill it, or whole with a blurred rim."""
 
 
 class State(StrEnum):
@@ -168,13 +172,15 @@ class Balance:
 
 @dataclass(frozen=True, slots=True)
 class Video:
-    """A finished video on our disk."""
+    """A finished video on our disk, as it is to be posted."""
 
     path: Path
     bytes: int
     seconds: int
     width: int | None = None
     height: int | None = None
+    thumbnail: Path | None = None
+    """A small JPEG of it."""
 
 
 class Mode(StrEnum):
@@ -239,6 +245,7 @@ class MakeVideo:
     storyboard: bool | None = None
     image: Path | None = None
     """A file that the front-end or the console's person named; not yet looked at."""
+    fit: Fit | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,8 @@ class Offer:
     storyboard: bool = False
     remix: bool = False
     prompt_limit: int = 4000
+    passthrough: bool = False
+    """It takes ids of any name."""
 
     def can_make(self, order: Order) -> bool:
         """Whether it makes exactly this."""
@@ -72,6 +74,8 @@ class Size:
     width: int | None = None
     height: int | None = None
     aliases: tuple[str, ...] = ()
+    durations: tuple[int, ...] = ()
+    """Which of the model's it is made in."""
 
     def is_called(self, name: str) -> bool:
         """Whether people mean this one by that name."""
@@ -128,10 +132,7 @@ class Model:
             default_duration=default,
             sizes=sizes,
             orientations=tuple(
-                one
-                for one in self.orientations
-                if _any(offers, "orientations", one)
-                and any(size.orientation in {None, one} for size in sizes)
+                one for one in self.orientations if _any(offers, "orientations", one)
             ),
             styles=tuple(one for one in self.styles if _any(offers, "styles", one)),
             images=max(offer.images for offer in offers),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from bot.model import Delivery, Task, Video
+from bot.model import Delivery, Place, Task, Video
 
 
 class Clock(Protocol):
@@ -46,6 +46,10 @@ class Messenger(Protocol):
 
     name: str
     """The first part of the ids of its people, and `Place.front_end`."""
+
+    def largest(self, place: Place) -> int | None:
+        """The most bytes that a video may have there; None: as it is, whatever its size."""
+        ...
 
     async def deliver(self, task: Task, delivery: Delivery, video: Video, text: str) -> str:
         """Post the finished video; give back a receipt that `posted` will understand.

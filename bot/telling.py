@@ -12,6 +12,7 @@ from bot.model import Breaker, Health, State, Task
 from bot.offers import Model, Offer
 from bot.replies import about, say
 
+DISK_FULL = "disk-full"
 _PROMPT_IN_LISTS = 60
 _TELLING_PERCENT = 5
 """Below this a progress says more of its rounding than of the rest."""
@@ -92,6 +93,8 @@ def status_text(language: str, task: Task, view: Outlook) -> str:
             known = view.remaining is not None
             facts["expected"] = _expected(language, view) if known else ""
             facts["percent"] = "" if task.percent is None else round(task.percent)
+        case State.FETCHING:
+            facts["reason"] = reason_text(language, task) if task.reason == DISK_FULL else ""
         case State.FAILED | State.REVIEW | State.UNDELIVERED:
             facts["reason"] = reason_text(language, task)
     return say(language, f"status-{task.state}", **facts)
@@ -112,6 +115,23 @@ def delivery_text(task: Task, *, repeated: bool) -> str:
         task=task.id,
         prompt=_short(task.order.prompt, _PROMPT_BESIDE_VIDEO),
     )
+
+
+def too_large_text(task: Task, size: int, limit: int, link: str | None, kept_for: float) -> str:
+    """Why only a preview, or a link, stands there, and how to get the whole."""
+    facts: dict[str, str | int] = {
+        "task": task.id,
+        "size": _megabytes(size),
+        "limit": _megabytes(limit),
+        "days": round(kept_for / 86400),
+    }
+    if link is not None:
+        return say(task.language, "too-large-link", **facts, link=link)
+    return say(task.language, "too-large-kept", **facts)
+
+
+def _megabytes(count: int) -> str:
+    return f"{count / 1e6:.0f}" if count >= 10_000_000 else f"{count / 1e6:.1f}"
 
 
 def last_word(task: Task) -> str:

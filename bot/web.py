@@ -18,7 +18,7 @@ import structlog
 from aiohttp import hdrs, web
 from aiohttp.abc import AbstractStreamWriter
 
-from bot.media.publish import MEDIA_TYPES, Links, shown_file
+from bot.media.publish import Links, shown_as, shown_file
 from bot.media.spool import Spool
 from bot.ports import Clock
 from bot.store import migrate
@@ -305,9 +305,7 @@ class _File(web.FileResponse):
     """A file under a neutral name, sent within a time."""
 
     def __init__(self, path: Path, patience: float) -> None:
-        media_type = MEDIA_TYPES[path.suffix]
-        neutral = f"{media_type.partition('/')[0]}{path.suffix}"
-        disposition = f'inline; filename="{neutral}"'
+        media_type, disposition = shown_as(path.name)
         super().__init__(
             path, headers={hdrs.CONTENT_TYPE: media_type, hdrs.CONTENT_DISPOSITION: disposition}
         )

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
-from itertools import product
+from itertools import combinations, product
 
 from rapidfuzz import process
 
@@ -180,30 +180,40 @@ _NAMED = {
 def _not_together(wish: MakeVideo, model: Model) -> Refusal:
     """Each wish can be fulfilled, but nobody fulfils them all: which ones, and what would help."""
     named = [key for key in _NAMED if getattr(wish, key) is not None]
-    helpful = [key for key in named if _without(wish, model, key)]
-    instead = ""
-    if "seconds" in helpful:
-        free = replace(wish, seconds=None)
-        possible = {
-            order.seconds
-            for order, _ in _orders(free, Defaults(), model, None)
-            if _maker(model, order) is not None
-        }
-        instead = ", ".join(str(one) for one in sorted(possible))
+    brief = replace(wish, prompt="-")
+    shorter = {offer.prompt_limit for _, offer in _made(brief, model)}
+    if shorter:
+        return Refusal(
+            "prompt-too-long",
+            count=len(wish.prompt.strip()),
+            limit=max(shorter),
+            model=" ".join([model.name, *(_called(key, wish) for key in named)]),
+        )
+    clash = next(
+        some
+        for count in range(1, len(named) + 1)
+        for some in combinations(named, count)
+        if not any(_made(_without(brief, set(named) - set(some)), model))
+    )
+    helpful = [key for key in clash if any(_made(_without(wish, {key}), model))]
+    durations = {order.seconds for order, _ in _made(_without(wish, {"seconds"}), model)}
     return Refusal(
         "together-not-possible",
         model=model.name,
-        wishes=", ".join(_called(key, wish) for key in named),
+        wishes=", ".join(_called(key, wish) for key in clash),
         without=", ".join(_called(key, wish) for key in helpful),
-        durations=instead,
+        durations=", ".join(str(one) for one in sorted(durations)),
     )
 
 
-def _without(wish: MakeVideo, model: Model, key: str) -> bool:
-    """Whether it could be made without this wish."""
-    free = replace(wish, **{key: None})  # type: ignore[arg-type]
-    orders = _orders(free, Defaults(), model, None)
-    return any(_maker(model, order) is not None for order, _ in orders)
+def _made(wish: MakeVideo, model: Model) -> Iterator[tuple[Order, Offer]]:
+    """Every order that fulfils the wishes and that somebody makes, with the one who does."""
+    orders = _orders(wish, Defaults(), model, None)
+    return ((it, offer) for it, _ in orders for offer in model.offers if offer.can_make(it))
+
+
+def _without(wish: MakeVideo, keys: Collection[str]) -> MakeVideo:
+    return replace(wish, **dict.fromkeys(keys))  # type: ignore[arg-type]
 
 
 def _called(key: str, wish: MakeVideo) -> str:

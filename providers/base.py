@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
 from hashlib import sha256
@@ -39,6 +39,8 @@ class Options(BaseModel):
     """Jobs at once; 0 means none."""
     priority: int = 0
     """The higher one is asked first."""
+    pictures: Literal["auto", "file", "upload", "link"] = "auto"
+    """How reference pictures go there, one of `PictureWay`; auto: the best way of the kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +196,8 @@ class Capabilities:
     remix_private: bool = True
     """Videos made with `private` can be changed too."""
     pictures: tuple[PictureWay, ...] = (PictureWay.FILE,)
-    """Every way in which it takes a reference picture, the best one first."""
+    """Every way in which it takes a reference picture, the best one first. The class has them all,
+    whatever the settings of one provider, so that those can be checked."""
     thumbnails: bool = False
     """It has a still picture of a finished video (`Provider.thumbnail`)."""
     events: bool = False
@@ -232,6 +235,15 @@ class Provider(ABC):
     def base_url(self) -> str:
         """The address in use, without a closing slash."""
         return (self.options.base_url or self.default_url).rstrip("/")
+
+    @property
+    def allowed(self) -> Capabilities:
+        """What it can do, as far as the settings let it."""
+        wanted = self.options.pictures
+        if wanted == "auto":
+            return self.capabilities
+        ways = tuple(way for way in self.capabilities.pictures if way == wanted)
+        return replace(self.capabilities, pictures=ways)
 
     @cached_property
     def identity(self) -> str:

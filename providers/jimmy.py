@@ -18,8 +18,7 @@ from __future__ import annotations
 import asyncio
 import re
 from contextlib import AbstractAsyncContextManager
-from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 from urllib.parse import quote
 
 from providers import errors, reading
@@ -28,7 +27,6 @@ from providers.base import (
     Download,
     Finished,
     Job,
-    Options,
     PictureWay,
     Progress,
     Provider,
@@ -37,33 +35,17 @@ from providers.base import (
 )
 from providers.shapes import orientation_of, picture_links
 
-if TYPE_CHECKING:
-    from providers.http import Http
-
 _ROOT = "/api/open-api/v1"
 _BALANCES = ("data.balance", "data.key_balance", "data.remaining", "data.amount", "balance", "data")
 _AMOUNT = re.compile(r"-?\d{1,15}(\.\d{1,10})?")
-
-
-class JimmyOptions(Options):
-    """What differs among accounts."""
-
-    upload: bool = True
-    """The gateway's own store takes reference pictures; without it they go as links."""
 
 
 class Jimmy(Provider):
     """One account at JimmyAI."""
 
     kind: ClassVar[str] = "jimmy"
-    options_type: ClassVar[type[Options]] = JimmyOptions
     default_url: ClassVar[str] = "https://www.jimmyai.cn"
-
-    def __init__(self, options: Options, http: Http, directory: Path) -> None:
-        super().__init__(options, http, directory)
-        switches = JimmyOptions.model_validate(options.model_dump())
-        store = (PictureWay.UPLOAD,) if switches.upload else ()
-        self.capabilities = Capabilities(pictures=(*store, PictureWay.LINK))
+    capabilities = Capabilities(pictures=(PictureWay.UPLOAD, PictureWay.LINK))
 
     @property
     def base_url(self) -> str:

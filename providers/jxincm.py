@@ -47,8 +47,6 @@ class JxincmOptions(Options):
 
     query: Literal["auto", "unified", "official"] = "auto"
     """How a job is looked at. auto: the unified route, and the official one where that says 404."""
-    upload: bool = True
-    """The gateway's own store takes reference pictures; without it they go as links."""
 
 
 class Jxincm(Provider):
@@ -57,14 +55,13 @@ class Jxincm(Provider):
     kind: ClassVar[str] = "jxincm"
     options_type: ClassVar[type[Options]] = JxincmOptions
     default_url: ClassVar[str] = "https://api.jxincm.cn"
+    capabilities = Capabilities(
+        remix=True, remix_private=False, pictures=(PictureWay.UPLOAD, PictureWay.LINK)
+    )
 
     def __init__(self, options: Options, http: Http, directory: Path) -> None:
         super().__init__(options, http, directory)
         switches = JxincmOptions.model_validate(options.model_dump())
-        store = (PictureWay.UPLOAD,) if switches.upload else ()
-        self.capabilities = Capabilities(
-            remix=True, remix_private=False, pictures=(*store, PictureWay.LINK)
-        )
         routes = {"unified": self._unified, "official": self._official}
         if switches.query != "auto":
             routes = {switches.query: routes[switches.query]}

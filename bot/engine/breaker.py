@@ -101,7 +101,9 @@ def failed(
 
 def model_gone(tx: Tx, world: World, name: str, remote_model: str, raw: str, now: float) -> None:
     """The gateway says that it does not serve this model: nobody is sent there for a while."""
-    if providers.model_off(tx, name, remote_model, now + MODEL_OFF, raw):
+    news = providers.model_off(tx, name, remote_model, now + MODEL_OFF, raw)
+    # What somebody typed and the catalogue passed on is no admin's business.
+    if news and world.catalog.lists(name, remote_model):
         hours = round(MODEL_OFF / 3600)
         facts: dict[str, str | int] = {"provider": name, "model": remote_model}
         facts |= {"raw": raw, "hours": hours}

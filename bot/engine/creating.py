@@ -7,10 +7,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import structlog
+
 from bot.durations import Spread
 from bot.engine import breaker, schedule
 from bot.engine.outcome import Advance, Outcome, Snooze, fail
 from bot.engine.world import World
+from bot.media.publish import PublishError
 from bot.model import State, Task
 from bot.store import tasks
 from bot.store.database import Tx
@@ -24,6 +27,7 @@ from providers.base import (
     VideoRequest,
 )
 
+_log = structlog.get_logger(__name__)
 _REFUSALS: dict[type[errors.ProviderError], str] = {
     errors.Moderated: "moderation",
     errors.Misconfigured: "misconfigured",
@@ -45,6 +49,8 @@ async def submit(task: Task, world: World) -> Outcome:
         request = await _with_link(world, provider, request)
     except errors.ProviderError as error:
         return _picture_not_taken(task, world, error)
+    except PublishError as error:
+        return _not_published(task, world, error)
     sent_at = world.clock.now()
     if not await _still_ours(task, world, sent_at):
         return Snooze(world.clock.now())
@@ -76,16 +82,16 @@ async def _with_link(world: World, provider: Provider, request: VideoRequest) ->
     picture = request.image
     if picture is None:
         return request
-    way = provider.capabilities.picture_way(links=world.links is not None)
+    way = provider.allowed.picture_way(links=world.publisher is not None)
     if way is PictureWay.FILE:
         return request
     if way is PictureWay.UPLOAD:
         url = await provider.upload(picture)
-    elif world.links is not None:
+    elif world.publisher is not None:
         valid_for = world.limits.deadline + _LINK_VALID
-        url = world.links.link(picture.path.name, world.clock.now(), valid_for)
+        url = await world.publisher.publish(picture.path, world.clock.now(), valid_for)
     else:
-        raise errors.Unsupported("it takes pictures as links only, and PUBLIC_URL is not set")
+        raise errors.Unsupported("it takes pictures as links only, and there is no place for links")
     return replace(request, image=replace(picture, url=url))
 
 
@@ -140,6 +146,17 @@ def _picture_not_taken(task: Task, world: World, error: errors.ProviderError) ->
     if error.accepted:
         error = errors.Unreachable(str(error), retry_after=error.retry_after)
     return _not_sent(task, world, error)
+
+
+def _not_published(task: Task, world: World, error: PublishError) -> Outcome:
+    """The place for links has trouble, which is no fault of the provider's: again in a while."""
+    now = world.clock.now()
+    _log.warning("picture_not_published", task=task.id, why=str(error))
+    if task.cancel_asked:
+        return Advance(State.CANCELLED, reason="cancelled")
+    if now - (task.trouble_at or now) > world.limits.deadline:
+        return fail("no-link", str(error))
+    return replace(_queued(task, now, str(error)), due_at=now + world.backoff(task.attempts))
 
 
 # --- after it was sent -------------------------------------------------------------------
@@ -216,7 +233,9 @@ def _not_sent(task: Task, world: World, error: errors.ProviderError) -> Outcome:
     return _queued(task, now, str(error), also)
 
 
-def _queued(task: Task, now: float, raw: str, also: Callable[[Tx], object]) -> Advance:
+def _queued(
+    task: Task, now: float, raw: str, also: Callable[[Tx], object] | None = None
+) -> Advance:
     changes: dict[str, object] = {"attempts": task.attempts + 1, "submitted_at": None}
     changes["trouble_at"] = task.trouble_at or now
     if task.order.remix_of is None:

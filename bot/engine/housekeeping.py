@@ -5,6 +5,8 @@ from __future__ import annotations
 import structlog
 
 from bot.engine.world import World
+from bot.media.publish import PublishError
+from bot.media.removing import remove_files
 from bot.model import Task
 from bot.store import alerts, keeping, providers
 from bot.store.database import Tx
@@ -34,9 +36,20 @@ async def tidy(world: World) -> None:
     while batch := await world.database.read(lambda tx: keeping.expired_files(tx, before, _BATCH)):
         for task in batch:
             await _drop_files(world, task, before)
+    await _sweep_links(world, now)
     await world.database.transact(lambda tx: _forget_what_is_over(tx, now))
     blank_before = now - world.limits.prompt_retention
     await world.database.transact(lambda tx: keeping.blank_prompts(tx, blank_before))
+
+
+async def _sweep_links(world: World, now: float) -> None:
+    if world.publisher is None:
+        return
+    try:
+        await world.publisher.sweep(now)
+    except PublishError as error:
+        # Their links have expired, so that nobody can get them meanwhile.
+        _log.warning("links_not_swept", why=str(error))
 
 
 def _forget_what_is_over(tx: Tx, now: float) -> None:
@@ -51,4 +64,4 @@ async def _drop_files(world: World, task: Task, before: float) -> None:
     # First the row, then the file: a crash between leaves an orphan, which the next start sweeps,
     # and never a promise of a file that is gone.
     if await world.database.transact(forget):
-        await world.spool.remove_of(task)
+        await remove_files(task, world.spool, world.fitter, world.publisher)

@@ -13,12 +13,8 @@ from bot.engine.outcome import Advance, Outcome, Snooze, fail
 from bot.engine.world import World
 from bot.lifecycle import ATTACHED
 from bot.media import spool
-from bot.model import Delivery, State, Task, Video
-from bot.ports import DeliveryError, DeliveryUnclear
-from bot.store import deliveries, tasks
+from bot.model import State, Task
 from bot.store import durations as duration_rows
-from bot.store.database import Tx
-from bot.telling import delivery_text
 from providers import errors
 from providers.base import (
     Capabilities,
@@ -252,77 +248,3 @@ def _fetch_later(task: Task, world: World, raw: str, hint: float | None = None) 
         return fail("file-lost", raw)
     wait = world.backoff(task.attempts, hint)
     return Snooze(now + wait, failed=True, raw=raw)
-
-
-# --- delivering --------------------------------------------------------------------------
-
-
-async def deliver(task: Task, world: World) -> Outcome:
-    """Post the result. A send that may have worked is looked for, and repeated once, marked."""
-    delivery = await world.database.read(lambda tx: deliveries.get(tx, task.id))
-    messenger = world.messengers.get(delivery.place.front_end)
-    if messenger is None:
-        return Snooze(world.clock.now() + 60.0)
-    if task.file is None or not world.spool.result(task.file).is_file():
-        return Advance(State.UNDELIVERED, reason="file-lost")
-    unclear = delivery.state == "sending"
-    if unclear:
-        receipt = await messenger.posted(task, delivery)
-        if receipt is not None:
-            return _delivered(task, world, receipt)
-        if delivery.repeated:
-            return _undelivered(task, "send-unclear")
-    repeated = unclear or delivery.repeated
-    begun = await world.database.transact(lambda tx: _begin(tx, task, world, repeated=repeated))
-    if begun is None:
-        # Somebody has taken the task over: it is theirs to post.
-        return Snooze(world.clock.now())
-    delivery = begun
-    video = Video(
-        world.spool.result(task.file),
-        task.bytes or 0,
-        task.order.seconds,
-        task.order.width,
-        task.order.height,
-    )
-    text = delivery_text(task, repeated=repeated)
-    try:
-        receipt = await messenger.deliver(task, delivery, video, text)
-    except DeliveryUnclear as error:
-        return Snooze(world.clock.now() + 2.0, failed=True, raw=str(error))
-    except DeliveryError as error:
-        return _not_delivered(task, world, error)
-    return _delivered(task, world, receipt)
-
-
-def _begin(tx: Tx, task: Task, world: World, *, repeated: bool) -> Delivery | None:
-    """Write down that the result is being posted, if the task is still ours."""
-    until = world.clock.now() + world.limits.lease
-    if not tasks.change(tx, task, due_at=until):
-        return None
-    if not deliveries.begin(tx, task.id, repeated=repeated):
-        return None
-    return deliveries.get(tx, task.id)
-
-
-def _delivered(task: Task, world: World, receipt: str) -> Outcome:
-    now = world.clock.now()
-    return Advance(State.DONE, also=lambda tx: deliveries.sent(tx, task.id, receipt, now))
-
-
-def _undelivered(task: Task, reason: str, raw: str = "") -> Outcome:
-    def also(tx: Tx) -> None:
-        if reason != "send-unclear":
-            deliveries.unsent(tx, task.id)
-
-    return Advance(State.UNDELIVERED, reason=reason, raw=raw or None, also=also)
-
-
-def _not_delivered(task: Task, world: World, error: DeliveryError) -> Outcome:
-    now = world.clock.now()
-    if error.permanent or now - task.moved_at > GIVE_UP:
-        return _undelivered(task, error.reason, str(error))
-    wait = world.backoff(task.attempts, error.retry_after)
-    return Snooze(
-        now + wait, failed=True, raw=str(error), also=lambda tx: deliveries.unsent(tx, task.id)
-    )

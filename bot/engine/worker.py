@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from bot.engine import batches, creating, notices, rescue, routing, steps
+from bot.engine import batches, creating, delivering, notices, rescue, routing, steps
 from bot.engine import outcome as outcomes
 from bot.engine.outcome import Advance, Outcome, Snooze
 from bot.engine.world import World
@@ -58,7 +58,7 @@ LANES = (
     Lane(State.RUNNING, steps.poll, 500),
     Lane(State.SUBMITTING, rescue.search, 20),
     Lane(State.FETCHING, steps.fetch, 8),
-    Lane(State.DELIVERING, steps.deliver, 16),
+    Lane(State.DELIVERING, delivering.deliver, 16),
 )
 _WIDTHS = {lane.state: lane.width for lane in LANES}
 _SUBMITS = 50

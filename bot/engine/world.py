@@ -9,7 +9,8 @@ from random import Random
 from bot.catalog import Catalog
 from bot.durations import Durations
 from bot.engine import schedule
-from bot.media.publish import Links
+from bot.media.fit import Fitter
+from bot.media.publish import Publisher
 from bot.media.spool import Spool
 from bot.model import Task
 from bot.ports import Clock, Messenger
@@ -44,8 +45,10 @@ class World:
     clock: Clock
     durations: Durations
     limits: Limits = field(default_factory=Limits)
-    links: Links | None = None
-    """How pictures are published; None: the outside cannot reach this process."""
+    fitter: Fitter | None = None
+    """Makes videos fit into chats; None: all are posted as they are."""
+    publisher: Publisher | None = None
+    """Where the outside can get files of ours; None: nowhere."""
     alerted: tuple[str, ...] = ("console",)
     """The front-ends that have admins."""
     language: str = "en"
@@ -90,8 +93,8 @@ class World:
 
     def takes_pictures(self, name: str) -> bool:
         """Whether a reference picture can reach this provider."""
-        able = self.providers[name].capabilities
-        return able.picture_way(links=self.links is not None) is not None
+        able = self.providers[name].allowed
+        return able.picture_way(links=self.publisher is not None) is not None
 
     def backoff(self, attempts: int, hint: float | None = None) -> float:
         """Seconds until a try that failed is repeated, after `attempts` earlier ones."""

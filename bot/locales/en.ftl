@@ -50,7 +50,10 @@ model-unknown = { $nearest ->
    *[other] There is no model "{ $name }". Did you mean { $nearest }? Models: { $all }.
 }
 model-retired = { $name } can no longer be asked for. Models: { $all }.
-model-off = { $name } cannot be had at the moment. Please try again later, or choose another: { $all }.
+model-off = { $name } cannot be had at the moment. { $all ->
+    [none] Please try again later.
+   *[other] Please try again later, or choose another: { $all }.
+}
 models-none = No model can be asked for right now. Please try again later.
 duration-not-allowed = { $model } makes no videos of { $asked } s. Allowed: { $allowed } s.
 size-not-allowed = { $model } has no size "{ $asked }". Allowed: { $allowed }.
@@ -74,7 +77,7 @@ style-unknown = { $nearest ->
 }
 style-not-possible = { $model } has no styles. Leave --style out.
 image-not-possible = { $model } takes no picture. Leave it out, or choose another model: /models
-image-needs-link = { $model } takes pictures only as links at the moment, and this bot has no public address to give one. Leave the picture out, or ask an admin to set PUBLIC_URL.
+image-needs-link = { $model } takes pictures only as links at the moment, and this bot has no public address to give one. Leave the picture out, or ask an admin to set PUBLIC_URL or S3_ENDPOINT.
 watermark-not-possible = { $model } gives no choice about the watermark. Leave that option out.
 private-not-possible = { $model } has no private videos. Leave --private out.
 storyboard-not-possible = { $model } knows no storyboards. Leave --storyboard out.
@@ -105,6 +108,10 @@ image-too-large-bytes = The picture has { $size } MB; at most { $limit } MB are 
 image-too-many-pixels = The picture has { $width } x { $height } pixels; at most { $limit } million in all are taken.
 image-too-small = The picture is too small to be used: { $width } x { $height } pixels; at least { $limit } each way are needed.
 image-broken = The picture is damaged or cut off and cannot be read. Please send it again.
+picture-cut = About { $cut } % of your picture was cut away to fill the video. To keep all of it, cancel the task and send it again with --fit pad.
+fit-unknown = "{ $asked }" is no way to fit a picture. Allowed: { $allowed }.
+fit-without-image = --fit { $fit } says how a picture is fitted, and there is none. Add a picture, or leave it out.
+fit-not-possible = { $model } gets pictures as they are. Leave out --fit.
 no-credits = This needs { $needed } { $needed ->
     [one] credit
    *[other] credits
@@ -158,7 +165,10 @@ status-running = { $task }: being made{ $percent ->
     [none] { "" }
    *[other] , { $percent } %
 }. { $expected }
-status-fetching = { $task }: ready; being downloaded.
+status-fetching = { $task }: ready; being downloaded. { $reason ->
+    [none] { "" }
+   *[other] { $reason }
+}
 status-delivering = { $task }: ready; being sent.
 status-done = { $task }: done.
 status-failed = { $task }: failed. { $reason }
@@ -168,6 +178,14 @@ status-undelivered = { $task }: made but not delivered. { $reason } /fetch { $ta
 
 delivered = Task { $task } is ready: { $prompt }
 delivered-again = (repeated) Task { $task } is ready; it may have been posted before: { $prompt }
+too-large-link = It has { $size } MB, and this chat takes at most { $limit } MB. Here is the whole video, for { $days ->
+    [one] { $days } day
+   *[other] { $days } days
+}: { $link }
+too-large-kept = This is a preview: the whole video has { $size } MB, and this chat takes at most { $limit } MB. It is kept for { $days ->
+    [one] { $days } day
+   *[other] { $days } days
+} as { $task }; ask an admin of this bot for it.
 
 word-failed = Task { $task } made no video. { $reason } { $charged ->
     [yes] An admin found that the gateway did charge for it, so you do not get { $price } back.
@@ -189,6 +207,7 @@ reason-unreachable = The gateway could not be reached.
 reason-throttled = The gateway asks us to slow down.
 reason-misconfigured = The gateway does not accept our account at the moment; the admins can see why.
 reason-file-lost = The video could not be downloaded from the gateway.
+reason-no-link = The picture could not be handed to the gateway.
 reason-disk-full = There is no room on the disk at the moment; it goes on when there is.
 reason-create-unclear = It is not known whether the gateway accepted the order.
 reason-resolved-charged = An admin has closed the review.
@@ -265,7 +284,7 @@ forgetme-done = { $count ->
 start = Tell me what you would like to see, and I have a video made of it: /video a red kite over the sea
     You can add a picture that it begins with. /help shows everything.
 help-title = What you can write:
-help-options = Options of /video: --model NAME --duration SECONDS --portrait --landscape --size NAME --style NAME --watermark --no-watermark --private --storyboard --image FILE. What each model can do: /models
+help-options = Options of /video: --model NAME --duration SECONDS --portrait --landscape --size NAME --style NAME --watermark --no-watermark --private --storyboard --image FILE --fit crop or pad (what becomes of a picture of another shape: cut to fill the video, or whole with a blurred rim). What each model can do: /models
 help-admin = You are an admin: /admin shows your commands.
 help-video = make a video
 help-remix = change a finished video

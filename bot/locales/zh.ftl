@@ -47,7 +47,10 @@ model-unknown = { $nearest ->
    *[other] 没有模型“{ $name }”。您是不是要 { $nearest }？可用模型：{ $all }。
 }
 model-retired = { $name } 已不能使用。可用模型：{ $all }。
-model-off = { $name } 暂时不可用。请稍后再试，或选择其他模型：{ $all }。
+model-off = { $name } 暂时不可用。{ $all ->
+    [none] 请稍后再试。
+   *[other] 请稍后再试，或选择其他模型：{ $all }。
+}
 models-none = 现在没有可用的模型，请稍后再试。
 duration-not-allowed = { $model } 不能生成 { $asked } 秒的视频。可用：{ $allowed } 秒。
 size-not-allowed = { $model } 没有尺寸“{ $asked }”。可用：{ $allowed }。
@@ -71,7 +74,7 @@ style-unknown = { $nearest ->
 }
 style-not-possible = { $model } 没有风格可选，请去掉 --style。
 image-not-possible = { $model } 不接受图片。请去掉图片，或换一个模型：/models
-image-needs-link = { $model } 目前只接受图片链接，而本机器人没有公网地址可用。请去掉图片，或请管理员设置 PUBLIC_URL。
+image-needs-link = { $model } 目前只接受图片链接，而本机器人没有公网地址可用。请去掉图片，或请管理员设置 PUBLIC_URL 或 S3_ENDPOINT。
 watermark-not-possible = { $model } 不能选择水印，请去掉该选项。
 private-not-possible = { $model } 不支持私有视频，请去掉 --private。
 storyboard-not-possible = { $model } 不支持分镜脚本，请去掉 --storyboard。
@@ -102,6 +105,10 @@ image-too-large-bytes = 图片有 { $size } MB；最多接受 { $limit } MB。
 image-too-many-pixels = 图片为 { $width } x { $height } 像素；总共最多接受 { $limit } 百万像素。
 image-too-small = 图片太小，无法使用：{ $width } x { $height } 像素；每边至少需要 { $limit } 像素。
 image-broken = 图片已损坏或不完整，无法读取，请重新发送。
+picture-cut = 为填满画面，您的图片约有 { $cut } % 被裁掉。若要保留全图，请取消该任务，并加上 --fit pad 重新发送。
+fit-unknown = “{ $asked }”不是适配图片的方式。可用：{ $allowed }。
+fit-without-image = --fit { $fit } 用于适配图片，但没有图片。请附上图片，或去掉该选项。
+fit-not-possible = { $model } 会原样收到图片，请去掉 --fit。
 no-credits = 这需要 { $needed } 点；您有 { $have } 点。{ $limit ->
     [0] 您没有每日点数；管理员可以赠送。
    *[other] 您的 { $limit } 点每日点数将于 { $refills_at }恢复。
@@ -149,7 +156,10 @@ status-running = { $task }：生成中{ $percent ->
     [none] { "" }
    *[other] ，{ $percent }%
 }。{ $expected }
-status-fetching = { $task }：已生成，下载中。
+status-fetching = { $task }：已生成，下载中。{ $reason ->
+    [none] { "" }
+   *[other] { $reason }
+}
 status-delivering = { $task }：已生成，发送中。
 status-done = { $task }：已完成。
 status-failed = { $task }：失败。{ $reason }
@@ -159,6 +169,8 @@ status-undelivered = { $task }：已生成但未送达。{ $reason } /fetch { $t
 
 delivered = 任务 { $task } 完成：{ $prompt }
 delivered-again = （重复）任务 { $task } 完成，之前可能已发送过：{ $prompt }
+too-large-link = 视频有 { $size } MB，而本聊天最多接受 { $limit } MB。完整视频（{ $days } 天内有效）：{ $link }
+too-large-kept = 这是预览：完整视频有 { $size } MB，而本聊天最多接受 { $limit } MB。它以编号 { $task } 保留 { $days } 天，请向本机器人的管理员索取。
 
 word-failed = 任务 { $task } 没有生成视频。{ $reason }{ $charged ->
     [yes] 管理员确认网关已收费，因此 { $price }不退还。
@@ -180,6 +192,7 @@ reason-unreachable = 无法连接网关。
 reason-throttled = 网关要求放慢速度。
 reason-misconfigured = 网关目前不接受我们的账户；管理员可以看到原因。
 reason-file-lost = 无法从网关下载视频。
+reason-no-link = 图片未能交给网关。
 reason-disk-full = 磁盘暂时没有空间；有空间后会继续。
 reason-create-unclear = 不知道网关是否接受了订单。
 reason-resolved-charged = 管理员已结束核查。
@@ -245,7 +258,7 @@ forgetme-done = { $count ->
 start = 告诉我您想看什么，我就让它变成视频：/video 海面上的红色风筝
     可以附一张图片作为开头。/help 查看全部。
 help-title = 您可以写：
-help-options = /video 的选项：--model 名称 --duration 秒数 --portrait --landscape --size 名称 --style 名称 --watermark --no-watermark --private --storyboard --image 文件。各模型能做什么：/models
+help-options = /video 的选项：--model 名称 --duration 秒数 --portrait --landscape --size 名称 --style 名称 --watermark --no-watermark --private --storyboard --image 文件 --fit crop 或 pad（图片形状不同时：裁剪填满，或保留全图并以模糊填充）。各模型能做什么：/models
 help-admin = 您是管理员：/admin 查看管理命令。
 help-video = 生成视频
 help-remix = 修改成品视频

@@ -12,10 +12,12 @@ from io import BytesIO
 from pathlib import Path
 
 import pillow_heif
-from PIL import Image, ImageCms, ImageOps
+from PIL import Image, ImageCms
 
+from bot.media import framing
+from bot.media.jpeg import scans
 from bot.media.sniff import is_picture, kind_of
-from bot.model import Refusal
+from bot.model import Fit, Refusal
 from bot.offers import orientation_of
 from providers.base import Orientation
 
@@ -24,9 +26,13 @@ MOST_PIXELS = 40_000_000
 LEAST_SIDE = 8
 FORMATS = ("JPEG", "PNG", "WebP", "HEIC", "GIF", "AVIF")
 """By content, never by name; of moving ones the first frame."""
+MUCH_CUT = 20.0
+"""Percent. Who loses so much of a picture should hear of it: a 4:3 photo in a 16:9 video does."""
 
 _DECODERS = ("JPEG", "PNG", "WEBP", "HEIF", "GIF", "AVIF")
 _LARGEST_PNG = 1 << 20
+_MOST_SCANS = 100
+"""A progressive JPEG has about ten. Each costs a pass over all pixels and takes but 60 bytes."""
 _EXIF_ORIENTATION = 0x0112
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -82,22 +88,28 @@ def inspect(path: Path) -> Picture:
         return Picture(f"image/{kind.lower()}", *_upright_size(image))
 
 
-def prepare(source: Path, target: Path, width: int | None, height: int | None) -> Prepared:
+def prepare(
+    source: Path, target: Path, width: int | None, height: int | None, fit: Fit = "crop"
+) -> Prepared:
     """Write the picture upright, in sRGB, without transparency or metadata, beside `target`.
 
-    Cropped to fill exactly `width` x `height` where given. A JPEG, or a PNG where it was one and
-    stays small; the name is that of `target` with the ending of its format. Raises `Refusal`.
+    Exactly `width` x `height` where given: cut to fill that, or with `pad` whole before a blurred
+    copy of itself. A JPEG, or a PNG where it was one and stays small; the name is that of `target`
+    with the ending of its format. Raises `Refusal`.
     """
     kind = _checked_kind(source)
     with _opened(source) as image:
+        if kind == "JPEG":
+            _check_scans(source)
         before = _upright_size(image)
         size = (width, height) if width and height else before
-        bare = _bare(image, size)
+        bare = _bare(image, size, fit)
         content, ending = _encoded(bare, kind)
     path = target.with_name(f"{target.name}.{ending}")
     _write(path, content)
     media_type = "image/png" if ending == "png" else "image/jpeg"
-    return Prepared(path, media_type, *size, _cropped_percent(before, size))
+    cut = 0.0 if fit == "pad" else framing.cropped_percent(before, size)
+    return Prepared(path, media_type, *size, cut)
 
 
 # --- before decoding ---------------------------------------------------------------------
@@ -156,6 +168,12 @@ def _check_size(width: int, height: int) -> None:
         raise Refusal("image-too-small", width=width, height=height, limit=LEAST_SIDE)
 
 
+def _check_scans(path: Path) -> None:
+    """Raise `Refusal` for a JPEG that would keep the decoder busy for hours."""
+    if scans(path.read_bytes()) > _MOST_SCANS:
+        raise Refusal("image-broken")
+
+
 def _turn(image: Image.Image) -> int:
     """How the camera was held, as EXIF tells it; damaged EXIF tells nothing."""
     try:
@@ -172,7 +190,7 @@ def _upright_size(image: Image.Image) -> tuple[int, int]:
 # --- decoding ----------------------------------------------------------------------------
 
 
-def _bare(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+def _bare(image: Image.Image, size: tuple[int, int], fit: Fit) -> Image.Image:
     """The first frame as plain sRGB pixels, as a person would see it.
 
     The fitting comes first and the turning last, so that the rest has few pixels to do.
@@ -182,8 +200,10 @@ def _bare(image: Image.Image, size: tuple[int, int]) -> Image.Image:
     # A large JPEG is decoded at half, a quarter or an eighth of its size, never below ours.
     image.draft(None, (2 * lying[0], 2 * lying[1]))
     profile = image.info.get("icc_profile")
-    fitted = ImageOps.fit(_resizable(image), lying, Image.Resampling.LANCZOS)
-    plain = _in_srgb(_on_white(fitted), profile)
+    resized = framing.contained if fit == "pad" else framing.cropped
+    plain = _in_srgb(_on_white(resized(_resizable(image), lying)), profile)
+    if fit == "pad":
+        plain = framing.padded(plain, lying)
     if turn in _TURNS:
         plain = plain.transpose(_TURNS[turn])
     # A fresh one: comments and profiles ride along in the `info` of what was decoded.
@@ -256,8 +276,3 @@ def _write(path: Path, content: bytes) -> None:
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
-
-
-def _cropped_percent(before: tuple[int, int], after: tuple[int, int]) -> float:
-    shape, wanted = before[0] / before[1], after[0] / after[1]
-    return round(100 * (1 - min(shape, wanted) / max(shape, wanted)), 1)

@@ -1,7 +1,8 @@
-"""Whether a file is a whole MP4, told by its outermost boxes alone."""
+"""Whether a file is a whole MP4, and plays while it still loads, told by its outermost boxes."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
@@ -19,21 +20,35 @@ def check_mp4(path: Path) -> None:
     size = path.stat().st_size
     seen: set[bytes] = set()
     with path.open("rb") as file:
-        at = 0
-        for _ in range(_MOST_BOXES):
-            if at + 8 > size:
-                break
-            length, kind = _box(file, at, size)
+        for at, length, kind in _boxes(file, size):
             if at == 0 and kind != b"ftyp":
                 raise NotAnMP4(f"begins with {kind!r}")
             if at + length > size:
                 raise NotAnMP4(f"is cut off in {kind!r} at {size} bytes")
             seen.add(kind)
-            at += length
-        else:
-            raise NotAnMP4(f"has more than {_MOST_BOXES} boxes")
     if missing := _NEEDED - seen:
         raise NotAnMP4(f"of {size} bytes lacks {sorted(missing)}")
+
+
+def begins_with_moov(path: Path) -> bool:
+    """Whether the index comes before the content, so that playing need not wait for the end."""
+    with path.open("rb") as file:
+        for _, _, kind in _boxes(file, path.stat().st_size):
+            if kind in {b"moov", b"mdat"}:
+                return kind == b"moov"
+    return False
+
+
+def _boxes(file: IO[bytes], size: int) -> Iterator[tuple[int, int, bytes]]:
+    """Where each box begins, how long it says that it is in all, and of what kind."""
+    at = 0
+    for _ in range(_MOST_BOXES):
+        if at + 8 > size:
+            return
+        length, kind = _box(file, at, size)
+        yield at, length, kind
+        at += length
+    raise NotAnMP4(f"has more than {_MOST_BOXES} boxes")
 
 
 def _box(file: IO[bytes], at: int, size: int) -> tuple[int, bytes]:

@@ -4,16 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import re
-from asyncio.subprocess import DEVNULL, PIPE
 from dataclasses import dataclass
 from pathlib import Path
 
-from imageio_ffmpeg import get_ffmpeg_exe
+from bot.media.ffmpeg import FFmpegFailed, Limits, opened, run
+from bot.media.mp4 import NotAnMP4, begins_with_moov
 
-_PATIENCE = 20.0
-_LENGTH = re.compile(r"Duration: (\d+):(\d\d):(\d\d(?:\.\d+)?)")
-_VIDEO = re.compile(r"Stream #\S+: Video: (\w+).*? ([1-9]\d{0,4})x([1-9]\d{0,4})\b")
-_SOUND = re.compile(r"Stream #\S+: Audio: ")
+_LIMITS = Limits(seconds=20.0)
+_USUAL_RATE = 30.0
+
+# At the beginning of a line, where ffmpeg never writes what the file says of itself.
+_LENGTH = re.compile(r"^  Duration: (\d+):(\d\d):(\d\d(?:\.\d+)?)", re.MULTILINE)
+_VIDEO = re.compile(
+    r"^  Stream #0:\S+: Video: (?P<codec>\w+).*?, (?P<pixels>[a-z]\w*)(?:\([^)\n]*\))?"
+    r", (?P<width>[1-9]\d{0,4})x(?P<height>[1-9]\d{0,4})\b"
+    r"(?: \[SAR (?P<wide>[1-9]\d*):(?P<high>[1-9]\d*) )?"
+    r"(?P<rest>.*)$(?P<below>(?:\n    .*)*)",
+    re.MULTILINE,
+)
+_SOUND = re.compile(r"^  Stream #0:\S+: Audio: ", re.MULTILINE)
+_RATE = re.compile(r", (\d+(?:\.\d+)?)(k?) (?:fps|tbr)\b")
+_TURNED = re.compile(r"^ +display ?matrix: rotation of (-?\d+)\.", re.MULTILINE | re.IGNORECASE)
 
 
 class NoVideo(Exception):
@@ -21,49 +32,77 @@ class NoVideo(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class Probed:
     """A video by its numbers."""
 
+    bytes: int
     seconds: float
     width: int
+    """As it is shown: turned, and in square pixels. So is `height`."""
     height: int
+    frame_rate: float
     video_codec: str
+    pixel_format: str
     has_sound: bool
+    moov_first: bool
+
+    @property
+    def bit_rate(self) -> float:
+        """All of the file, in bits per second."""
+        return self.bytes * 8 / self.seconds
 
 
-async def probe(path: Path) -> Facts:
+async def probe(path: Path) -> Probed:
     """Look into a file. Raises `NoVideo`."""
-    told = await _told_by_ffmpeg(path)
-    length, video = _LENGTH.search(told), _VIDEO.search(told)
-    if length is None or video is None:
-        raise NoVideo(told.strip()[-300:])
-    hours, minutes, seconds = length.groups()
-    return Facts(
-        seconds=int(hours) * 3600 + int(minutes) * 60 + float(seconds),
-        width=int(video[2]),
-        height=int(video[3]),
-        video_codec=video[1],
-        has_sound=_SOUND.search(told) is not None,
-    )
-
-
-async def _told_by_ffmpeg(path: Path) -> str:
-    """What `ffmpeg -i` says; the wheel has no ffprobe."""
-    # The prefix keeps a name with a colon from being read as a protocol.
-    process = await asyncio.create_subprocess_exec(
-        *(get_ffmpeg_exe(), "-hide_banner", "-nostdin", "-i", f"file:{path}"),
-        stdin=DEVNULL,
-        stdout=DEVNULL,
-        stderr=PIPE,
-        start_new_session=True,
-    )
     try:
-        async with asyncio.timeout(_PATIENCE):
-            _, told = await process.communicate()
-    except TimeoutError:
-        raise NoVideo(f"ffmpeg said nothing for {_PATIENCE:.0f} s") from None
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.communicate()
-    return told.decode(errors="replace")
+        size, moov_first = await asyncio.to_thread(_outside, path)
+        told = await run(*opened(path), limits=_LIMITS)
+    except (OSError, NotAnMP4, FFmpegFailed) as error:
+        raise NoVideo(str(error)) from error
+    return _understood(told.words, size, moov_first=moov_first)
+
+
+def _outside(path: Path) -> tuple[int, bool]:
+    return path.stat().st_size, begins_with_moov(path)
+
+
+def _understood(words: str, size: int, *, moov_first: bool) -> Probed:
+    length = _LENGTH.search(words)
+    # A cover picture is no film.
+    films = (film for film in _VIDEO.finditer(words) if "(attached pic)" not in film["rest"])
+    video = next(films, None)
+    if length is None or video is None:
+        raise NoVideo(words.strip()[-300:])
+    hours, minutes, seconds = length.groups()
+    lasts = int(hours) * 3600 + int(minutes) * 60 + float(seconds)
+    if not lasts:
+        raise NoVideo("it lasts no time")
+    width, height = _shown_size(video)
+    return Probed(
+        bytes=size,
+        seconds=lasts,
+        width=width,
+        height=height,
+        frame_rate=_frame_rate(video["rest"]),
+        video_codec=video["codec"],
+        pixel_format=video["pixels"],
+        has_sound=_SOUND.search(words) is not None,
+        moov_first=moov_first,
+    )
+
+
+def _shown_size(video: re.Match[str]) -> tuple[int, int]:
+    width, height = int(video["width"]), int(video["height"])
+    if video["wide"]:
+        width = max(1, round(width * int(video["wide"]) / int(video["high"])))
+    turned = _TURNED.search(video["below"])
+    if turned and abs(int(turned[1])) % 180 == 90:
+        return height, width
+    return width, height
+
+
+def _frame_rate(rest: str) -> float:
+    rate = _RATE.search(rest)
+    if rate is None:
+        return _USUAL_RATE
+    return float(rate[1]) * (1000 if rate[2] else 1) or _USUAL_RATE

@@ -1,8 +1,9 @@
-"""Links to one file of ours each, signed and expiring, for gateways that take pictures by link.
+"""Links to one file of ours each, expiring, for gateways that take pictures by link and for people.
 
-A link opens in every process that has the secret it was signed with and the file it names: in the
-one that made it, and in those that share its `DATA_DIR`. So `PUBLIC_URL` must lead to one of these;
-processes that share nothing but the database each need an address of their own.
+`Links` are signed by us and lead to our own web server; `bucket.py` has another place. A link of
+ours opens in every process that has the secret it was signed with and the file it names: in the one
+that made it, and in those that share its `DATA_DIR`. So `PUBLIC_URL` must lead to one of these;
+processes that share nothing but the database each need an address of their own, or a bucket.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import secrets
 import stat
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from pathlib import Path, PurePath
+from typing import Protocol
 
 from bot.media.spool import Spool
 
@@ -34,10 +36,37 @@ _PURPOSE = b"media link\n"
 """The secret signs nothing else by accident, should it ever sign something else on purpose."""
 
 
+class PublishError(Exception):
+    """A file could not be published now; the message is one line without secrets."""
+
+
+class Publisher(Protocol):
+    """A place from which the outside can get a file of ours."""
+
+    longest: float
+    """Seconds for which a link can be good at the most."""
+
+    async def publish(self, path: Path, now: float, valid_for: float) -> str:
+        """A link to a picture or result, good for so many seconds, but at most for `longest`.
+
+        Raises `PublishError`.
+        """
+        ...
+
+    async def withdraw(self, file_name: str) -> None:
+        """No link to this file works any more. Raises `PublishError`."""
+        ...
+
+    async def sweep(self, now: float) -> int:
+        """Remove what nobody can get any more: how many. Raises `PublishError`."""
+        ...
+
+
 class Links:
     """Makes and opens links. Pure: time is handed in, and no file is looked at."""
 
     __slots__ = ("_base_url", "_secret")
+    longest = math.inf
 
     def __init__(self, base_url: str, secret: bytes) -> None:
         """`base_url` is `PUBLIC_URL`, `secret` comes from `secret_of`."""
@@ -48,9 +77,19 @@ class Links:
 
     def link(self, file_name: str, now: float, valid_for: float) -> str:
         """A link to a picture or result, by its file's name, good for so many seconds."""
-        if not _may_be_shown(file_name):
-            raise ValueError(f"no link may lead to {file_name!r}")
+        check_name(file_name)
         return f"{self._base_url}/media/{self._token(file_name, math.ceil(now + valid_for))}"
+
+    async def publish(self, path: Path, now: float, valid_for: float) -> str:
+        """As `link`; for whoever may also have another `Publisher`."""
+        return self.link(path.name, now, valid_for)
+
+    async def withdraw(self, file_name: str) -> None:
+        """Nothing is to be done: a link to a file that is gone leads nowhere."""
+
+    async def sweep(self, now: float) -> int:
+        """As little: nothing was copied."""
+        return 0
 
     def opened(self, token: str, now: float) -> str | None:
         """The file's name; None if the token is forged, expired or none at all."""
@@ -86,6 +125,19 @@ def shown_file(spool: Spool, file_name: str) -> Path | None:
     except OSError:
         return None
     return path if stat.S_ISREG(mode) else None
+
+
+def shown_as(file_name: str) -> tuple[str, str]:
+    """The media type of a file by its ending, and the disposition that gives it a neutral name."""
+    ending = PurePath(file_name).suffix
+    media_type = MEDIA_TYPES[ending]
+    return media_type, f'inline; filename="{media_type.partition("/")[0]}{ending}"'
+
+
+def check_name(file_name: str) -> None:
+    """Raise `ValueError` unless a file of this name may be shown to the outside."""
+    if not _may_be_shown(file_name):
+        raise ValueError(f"no link may lead to {file_name!r}")
 
 
 def secret_of(directory: Path) -> bytes:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import os
 import shutil
 from collections.abc import AsyncIterator, Iterator
 from collections.abc import Set as AbstractSet
@@ -15,7 +14,8 @@ from pathlib import Path
 from bot.media import images
 from bot.media.living import Living
 from bot.media.mp4 import NotAnMP4, check_mp4
-from bot.model import Task
+from bot.media.part import Part, size_of
+from bot.model import Fit, Task
 from providers.base import Download
 
 LARGEST_BYTES = 4 << 30
@@ -48,6 +48,15 @@ class Stored:
 
     file: str
     bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class KeptPicture:
+    """A picture as every gateway takes it, on the disk."""
+
+    file: str
+    cropped_percent: float
+    """How much of the original was cut away."""
 
 
 class Spool:
@@ -83,15 +92,21 @@ class Spool:
     # --- pictures ------------------------------------------------------------------------
 
     async def keep_picture(
-        self, source: Path, name: str, width: int | None, height: int | None
-    ) -> str:
-        """Check, turn, strip and fit a picture; its file's name. Raises `Refusal`, `DiskFull`."""
+        self,
+        source: Path,
+        name: str,
+        width: int | None,
+        height: int | None,
+        fit: Fit = "crop",
+    ) -> KeptPicture:
+        """Check, turn, strip and fit a picture. Raises `Refusal`, `DiskFull`."""
         async with self._decoding:
             with _full_disk_named():
                 self._make()
+                self._check_room(0)
                 target = self.path(self._living.owned(name))
-                done = await asyncio.to_thread(images.prepare, source, target, width, height)
-        return done.path.name
+                done = await asyncio.to_thread(images.prepare, source, target, width, height, fit)
+        return KeptPicture(done.path.name, done.cropped_percent)
 
     async def remove_picture(self, file: str) -> None:
         """The picture is no longer needed."""
@@ -99,7 +114,7 @@ class Spool:
 
     async def drop_part(self, name: str) -> None:
         """Nothing more will come of this download."""
-        await asyncio.to_thread(self._part(name).unlink, missing_ok=True)
+        await asyncio.to_thread(self._part(name).drop)
 
     async def remove_of(self, task: Task) -> None:
         """Nothing of this task is to be kept."""
@@ -110,12 +125,12 @@ class Spool:
 
     # --- results -------------------------------------------------------------------------
 
-    def _part(self, name: str) -> Path:
-        return self._incoming / f"{_plain(name)}.part"
+    def _part(self, name: str) -> Part:
+        return Part(self._incoming / f"{_plain(name)}.part")
 
     def part_size(self, name: str) -> int:
-        """How many bytes of a broken download are there already."""
-        return _size(self._part(name))
+        """How many bytes of a broken download need not be sent again."""
+        return self._part(name).proven
 
     async def fetched(self, name: str) -> Stored | None:
         """The result, if an earlier try has fetched it and died before it could say so."""
@@ -124,10 +139,12 @@ class Spool:
     def _fetched(self, name: str) -> Stored | None:
         result, part = self.result(name), self._part(name)
         if result.is_file():
-            return Stored(name, _size(result))
+            return Stored(name, size_of(result))
+        if not part.is_proven_whole():
+            return None
         try:
-            check_mp4(part)
-        except (NotAnMP4, FileNotFoundError):
+            check_mp4(part.path)
+        except NotAnMP4:
             return None
         # Whole, but not yet moved: a server asked for what comes after it would only refuse.
         return self._keep(part, name)
@@ -146,71 +163,53 @@ class Spool:
                 return await asyncio.to_thread(self._finish, part, name, download.total)
         except NotAVideo:
             # What is no video will never become one by going on.
-            await asyncio.to_thread(part.unlink, missing_ok=True)
+            await asyncio.to_thread(part.drop)
             raise
 
-    async def _append(self, download: Download, part: Path) -> None:
+    async def _append(self, download: Download, part: Part) -> None:
         at = download.offset
         await asyncio.to_thread(self._begin, part, at, download.total)
-        async for pieces, size in _gathered(download.chunks):
-            if at + size > self._largest:
-                raise NotAVideo(f"more than {self._largest} bytes")
-            if at == 0 and not b"ftyp".startswith(pieces[0][4:8]):
-                raise NotAVideo(f"begins with {pieces[0][:16]!r}")
-            await asyncio.to_thread(self._write, part, pieces, at)
-            at += size
+        try:
+            async for pieces, size in _gathered(download.chunks):
+                if at + size > self._largest:
+                    raise NotAVideo(f"more than {self._largest} bytes")
+                if at == 0 and not b"ftyp".startswith(pieces[0][4:8]):
+                    raise NotAVideo(f"begins with {pieces[0][:16]!r}")
+                await asyncio.to_thread(self._write, part, pieces)
+                at += size
+        finally:
+            # Also when it broke off: so much less is to be sent again.
+            await asyncio.to_thread(part.note)
 
-    def _begin(self, part: Path, at: int, total: int | None) -> None:
-        """Cut the part to where the download goes on."""
+    def _begin(self, part: Part, at: int, total: int | None) -> None:
         if total is not None and total > self._largest:
             raise NotAVideo(f"{total} bytes are more than {self._largest}")
         self._check_room((total or at) - at)
-        if at > (size := _size(part)):
-            part.unlink(missing_ok=True)
-            raise Truncated(f"goes on at byte {at}, and {size} were there")
-        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT, 0o600)
-        try:
-            os.ftruncate(descriptor, at)
-        finally:
-            os.close(descriptor)
+        if not part.begin(at):
+            raise Truncated(f"what was there is not as it came; it cannot go on at byte {at}")
 
-    def _write(self, part: Path, pieces: list[bytes], at: int) -> None:
-        # Opened each time: a descriptor kept open could not be closed safely when the await on
-        # this thread is cancelled.
+    def _write(self, part: Part, pieces: list[bytes]) -> None:
         self._check_room(0)
-        descriptor = os.open(part, os.O_WRONLY)
-        try:
-            for piece in pieces:
-                view = memoryview(piece)
-                while view:
-                    written = os.pwrite(descriptor, view, at)
-                    at += written
-                    view = view[written:]
-        finally:
-            os.close(descriptor)
+        part.write(pieces)
 
     def _check_room(self, needed: int) -> None:
         free = shutil.disk_usage(self._incoming).free
         if free < needed + self._keep_free:
             raise DiskFull(f"{needed} bytes are to come and {free} are free")
 
-    def _finish(self, part: Path, name: str, total: int | None) -> Stored:
-        size = _size(part)
+    def _finish(self, part: Part, name: str, total: int | None) -> Stored:
+        size = size_of(part.path)
         if total is not None and size < total:
             raise Truncated(f"{size} of {total} bytes came")
         try:
-            check_mp4(part)
+            check_mp4(part.path)
         except NotAnMP4 as error:
             raise NotAVideo(str(error)) from error
         return self._keep(part, name)
 
-    def _keep(self, part: Path, name: str) -> Stored:
-        size = _size(part)
-        _sync(part)
-        target = self.result(name)
-        part.replace(target)
-        # The name too must survive a power cut, or a paid video is only a row that points nowhere.
-        _sync(target.parent)
+    def _keep(self, part: Part, name: str) -> Stored:
+        size = size_of(part.path)
+        part.keep(self.result(name))
         return Stored(name, size)
 
     # --- keeping order -------------------------------------------------------------------
@@ -224,7 +223,8 @@ class Spool:
 
         `in_use` has pictures and results, `fetching` the results whose parts are still needed.
         """
-        return await asyncio.to_thread(self._sweep, in_use | {f"{name}.part" for name in fetching})
+        parts = {f"{name}.part{more}" for name in fetching for more in ("", ".sum")}
+        return await asyncio.to_thread(self._sweep, in_use | parts)
 
     def _sweep(self, known: AbstractSet[str]) -> int:
         self._make()
@@ -245,21 +245,6 @@ def _plain(file: str) -> str:
     if file != Path(file).name or file in {"", ".", ".."} or "\x00" in file:
         raise ValueError(f"not a plain file name: {file!r}")
     return file
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except FileNotFoundError:
-        return 0
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 @contextmanager

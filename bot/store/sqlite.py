@@ -16,7 +16,7 @@ from typing import TypeVar, cast
 import aiosqlite
 from sqlalchemy import Connection, FromClause, create_engine, event
 from sqlalchemy.dialects.sqlite.base import SQLiteCompiler
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.pool import StaticPool
 
 from bot.store.database import Database, DatabaseBusy, DatabaseError, DatabaseUnavailable, Tx
@@ -27,6 +27,7 @@ _GROUP = 100
 """Transactions in one commit at the most: the first of them waits for the last."""
 _PATIENCE = 10
 """Seconds to wait for another program that has the file locked, such as a shell of SQLite."""
+_AWAY = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN})
 _PRAGMAS = (
     "journal_mode = WAL",
     # NORMAL may lose the newest commits when the machine loses power.
@@ -168,11 +169,14 @@ class SqliteDatabase(Database):
             self._draining = asyncio.create_task(self._drain())
         outcome = await waiting.promise
         if outcome.error is not None:
-            raise outcome.error
+            raise self._explained_if_away(outcome.error)
         return cast("T", outcome.result)
 
     async def read(self, function: Callable[[Tx], T]) -> T:
-        return await self._reader.hop(partial(self._reader.run, function))
+        try:
+            return await self._reader.hop(partial(self._reader.run, function))
+        except OperationalError as error:
+            raise self._explained_if_away(error) from None
 
     async def exclusively(self, function: Callable[[Tx], T]) -> T:
         # The process lock keeps other processes away, the writer's thread everybody else.
@@ -208,6 +212,12 @@ class SqliteDatabase(Database):
             outcomes = [_Outcome(error=self._explained(error)) for _ in group]
         for waiting, outcome in zip(group, outcomes, strict=True):
             waiting.keep(outcome)
+
+    def _explained_if_away(self, error: Exception) -> Exception:
+        """The same error, unless it is the disk's and no fault of the statement."""
+        cause = error.orig if isinstance(error, OperationalError) else None
+        code = getattr(cause, "sqlite_errorcode", 0) & 0xFF
+        return self._explained(error) if code in _AWAY else error
 
     def _explained(self, error: Exception) -> DatabaseError:
         if isinstance(error, DatabaseError):

@@ -183,7 +183,7 @@ def _moving_colours(scene: Scene) -> str:
     )
 
 
-_TO_YUV = "scale=out_color_matrix=bt709:out_range=tv,format=yuv420p"
+_TO_YUV = "scale=out_color_matrix=bt709:out_range=tv,format=yuv420p,setsar=1"
 
 
 def _sound(scene: Scene) -> str:

@@ -99,6 +99,50 @@ BAD = {
     " the model has it off; write remix = true there",
     model(offers='[{ kind = "sandbox", model = "x", images = 2 }]'): "model m: offers: x: images:"
     " the model has 1; write that or less",
+    model(
+        offers='[{ kind = "sandbox", model = "x", durations = [4], duration_range = [1, 4] }]'
+    ): "model m: offers: x: write either durations or duration_range, not both",
+    model(offers='[{ kind = "sandbox", model = "x", duration_range = [5, 9] }]'): "model m: offers:"
+    " x: duration_range: the model has none in it; write another",
+    model(offers='[{ kind = "sandbox", model = "x", orientations = ["portrait"] }]'): "model m:"
+    " offers: x: orientations: the model has no portrait; add it there",
+    model(
+        sizes='[{ name = "1280x720", price = 1 }, { name = "720x1280", price = 1 }]',
+        offers='[{ kind = "openai", model = "x", sizes = ["1280x720"],'
+        ' orientations = ["landscape", "portrait"] }]',
+    ): "model m: offers: x: orientations: no size of it is portrait; leave it out or add one",
+    model(
+        sizes='[{ name = "1280x720", price = 1 }, { name = "720x1280", price = 1 }]',
+        offers='[{ kind = "openai", model = "x", sizes = ["1280x720", "720x1280"],'
+        ' orientations = ["landscape"] }]',
+    ): "model m: offers: x: orientations: 720x1280 is portrait; add that or leave the size out",
+    model(
+        durations="[4, 8]",
+        sizes='[{ name = "1280x720", price = 1, durations = [4] },'
+        ' { name = "720x1280", price = 1, durations = [8] }]',
+        offers='[{ kind = "openai", model = "x", durations = [4], orientations = ["portrait"] }]',
+    ): "model m: offers: x: durations: no size of it is made in one of them; write others",
+    model(sizes='[{ name = "1280x720", price = 1, durations = [5, 4] }]'): "model m: sizes:"
+    " 1280x720: durations: the model has no 5; add it there",
+    model(
+        sizes='[{ name = "1280x720", price = 1, durations = [] }, { name = "a", price = 1 }]'
+    ): "model m: sizes: 1280x720: durations: is empty; leave it out for all of them",
+    model(
+        durations="[4, 8]", sizes='[{ name = "1280x720", price = 1, durations = [4] }]'
+    ): "model m: durations: no size is made in 8; leave it out or add it to one",
+    model(
+        sizes='[{ name = "1280x720", price = 1, aliases = ["B"] }, { name = "b", price = 2 }]'
+    ): "model m: sizes: 1280x720: the alias B is a size's name; choose another",
+    model(
+        sizes='[{ name = "1280x720", price = 1, aliases = ["Small"] },'
+        ' { name = "640x360", price = 2, aliases = ["small"] }]'
+    ): "model m: sizes: Small is an alias of 1280x720 and of 640x360; leave one out",
+    model(
+        sizes='[{ name = "a", price = 1, aliases = ["small"] },'
+        ' { name = "640x360", price = 2, aliases = ["small"] }]'
+    ): "model m: sizes: small is an alias of a and of 640x360; leave one out",
+    model(sizes='[{ name = "1280x720", price = 1, aliases = [""] }]'): "model m:"
+    " sizes.1.aliases.1: is wrong; write names in a list",
     model(offers='[{ kind = "sandbox", model = "x", cost = -1 }]'): "model m: offers.1.cost: is"
     " wrong; write what a second costs you, 0 or more",
     model(

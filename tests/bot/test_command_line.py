@@ -314,6 +314,39 @@ def test_check_tells_what_is_wrong_and_looks_at_the_rest(reelay: Run, tmp_path: 
     assert "sk-verysecretindeed" not in done.stdout + done.stderr
 
 
+def test_check_hides_why_nothing_can_be_asked_for(reelay: Run, tmp_path: Path) -> None:
+    """Models switched off or retired are named, and so is the provider that is there for none."""
+    (tmp_path / "catalog.toml").write_text("""
+[[models]]
+name = "sandbox"
+retire_at = 2026-01-01
+durations = [4]
+sizes = [{ name = "1280x720", price = 1 }]
+offers = [{ kind = "sandbox", model = "sandbox" }]
+""")
+    done = reelay("check", CATALOG_FILE="catalog.toml")
+    assert done.returncode == 1
+    rows = {line.split("  ")[0]: line for line in done.stdout.splitlines()}
+    gone = "WRONG  no model can be asked for; switched off or retired: sandbox; see CATALOG_FILE"
+    assert gone in rows["catalogue"]
+    assert "WRONG" in rows["provider sandbox"]
+    assert "serves no model that can be asked for; see CATALOG_FILE" in rows["provider sandbox"]
+
+
+def test_check_calls_it_a_fault_that_pictures_need_links(reelay: Run) -> None:
+    """Where a gateway takes links only, it is told how it gets them; text makes videos there."""
+    mountsea = {
+        "PROVIDERS__MOUNTSEA__API_KEY": "sk-verysecretindeed",
+        "PROVIDERS__MOUNTSEA__BASE_URL": "http://127.0.0.1:1",
+    }
+    rows = {line.split("  ")[0]: line for line in reelay("check", **mountsea).stdout.splitlines()}
+    assert " ok " in rows["pictures"]
+    assert "not to mountsea" in rows["pictures"]
+    assert "set PUBLIC_URL" in rows["pictures"]
+    with_links = reelay("check", PUBLIC_URL="https://video.example.org", **mountsea)
+    assert "pictures" not in with_links.stdout
+
+
 @pytest.mark.usefixtures("made_url")
 def test_check_tells_of_an_unsound_ledger(reelay: Run, tmp_path: Path) -> None:
     """A balance that nobody can explain is an alarm, not a detail."""

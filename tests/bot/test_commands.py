@@ -392,9 +392,9 @@ def _meant(line: str) -> str:
 
 def test_an_option_of_the_table_is_unknown() -> None:
     """Whatever the menus offer is an option."""
-    for name, value in VIDEO_OPTIONS.items():
-        line = f"x --{name} {'4' if name == 'duration' else value or ''}"
-        assert video(line) != MakeVideo("x"), name
+    for name, usage in VIDEO_OPTIONS.items():
+        value = {"duration": "4", "fit": "pad"}.get(name, usage or "")
+        assert video(f"x --{name} {value}") != MakeVideo("x"), name
 
 
 # --- whatever is typed -------------------------------------------------------------------

@@ -92,6 +92,24 @@ def test_a_key_of_digits_stays_text() -> None:
             "PROVIDERS__B__API_KEY: is missing; write the key that the gateway gave you",
         ),
         (
+            {"PROVIDERS__LOCAL__PICTURES": "pigeon"},
+            'PROVIDERS__LOCAL__PICTURES: "pigeon" is not known; '
+            "write one of 'auto', 'file', 'upload' or 'link'",
+        ),
+        (
+            {"PROVIDERS__LOCAL__PICTURES": "link"},
+            'PROVIDERS__LOCAL__PICTURES: "link" is no way in which openai takes pictures; '
+            "write file or auto",
+        ),
+        (
+            {
+                "PROVIDERS__JIMMY__API_KEY": "sk-0123456789",
+                "PROVIDERS__JIMMY__PICTURES": "file",
+            },
+            'PROVIDERS__JIMMY__PICTURES: "file" is no way in which jimmy takes pictures; '
+            "write upload or link or auto",
+        ),
+        (
             {"PROVIDERS__LOCAL__API_KEY": "my key"},
             "PROVIDERS__LOCAL__API_KEY: holds a space or another sign that no key has; "
             "copy it again",

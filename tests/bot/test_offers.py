@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from bot.catalog import Catalog
 from bot.catalog_file import CatalogError
 from bot.model import MakeVideo, Order, Refusal
 from bot.offers import Defaults, Offer
+from bot.replies import refusal
 from providers import PROVIDERS
 
 NOW = 1_800_000_000.0
@@ -107,6 +109,34 @@ def test_wishes_that_exclude_each_other_are_bent(two: Catalog) -> None:
     assert raised.value.facts["without"] == "--image, --storyboard"
 
 
+def test_what_has_nothing_to_do_with_it_is_blamed(two: Catalog) -> None:
+    """Of many wishes only those are named that exclude each other, in a whole sentence."""
+    with pytest.raises(Refusal) as raised:
+        complete(two, MakeVideo("kite", style="anime", image=Path("a.png"), size="small"))
+    assert raised.value.facts["wishes"] == "--style anime, --image"
+    for language, sentence in (
+        ("en", "m cannot do all of this at once: --style anime, --image. It could without"),
+        ("zh", "m 不能同时满足：--style anime, --image。去掉"),
+    ):
+        assert refusal(language, raised.value).startswith(sentence)
+    with pytest.raises(Refusal) as raised:
+        complete(two, MakeVideo("kite", style="anime", image=Path("a.png"), storyboard=True))
+    assert refusal("en", raised.value).endswith("It could without one of these: --image.")
+    with pytest.raises(Refusal) as raised:
+        complete(
+            two, MakeVideo("kite", style="anime", image=Path("a.png"), seconds=4, size="large")
+        )
+    assert refusal("en", raised.value).endswith("Please ask for less.")
+
+
+def test_a_prompt_too_long_for_a_style_is_blamed_on_the_style(two: Catalog) -> None:
+    """Where only a shorter prompt goes with the wishes, it is told how short."""
+    with pytest.raises(Refusal) as raised:
+        complete(two, MakeVideo("a red kite over the sea", style="anime"))
+    assert raised.value.sentence == "prompt-too-long"
+    assert raised.value.facts == {"count": 23, "limit": 10, "model": "m --style anime"}
+
+
 def test_a_size_must_be_called_by_its_number(two: Catalog) -> None:
     """An alias that several sizes share is decided by the orientation."""
     assert complete(two, MakeVideo("kite", size="small")).size == "1280x720"
@@ -131,6 +161,90 @@ def test_the_public_limits_promise_what_nobody_can_make(two: Catalog) -> None:
     with pytest.raises(Refusal) as raised:
         two.complete(MakeVideo("kite", model="m"), Defaults(), NOW, None, lambda _: False)
     assert raised.value.sentence == "model-off"
+    assert "none" not in refusal("en", raised.value)
+    with pytest.raises(Refusal, match="models-none"):
+        two.find("no such model", NOW, lambda _: False)
+
+
+def test_a_size_is_sold_in_a_duration_that_it_is_not_made_in(tmp_path: Path) -> None:
+    """Durations may hang on the size, those of an offer on a range."""
+    file = tmp_path / "catalog.toml"
+    file.write_text("""
+[[models]]
+name = "m"
+durations = [5, 10, 20, 25]
+default_duration = 25
+sizes = [
+    { name = "1792x1024", price = 5, aliases = ["large"], durations = [5, 10, 20] },
+    { name = "1280x720", price = 1, aliases = ["small"] },
+]
+offers = [{ kind = "openai", model = "x", duration_range = [6, 25] }]
+""")
+    catalog = Catalog.load(file, {"mine": "openai"})
+    found = catalog.find("m", NOW)
+    assert (found.durations, found.default_duration) == ((10, 20, 25), 25)
+    assert complete(catalog, MakeVideo("kite", seconds=25)).size == "1280x720"
+    large = complete(catalog, MakeVideo("kite", size="large"))
+    assert (large.seconds, makers(catalog, large)) == (10, ["mine"])
+    assert makers(catalog, replace(large, seconds=25)) == []
+    with pytest.raises(Refusal) as raised:
+        complete(catalog, MakeVideo("kite", size="large", seconds=25))
+    assert raised.value.facts["durations"] == "10, 20"
+
+
+_SHAPED = """
+[[models]]
+name = "m"
+durations = [4, 8]
+sizes = [
+    {{ name = "1280x720", price = 1, durations = {wide} }},
+    {{ name = "720x1280", price = 1 }},
+    {{ name = "free", price = 2 }},
+]
+styles = ["anime", "comic"]
+offers = [{offers}]
+"""
+
+
+def _some(*values: object) -> st.SearchStrategy[list[object] | None]:
+    return st.none() | st.lists(st.sampled_from(values), unique=True)
+
+
+_offers = st.fixed_dictionaries(
+    {
+        "durations": _some(4, 8),
+        "sizes": _some("1280x720", "720x1280", "free"),
+        "orientations": _some("landscape", "portrait"),
+        "styles": _some("anime", "comic"),
+        "prompt_limit": st.none() | st.just(10),
+    }
+)
+
+
+def _toml(offer: dict[str, object]) -> str:
+    keys = {"kind": "sandbox", "model": "x"} | offer
+    return f"{{{', '.join(f'{k} = {json.dumps(v)}' for k, v in keys.items() if v is not None)}}}"
+
+
+@given(st.sampled_from([[4], [8], [4, 8]]), st.lists(_offers, min_size=1, max_size=3))
+def test_something_is_shown_that_cannot_be_had(
+    tmp_path_factory: pytest.TempPathFactory, wide: list[int], offers: list[dict[str, object]]
+) -> None:
+    """Whatever offers leave out: a catalogue that is refused, or one that keeps each promise."""
+    file = tmp_path_factory.mktemp("shaped") / "catalog.toml"
+    file.write_text(_SHAPED.format(wide=wide, offers=", ".join(_toml(one) for one in offers)))
+    try:
+        catalog = Catalog.load(file, {"mine": "sandbox"})
+    except CatalogError:
+        return
+    model = catalog.find("m", NOW)
+    wishes = [MakeVideo("kite"), MakeVideo("x" * model.prompt_limit)]
+    wishes += [MakeVideo("kite", seconds=one) for one in model.durations]
+    wishes += [MakeVideo("kite", size=one.name) for one in model.sizes]
+    wishes += [MakeVideo("kite", orientation=one) for one in model.orientations]
+    wishes += [MakeVideo("kite", style=one) for one in model.styles]
+    for wish in wishes:
+        assert makers(catalog, complete(catalog, wish))
 
 
 # --- reading it again --------------------------------------------------------------------
@@ -228,3 +342,13 @@ def test_an_accepted_order_can_be_made_by_nobody(wish: MakeVideo, off: set[str])
     assert price > 0
     for field in ("seconds", "orientation", "watermark", "private", "storyboard"):
         assert getattr(wish, field) in {None, getattr(order, field)}
+
+
+def test_any_name_is_sent_to_a_gateway_of_few_models() -> None:
+    """Unknown ids go only where servers have models of any name."""
+    catalog = Catalog.load(None, {"one": "mountsea", "two": "openai", "three": "relay147"})
+    assert [offer.provider for offer in catalog.offers("Wan-AI/Wan2.2")] == ["two"]
+    assert catalog.lists("one", "sora-2")
+    assert not catalog.lists("two", "Wan-AI/Wan2.2")
+    with pytest.raises(Refusal, match="model-unknown"):
+        Catalog.load(None, {"one": "mountsea"}).find("Wan-AI/Wan2.2", NOW)

@@ -55,7 +55,7 @@ class Town:
             rules=RULES,
             providers={name: account_of(one) for name, one in world.providers.items()},
             wake=lambda: None,
-            links=world.links is not None,
+            publisher=world.publisher,
         )
 
     async def ask(self, line: str, person: Person = ME) -> Reply:

@@ -11,9 +11,18 @@ from hypothesis import given
 from pydantic import SecretStr
 
 from providers import errors, reading
-from providers.base import Failed, FailureKind, Finished, Pending, ReferenceImage, VideoRequest
+from providers.base import (
+    Failed,
+    FailureKind,
+    Finished,
+    Options,
+    Pending,
+    PictureWay,
+    ReferenceImage,
+    VideoRequest,
+)
 from providers.http import Http
-from providers.jimmy import Jimmy, JimmyOptions, _balance, _payload
+from providers.jimmy import Jimmy, _balance, _payload
 from tests.providers.answers_of_any_kind import (
     any_speed,
     anything,
@@ -61,7 +70,7 @@ async def gateway() -> AsyncIterator[JimmyGateway]:
 def provider(http: Http, gateway: JimmyGateway, folder: Path, **options: object) -> Jimmy:
     """An account there."""
     made = {"kind": "jimmy", "api_key": SecretStr(KEY), "base_url": gateway.url, **options}
-    return Jimmy(JimmyOptions.model_validate(made), http, folder)
+    return Jimmy(Options.model_validate(made), http, folder)
 
 
 # --- what is sent ------------------------------------------------------------------------
@@ -138,11 +147,11 @@ async def test_a_picture_that_cannot_be_fetched_is_charged(
     assert gateway.creates == {}
 
 
-def test_a_store_that_is_off_is_used(tmp_path: Path) -> None:
-    """Without the store pictures go as links, or not at all."""
-    http = Http()
-    options = JimmyOptions(kind="jimmy", upload=False)
-    assert Jimmy(options, http, tmp_path).capabilities.picture_way(links=False) is None
+def test_a_store_that_is_not_wanted_is_used(tmp_path: Path) -> None:
+    """With the store ruled out, pictures go as links, or not at all."""
+    able = Jimmy(Options(kind="jimmy", pictures="link"), Http(), tmp_path).allowed
+    assert able.picture_way(links=True) is PictureWay.LINK
+    assert able.picture_way(links=False) is None
 
 
 # --- what is read ------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from bot.model import Delivery, Task, Video
+from bot.model import Delivery, Place, Task, Video
 from providers.base import (
     Capabilities,
     Download,
@@ -129,6 +129,9 @@ class ScriptedFrontEnd:
     name: str = "console"
     deliveries: list[Exception | None] = field(default_factory=lambda: [None])
     tellings: list[Exception | None] = field(default_factory=lambda: [None])
+    limit: int | None = None
+    """The most bytes that it takes."""
+    sent: list[Video] = field(default_factory=list)
     seen: str | None = None
     """What `posted` answers."""
     posted_texts: list[str] = field(default_factory=list)
@@ -142,9 +145,14 @@ class ScriptedFrontEnd:
         if answer is not None:
             raise answer
 
+    def largest(self, place: Place) -> int | None:
+        del place
+        return self.limit
+
     async def deliver(self, task: Task, delivery: Delivery, video: Video, text: str) -> str:
         del delivery
         assert video.path.is_file()
+        self.sent.append(video)
         self._next(self.deliveries)
         self.posted_texts.append(text)
         return f"receipt-{task.id}"

@@ -18,8 +18,8 @@ from typing import TypeVar
 
 from bot.app import FrontEnd, Parts
 from bot.desk import Desk
-from bot.media.spool import Spool, Stored
-from bot.model import Delivery, Task, Video
+from bot.media.spool import KeptPicture, Spool, Stored
+from bot.model import Delivery, Fit, Place, Task, Video
 from bot.store.database import Database, Tx
 from providers.base import (
     Download,
@@ -184,10 +184,15 @@ class DyingSpool(Spool):
         return stored
 
     async def keep_picture(
-        self, source: Path, name: str, width: int | None, height: int | None
-    ) -> str:
+        self,
+        source: Path,
+        name: str,
+        width: int | None,
+        height: int | None,
+        fit: Fit = "crop",
+    ) -> KeptPicture:
         self.points.passed("picture:before")
-        kept = await super().keep_picture(source, name, width, height)
+        kept = await super().keep_picture(source, name, width, height, fit)
         self.points.passed("picture:after")
         return kept
 
@@ -199,6 +204,9 @@ class DyingFrontEnd:
         self.real = real
         self.points = points
         self.name = real.name
+
+    def largest(self, place: Place) -> int | None:
+        return self.real.largest(place)
 
     async def deliver(self, task: Task, delivery: Delivery, video: Video, text: str) -> str:
         self.points.passed("post:before")
@@ -239,5 +247,6 @@ def instrumented(parts: Parts, points: Points, data_dir: Path) -> Parts:
         catalog=parts.catalog,
         spool=spool,
         clock=parts.clock,
+        publisher=parts.publisher,
         links=parts.links,
     )

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from bot import lifecycle
-from bot.engine import steps
+from bot.engine import delivering
 from bot.engine.world import Limits
 from bot.model import State
 from bot.ports import DeliveryError, DeliveryUnclear
@@ -478,7 +478,7 @@ async def test_a_worker_that_slept_through_its_lease_sends_or_posts(stage: Stage
     )
     await stage.run(60)
     assert len(stage.chat.posted_texts) == 2
-    await asleep.take(late, steps.deliver)
+    await asleep.take(late, delivering.deliver)
     assert len(stage.chat.posted_texts) == 2
 
 

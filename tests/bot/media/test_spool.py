@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from bot.media.spool import DiskFull, NotAVideo, Spool, Truncated
+from bot.media import images
+from bot.media.part import Part
+from bot.media.spool import DiskFull, NotAVideo, Spool, Stored, Truncated
 from bot.model import Order, Place, Refusal, State, Task
 from providers.base import Download
 from providers.errors import Unanswered
@@ -122,13 +124,66 @@ async def test_a_server_that_goes_on_too_late_leaves_no_hole(spool: Spool) -> No
 
 async def test_a_whole_part_is_adopted_after_a_crash(spool: Spool) -> None:
     """Killed between the last byte and the rename; a server would refuse to send "the rest"."""
-    await spool.receive(_download(FILM), "k3xw.mp4")
+    _come(spool, FILM)
     again = await spool.fetched("k3xw.mp4")
-    assert again is not None
-    spool.result("k3xw.mp4").rename(spool.path("k3xw.mp4.part"))
-    assert await spool.fetched("k3xw.mp4") == again
+    assert again == await spool.fetched("k3xw.mp4") == Stored("k3xw.mp4", len(FILM))
     assert spool.result("k3xw.mp4").read_bytes() == FILM
     assert _files(spool) == {"k3xw.mp4"}
+
+
+@pytest.mark.parametrize("at", [100, len(FILM) - 1])
+async def test_what_a_power_cut_left_half_written_is_delivered(spool: Spool, at: int) -> None:
+    """Zeros where bytes should be have the right length and the right boxes; all is sent anew."""
+    _come(spool, FILM)
+    part = spool.path("k3xw.mp4.part")
+    spoilt = bytearray(FILM)
+    spoilt[at] ^= 1
+    part.write_bytes(spoilt)
+    assert await spool.fetched("k3xw.mp4") is None
+    with pytest.raises(Truncated):
+        await spool.receive(_download(b"", offset=len(FILM)), "k3xw.mp4")
+    assert _files(spool) == set()
+    await spool.receive(_download(FILM), "k3xw.mp4")
+    assert spool.result("k3xw.mp4").read_bytes() == FILM
+
+
+@pytest.mark.parametrize("note", [b"", b"rubbish", b"\xff" * 85, b"9" * 85, None])
+async def test_a_part_without_its_note_is_begun_anew(spool: Spool, note: bytes | None) -> None:
+    """Whatever became of the note, nothing is trusted that it does not prove."""
+    _come(spool, FILM[:900])
+    path = spool.path("k3xw.mp4.part.sum")
+    path.unlink() if note is None else path.write_bytes(note)
+    assert spool.part_size("k3xw.mp4") == 0
+    await spool.receive(_download(FILM), "k3xw.mp4")
+    assert _files(spool) == {"k3xw.mp4"}
+
+
+async def test_a_large_download_is_noted_now_and_then(spool: Spool) -> None:
+    """A process that is killed in the middle has at most 8 MB to fetch again."""
+    size = 20 << 20
+    seen = []
+
+    async def chunks() -> AsyncIterator[bytes]:
+        yield FTYP + MOOV + (size + 8).to_bytes(4, "big") + b"mdat"
+        for _ in range(size >> 16):
+            yield bytes(1 << 16)
+            seen.append(spool.part_size("k3xw.mp4"))
+
+    total = len(FTYP + MOOV) + 8 + size
+    await spool.receive(Download(chunks(), total, "video/mp4"), "k3xw.mp4")
+    assert len(set(seen)) == 3
+    assert max(seen) >= 16 << 20
+
+
+def _come(spool: Spool, content: bytes) -> None:
+    """So much of a download has come and is noted, and then its process was killed."""
+    path = spool.path("k3xw.mp4.part")
+    for folder in (path.parent, spool.result("k3xw.mp4").parent):
+        folder.mkdir(parents=True, exist_ok=True)
+    part = Part(path)
+    assert part.begin(0)
+    part.write([content])
+    part.note()
 
 
 NO_FILMS = {
@@ -260,12 +315,33 @@ async def test_a_large_film_is_never_in_memory(spool: Spool) -> None:
 async def test_a_picture_is_kept_fitted(spool: Spool, tmp_path: Path) -> None:
     """What a gateway gets has just the size of the video, and lies where the task says."""
     source = pictures.turned(tmp_path / "photo.jpg", 6)
-    file = await spool.keep_picture(source, "k3xw", 72, 128)
+    kept = await spool.keep_picture(source, "k3xw", 72, 128)
+    file = kept.file
     assert re.fullmatch(r"k3xw-[0-9a-f]{8}\.jpg", file)
+    assert kept.cropped_percent == 62.5
     assert pictures.corners(spool.path(file)) == pictures.UPRIGHT
     await spool.remove_picture(file)
     await spool.remove_picture(file)
     assert _files(spool) == set()
+
+
+async def test_a_picture_takes_the_last_room_on_the_disk(tmp_path: Path) -> None:
+    """Nothing is taken in where the database could soon not go on writing."""
+    source = pictures.turned(tmp_path / "photo.jpg", 1)
+    full = Spool(tmp_path / "data", keep_free=1 << 60)
+    with pytest.raises(DiskFull):
+        await full.keep_picture(source, "k3xw", 72, 128)
+    assert _files(full) == set()
+
+
+async def test_a_picture_is_kept_whole_where_that_is_asked_for(
+    spool: Spool, tmp_path: Path
+) -> None:
+    """Nothing is cut away, and nothing is said to be."""
+    source = pictures.turned(tmp_path / "photo.jpg", 6)
+    kept = await spool.keep_picture(source, "k3xw", 72, 128, "pad")
+    assert kept.cropped_percent == 0
+    assert images.inspect(spool.path(kept.file)).height == 128
 
 
 async def test_a_refused_picture_leaves_nothing(spool: Spool, tmp_path: Path) -> None:
@@ -289,24 +365,25 @@ async def test_sweeping_removes_what_no_task_knows(spool: Spool, tmp_path: Path)
     source = pictures.turned(tmp_path / "photo.jpg", 1)
     kept = {}
     for name in ("known", "orphan"):
-        kept[name] = await spool.keep_picture(source, name, 72, 128)
+        kept[name] = (await spool.keep_picture(source, name, 72, 128)).file
         await spool.receive(_download(FILM), f"{name}.mp4")
         with pytest.raises(Truncated):
             await spool.receive(_download(FILM[:900], total=len(FILM)), f"{name}-2.mp4")
     other = Spool(spool.path("x").parents[1])
     known = {kept["known"], "known.mp4"}
-    assert await other.sweep(known, {"known-2.mp4"}) == 2
-    assert _files(spool) == {*known, kept["orphan"], "known-2.mp4.part"}
+    assert await other.sweep(known, {"known-2.mp4"}) == 3
+    parts = {"known-2.mp4.part", "known-2.mp4.part.sum"}
+    assert _files(spool) == {*known, kept["orphan"], *parts}
     spool.close()
     assert await other.sweep(known, {"known-2.mp4"}) == 1
-    assert _files(spool) == {*known, "known-2.mp4.part"}
+    assert _files(spool) == {*known, *parts}
     assert await Spool(tmp_path / "new").sweep(set(), set()) == 0
 
 
 async def test_nothing_of_a_forgotten_task_is_left(spool: Spool, tmp_path: Path) -> None:
     """`/forgetme` means the picture and the film too."""
     source = pictures.turned(tmp_path / "photo.jpg", 1)
-    picture = await spool.keep_picture(source, "k3xw", 72, 128)
+    picture = (await spool.keep_picture(source, "k3xw", 72, 128)).file
     await spool.receive(_download(FILM), "k3xw.mp4")
     task = Task(
         id="k3xw",

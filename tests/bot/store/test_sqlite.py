@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
 from bot.store.database import (
     Database,
@@ -160,3 +160,21 @@ async def test_an_interrupted_start_leaves_no_thread(database_url: str, turns: i
     for thread in set(threading.enumerate()) - before:
         await asyncio.to_thread(thread.join, 10)
         assert not thread.is_alive()
+
+
+@pytest.mark.parametrize("code", ["SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_CANTOPEN"])
+async def test_trouble_with_the_disk_is_taken_for_a_wrong_statement(
+    database: Database, code: str
+) -> None:
+    """Whoever waits tries again after it, in a transaction or reading; others are not told."""
+
+    def fail(_: Tx) -> None:
+        cause = sqlite3.OperationalError("disk trouble")
+        cause.sqlite_errorcode = getattr(sqlite3, code)
+        raise OperationalError("INSERT", {}, cause)
+
+    for way in (database.transact, database.read):
+        with pytest.raises(DatabaseUnavailable, match="disk trouble"):
+            await way(fail)
+        with pytest.raises(OperationalError, match="no such table"):
+            await way(lambda tx: tx.exec_driver_sql("SELECT * FROM nowhere"))

@@ -1,0 +1,158 @@
+"""Making one video out of another: index first, smaller, or a still of it. The source stays."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from bot.media.ffmpeg import (
+    THREADS,
+    FFmpegFailed,
+    Killed,
+    Limits,
+    OutputTooLarge,
+    make,
+    opened,
+)
+from bot.media.plan import Encoding
+from bot.media.probe import NoVideo, Probed, probe
+
+THUMBNAIL_SIDE = 320
+THUMBNAIL_BYTES = 200_000
+_BRIGHT = "signalstats,metadata=select:key=lavfi.signalstats.YAVG:value=40:function=greater,"
+"""Lets no black picture pass, by its mean brightness; black itself is 16, white 235."""
+
+_SEARCHED_SECONDS = 5
+_LOSS = 0.3
+"""How many seconds may be missing or more."""
+
+
+class NotFitted(Exception):
+    """It cannot be made; trying again will not help."""
+
+
+async def faststart(source: Path, target: Path, video: Probed, limits: Limits) -> None:
+    """The same with its index in front, nothing encoded anew. Raises `NotFitted`, `DiskFull`."""
+    copied = ("-map", "0:V:0", "-map", "0:a:0?", "-c", "copy", *_mp4(target))
+    # The index may grow by a little.
+    room = video.bytes + (video.bytes >> 4) + (1 << 16)
+    try:
+        await make(*opened(source), *copied, limits=limits, output_bytes=room)
+        made = await _checked(target, room, has_sound=video.has_sound)
+    except FFmpegFailed as error:
+        raise NotFitted(str(error)) from error
+    same = (made.width, made.height) == (video.width, video.height)
+    if not (same and made.moov_first and abs(made.seconds - video.seconds) <= _LOSS):
+        raise NotFitted(f"{video} became {made}")
+
+
+async def encode(
+    source: Path, target: Path, encoding: Encoding, limit_bytes: int, limits: Limits
+) -> None:
+    """Smaller than the limit, checked by playing it; else tried once more at a lower rate.
+
+    Raises `NotFitted`, `DiskFull`.
+    """
+    try:
+        await _encode(source, target, encoding, limit_bytes, limits)
+    except (Killed, OutputTooLarge) as error:
+        if isinstance(error, OutputTooLarge):
+            size = await asyncio.to_thread(_size, target)
+            encoding = encoding.slower(0.9 * limit_bytes / max(size, limit_bytes))
+        await _encode_or_give_up(source, target, encoding, limit_bytes, limits)
+    except FFmpegFailed as error:
+        raise NotFitted(str(error)) from error
+
+
+async def _encode_or_give_up(
+    source: Path, target: Path, encoding: Encoding, limit_bytes: int, limits: Limits
+) -> None:
+    try:
+        await _encode(source, target, encoding, limit_bytes, limits)
+    except FFmpegFailed as error:
+        raise NotFitted(str(error)) from error
+
+
+async def _encode(
+    source: Path, target: Path, encoding: Encoding, limit_bytes: int, limits: Limits
+) -> None:
+    # Twice the limit, to see by how much it is over it.
+    shaped = (*opened(source), *_shape(encoding), *_mp4(target))
+    await make(*shaped, limits=limits, output_bytes=2 * limit_bytes)
+    has_sound = encoding.sound_rate > 0
+    least = encoding.seconds - _LOSS if encoding.whole else 0
+    made = await _checked(target, limit_bytes, has_sound=has_sound)
+    if not least <= made.seconds <= encoding.seconds + _LOSS:
+        raise FFmpegFailed(f"{made.seconds} s were made of {encoding.seconds} s")
+    played = (*opened(target), "-xerror", "-f", "null", "-")
+    await make(*played, limits=limits, output_bytes=0)
+
+
+def _shape(encoding: Encoding) -> tuple[str, ...]:
+    rate = str(encoding.video_rate)
+    buffer = str(int(encoding.video_rate * encoding.window))
+    scaled = f"scale={encoding.width}:{encoding.height}:flags=bicubic,setsar=1,format=yuv420p"
+    return (
+        *(() if encoding.whole else ("-t", str(encoding.seconds))),
+        *("-map", "0:V:0", "-map", "0:a:0?", "-vf", scaled),
+        *("-threads", str(THREADS), "-c:v", "libx264", "-preset", "fast"),
+        # Good quality, and never more than the buffer holds: one pass, and the size is bounded.
+        *("-crf", "20", "-maxrate", rate, "-bufsize", buffer),
+        *(_sound(encoding.sound_rate) if encoding.sound_rate else ("-an",)),
+    )
+
+
+def _sound(rate: int) -> tuple[str, ...]:
+    return ("-c:a", "aac", "-b:a", str(rate), "-af", "aformat=channel_layouts=mono|stereo")
+
+
+def _mp4(target: Path) -> tuple[str, ...]:
+    return ("-sn", "-dn", "-movflags", "+faststart", "-f", "mp4", f"file:{target}")
+
+
+async def _checked(target: Path, limit_bytes: int, *, has_sound: bool) -> Probed:
+    try:
+        made = await probe(target)
+    except NoVideo as error:
+        raise FFmpegFailed(f"what was made is no video: {error}") from error
+    if made.bytes > limit_bytes:
+        raise OutputTooLarge(f"{made.bytes} bytes are more than {limit_bytes}")
+    if made.has_sound != has_sound:
+        raise FFmpegFailed("the sound was lost")
+    return made
+
+
+async def thumbnail(source: Path, target: Path, limits: Limits) -> None:
+    """A JPEG of an early picture, if possible none that is black. Raises `NotFitted`, `DiskFull`.
+
+    As Telegram wants it: at most 320 pixels on a side and under 200 kB.
+    """
+    try:
+        video = await probe(source)
+        try:
+            await _still(source, target, video, _BRIGHT, limits)
+        except FFmpegFailed:
+            # Nothing of it is bright: ffmpeg fails when no picture passes.
+            await _still(source, target, video, "", limits)
+    except (FFmpegFailed, NoVideo) as error:
+        raise NotFitted(str(error)) from error
+
+
+async def _still(source: Path, target: Path, video: Probed, chosen: str, limits: Limits) -> None:
+    smaller = min(1.0, THUMBNAIL_SIDE / max(video.width, video.height))
+    width, height = max(1, int(video.width * smaller)), max(1, int(video.height * smaller))
+    scaled = f"scale={width}:{height}:out_range=full,setsar=1"
+    await make(
+        *("-t", str(_SEARCHED_SECONDS), *opened(source), "-map", "0:V:0", "-frames:v", "1"),
+        *("-vf", f"format=yuv420p,{chosen}{scaled}", "-color_range", "pc"),
+        *("-q:v", "4", "-c:v", "mjpeg", "-f", "image2", "-update", "1", f"file:{target}"),
+        limits=limits,
+        output_bytes=THUMBNAIL_BYTES,
+    )
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0

@@ -1,0 +1,29 @@
+"""Nothing of a task is to be kept: not here, not made smaller, not where it was published."""
+
+from __future__ import annotations
+
+import structlog
+
+from bot.media.fit import Fitter
+from bot.media.publish import Publisher, PublishError
+from bot.media.spool import Spool
+from bot.model import Task
+
+_log = structlog.get_logger(__name__)
+
+
+async def remove_files(
+    task: Task, spool: Spool, fitter: Fitter | None, publisher: Publisher | None
+) -> None:
+    """Remove the picture and the result of a task wherever they are."""
+    await spool.remove_of(task)
+    if fitter is not None and task.file is not None:
+        await fitter.forget(task.file)
+    if publisher is None:
+        return
+    for file_name in filter(None, (task.order.image, task.file)):
+        try:
+            await publisher.withdraw(file_name)
+        except PublishError as error:
+            # It goes by itself when its link expires.
+            _log.warning("not_withdrawn", task=task.id, why=str(error))
