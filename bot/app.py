@@ -111,6 +111,7 @@ def limits_of(settings: Settings) -> Limits:
         grace=settings.shutdown_grace_seconds,
         result_retention=settings.result_retention_days * 86400.0,
         prompt_retention=settings.prompt_retention_days * 86400.0,
+        picture_retention=settings.picture_retention_days * 86400.0,
     )
 
 

@@ -94,6 +94,7 @@ class Settings(BaseSettings):
     shutdown_grace_seconds: NonNegativeFloat = 20
     result_retention_days: PositiveInt = 30
     prompt_retention_days: PositiveInt = 90
+    picture_retention_days: PositiveInt = 30
     s3_endpoint: WebAddress = ""
     s3_bucket: str = ""
     s3_access_key: Secret = _EMPTY

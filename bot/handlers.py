@@ -250,6 +250,7 @@ async def show_privacy(call: Call, _command: ShowPrivacy) -> Reply:
         "privacy",
         result_days=settings.result_retention_days,
         prompt_days=settings.prompt_retention_days,
+        picture_days=settings.picture_retention_days,
     )
 
 

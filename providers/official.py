@@ -19,8 +19,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from urllib.parse import quote, urlencode
 
-from pydantic import SecretStr
+from pydantic import SecretStr, field_validator
 from standardwebhooks import Webhook
+from standardwebhooks.webhooks import EmptyWebhookSecretError
 
 from providers import errors, reading
 from providers.answers import shortened
@@ -63,6 +64,18 @@ class OfficialOptions(Options):
     """/content?variant=thumbnail gives a still picture."""
     webhook_secret: SecretStr = SecretStr("")
     """What the gateway signs its calls to /webhooks/<provider> with; empty: it does not call."""
+
+    @field_validator("webhook_secret")
+    @classmethod
+    def _can_sign(cls, value: SecretStr) -> SecretStr:
+        """A secret that cannot be one would refuse every call without a word."""
+        if value.get_secret_value():
+            try:
+                Webhook(value.get_secret_value())
+            except (ValueError, EmptyWebhookSecretError):
+                # Else the library's own words, which may hold a part of it, would be told.
+                raise ValueError("is no such secret; write it as shown there, whsec_...") from None
+        return value
 
 
 class Official(Provider):
@@ -169,8 +182,9 @@ class Official(Provider):
             ]
             for one in fresh:
                 yield one
-            after = reading.id_of(page[-1]) if page and _has_more(answer.body) else None
-            if len(fresh) < len(page) or after is None:
+            after = _last_id(page) if _has_more(answer.body) else None
+            # The same again: this server knows no `after`.
+            if len(fresh) < len(page) or after is None or after == params.get("after"):
                 return
             params["after"] = after
 
@@ -209,14 +223,10 @@ class Official(Provider):
             return super().heard(headers, body)
         try:
             Webhook(secret).verify(body, dict(headers), json_parse=False)
-            event = json.loads(body)
+            return Event(headers["webhook-id"], _about(json.loads(body)))
         except Exception as error:
             # The library raises whatever its input makes its parts raise.
             raise errors.Untrusted(type(error).__name__) from error
-        data = reading.at(event, "data")
-        known = reading.at(event, "type") in _EVENTS and isinstance(data, dict)
-        about = reading.id_of(data) if known and isinstance(data, dict) else None
-        return Event(headers["webhook-id"], about)
 
     async def check(self) -> str:
         """Ask for the list of jobs, or for a job that cannot be: neither costs anything."""
@@ -232,6 +242,9 @@ class Official(Provider):
             if "<" in str(error):
                 # A page for people: some other server.
                 raise
+            if not reading.is_no_job(error.code, str(error)):
+                # Perhaps there is no such route at all, and nobody looked at the key.
+                return f"answers, but not about videos ({shortened(error)[:100]})"
         except errors.Refused as error:
             return f"answers, and refused a look ({shortened(error)[:100]})"
         return "answers and takes the key"
@@ -268,6 +281,13 @@ def _progress_in_list(one: dict[str, Any]) -> Progress | None:
         return None
 
 
+def _about(event: object) -> str | None:
+    """The job that an event says is over; None where it is about something else."""
+    data, kind = reading.at(event, "data"), reading.at(event, "type")
+    known = isinstance(kind, str) and kind in _EVENTS
+    return reading.id_of(data) if known and isinstance(data, dict) else None
+
+
 def _is_stopped(body: object) -> bool:
     """Only what says so has stopped: SGLang drops the job from its list and goes on making it."""
     return isinstance(body, dict) and body.get("deleted") is True
@@ -278,6 +298,10 @@ def _page(body: object) -> list[dict[str, Any]]:
     if not isinstance(data, list):
         raise errors.Malformed(shortened(f"no list of videos: {body}"))
     return [one for one in data if isinstance(one, dict)]
+
+
+def _last_id(page: list[dict[str, Any]]) -> str | None:
+    return next((found for one in reversed(page) if (found := reading.id_of(one))), None)
 
 
 def _has_more(body: object) -> bool:

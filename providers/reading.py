@@ -34,6 +34,7 @@ CANCELLED = frozenset({"cancelled", "canceled", "deleted"})
 TIMED_OUT = frozenset({"timeout", "timed_out", "expired"})
 FAILED = CANCELLED | TIMED_OUT | {"failed", "failure", "fail", "error", "rejected"}
 FAILED |= {"video_generation_failed", "video_upsampling_failed"}
+_KNOWN = QUEUED | RUNNING | SUCCEEDED | FAILED
 
 _IDS: _Places = ("id", "task_id", "taskId", "video_id", "data.task_id", "data.taskId", "data.id")
 _IDS += ("output.task_id", "data")
@@ -44,11 +45,14 @@ _LINKS += ("result.videoUrl", "result.url", "result.videoUrls.0", "result.video_
 _LINKS += ("videoUrls.0", "video_urls.0", "output.video_url", "output.videos.0.url", "videos.0.url")
 _LINKS += ("detail.url", "detail.draft_info.downloadable_url", "detail.draft_info.url")
 _LINKS += ("detail.generations.0.url", "content.0.url")
+_LINKS += tuple(f"data.{path}" for path in _LINKS)
 _THUMBNAILS: _Places = ("thumbnail_url", "thumbnailUrl", "result.thumbnail_url", "result.image_url")
 _THUMBNAILS += ("detail.thumbnail_url", "detail.draft_info.encodings.thumbnail.path")
+_THUMBNAILS += tuple(f"data.{path}" for path in _THUMBNAILS)
 _REASONS: _Places = ("error_message", "errorMessage", "error_msg", "fail_reason", "failure_reason")
 _REASONS += ("detail.pending_info.failure_reason", "detail.failure_reason")
-_REASONS += ("detail.draft_info.reason_str", "detail.draft_info.markdown_reason_str")
+_REASONS += ("detail.draft_info.reason_str", "detail.draft_info.markdown_reason_str", "error")
+_REASONS += tuple(f"data.{path}" for path in _REASONS)
 _CODES: _Places = ("error_code", "errorCode", "detail.draft_info.kind")
 _NO_JOB = re.compile(r"(task|video|job).{0,40}not[ _](found|exist)|任务不存在", re.IGNORECASE)
 _STORED: _Places = ("url", "data.url", "data.links.url", "data.0.url", "data.link", "data.src")
@@ -84,7 +88,7 @@ def progress_of(body: object, check_after: float | None = None, base: str = "") 
 
     `base` is what a link without a host belongs to; without it such a link is none.
     """
-    job = _inner(object_of(body))
+    job = _inner(object_of(body), base)
     status = status_of(job)
     if not status and id_of(job) is None:
         raise errors.Malformed(shortened(f"no job: {body}"))
@@ -115,8 +119,10 @@ def object_of(body: object) -> Body:
         raise errors.Malformed(shortened(f"not an object: {body}"))
     code, said = body.get("code"), body.get("msg", body.get("message"))
     enveloped = isinstance(code, str | int) and ("msg" in body or "message" in body)
+    word = str(code).strip().lower()
     # A job may have a `code` and a `message` of its own: then they are about its failure.
-    if enveloped and "status" not in body and str(code).strip().lower() not in _OK:
+    of_a_job = "status" in body and (word not in _OF_NO_JOB or id_of(body) is not None)
+    if enveloped and not of_a_job and word not in _OK:
         raise_refusal(str(code), shortened(said or ""))
     return body
 
@@ -153,6 +159,9 @@ _BY_CODE: dict[str, type[errors.ProviderError]] = {
     "429": errors.Throttled,
 }
 """Codes of envelopes: JimmyAI's own (its published skill), and HTTP's, which others repeat."""
+_OF_NO_JOB = frozenset({"-1", "20001", "401", "402", "403", "404", "429", "invalid_api_key"})
+_OF_NO_JOB |= {"500", "502", "503", "504"}
+"""What is wrong with the asking: beside these, and without an id, "failed" is no verdict."""
 
 
 def stored_link(body: object, base: str) -> str:
@@ -195,10 +204,12 @@ def id_of(body: Body) -> str | None:
     """The job's id, wherever it stands."""
     for path in _IDS:
         found = at(body, path)
-        if isinstance(found, str | int) and not isinstance(found, bool):
-            text = str(found).strip()
-            if text and text.isprintable() and len(text) <= _LONGEST_ID:
-                return text
+        # A bare number as `data` is a count or a code of its own.
+        if isinstance(found, int) and not isinstance(found, bool) and path != "data":
+            found = str(found)
+        text = found.strip() if isinstance(found, str) else ""
+        if len(text) <= _LONGEST_ID and text.isprintable() and re.fullmatch(r"\S+", text):
+            return text
     return None
 
 
@@ -246,6 +257,8 @@ def percent_of(raw: object) -> float | None:
 
 def time_of(raw: object) -> float | None:
     """UNIX seconds out of seconds, milliseconds or ISO 8601; None for anything else."""
+    if isinstance(raw, str) and re.fullmatch(r"[0-9]{9,15}", raw):
+        raw = int(raw)
     if isinstance(raw, str):
         try:
             moment = datetime.fromisoformat(raw)
@@ -265,22 +278,25 @@ def _first_progress(body: Body, check_after: float | None, base: str) -> Progres
         return Pending(check_after=check_after)
 
 
-def _inner(body: Body) -> Body:
+def _inner(body: Body, base: str) -> Body:
     """The job itself: an envelope's `data`, unless the job stands outside."""
     data = body.get("data")
-    if not isinstance(data, dict) or any(body.get(name) for name in ("id", "task_id", "taskId")):
+    if not isinstance(data, dict):
         return body
-    # An envelope's own "success" says nothing of the job in it.
-    return data if data.get("status") or not body.get("status") else body
+    said, inside = _word(body.get("status")), _word(data.get("status"))
+    outside = any(body.get(name) for name in ("id", "task_id", "taskId"))
+    # An envelope's own "success" says nothing of the job in it, unless that shows its video.
+    if said in _OK and (inside in _KNOWN or not (outside or link_of(data, base))):
+        return data
+    return data if not outside and (inside or not said) else body
 
 
-def _word(raw: str) -> str:
-    return re.sub(r"[\s-]+", "_", raw.strip().lower())
+def _word(raw: object) -> str:
+    return re.sub(r"[\s-]+", "_", raw.strip().lower()) if isinstance(raw, str) else ""
 
 
 def _inner_status(body: Body) -> str:
-    found = at(body, "detail.pending_info.status")
-    return _word(found) if isinstance(found, str) else ""
+    return _word(at(body, "detail.pending_info.status"))
 
 
 def _link(body: Body, places: _Places, base: str) -> str | None:
@@ -316,9 +332,10 @@ def _failure(body: Body) -> tuple[str, str]:
         found = next((one for path in _CODES if (one := at(body, path)) is not None), "")
         code = shortened(found)[:100] if isinstance(found, str | int) else ""
         code = "" if code.lower() in _UNNAMED else code
-    reasons = (at(body, path) for path in _REASONS)
-    better = next((one for one in reasons if isinstance(one, str) and one.strip()), None)
-    return code, shortened(better) if better else message
+    said = (at(body, path) for path in _REASONS)
+    reasons = [*(shortened(one) for one in said if isinstance(one, str) and one.strip()), message]
+    # Beside a general text, the one that names the rules counts.
+    return code, next((one for one in reasons if is_moderation(one)), reasons[0])
 
 
 def _kind(status: str, code: str, message: str) -> FailureKind:

@@ -10,6 +10,7 @@ from bot.media.removing import remove_files
 from bot.model import Task
 from bot.store import alerts, keeping, providers
 from bot.store.database import Tx
+from bot.store.keeping import Kept
 
 _log = structlog.get_logger(__name__)
 _BATCH = 100
@@ -31,11 +32,11 @@ async def keep_house(world: World) -> None:
 
 async def tidy(world: World) -> None:
     """Remove the results and pictures, and blank the prompts, whose time is over."""
-    now = world.clock.now()
-    before = now - world.limits.result_retention
-    while batch := await world.database.read(lambda tx: keeping.expired_files(tx, before, _BATCH)):
+    now, limits = world.clock.now(), world.limits
+    kept = Kept(now - limits.result_retention, now - limits.picture_retention)
+    while batch := await world.database.read(lambda tx: keeping.expired_files(tx, kept, _BATCH)):
         for task in batch:
-            await _drop_files(world, task, before)
+            await _drop_files(world, task, kept)
     await _sweep_links(world, now)
     await world.database.transact(lambda tx: _forget_what_is_over(tx, now))
     blank_before = now - world.limits.prompt_retention
@@ -54,14 +55,13 @@ async def _sweep_links(world: World, now: float) -> None:
 
 def _forget_what_is_over(tx: Tx, now: float) -> None:
     providers.forget_events(tx, now - _HEARD)
+    providers.forget_models(tx, now - _HEARD)
     alerts.forget(tx, now - _ALERTED)
 
 
-async def _drop_files(world: World, task: Task, before: float) -> None:
-    def forget(tx: Tx) -> bool:
-        return keeping.drop_files(tx, task.id, before)
-
+async def _drop_files(world: World, task: Task, kept: Kept) -> None:
     # First the row, then the file: a crash between leaves an orphan, which the next start sweeps,
     # and never a promise of a file that is gone.
-    if await world.database.transact(forget):
-        await remove_files(task, world.spool, world.fitter, world.publisher)
+    dropped = await world.database.transact(lambda tx: keeping.drop_files(tx, task, kept))
+    if dropped is not None:
+        await remove_files(dropped, world.spool, world.fitter, world.publisher)

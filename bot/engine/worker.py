@@ -247,7 +247,11 @@ class Worker:
     async def take_batch(self, batch: list[Task]) -> None:
         """One look at many jobs of one account, and every outcome written down."""
         now = self.world.clock.now()
-        verdicts = await batches.look(batch, self.world)
+        try:
+            verdicts = await batches.look(batch, self.world)
+        except Exception:  # noqa: BLE001 - a fault of ours must not hold up so many
+            _log.exception("batch_failed")
+            verdicts = {}
         if len(verdicts) < len(batch) * _WORTH_IT:
             # The list fails, or others fill it: for a while each job is looked at alone.
             self._batched_at[batch[0].provider_identity or ""] = now + _ALONE

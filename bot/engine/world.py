@@ -31,6 +31,7 @@ class Limits:
     grace: float = 20.0
     result_retention: float = 30 * 86400.0
     prompt_retention: float = 90 * 86400.0
+    picture_retention: float = 30 * 86400.0
 
 
 @dataclass(frozen=True, slots=True)

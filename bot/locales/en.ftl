@@ -266,7 +266,10 @@ language-unknown = There is no language "{ $code }". Languages: { $all }.
 privacy = What is kept: your prompts for { $prompt_days ->
     [one] a day
    *[other] { $prompt_days } days
-}, your pictures and finished videos for { $result_days ->
+}, your pictures for { $picture_days ->
+    [one] a day
+   *[other] { $picture_days } days
+}, your finished videos for { $result_days ->
     [one] a day
    *[other] { $result_days } days
 }, your settings, and the numbers of your credits and tasks. Prompts and pictures go to the gateway that makes the video, and to nobody else.

@@ -245,7 +245,7 @@ language-unknown = 没有语言“{ $code }”。可用语言：{ $all }。
 
 ## 隐私与欢迎
 
-privacy = 保存的内容：您的提示词 { $prompt_days } 天，图片和成品视频 { $result_days } 天，您的设置，以及点数和任务的数字。提示词和图片只会发给生成视频的网关。
+privacy = 保存的内容：您的提示词 { $prompt_days } 天，图片 { $picture_days } 天，成品视频 { $result_days } 天，您的设置，以及点数和任务的数字。提示词和图片只会发给生成视频的网关。
     /forgetme 立即删除提示词、图片、视频和设置。
 forgetme-confirm = 这将永久删除您的提示词、图片、成品视频和设置。点数和账目数字保留。若要执行，请写 /forgetme yes
 forgetme-done = { $count ->

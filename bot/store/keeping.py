@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import dataclass, replace
+from typing import Any
 
 from sqlalchemy import and_, case, null, or_, select, update
 
@@ -14,6 +16,14 @@ from bot.store.tasks import WHOLE_TASKS, fetch_all, rows_changed
 # That there was a picture is remembered: a repetition without it would be something else.
 _NO_LONGER_KEPT = case((tasks.c.image.is_not(None), ""), else_=null())
 _BATCH = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Since when tasks must have been at rest for their files to be kept."""
+
+    results_since: float
+    pictures_since: float
 
 
 def files_in_use(tx: Tx) -> set[str]:
@@ -29,21 +39,29 @@ def results_on_their_way(tx: Tx) -> set[str]:
     return {f"{task}.mp4" for task in tx.execute(query).scalars()}
 
 
-def expired_files(tx: Tx, before: float, limit: int) -> list[Task]:
-    """Tasks at rest since before then whose result or picture is still on our disk."""
-    query = WHOLE_TASKS.where(
-        tasks.c.state.in_(AT_REST),
-        or_(tasks.c.file.is_not(None), tasks.c.image != ""),
-        tasks.c.moved_at < before,
+def expired_files(tx: Tx, kept: Kept, limit: int) -> list[Task]:
+    """Tasks at rest whose result or picture is still on our disk after its time."""
+    at, rest = tasks.c.moved_at, tasks.c.state.in_(AT_REST)
+    old = or_(
+        and_(tasks.c.file.is_not(None), at < kept.results_since),
+        and_(tasks.c.image != "", at < kept.pictures_since),
     )
-    return fetch_all(tx, query.limit(limit))
+    return fetch_all(tx, WHOLE_TASKS.where(rest, old).limit(limit))
 
 
-def drop_files(tx: Tx, task: str, before: float) -> bool:
-    """The task's result and picture are no longer kept. False: somebody has asked for them."""
-    old = and_(tasks.c.id == task, tasks.c.state.in_(AT_REST), tasks.c.moved_at < before)
-    dropped = tx.execute(update(tasks).where(old).values(file=None, image=_NO_LONGER_KEPT))
-    return rows_changed(dropped) == 1
+def drop_files(tx: Tx, task: Task, kept: Kept) -> Task | None:
+    """What of the task's files is no longer kept, as a task that has only these.
+
+    None: somebody has asked for them.
+    """
+    result = task.file if task.moved_at < kept.results_since else None
+    picture = task.order.image if task.moved_at < kept.pictures_since else None
+    changes: dict[str, Any] = {} if result is None else {"file": None}
+    changes |= {"image": _NO_LONGER_KEPT} if picture else {}
+    known = and_(tasks.c.id == task.id, tasks.c.state == task.state)
+    known = and_(known, tasks.c.moved_at == task.moved_at)
+    dropped = rows_changed(tx.execute(update(tasks).where(known).values(**changes)))
+    return replace(task, file=result, order=replace(task.order, image=picture)) if dropped else None
 
 
 def blank_prompts(tx: Tx, before: float) -> int:

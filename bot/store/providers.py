@@ -140,6 +140,11 @@ def models_on(tx: Tx, provider: str) -> None:
     tx.execute(delete(switched_off).where(switched_off.c.provider == provider))
 
 
+def forget_models(tx: Tx, before: float) -> None:
+    """Models whose time off was over long ago, and that nobody has asked for since."""
+    tx.execute(delete(switched_off).where(switched_off.c.until < before))
+
+
 def model_works(tx: Tx, provider: str, remote_model: str) -> bool:
     """The gateway serves it after all. True: that is news."""
     row = delete(switched_off).where(

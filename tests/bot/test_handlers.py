@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -374,3 +375,21 @@ async def test_a_repetition_silently_lacks_its_picture(town: Town, tmp_path: Pat
     reply = await town.ask(f"/retry {task.id}")
     assert not reply.ok
     assert "picture" in reply.text
+
+
+async def test_a_picture_is_kept_as_long_as_a_video(town: Town, tmp_path: Path) -> None:
+    """Pictures have a time of their own; the video stays for its."""
+    from bot.engine.housekeeping import tidy
+
+    photo = tmp_path / "photo.png"
+    Image.new("RGB", (300, 500), "teal").save(photo)
+    limits = replace(town.stage.world.limits, picture_retention=86400.0)
+    town.stage.world = replace(town.stage.world, limits=limits)
+    task = await town.order(f"/video --image {photo} a kite")
+    await town.stage.run(60)
+    await town.stage.clock.advance(2 * 86400)
+    await tidy(town.stage.world)
+    found = await town.stage.task(task)
+    assert found.order.image == ""
+    assert town.stage.world.spool.result(found.file or "").is_file()
+    assert "pictures for" in (await town.ask("/privacy")).text

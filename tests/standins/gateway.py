@@ -1,18 +1,20 @@
 """A gateway of the official `/v1/videos` format: a real local server that trusts nobody.
 
 Every request is held to the table of facts; what breaks it is answered 400 and noted in
-`violations`. Creates are counted by prompt. Run it inside a test (`async with Gateway() as it:`)
+`violations`. Creates are counted by prompt. Films lie also at a second origin, which must never
+see the key. Run it inside a test (`async with Gateway() as it:`)
 or as a process of its own (`python -m tests.standins.gateway`, which prints its URL on the first
 line and serves until its standard input ends). `GET /_state` tells what it remembers.
 
 Words in a prompt make it misbehave for that job, once unless said otherwise:
 
     create   !slow !drop-before !drop-after !throttle !error-500 !html-502 !saturated-503
-             !truncated !half !empty !refused-moderated !no-model
+             !truncated !half !empty !refused-moderated !no-model !fastapi (a list for a detail)
     look     !unknown-status !falling !percent !null (always) !late (404 twice) !vanished (always)
              !look-500 !look-html !look-drop !look-half !look-throttle
     render   !failed !moderated !stuck (always)
     content  !expired !gone (always) !short !clean-short !json !cut !content-500
+             !content-json (says where the film is) !moved (redirects there)
     list     none by words, see below: !list-500 !list-drop
 
 `plan("create", "drop-after")`, or `POST /_faults {"route": "create", "faults": ["drop-after"]}`,
@@ -40,6 +42,7 @@ from tests.standins.gateway_answers import (
     check_picture,
     dropped,
     error,
+    fastapi,
     film_from,
     halved,
     invalid,
@@ -50,27 +53,15 @@ from tests.standins.gateway_answers import (
     still,
     truncated,
 )
-from tests.standins.gateway_faults import Mischief, words
+from tests.standins.gateway_faults import Mischief
+from tests.standins.gateway_jobs import MODERATED, Job, shown
+from tests.standins.gateway_store import Store
 from tests.standins.gateway_telling import TELL_SECRET, signed_event
-from tests.standins.openai_facts import VIDEO_FIELDS, problems
+from tests.standins.openai_facts import problems
 from tests.standins.relay_facts import DOCUMENTED, Dialect, contradictions, shown_as
 
 KEY = "sk-standin-0123456789abcdef"
 _JSON = "application/json"
-_MODERATED = "Your request was blocked by our moderation system."
-
-
-@dataclass
-class Job:
-    """One accepted create."""
-
-    id: str
-    body: dict[str, str]
-    picture: bytes | None
-    created: float
-    remix_of: str | None = None
-    looks: int = 0
-    deleted: bool = False
 
 
 @dataclass
@@ -108,6 +99,7 @@ class Gateway:
         self._mischief = Mischief(self.rate, self.seed)
         self._numbers = itertools.count(1)
         self._filming = asyncio.Lock()
+        self.store = Store(self._stored, self.violations)
         self._runner: web.AppRunner | None = None
         self._calls: list[asyncio.Task[None]] = []
 
@@ -127,12 +119,14 @@ class Gateway:
         site = web.TCPSite(self._runner, "127.0.0.1", self.port)
         await site.start()
         self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
+        await self.store.open()
         return self
 
     async def __aexit__(self, *_: object) -> None:
         for call in self._calls:
             call.cancel()
         await asyncio.gather(*self._calls, return_exceptions=True)
+        await self.store.close()
         if self._runner is not None:
             await self._runner.cleanup()
 
@@ -243,17 +237,17 @@ class Gateway:
         self.creates[prompt] += 1
         if self.tell:
             self._calls.append(asyncio.create_task(self._tell(job)))
-        shown = self._shown(job)
+        video = self._shown(job)
         match fault:
             case "drop-after":
                 return dropped(request)
             case "truncated":
-                return truncated(shown)
+                return truncated(video)
             case "half":
-                return await halved(request, json.dumps(shown).encode(), _JSON)
+                return await halved(request, json.dumps(video).encode(), _JSON)
             case "empty":
                 return web.Response(text="", content_type=_JSON)
-        return web.json_response(shown)
+        return web.json_response(video)
 
     def _refused(self, request: web.Request, fault: str | None) -> web.Response | None:
         """Faults of a create before anything was accepted."""
@@ -269,7 +263,9 @@ class Gateway:
             case "saturated-503":
                 return error(503, "当前分组上游负载已饱和，请稍后再试", "upstream_error")
             case "refused-moderated":
-                return error(400, _MODERATED, "moderation_blocked")
+                return error(400, MODERATED, "moderation_blocked")
+            case "fastapi":
+                return fastapi()
             case "no-model":
                 return error(404, "The model `sora-2` does not exist.", "model_not_found")
         return None
@@ -277,39 +273,17 @@ class Gateway:
     # --- looking -------------------------------------------------------------------------
 
     def _shown(self, job: Job) -> dict[str, Any]:
-        """The job as the official format shows it."""
+        """The job as this gateway shows it."""
         share = (self.now() - job.created) / max(self.render_seconds, 1e-9)
         if self.looks_to_finish:
             share = job.looks / self.looks_to_finish
-        asked, failure = words(job.body["prompt"]), None
-        share = min(share, 0.5 if "stuck" in asked else 1.0)
-        status = "queued" if share < 0.1 else "in_progress" if share < 1 else "completed"
-        if status == "completed" and {"failed", "moderated"} & {*asked}:
-            status = "failed"
-            failure = {"code": "internal_error", "message": "The render failed."}
-            if "moderated" in asked:
-                failure = {"code": "moderation_blocked", "message": _MODERATED}
-        completed = int(job.created + self.render_seconds) if status == "completed" else None
-        shown: dict[str, Any] = {
-            "id": job.id,
-            "object": "video",
-            "status": status,
-            "progress": int(share * 100),
-            "created_at": int(job.created),
-            "completed_at": completed,
-            "expires_at": completed and completed + 3600,
-            "remixed_from_video_id": job.remix_of,
-            "error": failure,
-            **job.body,
-        }
-        assert set(shown) == VIDEO_FIELDS
-        return shown_as(self.dialect, shown)
+        return shown_as(self.dialect, shown(job, share, self.render_seconds))
 
     async def _look(self, request: web.Request) -> web.StreamResponse:
         self._check(request, "/videos/{video_id}")
         job = self._job(request)
         job.looks += 1
-        shown = self._shown(job)
+        video = self._shown(job)
         match self._mischief.fault("look", job.body["prompt"], job.id):
             case "late" | "vanished":
                 return error(404, "Video not found.", "not_found")
@@ -320,18 +294,18 @@ class Gateway:
             case "look-drop":
                 return dropped(request)
             case "look-half":
-                return await halved(request, json.dumps(shown).encode(), _JSON)
+                return await halved(request, json.dumps(video).encode(), _JSON)
             case "look-throttle":
                 return self._throttled()
-            case "unknown-status" if shown["status"] == "in_progress":
-                shown["status"] = "video_upsampling"
+            case "unknown-status" if video["status"] == "in_progress":
+                video["status"] = "video_upsampling"
             case "falling":
-                shown["progress"] = max(0, 90 - shown["progress"])
+                video["progress"] = max(0, 90 - video["progress"])
             case "percent":
-                shown["progress"] = f"{shown['progress']}%"
+                video["progress"] = f"{video['progress']}%"
             case "null":
-                shown["progress"] = None
-        return web.json_response(shown)
+                video["progress"] = None
+        return web.json_response(video)
 
     async def _list(self, request: web.Request) -> web.StreamResponse:
         self._check(request, "/videos")
@@ -368,6 +342,9 @@ class Gateway:
             seconds, size = int(job.body["seconds"]), job.body["size"]
             return await asyncio.to_thread(film, seconds, size, job.picture)
 
+    async def _stored(self, job_id: str) -> bytes:
+        return await self._film(self.jobs[job_id])
+
     async def _content(self, request: web.Request) -> web.StreamResponse:
         self._check(request, "/videos/{video_id}/content")
         job = self._job(request)
@@ -385,6 +362,10 @@ class Gateway:
                 return error(410, "The video has expired.", "gone")
             case "content-500":
                 return error(500, "The server had an error.", "server_error")
+            case "content-json":
+                return web.json_response({"video_url": self.store.link(job.id)})
+            case "moved":
+                raise web.HTTPFound(self.store.link(job.id))
             case "json":
                 return web.json_response({"error": {"message": "try again", "code": None}})
             case "clean-short":

@@ -30,6 +30,12 @@ def invalid(message: str, code: str = "invalid_request") -> web.HTTPError:
     return refusal(web.HTTPBadRequest, message, code)
 
 
+def fastapi() -> web.Response:
+    """A refusal of servers that are made with FastAPI."""
+    wrong = {"type": "value_error", "loc": ["body", "prompt"], "msg": "Value error, no", "input": ""}
+    return web.json_response({"detail": [wrong]}, status=422)
+
+
 def listed(shown: list[dict[str, Any]], *, more: bool) -> web.Response:
     """A page of a list."""
     ends = {

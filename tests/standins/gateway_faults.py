@@ -15,9 +15,9 @@ _PASSING = {
 _PASSING["create"] += ["truncated", "half", "empty"]
 _PASSING["look"] += ["unknown-status", "falling", "percent", "null"]
 FAULTS = {
-    "create": [*_PASSING["create"], "slow", "refused-moderated", "no-model"],
+    "create": [*_PASSING["create"], "slow", "refused-moderated", "no-model", "fastapi"],
     "look": [*_PASSING["look"], "vanished"],
-    "content": [*_PASSING["content"], "gone"],
+    "content": [*_PASSING["content"], "gone", "content-json", "moved"],
     "list": _PASSING["list"],
 }
 """Route -> all that can go wrong with a request to it."""
