@@ -107,6 +107,8 @@ class Official(Provider):
 
     async def submit(self, request: VideoRequest) -> Job:
         """POST /videos, or /videos/{id}/remix for a change."""
+        if request.remix_of and not self.switches.remix:
+            raise errors.Unsupported(f"{self.kind} cannot change videos")
         if request.remix_of:
             url = self._url(request.remix_of, "remix")
             return await self._created(url, json={"prompt": request.prompt})

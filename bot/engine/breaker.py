@@ -1,8 +1,9 @@
 """A breaker for each provider: what its answers to creates mean for the tasks that come after.
 
     closed     takes tasks. A 429 pauses it for as long as it says, an unreachable one briefly.
-    open       takes none: after `_FAILURES` failed creates in a row, or at once when the gateway
-               refuses the key or has no funds. When its pause is over, a look that costs nothing
+    open       takes none: after `_FAILURES` failed creates in a row (more, the more are under way:
+               of many at once some fail side by side), or at once when the gateway refuses the
+               key or has no funds. When its pause is over, a look that costs nothing
                (`Provider.check`) is tried; while that fails, the pauses double.
     half-open  takes one task. Its create closes the breaker, or opens it for longer.
 
@@ -26,6 +27,8 @@ from providers import errors
 
 _log = structlog.get_logger(__name__)
 _FAILURES = 3
+_UNDER_WAY = 5
+"""Creates under way for which one more failure in a row is borne."""
 _PAUSE = 30.0
 """Seconds, doubling with each failure beyond these."""
 _LONGEST_PAUSE = 900.0
@@ -43,7 +46,9 @@ def after_success(known: Health) -> Health:
     return Health(known.name, known.mode)
 
 
-def after_error(known: Health, error: errors.ProviderError, now: float, wait: float) -> Health:
+def after_error(
+    known: Health, error: errors.ProviderError, now: float, wait: float, under_way: int = 0
+) -> Health:
     """A create, or a look, ended so. `wait`: seconds that another try should wait."""
     if known.breaker is Breaker.OPEN:
         # Asked before it opened: no news.
@@ -55,7 +60,8 @@ def after_error(known: Health, error: errors.ProviderError, now: float, wait: fl
         return _opened(seen, "misconfigured", now)
     if not (error.accepted or isinstance(error, errors.Unreachable)):
         return after_success(known)
-    if known.breaker is not Breaker.CLOSED or known.failures + 1 >= _FAILURES:
+    borne = _FAILURES + under_way // _UNDER_WAY
+    if known.breaker is not Breaker.CLOSED or known.failures + 1 >= borne:
         return _opened(seen, "unreachable", now)
     seen = replace(seen, failures=known.failures + 1, reason="unreachable")
     if error.accepted:
@@ -96,7 +102,8 @@ def failed(
     """A create was not, or nobody knows."""
     known = providers.lock_one(tx, name)
     if known is not None:
-        _write(tx, world, known, after_error(known, error, now, wait))
+        _, under_way = tasks.jobs_by_provider(tx).get(name, (0, 0))
+        _write(tx, world, known, after_error(known, error, now, wait, under_way))
 
 
 def model_gone(tx: Tx, world: World, name: str, remote_model: str, raw: str, now: float) -> None:

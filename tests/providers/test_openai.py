@@ -148,6 +148,7 @@ async def test_a_download_cannot_go_on(http: Http, gateway: Gateway, tmp_path: P
         ("saturated-503", errors.Throttled),
         ("refused-moderated", errors.Moderated),
         ("no-model", errors.ModelUnavailable),
+        ("fastapi", errors.Refused),
     ],
 )
 async def test_a_fault_of_a_create_gets_the_wrong_name(
@@ -353,6 +354,20 @@ async def test_a_fault_of_a_download_passes_for_a_video(
         await fetched(one, job.remote_id)
     assert type(raised.value) is kind
     assert b"ftyp" in (await fetched(one, job.remote_id))[:12]
+
+
+@pytest.mark.parametrize("word", ["content-json", "moved"])
+async def test_a_store_is_shown_the_key(
+    http: Http, gateway: Gateway, tmp_path: Path, word: str
+) -> None:
+    """A film that lies at another origin comes from there, on from any byte, without the key."""
+    gateway.cheap = True
+    one = provider(http, gateway, tmp_path)
+    job = await one.submit(request())
+    whole = await fetched(one, job.remote_id)
+    for offset in (0, 1000):
+        gateway.plan("content", word)
+        assert await fetched(one, job.remote_id, offset) == whole[offset:]
 
 
 async def test_a_look_believes_what_is_not_so(http: Http, gateway: Gateway, tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ def invalid(message: str, code: str = "invalid_request") -> web.HTTPError:
 
 def fastapi() -> web.Response:
     """A refusal of servers that are made with FastAPI."""
-    wrong = {"type": "value_error", "loc": ["body", "prompt"], "msg": "Value error, no", "input": ""}
+    wrong = {"type": "value_error", "loc": ["body", "prompt"], "msg": "Value error, no"}
     return web.json_response({"detail": [wrong]}, status=422)
 
 

@@ -1,4 +1,4 @@
-"""A second origin beside a stand-in gateway: its films are for anybody, and a key is a violation."""
+"""A second origin beside a stand-in gateway: films for anybody, and a key is a violation."""
 
 from __future__ import annotations
 
