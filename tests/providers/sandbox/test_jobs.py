@@ -96,7 +96,7 @@ from providers.sandbox import Sandbox
 
 async def main():
     sandbox = Sandbox(Options(kind="sandbox"), Http(), Path(sys.argv[1]), now=lambda: 1.8e9)
-    request = VideoRequest("k3xw", "sandbox", "a kite", 6, width=720, height=1280)
+    request = VideoRequest("k3xw", "sandbox", "a kite", 4, width=480, height=854)
     job = await sandbox.submit(request)
     while isinstance(progress := await sandbox.poll(job.remote_id), Pending):
         if progress.percent:
