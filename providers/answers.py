@@ -32,6 +32,12 @@ _MODEL_GONE = re.compile(
     r"|model.{0,60}(does not exist|not exist|not found|not supported|unavailable|no longer)",
     re.IGNORECASE,
 )
+_CERTAIN = re.compile(
+    r"\bmodel_not_found\b|无可用渠道|no available channel|interface is temporarily paused"
+    r"|\bmoderation_blocked\b|\b(sora_)?content_(policy_)?violation\b|PROVIDER_MODERATION_ERROR"
+    r"|insufficient_(user_)?quota|token_quota_failed",
+    re.IGNORECASE,
+)
 _MODERATED = re.compile(
     r"moderation|content[_ ]policy|content[_ ]violation|guardrail|safety|(?<!case.)sensitive"
     r"|sentinel_block|审核|违规|敏感",
@@ -126,7 +132,18 @@ def check_status(status: int, headers: Mapping[str, str], body: bytes) -> None:
     raise _meaning(status, meant)(raw, retry_after=_retry_after(headers), code=code)
 
 
+def is_certain(text: str) -> bool:
+    """Whether a fault of the gateway names one of the exact reasons for which none accepts a job.
+
+    Any other words in a 5xx may stand there after the job was made: it must not go elsewhere.
+    """
+    return _CERTAIN.search(text) is not None
+
+
 def _meaning(status: int, text: str) -> type[errors.ProviderError]:
+    if status >= 500 and not is_certain(text):
+        saturated = status == 503 and _SATURATED.search(text)
+        return errors.Throttled if saturated else errors.Upstream
     if status == 429:
         return errors.Misconfigured if _FUNDS.search(text) else errors.Throttled
     if status in {401, 402}:

@@ -27,18 +27,20 @@ class Lookups:
 
     async def poll(self, remote_id: str) -> Progress:
         """Look by the first route and, where that knows no such job, once by the other."""
+        # As they are now: other looks may change their order meanwhile.
+        best, *others = self._routes
         try:
-            return await self._look(self._routes[0], remote_id)
+            return await self._look(best, remote_id)
         except errors.NotFound as error:
-            if len(self._routes) == 1:
+            if not others:
                 raise
-            progress = await self._second_look(remote_id, error)
-        self._routes.reverse()
+            progress = await self._second_look(others[0], remote_id, error)
+        self._routes = [others[0], best]
         return progress
 
-    async def _second_look(self, remote_id: str, first: errors.NotFound) -> Progress:
+    async def _second_look(self, route: Route, remote_id: str, first: errors.NotFound) -> Progress:
         try:
-            return await self._look(self._routes[1], remote_id)
+            return await self._look(route, remote_id)
         except (errors.NotFound, errors.Misconfigured) as second:
             # What a route says that is not there counts only if neither of them spoke of the job.
             raise (first if reading.is_no_job(str(first)) else second) from None

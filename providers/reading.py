@@ -15,7 +15,14 @@ from typing import Any
 from urllib.parse import urljoin
 
 from providers import errors
-from providers.answers import error_fields, is_funds, is_model_gone, is_moderation, shortened
+from providers.answers import (
+    error_fields,
+    is_certain,
+    is_funds,
+    is_model_gone,
+    is_moderation,
+    shortened,
+)
 from providers.base import Failed, FailureKind, Finished, Job, Pending, Progress
 
 Body = Mapping[str, Any]
@@ -58,6 +65,7 @@ _CODES: _Places = ("error_code", "errorCode", "detail.draft_info.kind")
 _NO_JOB = re.compile(r"(task|video|job).{0,40}not[ _](found|exist)|任务不存在", re.IGNORECASE)
 _STORED: _Places = ("url", "data.url", "data.links.url", "data.0.url", "data.link", "data.src")
 _STORED += ("data.file_url", "file_url", "link", "src", "data")
+_FAULT = re.compile(r"-1|5\d\d")
 _OK = frozenset({"0", "200", "20000", "success", "ok"})
 """What an envelope's `code` says when nothing is wrong, as a number or as a text."""
 _UNNAMED = frozenset({"", "none", "null", "sora_draft"})
@@ -134,6 +142,8 @@ def raise_refusal(code: str, message: str) -> None:
     Clear words are a certain no; anything else may have been accepted.
     """
     raw, code = shortened(f"{code} {message}".strip()), shortened(code)[:100]
+    if _FAULT.fullmatch(code) and not is_certain(raw):
+        raise errors.Upstream(raw, code=code)
     if is_moderation(code, message):
         raise errors.Moderated(raw, code=code)
     if is_funds(code, message):

@@ -43,6 +43,9 @@ def after_success(known: Health) -> Health:
     if known.breaker is Breaker.OPEN:
         # Sent before it opened; what opened it came later.
         return known
+    if known.reason == "throttled":
+        # How long it wants to be left alone is not over because an earlier create went well.
+        return replace(known, breaker=Breaker.CLOSED, failures=0)
     return Health(known.name, known.mode)
 
 
@@ -50,8 +53,8 @@ def after_error(
     known: Health, error: errors.ProviderError, now: float, wait: float, under_way: int = 0
 ) -> Health:
     """A create, or a look, ended so. `wait`: seconds that another try should wait."""
-    if known.breaker is Breaker.OPEN:
-        # Asked before it opened: no news.
+    if known.breaker is Breaker.OPEN or isinstance(error, errors.Unsupported):
+        # Asked before it opened, or refused by ourselves: no news.
         return known
     seen = replace(known, raw=str(error))
     if isinstance(error, errors.Throttled):

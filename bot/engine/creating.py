@@ -127,8 +127,15 @@ async def request_of(task: Task, world: World) -> VideoRequest:
         watermark=order.watermark,
         private=order.private,
         storyboard=order.storyboard,
-        remix_of=(original.edit_id or original.remote_id) if original else None,
+        remix_of=_changed(original, world) if original else None,
     )
+
+
+def _changed(original: Task, world: World) -> str | None:
+    """What a change of this video names."""
+    provider = world.provider_of(original)
+    by_edit_id = provider is not None and provider.capabilities.edit_id
+    return original.edit_id if by_edit_id else original.remote_id
 
 
 def _picture(task: Task, world: World) -> ReferenceImage | None:

@@ -66,6 +66,9 @@ def _queued(task: Task) -> Outcome:
 def _could_not_look(task: Task, world: World, error: errors.ProviderError) -> Outcome:
     """Not to have looked proves nothing: go on for as long as for a job that is known."""
     now = world.clock.now()
+    if isinstance(error, errors.Refused | errors.Unsupported):
+        # It will not show its list, however long we ask.
+        return _not_seen(task, world, str(error))
     if now - (task.submitted_at or task.moved_at) > GIVE_UP:
         return _review(task, str(error))
     # A list of many pages fails easily: that it did is no reason to wait for longer and longer.

@@ -151,10 +151,13 @@ def _unserved(tx: Tx, this: _Round, task: Task, offers: Sequence[Offer]) -> None
     known = [this.standings[one.provider].health for one in offers]
     if not any(one.in_service or one.mode is not Mode.ON for one in known):
         _give_up(tx, this, task, "misconfigured")
-    elif this.now - (task.trouble_at or task.created_at) > this.world.limits.deadline:
+        return
+    # To have waited in a long line is no trouble: it counts from when nobody took it.
+    since = task.trouble_at or this.now
+    if this.now - since > this.world.limits.deadline:
         _give_up(tx, this, task, "unreachable")
     else:
-        tasks.change(tx, task, due_at=this.now + _UNSERVED)
+        tasks.change(tx, task, due_at=this.now + _UNSERVED, trouble_at=since)
 
 
 def _start(tx: Tx, this: _Round, task: Task, offer: Offer) -> Task | None:

@@ -13,6 +13,8 @@ from bot.store.database import Tx
 from bot.store.schema import alerts
 from bot.store.tasks import storable
 
+_LONGEST_FACT = 600
+
 
 @dataclass(frozen=True, slots=True)
 class Alert:
@@ -33,10 +35,16 @@ def owe(
     now: float,
 ) -> None:
     """The admins of these front-ends must hear this."""
-    text = storable(json.dumps(facts))
+    # Cut before it is written as JSON, which has to stay whole.
+    short = {name: _shortened(fact) for name, fact in facts.items()}
+    text = json.dumps(short)
     row = {"sentence": sentence, "facts": text, "at": now, "due_at": now}
     for front_end in front_ends:
         tx.execute(insert(alerts).values(front_end=front_end, **row))
+
+
+def _shortened(fact: str | int) -> str | int:
+    return fact if isinstance(fact, int) else (storable(fact) or "")[:_LONGEST_FACT]
 
 
 def any_due(tx: Tx, front_ends: Collection[str], now: float) -> bool:

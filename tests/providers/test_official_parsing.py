@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -233,3 +234,29 @@ def _waits(status: int, headers: dict[str, str], body: bytes) -> list[float | No
     except errors.ProviderError as error:
         return [error.retry_after]
     return []
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"error": {"type": "upstream_error", "message": "model upstream temporarily unavailable"}},
+        {"error": {"code": "do_request_failed", "message": "model response not found"}},
+        {"error": {"code": "x", "message": "failed to run safety checks after generation"}},
+    ],
+)
+@pytest.mark.parametrize("status", [500, 502, 503])
+def test_a_fault_after_the_create_passes_for_a_refusal(
+    status: int, body: dict[str, object]
+) -> None:
+    """Words in a 5xx may stand there after the job was made: it must not be sent elsewhere."""
+    with pytest.raises(errors.ProviderError) as raised:
+        check_status(status, {}, json.dumps(body).encode())
+    assert raised.value.accepted
+
+
+@pytest.mark.parametrize("code", ["model_not_found", "moderation_blocked"])
+def test_a_clear_refusal_passes_for_a_fault(code: str) -> None:
+    """The exact words of gateways are a no, whatever the status."""
+    with pytest.raises(errors.ProviderError) as raised:
+        check_status(503, {}, json.dumps({"error": {"code": code, "message": "no"}}).encode())
+    assert not raised.value.accepted

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from bot.catalog import Catalog
+from bot.engine.breaker import after_error, after_success
 from bot.engine.routing import Standing, choose
 from bot.model import Breaker, Health, Mode, State
 from bot.offers import Offer
@@ -360,3 +361,35 @@ async def test_tasks_for_a_full_provider_hold_up_those_for_another(
     task = await stage.order("console:last", seconds=8)
     await stage.run(30)
     assert (await stage.task(task)).state is State.DONE
+
+
+async def test_an_alert_that_is_too_long_silences_all(stage: Stage) -> None:
+    """Whatever a gateway says, and however long: this alert is told, and the next one too."""
+    stage.provider.submits = [errors.Misconfigured("\u4f59" * 5000)]
+    await stage.order()
+    await stage.run(5)
+    assert len(stage.chat.alerts) == 1
+    stage.provider.submits = [None]
+    await stage.order()
+    await stage.run(120)
+    await stage.order()
+    await stage.run(120)
+    assert "works again" in stage.chat.alerts[1]
+
+
+def test_a_success_wipes_the_wish_to_be_left_alone() -> None:
+    """A create that was under way when the gateway said 429 does not end the pause."""
+    throttled = after_error(Health("p"), errors.Throttled(retry_after=60), 100.0, 60.0)
+    assert after_success(throttled).paused_until == 160.0
+    trial = Health("p", breaker=Breaker.HALF_OPEN, failures=3)
+    assert after_error(trial, errors.Unsupported("ours"), 100.0, 1.0) == trial
+
+
+async def test_a_long_wait_counts_as_trouble(stage: Stage) -> None:
+    """Who waited long in an honest line is not given up when the provider is away for a moment."""
+    stage.use(ScriptedProvider(stage.folder, max_concurrent=0))
+    task = await stage.order()
+    await stage.run(3000)
+    await set_mode(stage, Mode.DRAIN)
+    await stage.run(100)
+    assert (await stage.task(task)).state is State.QUEUED
