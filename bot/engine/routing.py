@@ -14,6 +14,8 @@ from bot.store.database import Tx
 
 _SCANNED = 1000
 """Tasks in line that are looked at in one round, while the first ones wait for what is full."""
+_PAGE = 200
+"""Tasks that are read from the line at once."""
 _UNSERVED = 30.0
 """Seconds until a task that nobody can serve is looked at again."""
 _AMPLE = 0.25
@@ -91,12 +93,17 @@ def assign(tx: Tx, world: World, limit: int, now: float, lease: str, until: floa
     assigned: list[Task] = []
     skipped = 0
     while served and len(assigned) < limit and skipped < _SCANNED:
-        page = tasks.queued(tx, served, limit, now, skipped)
-        moved = [it for task in page if (it := _assign_one(tx, this, task)) is not None]
+        page = tasks.queued(tx, served, _PAGE, now, skipped)
+        moved: list[Task] = []
+        for task in page:
+            if len(assigned) + len(moved) >= limit:
+                break
+            if (it := _assign_one(tx, this, task)) is not None:
+                moved.append(it)
         assigned += moved
         # What was put off or given up is no longer in this line, but that costs only a look.
         skipped += len(page) - len(moved)
-        if len(page) < limit or not any(one.room for one in this.standings.values()):
+        if len(page) < _PAGE or not any(one.room for one in this.standings.values()):
             break
     return assigned
 

@@ -59,7 +59,7 @@ async def poll(task: Task, world: World) -> Outcome:
     except errors.NotFound as error:
         return _not_found(task, world, str(error))
     except errors.Misconfigured as error:
-        return _key_refused(task, world, error)
+        return await _key_refused(task, world, provider, error)
     except errors.ProviderError as error:
         return _cannot_ask(task, world, error.retry_after, str(error))
     return after_look(task, world, progress, provider.capabilities)
@@ -167,10 +167,23 @@ def _cannot_ask(task: Task, world: World, hint: float | None, raw: str) -> Outco
     return Snooze(now + wait, failed=True, raw=raw)
 
 
-def _key_refused(task: Task, world: World, error: errors.Misconfigured) -> Outcome:
-    """The account's creates would fare no better: admins hear of it now."""
+async def _key_refused(
+    task: Task, world: World, provider: Provider, error: errors.Misconfigured
+) -> Outcome:
+    """If the key itself is refused, creates would fare no better: admins hear of it now.
+
+    One job may be forbidden for a reason of its own: a free look tells.
+    """
     now, name = world.clock.now(), world.name_of(task) or ""
     asked = _cannot_ask(task, world, 60.0, str(error))
+    try:
+        await provider.check()
+    except errors.Misconfigured:
+        pass
+    except errors.ProviderError:
+        return asked
+    else:
+        return asked
     return replace(asked, also=lambda tx: breaker.failed(tx, world, name, error, now))
 
 
