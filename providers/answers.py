@@ -27,9 +27,24 @@ _FUNDS = re.compile(
     re.IGNORECASE,
 )
 _SATURATED = re.compile(r"saturated|饱和|overloaded|too many requests", re.IGNORECASE)
+_THE_MODEL = (
+    r"\bmodels?(?:[ _](?:name|id))?"
+    r"(?:[\s:=/]+(?:[\"'`\u201c\u2018][^\"'`\u201d\u2019]{1,80}[\"'`\u201d\u2019]"
+    r"|[\w./:@-]{0,80}[\d_/.-][\w./:@-]{0,80}))?"
+)
+"""The model as what a sentence is about: at most its name stands between it and what it does."""
+_IS_GONE = (
+    r"[\s,:]{0,3}\b(?:(?:is|are|was|has|have|could|can)(?: been)? )?"
+    r"(?:(?:now|currently|temporarily|permanently) )?"
+    r"(?:(?:(?:does|do) )?not exist|(?:not|cannot) (?:be )?found|deprecated|retired|discontinued"
+    r"|removed|shut down|no longer exists"
+    # With a size or for so many seconds it says nothing of the rest; for your account it does.
+    r"|(?:unavailable|(?:not|no longer) (?:supported|available|served|offered))"
+    r"(?! (?:with|when|if|at|in|for) (?!your\b)))"
+)
 _MODEL_GONE = re.compile(
-    r"model[_ ]not[_ ]found|无可用渠道|no available channel|deprecated|temporarily paused"
-    r"|model.{0,60}(does not exist|not exist|not found|not supported|unavailable|no longer)",
+    r"\bmodel[_ ]not[_ ]found\b|无可用渠道|no available channel|interface is temporarily paused"
+    rf"|{_THE_MODEL}{_IS_GONE}",
     re.IGNORECASE,
 )
 _CERTAIN = re.compile(
@@ -59,7 +74,10 @@ def is_funds(*texts: object) -> bool:
 
 
 def is_model_gone(*texts: object) -> bool:
-    """Whether a code or a text of a gateway says that it no longer serves the model."""
+    """Whether a code or a text of a gateway says that it no longer serves the model.
+
+    Not that it refuses an option of it: a model that is gone is switched off for everybody.
+    """
     return any(_MODEL_GONE.search(str(text)) for text in texts if text)
 
 

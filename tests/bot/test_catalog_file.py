@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -18,28 +17,7 @@ from bot.catalog_file import (
     read_entries,
 )
 from providers import PROVIDERS
-
-NOW = datetime(2026, 11, 20, 12, tzinfo=UTC).timestamp()
-KINDS = {"local": "openai", "sandbox": "sandbox"}
-
-
-def written(folder: Path, text: str) -> Path:
-    file = folder / "catalog.toml"
-    file.write_text(text, encoding="utf-8")
-    return file
-
-
-def model(**keys: object) -> str:
-    """A whole model in TOML, with some keys put differently or, where None, left out."""
-    lines = {
-        "name": '"m"',
-        "durations": "[4]",
-        "sizes": '[{ name = "1280x720", price = 1 }]',
-        "offers": '[{ kind = "sandbox", model = "x" }]',
-    } | keys
-    body = "\n".join(f"{key} = {value}" for key, value in lines.items() if value is not None)
-    return f"[[models]]\n{body}\n"
-
+from tests.standins.catalogs import KINDS, NOW, model, written
 
 BAD = {
     "models = 3": "models: is wrong; write each model under its own [[models]]",

@@ -65,9 +65,10 @@ _WORDS: dict[Fault, str] = {
 OpenBench = Callable[[Path], AbstractAsyncContextManager[Bench]]
 
 
-def _opener(
+def opener(
     kind: str, http: Http, folder: Path, usual: Mapping[str, object]
 ) -> Callable[[Mapping[str, object]], Provider]:
+    """Opens an account of this kind with the usual options and some others."""
     made = PROVIDERS[kind]
 
     def opened(options: Mapping[str, object]) -> Provider:
@@ -90,7 +91,7 @@ def _official(kind: relay_facts.Dialect, **more: object) -> OpenBench:
         http = Http(read_timeout=10)
         async with Gateway(render_seconds=0.1, deletes_abort=True, dialect=kind) as gateway:
             usual = {"base_url": gateway.url, "api_key": SecretStr(KEY), **more}
-            yield Bench(_opener(kind, http, folder, usual), _OFFICIAL, _WORDS)
+            yield Bench(opener(kind, http, folder, usual), _OFFICIAL, _WORDS)
             await http.close()
             assert gateway.violations == []
 
@@ -103,7 +104,7 @@ def _dialect(kind: str, made: type[Dialect], request: VideoRequest) -> OpenBench
         http = Http(read_timeout=10)
         async with made(render_seconds=0.1) as gateway:
             usual = {"base_url": gateway.url, "api_key": SecretStr(KEY)}
-            yield Bench(_opener(kind, http, folder, usual), request, _WORDS)
+            yield Bench(opener(kind, http, folder, usual), request, _WORDS)
             await http.close()
             assert gateway.violations == []
 
@@ -113,10 +114,10 @@ def _dialect(kind: str, made: type[Dialect], request: VideoRequest) -> OpenBench
 @asynccontextmanager
 async def _sandbox(folder: Path) -> AsyncIterator[Bench]:
     http, opened = Http(), []
-    opener = _opener("sandbox", http, folder, {})
+    usual = opener("sandbox", http, folder, {})
 
     def remembered(options: Mapping[str, object]) -> Provider:
-        opened.append(opener(options))
+        opened.append(usual(options))
         return opened[-1]
 
     faults: list[Fault] = ["throttled", "lost", "moderated", "fail", "stuck", "vanished", "broken"]

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 from PIL import Image
+from pydantic import SecretStr
 
 from providers import errors
 from providers.base import Provider, ReferenceImage, VideoRequest
-from tests.providers.contract import fetched
+from providers.http import Http
+from tests.providers.contract import fetched, opener
+from tests.standins.dialect import Dialect
+from tests.standins.gateway import KEY
 
+D = TypeVar("D", bound=Dialect)
 Expected = tuple[str, type[errors.ProviderError], bool]
 """A word in a prompt, the error that it brings, and whether the create may have been accepted."""
 REFUSALS: list[Expected] = [
@@ -28,6 +36,20 @@ REFUSALS: list[Expected] = [
     ("!drop-before", errors.Unanswered, True),
     ("!drop-after", errors.Unanswered, True),
 ]
+
+
+@asynccontextmanager
+async def quick(made: type[D]) -> AsyncIterator[D]:
+    """A stand-in that is quick, and to which nobody may say what its documents do not have."""
+    async with made(render_seconds=0.05, cheap=True) as it:
+        yield it
+        assert it.violations == []
+
+
+def account(kind: str, http: Http, gateway: Dialect, folder: Path, **options: object) -> Provider:
+    """An account there, with these options other than usual."""
+    usual = {"api_key": SecretStr(KEY), "base_url": gateway.url}
+    return opener(kind, http, folder, usual)(options)
 
 
 def asking(request: VideoRequest, words: str) -> VideoRequest:

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 from hypothesis import given
-from pydantic import SecretStr
 
 from providers import errors, reading
 from providers.base import (
-    Failed,
-    FailureKind,
     Finished,
     Options,
     Pending,
@@ -31,8 +29,7 @@ from tests.providers.answers_of_any_kind import (
     read_without_harm,
 )
 from tests.providers.contract import end_of
-from tests.providers.dialects import REFUSALS, asking, film, picture
-from tests.standins.gateway import KEY
+from tests.providers.dialects import account, asking, film, picture, quick
 from tests.standins.jimmy_gateway import JimmyGateway
 
 _REQUEST = VideoRequest("task1", "sora2-12s", "a red kite", 12)
@@ -52,25 +49,14 @@ _CREATE = {"code": "20000", "msg": "ok", "data": {"task_id": "t", "status": "sub
 
 
 @pytest.fixture
-async def http() -> AsyncIterator[Http]:
-    """The client."""
-    client = Http(read_timeout=5.0)
-    yield client
-    await client.close()
-
-
-@pytest.fixture
 async def gateway() -> AsyncIterator[JimmyGateway]:
     """A server that is quick."""
-    async with JimmyGateway(render_seconds=0.05, cheap=True) as it:
+    async with quick(JimmyGateway) as it:
         yield it
-        assert it.violations == []
 
 
-def provider(http: Http, gateway: JimmyGateway, folder: Path, **options: object) -> Jimmy:
-    """An account there."""
-    made = {"kind": "jimmy", "api_key": SecretStr(KEY), "base_url": gateway.url, **options}
-    return Jimmy(Options.model_validate(made), http, folder)
+provider = partial(account, "jimmy")
+"""An account there."""
 
 
 # --- what is sent ------------------------------------------------------------------------
@@ -95,24 +81,6 @@ def test_a_field_is_sent_that_nobody_asked_for() -> None:
     }
     assert _payload(replace(_REQUEST, width=720, height=1280))["orientation"] == "portrait"
     assert _payload(replace(_REQUEST, size="1280x720"))["orientation"] == "landscape"
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"orientation": "square"},
-        {"width": 720, "height": 720},
-        {"remix_of": "task_1"},
-        {"image": ReferenceImage(Path("p.png"), "image/png", 1, 2)},
-    ],
-)
-async def test_what_it_cannot_do_is_charged(
-    http: Http, gateway: JimmyGateway, tmp_path: Path, changes: dict[str, object]
-) -> None:
-    """Squares, changes and pictures without a link are refused before anything is sent."""
-    with pytest.raises(errors.Unsupported):
-        await provider(http, gateway, tmp_path).submit(replace(_REQUEST, **changes))  # type: ignore[arg-type]
-    assert not gateway.requests
 
 
 @pytest.mark.parametrize("suffix", ["", "/", "/api/open-api/v1", "/api/open-api/v1/"])
@@ -203,54 +171,6 @@ async def test_a_preview_passes_for_the_video(
     assert isinstance(await one.poll(job.remote_id), Pending)
 
 
-async def test_success_without_a_link_is_lost_or_believed(
-    http: Http, gateway: JimmyGateway, tmp_path: Path
-) -> None:
-    """It is finished, and the video is asked for again: a later look may name it."""
-    one = provider(http, gateway, tmp_path)
-    job = await one.submit(asking(_REQUEST, "!late-link"))
-    done = await end_of(one, job.remote_id)
-    assert done == Finished()
-    with pytest.raises(errors.NoResult):
-        one.download(job.remote_id, done)
-    await one.poll(job.remote_id)
-    assert len(await film(one, job.remote_id)) > 1000
-
-
-async def test_a_link_that_expired_is_the_end(
-    http: Http, gateway: JimmyGateway, tmp_path: Path
-) -> None:
-    """It is told as not found, and another look brings a new one."""
-    one = provider(http, gateway, tmp_path)
-    job = await one.submit(asking(_REQUEST, "!expired"))
-    with pytest.raises(errors.NotFound):
-        await film(one, job.remote_id)
-    assert len(await film(one, job.remote_id)) > 1000
-
-
-@pytest.mark.parametrize(
-    ("words", "kind"),
-    [
-        ("!failed", FailureKind.UPSTREAM),
-        ("!failed !error-msg", FailureKind.UPSTREAM),
-        ("!moderated", FailureKind.MODERATION),
-        ("!moderated !error-msg !bare", FailureKind.MODERATION),
-        ("!failed-as-canceled", FailureKind.CANCELLED),
-        ("!failed-as-cancelled !bare", FailureKind.CANCELLED),
-        ("!failed-as-timeout", FailureKind.TIMEOUT),
-    ],
-)
-async def test_a_failure_gets_the_wrong_kind(
-    http: Http, gateway: JimmyGateway, tmp_path: Path, words: str, kind: FailureKind
-) -> None:
-    """Its own names for the reason, and its words for the end."""
-    one = provider(http, gateway, tmp_path)
-    job = await one.submit(asking(_REQUEST, words))
-    end = await end_of(one, job.remote_id)
-    assert isinstance(end, Failed)
-    assert (end.kind, bool(end.raw)) == (kind, True)
-
-
 async def test_an_unknown_status_is_the_end(
     http: Http, gateway: JimmyGateway, tmp_path: Path
 ) -> None:
@@ -262,25 +182,6 @@ async def test_an_unknown_status_is_the_end(
 
 
 # --- what goes wrong ---------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("status", [None, 200])
-@pytest.mark.parametrize(("word", "kind", "accepted"), REFUSALS)
-async def test_a_refusal_gets_the_wrong_kind(
-    http: Http,
-    gateway: JimmyGateway,
-    tmp_path: Path,
-    word: str,
-    kind: type[errors.ProviderError],
-    accepted: bool,
-    status: int | None,
-) -> None:
-    """With its own status or with 200 and only a code: the same error, as certain as it is."""
-    words = f"{word} !in-200" if status and word != "!fastapi" else word
-    with pytest.raises(errors.ProviderError) as raised:
-        await provider(http, gateway, tmp_path).submit(asking(_REQUEST, words))
-    assert type(raised.value) is kind
-    assert raised.value.accepted is accepted
 
 
 @pytest.mark.parametrize("quiet", [False, True])

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 from hypothesis import given
-from pydantic import SecretStr
 
 from providers import errors, reading
-from providers.base import Failed, FailureKind, Pending, ReferenceImage, VideoRequest
+from providers.base import Pending, ReferenceImage, VideoRequest
 from providers.http import Http
-from providers.jxincm import Jxincm, JxincmOptions, _payload
+from providers.jxincm import _payload
 from tests.providers.answers_of_any_kind import (
     any_speed,
     anything,
@@ -21,9 +21,8 @@ from tests.providers.answers_of_any_kind import (
     made_without_harm,
     read_without_harm,
 )
-from tests.providers.contract import end_of, finished
-from tests.providers.dialects import REFUSALS, asking, film, picture
-from tests.standins.gateway import KEY
+from tests.providers.contract import finished
+from tests.providers.dialects import account, asking, film, picture, quick
 from tests.standins.jxincm_gateway import JxincmGateway
 
 _REQUEST = VideoRequest("task1", "sora-2", "a red kite", 10, orientation="portrait")
@@ -46,25 +45,14 @@ _OFFICIAL |= {"video_url": "https://x/v.mp4", "seconds": "10", "size": "1280x720
 
 
 @pytest.fixture
-async def http() -> AsyncIterator[Http]:
-    """The client."""
-    client = Http(read_timeout=5.0)
-    yield client
-    await client.close()
-
-
-@pytest.fixture
 async def gateway() -> AsyncIterator[JxincmGateway]:
     """A server that is quick."""
-    async with JxincmGateway(render_seconds=0.05, cheap=True) as it:
+    async with quick(JxincmGateway) as it:
         yield it
-        assert it.violations == []
 
 
-def provider(http: Http, gateway: JxincmGateway, folder: Path, **options: object) -> Jxincm:
-    """An account there."""
-    made = {"kind": "jxincm", "api_key": SecretStr(KEY), "base_url": gateway.url, **options}
-    return Jxincm(JxincmOptions.model_validate(made), http, folder)
+provider = partial(account, "jxincm")
+"""An account there."""
 
 
 # --- what is sent ------------------------------------------------------------------------
@@ -123,19 +111,6 @@ def test_an_orientation_is_not_the_one_asked_for(changes: dict[str, object], wor
     """Where nobody says it, the size does."""
     request = replace(_REQUEST, orientation=None, **changes)  # type: ignore[arg-type]
     assert _payload(request)["orientation"] == word
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [{"orientation": "square"}, {"image": ReferenceImage(Path("p.png"), "image/png", 1, 2)}],
-)
-async def test_what_it_cannot_do_is_charged(
-    http: Http, gateway: JxincmGateway, tmp_path: Path, changes: dict[str, object]
-) -> None:
-    """Squares and pictures without a link are refused before anything is sent."""
-    with pytest.raises(errors.Unsupported):
-        await provider(http, gateway, tmp_path).submit(replace(_REQUEST, **changes))  # type: ignore[arg-type]
-    assert not gateway.requests
 
 
 @pytest.mark.parametrize("shape", ["url", "data.url", "data", "data.links.url"])
@@ -216,32 +191,6 @@ async def test_an_unknown_job_is_waited_for(
     assert await one.check() == "answers and takes the key"
 
 
-@pytest.mark.parametrize(
-    ("words", "kind"),
-    [
-        ("!failed", FailureKind.UPSTREAM),
-        ("!failed !reason", FailureKind.UPSTREAM),
-        ("!failed !fail-reason", FailureKind.UPSTREAM),
-        ("!failed !official", FailureKind.UPSTREAM),
-        ("!moderated", FailureKind.MODERATION),
-        ("!moderated !reason", FailureKind.MODERATION),
-        ("!moderated !fail-reason", FailureKind.MODERATION),
-        ("!moderated !error-text !official", FailureKind.MODERATION),
-        ("!failed-as-video-generation-failed", FailureKind.UPSTREAM),
-        ("!failed-as-error", FailureKind.UPSTREAM),
-    ],
-)
-async def test_a_failure_gets_the_wrong_kind(
-    http: Http, gateway: JxincmGateway, tmp_path: Path, words: str, kind: FailureKind
-) -> None:
-    """Wherever the reason stands."""
-    one = provider(http, gateway, tmp_path)
-    job = await one.submit(asking(_REQUEST, words))
-    end = await end_of(one, job.remote_id)
-    assert isinstance(end, Failed)
-    assert (end.kind, "render" in end.raw or "blocked" in end.raw) == (kind, True)
-
-
 async def test_a_change_of_a_private_video_is_tried(
     http: Http, gateway: JxincmGateway, tmp_path: Path
 ) -> None:
@@ -261,35 +210,7 @@ async def test_a_change_of_a_private_video_is_tried(
             assert gateway.bodies[-1] == {"prompt": "a blue kite"}
 
 
-@pytest.mark.parametrize("words", ["!expired", "!expired !no-link"])
-async def test_a_link_that_expired_is_the_end(
-    http: Http, gateway: JxincmGateway, tmp_path: Path, words: str
-) -> None:
-    """It is told as not found, and another look brings a new one."""
-    one = provider(http, gateway, tmp_path)
-    job = await one.submit(asking(_REQUEST, words))
-    with pytest.raises(errors.NotFound):
-        await film(one, job.remote_id)
-    assert len(await film(one, job.remote_id)) > 1000
-
-
 # --- what goes wrong ---------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(("word", "kind", "accepted"), REFUSALS)
-async def test_a_refusal_gets_the_wrong_kind(
-    http: Http,
-    gateway: JxincmGateway,
-    tmp_path: Path,
-    word: str,
-    kind: type[errors.ProviderError],
-    accepted: bool,
-) -> None:
-    """Each error is as certain as it is."""
-    with pytest.raises(errors.ProviderError) as raised:
-        await provider(http, gateway, tmp_path).submit(asking(_REQUEST, word))
-    assert type(raised.value) is kind
-    assert raised.value.accepted is accepted
 
 
 @pytest.mark.parametrize(

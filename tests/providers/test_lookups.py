@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
@@ -21,14 +19,6 @@ _FORBIDDEN = (403, '{"message": "Forbidden"}')
 _BAD = (400, '{"message": "Bad Request"}')
 _PAGE = (404, "<html>Not Found</html>")
 Said = tuple[int, str]
-
-
-@pytest.fixture
-async def http() -> AsyncIterator[Http]:
-    """The client."""
-    client = Http(read_timeout=5.0)
-    yield client
-    await client.close()
 
 
 class _Server:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 from hypothesis import given
-from pydantic import SecretStr, ValidationError
+from pydantic import ValidationError
 
 from providers import errors
-from providers.base import Failed, FailureKind, Finished, Pending, ReferenceImage, VideoRequest
+from providers.base import Pending, ReferenceImage, VideoRequest
 from providers.http import Http
-from providers.mountsea import Mountsea, MountseaOptions, _payload
+from providers.mountsea import MountseaOptions, _payload
 from tests.providers.answers_of_any_kind import (
     any_speed,
     anything,
@@ -21,10 +22,9 @@ from tests.providers.answers_of_any_kind import (
     made_without_harm,
     read_without_harm,
 )
-from tests.providers.contract import end_of, finished
-from tests.providers.dialects import REFUSALS, asking, film
+from tests.providers.contract import finished
+from tests.providers.dialects import account, asking, film, quick
 from tests.standins.dialect_facts import MOUNTSEA
-from tests.standins.gateway import KEY
 from tests.standins.mountsea_gateway import CREATE, QUERIES, MountseaGateway
 
 _REQUEST = VideoRequest("task1", "sora-2", "a red kite", 10)
@@ -42,25 +42,14 @@ _LOOK = {
 
 
 @pytest.fixture
-async def http() -> AsyncIterator[Http]:
-    """The client."""
-    client = Http(read_timeout=5.0)
-    yield client
-    await client.close()
-
-
-@pytest.fixture
 async def gateway() -> AsyncIterator[MountseaGateway]:
     """A server that is quick."""
-    async with MountseaGateway(render_seconds=0.05, cheap=True) as it:
+    async with quick(MountseaGateway) as it:
         yield it
-        assert it.violations == []
 
 
-def provider(http: Http, gateway: MountseaGateway, folder: Path, **options: object) -> Mountsea:
-    """An account there."""
-    made = {"kind": "mountsea", "api_key": SecretStr(KEY), "base_url": gateway.url, **options}
-    return Mountsea(MountseaOptions.model_validate(made), http, folder)
+provider = partial(account, "mountsea")
+"""An account there."""
 
 
 # --- what is sent ------------------------------------------------------------------------
@@ -111,19 +100,6 @@ async def test_a_style_cannot_be_had(
     """Each of the twelve reaches the gateway."""
     await provider(http, gateway, tmp_path).submit(replace(_REQUEST, style=style))
     assert gateway.bodies[0]["styleId"] == style
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [{"orientation": "square"}, {"image": ReferenceImage(Path("p.png"), "image/png", 1, 2)}],
-)
-async def test_what_it_cannot_do_is_charged(
-    http: Http, gateway: MountseaGateway, tmp_path: Path, changes: dict[str, object]
-) -> None:
-    """Squares and pictures without a link are refused before anything is sent."""
-    with pytest.raises(errors.Unsupported):
-        await provider(http, gateway, tmp_path).submit(replace(_REQUEST, **changes))  # type: ignore[arg-type]
-    assert not gateway.requests
 
 
 # --- what is read ------------------------------------------------------------------------
@@ -227,60 +203,7 @@ async def test_a_change_names_the_wrong_video(
         await one.submit(replace(_REQUEST, remix_of="edit-none"))
 
 
-async def test_success_without_a_link_is_lost_or_believed(
-    http: Http, gateway: MountseaGateway, tmp_path: Path
-) -> None:
-    """It is finished, and the video is asked for again: a later look may name it."""
-    one = provider(http, gateway, tmp_path)
-    job = await one.submit(asking(_REQUEST, "!late-link"))
-    done = await end_of(one, job.remote_id)
-    assert done == Finished()
-    with pytest.raises(errors.NoResult):
-        one.download(job.remote_id, done)
-    await one.poll(job.remote_id)
-    assert len(await film(one, job.remote_id)) > 1000
-
-
-@pytest.mark.parametrize(
-    ("words", "kind"),
-    [
-        ("!failed", FailureKind.UPSTREAM),
-        ("!failed !flat", FailureKind.UPSTREAM),
-        ("!moderated", FailureKind.MODERATION),
-        ("!moderated !flat !wrapped", FailureKind.MODERATION),
-        ("!failed-as-cancelled", FailureKind.CANCELLED),
-        ("!failed-as-timeout", FailureKind.TIMEOUT),
-        ("!failed-as-error", FailureKind.UPSTREAM),
-    ],
-)
-async def test_a_failure_gets_the_wrong_kind(
-    http: Http, gateway: MountseaGateway, tmp_path: Path, words: str, kind: FailureKind
-) -> None:
-    """Its number for the error, its own names for the reason."""
-    one = provider(http, gateway, tmp_path)
-    job = await one.submit(asking(_REQUEST, words))
-    end = await end_of(one, job.remote_id)
-    assert isinstance(end, Failed)
-    assert (end.kind, bool(end.raw)) == (kind, True)
-
-
 # --- what goes wrong ---------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(("word", "kind", "accepted"), REFUSALS)
-async def test_a_refusal_gets_the_wrong_kind(
-    http: Http,
-    gateway: MountseaGateway,
-    tmp_path: Path,
-    word: str,
-    kind: type[errors.ProviderError],
-    accepted: bool,
-) -> None:
-    """Each error is as certain as it is, also where the message is a list."""
-    with pytest.raises(errors.ProviderError) as raised:
-        await provider(http, gateway, tmp_path).submit(asking(_REQUEST, word))
-    assert type(raised.value) is kind
-    assert raised.value.accepted is accepted
 
 
 async def test_an_api_that_is_gone_is_tried_for_ever(

@@ -31,14 +31,6 @@ _NOW = 1_790_000_000.0
 Paging = Callable[[dict[str, str]], object]
 
 
-@pytest.fixture
-async def http() -> AsyncIterator[Http]:
-    """The client."""
-    client = Http(read_timeout=5.0)
-    yield client
-    await client.close()
-
-
 @asynccontextmanager
 async def listing(paging: Paging) -> AsyncIterator[tuple[str, list[dict[str, str]]]]:
     """(a server that answers lists so, what it was asked)."""

@@ -13,27 +13,18 @@ from pydantic import SecretStr
 from bot.media.probe import probe
 from providers import errors
 from providers.base import (
-    Failed,
     FailureKind,
     Finding,
-    Finished,
-    Pending,
     Provider,
     ReferenceImage,
     VideoRequest,
 )
 from providers.http import Http
 from providers.openai import OpenAI, OpenAIOptions
+from tests.providers import contract
+from tests.providers.contract import finished
 from tests.standins.gateway import KEY, Gateway
 from tests.standins.wire import answer, answering, server
-
-
-@pytest.fixture
-async def http() -> AsyncIterator[Http]:
-    """The client."""
-    client = Http(read_timeout=5.0)
-    yield client
-    await client.close()
 
 
 @pytest.fixture
@@ -56,23 +47,11 @@ def request(prompt: str = "a red kite", **changes: object) -> VideoRequest:
     return VideoRequest(key="task1", model="sora-2", prompt=prompt, **made)  # type: ignore[arg-type]
 
 
-async def finished(one: Provider, remote_id: str) -> Finished:
-    """The end of a job, looked at without mercy."""
-    end = time.monotonic() + 20
-    while time.monotonic() < end:
-        progress = await one.poll(remote_id)
-        if isinstance(progress, Finished):
-            return progress
-        assert isinstance(progress, Pending)
-    raise AssertionError("it never ended")
-
-
 async def fetched(one: Provider, remote_id: str, offset: int = 0) -> bytes:
     """The video's bytes from there on."""
-    done = await finished(one, remote_id)
-    async with one.download(remote_id, done, offset) as download:
-        assert download.offset == offset
-        return b"".join([chunk async for chunk in download.chunks])
+    begun, content, _ = await contract.fetched(one, remote_id, offset)
+    assert begun == offset
+    return content
 
 
 @pytest.mark.parametrize("suffix", ["", "/", "/v1", "/v1/"])
@@ -376,12 +355,8 @@ async def test_a_look_believes_what_is_not_so(http: Http, gateway: Gateway, tmp_
     moderated = await one.submit(request("x !moderated"))
     failed = await one.submit(request("x !failed"))
     for job, kind in ((moderated, FailureKind.MODERATION), (failed, FailureKind.UPSTREAM)):
-        end = time.monotonic() + 10
-        progress = await one.poll(job.remote_id)
-        while isinstance(progress, Pending) and time.monotonic() < end:
-            progress = await one.poll(job.remote_id)
-        assert isinstance(progress, Failed)
-        assert progress.kind is kind
+        end = await contract.failed(one, job.remote_id)
+        assert end.kind is kind
     with pytest.raises(errors.NotFound):
         await one.poll("video_none/../x?y")
 

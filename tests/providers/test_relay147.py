@@ -46,12 +46,10 @@ async def gateway() -> AsyncIterator[Gateway]:
 
 
 @pytest.fixture
-async def provider(gateway: Gateway, tmp_path: Path) -> AsyncIterator[Relay147]:
+def provider(http: Http, gateway: Gateway, tmp_path: Path) -> Relay147:
     """An account there."""
-    http = Http(read_timeout=5.0)
     options = Relay147Options(kind="relay147", api_key=SecretStr(KEY), base_url=gateway.url)
-    yield Relay147(options, http, tmp_path)
-    await http.close()
+    return Relay147(options, http, tmp_path)
 
 
 async def test_another_models_name_in_the_answer_is_another_job(

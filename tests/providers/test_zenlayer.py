@@ -49,12 +49,10 @@ async def gateway() -> AsyncIterator[Gateway]:
 
 
 @pytest.fixture
-async def provider(gateway: Gateway, tmp_path: Path) -> AsyncIterator[Zenlayer]:
+def provider(http: Http, gateway: Gateway, tmp_path: Path) -> Zenlayer:
     """An account there."""
-    http = Http(read_timeout=5.0)
     options = ZenlayerOptions(kind="zenlayer", api_key=SecretStr(KEY), base_url=gateway.url)
-    yield Zenlayer(options, http, tmp_path)
-    await http.close()
+    return Zenlayer(options, http, tmp_path)
 
 
 async def test_a_result_is_given_less_time_than_it_has(

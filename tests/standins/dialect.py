@@ -13,14 +13,10 @@ whose words in a prompt mean the same here. Beyond those and the words of `diale
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import itertools
 import json
-import sys
 import time
-from abc import ABC, abstractmethod
-from collections import Counter
+from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
@@ -32,59 +28,37 @@ from tests.standins.dialect_facts import Fact, Given, problems
 from tests.standins.dialect_jobs import Asked, Job, View, fitted, shows_link, view_of
 from tests.standins.films import film
 from tests.standins.gateway import KEY
-from tests.standins.gateway_answers import dropped, film_from, halved, page, truncated
-from tests.standins.gateway_faults import Mischief, words
+from tests.standins.gateway_faults import words
+from tests.standins.gateway_misbehaving import LARGEST_PICTURE, Misbehaving, options, run
 
 _JSON = "application/json"
-_LARGEST_PICTURE = 100 << 20
 _EXPIRED = "<Error><Code>AccessDenied</Code><Message>Request has expired</Message></Error>"
-_FASTAPI = {"detail": [{"loc": ["body", "prompt"], "msg": "value is wrong", "type": "value_error"}]}
+_WITH_A_STATUS = {"drop-before", "throttle", "html-502", "saturated-503"}
+"""Faults of what stands before a gateway: whatever it does with its own, these have a status."""
 
 
 @dataclass
-class Dialect(ABC):
+class Dialect(Misbehaving):
     """The server and all that it remembers."""
 
-    render_seconds: float = 0.2
-    looks_to_finish: int = 0
-    """Finished at this look, whatever the time; 0: by time."""
-    rate: float = 0.0
-    cheap: bool = False
-    """One tiny film for all jobs."""
-    seed: int = 1
-    retry_after: str = "0.2"
     link_seconds: float = 0.0
     """A link works for this long; 0: for ever."""
-    port: int = 0
     jobs: dict[str, Job] = field(default_factory=dict)
-    creates: Counter[str] = field(default_factory=Counter)
-    """Prompt -> accepted creates."""
     bodies: list[dict[str, Any]] = field(default_factory=list)
     """Accepted creates as they were sent."""
-    requests: Counter[str] = field(default_factory=Counter)
-    violations: list[str] = field(default_factory=list)
     pictures: dict[str, bytes] = field(default_factory=dict)
     """What was uploaded."""
-    url: str = ""
     store_url: str = ""
     """The second origin."""
 
     created_status: ClassVar[int] = 200
-
-    def __post_init__(self) -> None:
-        self._mischief = Mischief(self.rate, self.seed)
-        self._numbers = itertools.count(1)
-        self._runners: list[web.AppRunner] = []
+    moderated: ClassVar[tuple[str, str]] = ("content_policy", "内容审核未通过 (moderation)")
 
     # --- what each dialect has of its own ------------------------------------------------
 
     @abstractmethod
     def routes(self) -> Sequence[web.RouteDef]:
         """What it serves."""
-
-    @abstractmethod
-    def error(self, status: int, code: str, message: str) -> web.Response:
-        """An error in its shape."""
 
     @abstractmethod
     def accepted(self, job: Job) -> dict[str, Any]:
@@ -101,38 +75,20 @@ class Dialect(ABC):
     # --- serving -------------------------------------------------------------------------
 
     async def __aenter__(self) -> Self:
-        own = [web.get("/_state", self._state), web.post("/_faults", self._plan)]
-        self.url = await self._serve([*self.routes(), *own], self.port)
+        elsewhere = web.route("*", "/{rest:.*}", self._nowhere)
+        self.url = await self.serve([*self.routes(), *self.own_routes(), elsewhere], self.port)
         store = [
             web.get("/films/{id}/{number}.mp4", self._film_by_link),
             web.get("/pictures/{name}", self._picture),
         ]
-        self.store_url = await self._serve(store, 0)
+        self.store_url = await self.serve([*store, elsewhere])
         return self
-
-    async def _serve(self, routes: Sequence[web.RouteDef], port: int) -> str:
-        app = web.Application(client_max_size=_LARGEST_PICTURE + (1 << 20))
-        app.add_routes(routes)
-        app.router.add_route("*", "/{rest:.*}", self._nowhere)
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-        self._runners.append(runner)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", port).start()
-        return f"http://127.0.0.1:{runner.addresses[0][1]}"
-
-    async def __aexit__(self, *_: object) -> None:
-        for runner in self._runners:
-            await runner.cleanup()
 
     async def _nowhere(self, request: web.Request) -> web.Response:
         self.violations.append(f"no such route: {request.method} {request.path}")
         return self.error(404, "not_found", f"Cannot {request.method} {request.path}")
 
     # --- checking ------------------------------------------------------------------------
-
-    def plan(self, route: str, *faults: str) -> None:
-        """The next requests to a route suffer these, in turn."""
-        self._mischief.plan(route, *faults)
 
     def check(self, request: web.Request, route: str, *query: str) -> None:
         """Hold a request to the facts that are not in its body; raises the refusal."""
@@ -213,54 +169,24 @@ class Dialect(ABC):
         self.creates[asked.prompt] += 1
         self.bodies.append(sent)
         answer = self.accepted(job)
-        match fault:
-            case "drop-after":
-                return dropped(request)
-            case "truncated":
-                return truncated(answer)
-            case "half":
-                return await halved(request, json.dumps(answer).encode(), _JSON)
-            case "empty":
-                return web.Response(text="", content_type=_JSON)
+        if (broken := await self.lost(request, fault, answer)) is not None:
+            return broken
         return web.json_response(answer, status=self.created_status)
 
     def _refused(
         self, request: web.Request, fault: str | None, asked: Sequence[str]
     ) -> web.Response | None:
-        """Faults of a create before anything was accepted."""
-        answer: web.Response | None = None
-        match fault:
-            case "drop-before":
-                return dropped(request)
-            case "throttle":
-                return self._throttled()
-            case "html-502":
-                return page(502)
-            case "error-500":
-                answer = self.error(500, "server_error", "The server had an error.")
-            case "saturated-503":
-                return self.error(503, "upstream_error", "当前分组上游负载已饱和，请稍后再试")
-            case "refused-moderated":
-                answer = self.error(400, "content_policy", "内容审核未通过 (moderation)")
-            case "no-model":
-                answer = self.error(404, "model_not_found", "The model does not exist.")
+        """The answer to a create that is not accepted."""
+        answer = self.not_made(request, fault)
         if "refused" in asked:
             answer = self.error(400, "invalid_request", "The duration is wrong.")
-        if "fastapi" in asked:
-            answer = web.json_response(_FASTAPI, status=422)
-        if answer is not None and "in-200" in asked:
+        if answer is not None and "in-200" in asked and fault not in _WITH_A_STATUS:
             answer.set_status(200)
-        return answer
-
-    def _throttled(self) -> web.Response:
-        answer = self.error(429, "rate_limit_exceeded", "Rate limit reached.")
-        answer.headers["Retry-After"] = self.retry_after
         return answer
 
     # --- looking -------------------------------------------------------------------------
 
     def no_job(self) -> web.Response:
-        """What it says of a job that it does not know."""
         return self.error(404, "not_found", "Task not found.")
 
     def view(self, job: Job) -> View:
@@ -279,19 +205,8 @@ class Dialect(ABC):
         done = view_of(job, job.share(self.render_seconds, self.looks_to_finish)).phase
         job.looks_at_end += done == "completed"
         view = self.view(job)
-        match self._mischief.fault("look", job.asked.prompt, job.id):
-            case "late" | "vanished":
-                return self.no_job()
-            case "look-500":
-                return self.error(500, "server_error", "The server had an error.")
-            case "look-html":
-                return page(200)
-            case "look-drop":
-                return dropped(request)
-            case "look-half":
-                return await halved(request, json.dumps(self.shown(job, view)).encode(), _JSON)
-            case "look-throttle":
-                return self._throttled()
+        fault = self._mischief.fault("look", job.asked.prompt, job.id)
+        match fault:
             case "unknown-status" if view.phase == "running":
                 view.word = "remastering"
             case "falling":
@@ -300,7 +215,10 @@ class Dialect(ABC):
                 view.progress = f"{view.progress}%"
             case "null":
                 view.progress = None
-        return web.json_response(self.shown(job, view))
+        answer = self.shown(job, view)
+        if (broken := await self.unseen(request, fault, answer)) is not None:
+            return broken
+        return web.json_response(answer)
 
     # --- films ---------------------------------------------------------------------------
 
@@ -332,7 +250,8 @@ class Dialect(ABC):
     ) -> web.StreamResponse:
         """The film, as the prompt wants it to arrive."""
         data = await self._made_film(job)
-        match self._mischief.fault("content", job.asked.prompt, job.id):
+        fault = self._mischief.fault("content", job.asked.prompt, job.id)
+        match fault:
             case "expired" if link is not None:
                 job.dead.add(link)
                 return web.Response(status=403, text=_EXPIRED, content_type="application/xml")
@@ -342,15 +261,7 @@ class Dialect(ABC):
                 return web.Response(status=410, text="gone")
             case "content-500":
                 return web.Response(status=500, text="error")
-            case "json":
-                return web.json_response({"error": {"message": "try again", "code": None}})
-            case "clean-short":
-                return web.Response(body=data[: len(data) // 2], content_type="video/mp4")
-            case "short":
-                return await halved(request, data, "video/mp4")
-            case "cut":
-                return await halved(request, data, "video/mp4", reset=True)
-        return film_from(request, data)
+        return await self.sent(request, fault, data)
 
     async def _made_film(self, job: Job) -> bytes:
         asked = job.asked
@@ -366,22 +277,15 @@ class Dialect(ABC):
 
     # --- for the one who runs it ---------------------------------------------------------
 
-    async def _state(self, _: web.Request) -> web.Response:
-        jobs = {job.id: job.asked.prompt for job in self.jobs.values()}
-        seen = {"requests": self.requests, "violations": self.violations}
-        return web.json_response({"creates": self.creates, "jobs": jobs, **seen})
-
-    async def _plan(self, request: web.Request) -> web.Response:
-        planned = await request.json()
-        self.plan(planned["route"], *planned["faults"])
-        return web.json_response({})
+    def prompts(self) -> dict[str, str]:
+        return {job.id: job.asked.prompt for job in self.jobs.values()}
 
 
 async def _bounded(content: aiohttp.StreamReader) -> bytes:
     picture = bytearray()
     async for piece in content.iter_chunked(1 << 16):
         picture += piece
-        if len(picture) > _LARGEST_PICTURE:
+        if len(picture) > LARGEST_PICTURE:
             raise ValueError("too large")
     return bytes(picture)
 
@@ -392,23 +296,8 @@ def _raised(answer: web.Response) -> web.HTTPException:
     return kinds[answer.status](text=answer.text, content_type=answer.content_type)
 
 
-async def _run(made: type[Dialect], arguments: argparse.Namespace) -> None:
-    options = {name: value for name, value in vars(arguments).items() if value is not None}
-    async with made(**options) as it:
-        sys.stdout.write(f"{it.url}\n")
-        sys.stdout.flush()
-        # Ends with whoever started it: their end of the pipe closes when they die.
-        await asyncio.to_thread(sys.stdin.read)
-
-
 def main(made: type[Dialect]) -> None:
     """Serve until standard input ends."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--port", type=int)
-    parser.add_argument("--render-seconds", type=float)
-    parser.add_argument("--looks-to-finish", type=int)
-    parser.add_argument("--rate", type=float)
-    parser.add_argument("--seed", type=int)
+    parser = options()
     parser.add_argument("--link-seconds", type=float)
-    parser.add_argument("--cheap", action="store_true")
-    asyncio.run(_run(made, parser.parse_args()))
+    run(made, parser)

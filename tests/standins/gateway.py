@@ -24,16 +24,12 @@ with that probability, by a seeded chance, with faults that pass.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import itertools
 import json
-import sys
 import time
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from aiohttp import BodyPartReader, ClientSession, web
 
@@ -42,19 +38,14 @@ from tests.standins.gateway_answers import (
     check_picture,
     dropped,
     error,
-    fastapi,
-    film_from,
-    halved,
     invalid,
     listed,
-    page,
     referred,
     refusal,
     still,
-    truncated,
 )
-from tests.standins.gateway_faults import Mischief
 from tests.standins.gateway_jobs import MODERATED, Job, shown
+from tests.standins.gateway_misbehaving import Misbehaving, options, run
 from tests.standins.gateway_store import Store
 from tests.standins.gateway_telling import TELL_SECRET, signed_event
 from tests.standins.openai_facts import problems
@@ -65,16 +56,9 @@ _JSON = "application/json"
 
 
 @dataclass
-class Gateway:
+class Gateway(Misbehaving):
     """The server and all that it remembers."""
 
-    render_seconds: float = 0.2
-    looks_to_finish: int = 0
-    """Finished at this look, whatever the time; 0: by time."""
-    rate: float = 0.0
-    cheap: bool = False
-    """One tiny film for all jobs."""
-    seed: int = 1
     deletes_abort: bool = False
     """As vLLM-Omni: DELETE stops a running job."""
     dialect: Dialect = "openai"
@@ -86,39 +70,27 @@ class Gateway:
     tell: str = ""
     """Where to call when a job is over (`--tell`)."""
     tell_secret: str = TELL_SECRET
-    retry_after: str = "0.2"
-    port: int = 0
     jobs: dict[str, Job] = field(default_factory=dict)
-    creates: Counter[str] = field(default_factory=Counter)
-    """Prompt -> accepted creates."""
-    requests: Counter[str] = field(default_factory=Counter)
-    violations: list[str] = field(default_factory=list)
-    url: str = ""
+
+    moderated: ClassVar[tuple[str, str]] = ("moderation_blocked", MODERATED)
 
     def __post_init__(self) -> None:
-        self._mischief = Mischief(self.rate, self.seed)
-        self._numbers = itertools.count(1)
+        super().__post_init__()
         self._filming = asyncio.Lock()
         self.store = Store(self._stored, self.violations)
-        self._runner: web.AppRunner | None = None
         self._calls: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Self:
-        app = web.Application(client_max_size=64 << 20)
-        app.router.add_post("/v1/videos", self._create)
-        app.router.add_get("/v1/videos", self._list)
-        app.router.add_get("/v1/videos/{video_id}", self._look)
-        app.router.add_delete("/v1/videos/{video_id}", self._delete)
-        app.router.add_get("/v1/videos/{video_id}/content", self._content)
-        app.router.add_post("/v1/videos/{video_id}/remix", self._remix)
-        app.router.add_get("/v1/models", self._models)
-        app.router.add_get("/_state", self._state)
-        app.router.add_post("/_faults", self._plan)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", self.port)
-        await site.start()
-        self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
+        routes = [
+            web.post("/v1/videos", self._create),
+            web.get("/v1/videos", self._list),
+            web.get("/v1/videos/{video_id}", self._look),
+            web.delete("/v1/videos/{video_id}", self._delete),
+            web.get("/v1/videos/{video_id}/content", self._content),
+            web.post("/v1/videos/{video_id}/remix", self._remix),
+            web.get("/v1/models", self._models),
+        ]
+        self.url = await self.serve([*routes, *self.own_routes()], self.port)
         await self.store.open()
         return self
 
@@ -127,19 +99,13 @@ class Gateway:
             call.cancel()
         await asyncio.gather(*self._calls, return_exceptions=True)
         await self.store.close()
-        if self._runner is not None:
-            await self._runner.cleanup()
+        await super().__aexit__()
 
-    # --- misbehaving ---------------------------------------------------------------------
+    def error(self, status: int, code: str, message: str) -> web.Response:
+        return error(status, message, code)
 
-    def plan(self, route: str, *faults: str) -> None:
-        """The next requests to a route suffer these, in turn."""
-        self._mischief.plan(route, *faults)
-
-    def _throttled(self) -> web.Response:
-        answer = error(429, "Rate limit reached.", "rate_limit_exceeded")
-        answer.headers["Retry-After"] = self.retry_after
-        return answer
+    def no_job(self) -> web.Response:
+        return self.error(404, "not_found", "Video not found.")
 
     # --- checking ------------------------------------------------------------------------
 
@@ -230,7 +196,7 @@ class Gateway:
         fault = self._mischief.fault("create", prompt, prompt)
         if fault == "slow":
             await asyncio.sleep(1.0)
-        if (early := self._refused(request, fault)) is not None:
+        if (early := self.not_made(request, fault)) is not None:
             return early
         job = Job(f"video_{next(self._numbers):08d}", body, picture, self.now(), remix_of)
         self.jobs[job.id] = job
@@ -238,37 +204,9 @@ class Gateway:
         if self.tell:
             self._calls.append(asyncio.create_task(self._tell(job)))
         video = self._shown(job)
-        match fault:
-            case "drop-after":
-                return dropped(request)
-            case "truncated":
-                return truncated(video)
-            case "half":
-                return await halved(request, json.dumps(video).encode(), _JSON)
-            case "empty":
-                return web.Response(text="", content_type=_JSON)
+        if (broken := await self.lost(request, fault, video)) is not None:
+            return broken
         return web.json_response(video)
-
-    def _refused(self, request: web.Request, fault: str | None) -> web.Response | None:
-        """Faults of a create before anything was accepted."""
-        match fault:
-            case "drop-before":
-                return dropped(request)
-            case "throttle":
-                return self._throttled()
-            case "error-500":
-                return error(500, "The server had an error.", "server_error")
-            case "html-502":
-                return page(502)
-            case "saturated-503":
-                return error(503, "当前分组上游负载已饱和，请稍后再试", "upstream_error")
-            case "refused-moderated":
-                return error(400, MODERATED, "moderation_blocked")
-            case "fastapi":
-                return fastapi()
-            case "no-model":
-                return error(404, "The model `sora-2` does not exist.", "model_not_found")
-        return None
 
     # --- looking -------------------------------------------------------------------------
 
@@ -284,19 +222,8 @@ class Gateway:
         job = self._job(request)
         job.looks += 1
         video = self._shown(job)
-        match self._mischief.fault("look", job.body["prompt"], job.id):
-            case "late" | "vanished":
-                return error(404, "Video not found.", "not_found")
-            case "look-500":
-                return error(500, "The server had an error.", "server_error")
-            case "look-html":
-                return page(200)
-            case "look-drop":
-                return dropped(request)
-            case "look-half":
-                return await halved(request, json.dumps(video).encode(), _JSON)
-            case "look-throttle":
-                return self._throttled()
+        fault = self._mischief.fault("look", job.body["prompt"], job.id)
+        match fault:
             case "unknown-status" if video["status"] == "in_progress":
                 video["status"] = "video_upsampling"
             case "falling":
@@ -305,13 +232,15 @@ class Gateway:
                 video["progress"] = f"{video['progress']}%"
             case "null":
                 video["progress"] = None
+        if (broken := await self.unseen(request, fault, video)) is not None:
+            return broken
         return web.json_response(video)
 
     async def _list(self, request: web.Request) -> web.StreamResponse:
         self._check(request, "/videos")
         match self._mischief.fault("list"):
             case "list-500":
-                return error(500, "The server had an error.", "server_error")
+                return self.at_fault()
             case "list-drop":
                 return dropped(request)
         jobs = [job for job in self.jobs.values() if not job.deleted]
@@ -350,31 +279,25 @@ class Gateway:
         job = self._job(request)
         if (status := self._shown(job)["status"]) != "completed":
             if self.dialect == "relay147":
-                return error(400, f"Task is not completed yet, current status: {status}", "")
-            return error(404, "Video is not ready yet.", "not_found")
+                message = f"Task is not completed yet, current status: {status}"
+                return self.error(400, "", message)
+            return self.error(404, "not_found", "Video is not ready yet.")
         if request.query.get("variant") == "thumbnail":
             return web.Response(body=still(job.body["size"]), content_type="image/webp")
         data = await self._film(job)
-        match self._mischief.fault("content", job.body["prompt"], job.id):
+        fault = self._mischief.fault("content", job.body["prompt"], job.id)
+        match fault:
             case "expired":
-                return error(404, "The video has expired.", "not_found")
+                return self.error(404, "not_found", "The video has expired.")
             case "gone":
-                return error(410, "The video has expired.", "gone")
+                return self.error(410, "gone", "The video has expired.")
             case "content-500":
-                return error(500, "The server had an error.", "server_error")
+                return self.at_fault()
             case "content-json":
                 return web.json_response({"video_url": self.store.link(job.id)})
             case "moved":
                 raise web.HTTPFound(self.store.link(job.id))
-            case "json":
-                return web.json_response({"error": {"message": "try again", "code": None}})
-            case "clean-short":
-                return web.Response(body=data[: len(data) // 2], content_type="video/mp4")
-            case "short":
-                return await halved(request, data, "video/mp4")
-            case "cut":
-                return await halved(request, data, "video/mp4", reset=True)
-        return film_from(request, data)
+        return await self.sent(request, fault, data)
 
     # --- beside jobs ---------------------------------------------------------------------
 
@@ -399,39 +322,17 @@ class Gateway:
 
     # --- for the one who runs it ---------------------------------------------------------
 
-    async def _state(self, _: web.Request) -> web.Response:
-        jobs = {job.id: job.body["prompt"] for job in self.jobs.values()}
-        seen = {"requests": self.requests, "violations": self.violations}
-        return web.json_response({"creates": self.creates, "jobs": jobs, **seen})
-
-    async def _plan(self, request: web.Request) -> web.Response:
-        asked = await request.json()
-        self.plan(asked["route"], *asked["faults"])
-        return web.json_response({})
-
-
-async def _serve(arguments: argparse.Namespace) -> None:
-    options = {name: value for name, value in vars(arguments).items() if value is not None}
-    async with Gateway(**options) as it:
-        sys.stdout.write(f"{it.url}\n")
-        sys.stdout.flush()
-        # Ends with whoever started it: their end of the pipe closes when they die.
-        await asyncio.to_thread(sys.stdin.read)
+    def prompts(self) -> dict[str, str]:
+        return {job.id: job.body["prompt"] for job in self.jobs.values()}
 
 
 def main() -> None:
     """Serve until standard input ends."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--port", type=int)
-    parser.add_argument("--render-seconds", type=float)
-    parser.add_argument("--looks-to-finish", type=int)
-    parser.add_argument("--rate", type=float)
-    parser.add_argument("--seed", type=int)
-    parser.add_argument("--cheap", action="store_true")
+    parser = options()
     parser.add_argument("--deletes-abort", action="store_true")
     parser.add_argument("--dialect", choices=sorted(DOCUMENTED))
     parser.add_argument("--tell")
-    asyncio.run(_serve(parser.parse_args()))
+    run(Gateway, parser)
 
 
 if __name__ == "__main__":

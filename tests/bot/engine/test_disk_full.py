@@ -12,7 +12,7 @@ import pytest
 
 from bot.engine.worker import Worker
 from bot.media.spool import Spool
-from bot.model import State
+from bot.model import State, Task
 from bot.store.database import DatabaseUnavailable, Tx
 from bot.store.sqlite import SqliteDatabase
 from bot.telling import Outlook, status_text
@@ -113,10 +113,10 @@ class _Filling(Spool):
         super()._check_room(needed)
 
 
-async def test_an_answer_is_lost_that_could_not_be_written_down(
+async def _create_while_it_fills_up(
     stage: Stage, database: SqliteDatabase
-) -> None:
-    """The database fills up while a paid create is under way: the job is kept, and made once."""
+) -> tuple[Task, asyncio.Task[None]]:
+    """(a task whose answer to the create cannot be written down, what brings it to its end)."""
     stage.provider.open.clear()
     stage.provider.submits = [LARGE]
     task = await stage.order()
@@ -124,6 +124,14 @@ async def test_an_answer_is_lost_that_could_not_be_written_down(
     await stage.provider.arrived.wait()
     await _fill_up(database)
     stage.provider.open.set()
+    return task, settling
+
+
+async def test_an_answer_is_lost_that_could_not_be_written_down(
+    stage: Stage, database: SqliteDatabase
+) -> None:
+    """The database fills up while a paid create is under way: the job is kept, and made once."""
+    task, settling = await _create_while_it_fills_up(stage, database)
     await _let_it_try(stage, database)
     await _let_it_try(stage, database)
     assert (await stage.task(task)).remote_id is None
@@ -141,13 +149,7 @@ async def test_a_database_that_stays_full_costs_a_job(
     stage: Stage, database: SqliteDatabase
 ) -> None:
     """Full for an hour: the create is never sent again, and an admin finds the task in review."""
-    stage.provider.open.clear()
-    stage.provider.submits = [LARGE]
-    task = await stage.order()
-    settling = asyncio.create_task(stage.settle())
-    await stage.provider.arrived.wait()
-    await _fill_up(database)
-    stage.provider.open.set()
+    task, settling = await _create_while_it_fills_up(stage, database)
     while not settling.done():
         await _let_it_try(stage, database)
     assert (await stage.task(task)).remote_id is None
