@@ -11,7 +11,7 @@ from bot.desk import Call
 from bot.model import FINAL, Admin, Health, Mode, Refusal, Reply, State, Task
 from bot.quotas import ledger
 from bot.replies import admin_help_text
-from bot.store import accounts, audit, deliveries, providers, tasks
+from bot.store import accounts, audit, claims, deliveries, providers, tasks
 from bot.store.database import Tx
 from bot.telling import admin_provider_text, admin_task_line, admin_task_text
 
@@ -19,9 +19,15 @@ _LISTED = 20
 
 
 async def _write(call: Call, command: Admin, change: Callable[[Tx], Any]) -> Any:  # noqa: ANN401 - what the change gives back
-    """Change something, and note in the same transaction who did it."""
+    """Change something, and note in the same transaction who did it.
+
+    Raises `Refusal` where the same update has done it before: a platform may bring it twice.
+    """
+    update, place = call.request.update, call.request.place.front_end
 
     def both(tx: Tx) -> Any:  # noqa: ANN401
+        if update is not None and not providers.hear(tx, place, update, call.now):
+            raise Refusal("done-already")
         audit.note(tx, call.person, command.word, command.arguments, call.now)
         return change(tx)
 
@@ -149,7 +155,7 @@ async def requeue(call: Call, command: Admin) -> Reply:
 
     def change(tx: Tx) -> None:
         if task.state is not State.UNDELIVERED:
-            tasks.hurry(tx, task.id, call.now)
+            claims.hurry(tx, task.id, call.now)
         elif lifecycle.move(tx, task, State.DELIVERING, call.now, by=call.person):
             deliveries.renew(tx, task.id, task.place)
 
@@ -257,7 +263,7 @@ async def steer_provider(call: Call, command: Admin) -> Reply:
         providers.set_mode(tx, name, mode)
         if mode is Mode.ON:
             providers.clean(tx, name)
-            tasks.hurry_queue(tx, call.now)
+            claims.hurry_queue(tx, call.now)
         return tasks.jobs_by_provider(tx).get(name, (0, 0))[0]
 
     jobs = await _write(call, command, change)

@@ -30,8 +30,8 @@ from bot.media.publish import Links, Publisher, secret_of
 from bot.media.spool import Spool
 from bot.ports import Clock, Messenger
 from bot.quotas.ledger import Rules
+from bot.store import claims, keeping
 from bot.store import durations as duration_rows
-from bot.store import keeping, tasks
 from bot.store import providers as provider_rows
 from bot.store.database import Database, Tx, open_database
 from bot.store.migrate import migrate
@@ -56,6 +56,14 @@ class FrontEnd(Messenger, Protocol):
         """Ask `run` to end soon."""
         ...
 
+    async def close(self) -> None:
+        """Let go of connections; after it nothing is posted any more."""
+        ...
+
+    def routes(self) -> list[RouteDef]:
+        """What the web server of this process must listen to for it."""
+        ...
+
 
 def _console(settings: Settings) -> FrontEnd:
     from bot.frontends.console import Console  # noqa: PLC0415 - a front-end costs only when it is on
@@ -63,7 +71,14 @@ def _console(settings: Settings) -> FrontEnd:
     return Console(settings)
 
 
+def _telegram(settings: Settings) -> FrontEnd:
+    from bot.frontends.telegram import Telegram  # noqa: PLC0415 - as above
+
+    return Telegram(settings)
+
+
 FRONT_ENDS: dict[str, tuple[Callable[[Settings], bool], Callable[[Settings], FrontEnd]]] = {
+    "telegram": (lambda settings: bool(settings.telegram_bot_token.get_secret_value()), _telegram),
     "console": (lambda settings: settings.console_on, _console),
 }
 """Name -> whether it is on, and how it is made."""
@@ -237,6 +252,9 @@ class App:
                 one.cancel()
             self.worker.stop()
             await asyncio.gather(work, *beside, return_exceptions=True)
+            # Until now a result could be on its way.
+            for front_end in self.parts.front_ends:
+                await front_end.close()
             if server is not None:
                 await server.stop()
 
@@ -269,6 +287,8 @@ class App:
         checks = web.database_parts(parts.database)
         checks |= {"front-ends": self._front_ends_serve, "providers": self._one_is_usable}
         routes = web.health(checks) + web.webhooks(parts.providers, self._hint)
+        for front_end in parts.front_ends:
+            routes += front_end.routes()
         if parts.links is not None:
             routes += web.media(parts.links, parts.spool, parts.clock)
         return routes
@@ -289,7 +309,7 @@ class App:
 
         def take(tx: Tx) -> bool:
             fresh = provider_rows.hear(tx, identity, event.id, now)
-            return fresh and tasks.hint(tx, identity, job, now)
+            return fresh and claims.hint(tx, identity, job, now)
 
         if await self.parts.database.transact(take):
             self.worker.wake()
@@ -317,7 +337,7 @@ class App:
         await database.transact(lambda tx: provider_rows.register(tx, self.world.accounts))
         if database.single_process:
             # Nobody else can be alive: what is leased was left by a process that died.
-            await database.transact(lambda tx: tasks.free_all(tx, now))
+            await database.transact(lambda tx: claims.free_all(tx, now))
         in_use, fetching = await database.read(
             lambda tx: (keeping.files_in_use(tx), keeping.results_on_their_way(tx))
         )

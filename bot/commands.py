@@ -53,6 +53,7 @@ VIDEO_OPTIONS: dict[str, str | None] = {
     "no-watermark": None,
     "private": None,
     "storyboard": None,
+    "spoiler": None,
     "image": "FILE",
     "fit": "crop/pad",
 }
@@ -118,6 +119,7 @@ def _video(rest: str) -> MakeVideo:
         watermark=_either(options, "watermark", "no-watermark"),
         private=True if "private" in options else None,
         storyboard=True if "storyboard" in options else None,
+        spoiler=True if "spoiler" in options else None,
         image=_path(options["image"]) if "image" in options else None,
         fit=_fit(options["fit"]) if "fit" in options else None,
     )

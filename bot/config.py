@@ -71,6 +71,8 @@ class Settings(BaseSettings):
     telegram_bot_token: TelegramToken = _EMPTY
     telegram_api_url: WebAddress = "https://api.telegram.org"
     telegram_webhook_secret: WebhookSecret = _EMPTY
+    telegram_upload_mb: PositiveInt | None = None
+    """Not said: what Telegram's own server takes, or a server of one's own."""
     discord_bot_token: Secret = _EMPTY
     discord_api_url: WebAddress = "https://discord.com/api/v10"
     discord_guilds: Guilds = frozenset()
@@ -300,11 +302,13 @@ def _unusable(options: Options, prefix: str) -> Iterator[str]:
 
 
 def _contradictions(settings: Settings) -> Iterator[str]:
-    if settings.telegram_webhook_secret.get_secret_value() and not settings.public_url:
+    webhook = bool(settings.telegram_webhook_secret.get_secret_value())
+    if webhook and not settings.public_url:
         yield "PUBLIC_URL: is missing; TELEGRAM_WEBHOOK_SECRET needs to know where Telegram calls"
-    for name in ("telegram_bot_token", "discord_bot_token"):
-        if getattr(settings, name).get_secret_value():
-            yield f"{name.upper()}: this version has no such front-end yet; leave it empty"
+    if webhook and settings.http_port == 0:
+        yield "HTTP_PORT: is 0; TELEGRAM_WEBHOOK_SECRET needs a port on which Telegram calls"
+    if settings.discord_bot_token.get_secret_value():
+        yield "DISCORD_BOT_TOKEN: this version has no such front-end yet; leave it empty"
     s3 = ("s3_endpoint", "s3_bucket", "s3_access_key", "s3_secret_key")
     missing = [name.upper() for name in s3 if getattr(settings, name) in {"", _EMPTY}]
     if len(missing) < len(s3):

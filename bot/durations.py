@@ -56,7 +56,7 @@ class _Recent:
 
 
 class Durations:
-    """The memory of this process; `bot.store.tasks` keeps the measurements themselves."""
+    """The memory of this process; `bot.store.durations` keeps the measurements themselves."""
 
     def __init__(self, measured: Iterable[tuple[str, str, int, float]] = ()) -> None:
         """`measured` is oldest first: (provider, remote model, seconds asked, seconds taken)."""

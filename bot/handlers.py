@@ -10,7 +10,7 @@ import structlog
 from bot import lifecycle
 from bot.admin import ADMIN_HANDLERS
 from bot.desk import Call, Desk, own_task
-from bot.making import make_video, remix, retry
+from bot.making import Quote, can_remix, make_video, quote, remix, retry
 from bot.model import (
     ACTIVE,
     Admin,
@@ -24,6 +24,7 @@ from bot.model import (
     ListTasks,
     MakeVideo,
     Person,
+    Place,
     Refusal,
     Remix,
     Reply,
@@ -38,10 +39,13 @@ from bot.model import (
 )
 from bot.quotas import ledger
 from bot.replies import LANGUAGES, help_text, refusal, say
-from bot.store import accounts, deliveries, keeping, tasks
+from bot.store import accounts, cards, deliveries, keeping, tasks
 from bot.store.accounts import PersonRow
 from bot.store.database import Tx
 from bot.telling import models_text, task_line
+from providers.base import Orientation
+
+__all__ = ["Quote", "can_remix", "handle", "language_of", "quoted"]
 
 _log = structlog.get_logger(__name__)
 _LISTED = 10
@@ -52,9 +56,8 @@ async def handle(request: Request, desk: Desk) -> Reply:
     """Do what a person asks for. Never raises for what a person or a gateway did."""
     language: str = desk.settings.default_language
     try:
-        language = await language_of(desk, request.person)
-        row = await desk.database.read(lambda tx: accounts.person(tx, request.person.id))
-        call = Call(desk, request, row, language, desk.clock.now())
+        call = await _call(request, desk)
+        language = call.language
         return await HANDLERS[type(request.command)](call, request.command)
     except Refusal as refused:
         return Reply(refusal(language, refused, desk.rules.timezone), ok=False)
@@ -63,9 +66,25 @@ async def handle(request: Request, desk: Desk) -> Reply:
         return Reply(say(language, "internal-error"), ok=False)
 
 
+async def _call(request: Request, desk: Desk) -> Call:
+    row = await desk.database.read(lambda tx: accounts.person(tx, request.person.id))
+    return Call(desk, request, row, _language(desk, request.person, row), desk.clock.now())
+
+
+async def quoted(
+    person: Person, place: Place, wish: MakeVideo, desk: Desk, picture: Orientation | None = None
+) -> Quote:
+    """What `/video` would make of this wish now, and what it would cost. Raises `Refusal`."""
+    return await quote(await _call(Request(person, place, wish), desk), wish, picture)
+
+
 async def language_of(desk: Desk, person: Person) -> str:
     """What they chose, else what the front-end knows, else the default."""
     row = await desk.database.read(lambda tx: accounts.person(tx, person.id))
+    return _language(desk, person, row)
+
+
+def _language(desk: Desk, person: Person, row: PersonRow) -> str:
     for code in (row.language, person.language):
         if code is not None and code[:2].lower() in LANGUAGES:
             return code[:2].lower()
@@ -80,6 +99,24 @@ async def outstanding(desk: Desk, person: str) -> list[Task]:
 async def tasks_by_id(desk: Desk, ids: Collection[str]) -> list[Task]:
     """The tasks of these ids, oldest first."""
     return await desk.database.read(lambda tx: tasks.by_ids(tx, ids))
+
+
+async def task_by_id(desk: Desk, task: str) -> Task | None:
+    """The task of this id, whosever it is."""
+    return await desk.database.read(lambda tx: tasks.get(tx, task))
+
+
+async def called(desk: Desk, front_end: str, handle: str) -> str | None:
+    """The person of this handle there, if they were ever seen."""
+    return await desk.database.read(lambda tx: accounts.called(tx, front_end, handle))
+
+
+async def set_handle(desk: Desk, person: str, handle: str | None) -> None:
+    """A person is called so, from now on."""
+    row = await desk.database.read(lambda tx: accounts.person(tx, person))
+    if row.handle != (handle.lower() if handle else None):
+        now = desk.clock.now()
+        await desk.database.transact(lambda tx: accounts.set_handle(tx, person, handle, now))
 
 
 async def recent(desk: Desk, person: str, limit: int) -> list[Task]:
@@ -263,8 +300,15 @@ async def forget_me(call: Call, command: ForgetMe) -> Reply:
         kept = keeping.of_person_at_rest(tx, call.person)
         keeping.forget(tx, [task.id for task in kept])
         accounts.change_person(
-            tx, call.person, language=None, model=None, orientation=None, seconds=None
+            tx,
+            call.person,
+            language=None,
+            model=None,
+            orientation=None,
+            seconds=None,
+            handle=None,
         )
+        cards.forget(tx, call.person)
         return kept, tasks.count_active(tx, call.person)
 
     forgotten, active = await call.desk.database.transact(forget)

@@ -29,7 +29,7 @@ _PATTERNS = (
     # As far as the last @, for a password may hold one.
     (re.compile(r"(\b[a-z][a-z0-9+.-]*://)[^\s/'\"]+@", re.IGNORECASE), rf"\1{HIDDEN}@"),
 )
-_CHATTY = ("aiosqlite", "alembic", "httpcore", "httpx", "PIL")
+_CHATTY = ("aiosqlite", "alembic", "httpcore", "httpx", "PIL", "telegram")
 """Libraries that tell of every request, statement or block."""
 
 

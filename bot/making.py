@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import structlog
 
 from bot import intake
-from bot.desk import Call, own_task
+from bot.desk import Call, Desk, own_task
 from bot.intake import Accepted, Draft
 from bot.media import images
 from bot.media.spool import DiskFull, KeptPicture
 from bot.model import ACTIVE, Fit, MakeVideo, Order, Refusal, Remix, Reply, Retry, Task
-from bot.offers import Defaults, Offer
+from bot.offers import Defaults, Model, Offer
+from bot.quotas import ledger
 from bot.store.accounts import PersonRow
 from bot.store.database import DatabaseError, Tx
 from bot.telling import accepted_text
@@ -33,6 +34,37 @@ async def make_video(call: Call, command: MakeVideo) -> Reply:
         order, note = replace(order, image=kept.file), _cut_text(call, kept)
     draft = Draft(task_id, call.person, call.request.place, call.language, order, price)
     return await _accept(call, draft, note)
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """What a wish would become, and what it could be instead."""
+
+    order: Order
+    price: int
+    free: int
+    """What the person can spend."""
+    model: Model
+    models: tuple[Model, ...]
+    """All that can be asked for now."""
+
+
+async def quote(call: Call, command: MakeVideo, picture: Orientation | None) -> Quote:
+    """Check a wish without doing anything. Raises `Refusal`.
+
+    `command.image` says only whether there is a picture; `picture` is which way it stands.
+    """
+    desk = call.desk
+    order, price = await _completed(call, command, picture)
+    service = await desk.service()
+    models = tuple(desk.catalog.models(call.now, service.serves))
+    model = next((one for one in models if one.name == order.model), None)
+    if model is None:
+        model = desk.catalog.find(order.model, call.now)
+    balance = await desk.database.read(
+        lambda tx: ledger.balance(tx, call.person, desk.rules, call.now)
+    )
+    return Quote(order, price, balance.free, model, models)
 
 
 def _check_fit(command: MakeVideo, order: Order) -> None:
@@ -138,7 +170,7 @@ async def remix(call: Call, command: Remix) -> Reply:
     model = call.desk.catalog.find(original.order.model, call.now)
     if original.remote_id is None or original.finished_at is None:
         raise Refusal("remix-not-finished", task=original.id)
-    name = _where_it_can_be_changed(call, original)
+    name = _where_it_can_be_changed(call.desk, original)
     service = await call.desk.service()
     wish = MakeVideo(
         prompt=command.prompt,
@@ -146,6 +178,7 @@ async def remix(call: Call, command: Remix) -> Reply:
         seconds=original.order.seconds,
         size=original.order.size,
         orientation=original.order.orientation,
+        spoiler=original.order.spoiler,
     )
     order, price = call.desk.catalog.complete(
         wish,
@@ -170,9 +203,18 @@ async def remix(call: Call, command: Remix) -> Reply:
     return await _accept(call, draft)
 
 
-def _where_it_can_be_changed(call: Call, original: Task) -> str:
+def can_remix(desk: Desk, original: Task) -> bool:
+    """Whether the provider that made it would change it, as far as can be known beforehand."""
+    try:
+        _where_it_can_be_changed(desk, original)
+    except Refusal:
+        return False
+    return original.remote_id is not None and original.finished_at is not None
+
+
+def _where_it_can_be_changed(desk: Desk, original: Task) -> str:
     """The provider that made it, if it makes changes of such a video."""
-    found = call.desk.account_of(original)
+    found = desk.account_of(original)
     if found is None or not found[1].capabilities.remix:
         raise Refusal("remix-not-possible", task=original.id)
     name, able = found[0], found[1].capabilities
@@ -211,5 +253,6 @@ def _again(call: Call, task: Task, prompt: str) -> MakeVideo:
         watermark=order.watermark,
         private=order.private,
         storyboard=order.storyboard,
+        spoiler=order.spoiler,
         image=image,
     )

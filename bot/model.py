@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from providers.base import Orientation
 
@@ -87,6 +87,8 @@ class Order:
     watermark: bool | None = None
     private: bool | None = None
     storyboard: bool | None = None
+    spoiler: bool | None = None
+    """The video is hidden in its chat until somebody wants to see it."""
     image: str | None = None
     """A file in the spool; empty: there was one, which is no longer kept."""
     remix_of: str | None = None
@@ -183,6 +185,42 @@ class Video:
     """A small JPEG of it."""
 
 
+class CardKind(StrEnum):
+    """What people can do with a message of ours."""
+
+    DRAFT = "draft"
+    """Choose what is to be made, and start it."""
+    STATUS = "status"
+    """See how a task goes, and stop it."""
+    RESULT = "result"
+    """Have it once more, changed, or as a file."""
+    QUESTION = "question"
+    """Answer it."""
+    CHOICES = "choices"
+    """Press one of several commands."""
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A message of ours that a person acts on; its buttons bear the token, which nobody guesses."""
+
+    token: str
+    kind: CardKind
+    person: str
+    """Whose it is: to others it says so and does nothing."""
+    place: Place
+    task: str | None = None
+    """Of a status or a result; a task has one of each."""
+    message: str | None = None
+    """Where it stands, in the front-end's own words; None: nobody knows that it does."""
+    sends: int = 0
+    """How often it was sent; more than once only where an answer was lost."""
+    body: dict[str, Any] = field(default_factory=dict)
+    """What the front-end needs to go on, as JSON takes it."""
+    gone: bool = False
+    """It is no longer there, or has nothing to press."""
+
+
 class Mode(StrEnum):
     """What an admin said of a provider."""
 
@@ -243,6 +281,7 @@ class MakeVideo:
     watermark: bool | None = None
     private: bool | None = None
     storyboard: bool | None = None
+    spoiler: bool | None = None
     image: Path | None = None
     """A file that the front-end or the console's person named; not yet looked at."""
     fit: Fit | None = None

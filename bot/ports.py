@@ -51,10 +51,11 @@ class Messenger(Protocol):
         """The most bytes that a video may have there; None: as it is, whatever its size."""
         ...
 
-    async def deliver(self, task: Task, delivery: Delivery, video: Video, text: str) -> str:
+    async def deliver(self, task: Task, delivery: Delivery, video: Video, note: str) -> str:
         """Post the finished video; give back a receipt that `posted` will understand.
 
-        `delivery.repeated` says that it may stand there already; `text` then says so too.
+        `delivery.repeated` says that it may stand there already, which the words beside it must
+        say too. `note` is to be read with it, where it is not empty: why it is not the whole.
         Raises `DeliveryError` or `DeliveryUnclear`.
         """
         ...

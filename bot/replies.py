@@ -19,7 +19,7 @@ LANGUAGES: dict[str, str] = {"en": "English", "zh": "简体中文"}
 """Code -> the language's own name."""
 
 Fact = str | int | float
-_MAY_BE_EMPTY = {"durations", "nearest", "percent", "reason", "styles", "without"}
+_MAY_BE_EMPTY = {"durations", "nearest", "percent", "reason", "shape", "styles", "without"}
 _LISTS = {"all", "allowed", "reason"}
 _ECHOED = 200
 """Characters of what a person typed that are worth repeating to them."""

@@ -155,6 +155,7 @@ def _orders(
             watermark=wish.watermark,
             private=wish.private,
             storyboard=wish.storyboard,
+            spoiler=wish.spoiler,
             # Only that there is one matters here.
             image=None if wish.image is None else "picture",
         )

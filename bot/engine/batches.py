@@ -10,7 +10,7 @@ from bot.engine import steps
 from bot.engine.outcome import Outcome, Snooze
 from bot.engine.world import World
 from bot.model import Task
-from bot.store import tasks
+from bot.store import claims
 from bot.store.database import Tx
 from providers import errors
 from providers.base import LISTED
@@ -28,11 +28,11 @@ _STRAGGLERS = 3.0
 def claim(tx: Tx, account: str, now: float, pause: float, lease: str, until: float) -> list[Task]:
     """The account's running tasks that are to be looked at together now; none if that is dearer."""
     soon = now + _SOON * pause
-    running, by_soon, by_now = tasks.count_batch(tx, account, now, soon)
+    running, by_soon, by_now = claims.count_batch(tx, account, now, soon)
     pages = math.ceil(running / LISTED)
     if not by_now or by_soon <= _GAIN * pages:
         return []
-    return tasks.claim_batch(tx, account, now, soon, lease, until)
+    return claims.claim_batch(tx, account, now, soon, lease, until)
 
 
 async def look(batch: list[Task], world: World) -> dict[str, Outcome]:

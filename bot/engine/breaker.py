@@ -21,7 +21,7 @@ import structlog
 from bot.engine import alerts
 from bot.engine.world import World
 from bot.model import Breaker, Health
-from bot.store import providers, tasks
+from bot.store import claims, providers, tasks
 from bot.store.database import Tx
 from providers import errors
 
@@ -175,7 +175,7 @@ def _probed(tx: Tx, world: World, name: str, error: errors.ProviderError | None)
     known = replace(known, paused_until=None)
     if error is None:
         _write(tx, world, known, replace(known, breaker=Breaker.HALF_OPEN))
-        tasks.hurry_queue(tx, now)
+        claims.hurry_queue(tx, now)
     else:
         reason = "misconfigured" if isinstance(error, errors.Misconfigured) else "unreachable"
         providers.write(tx, _opened(replace(known, raw=str(error)), reason, now))

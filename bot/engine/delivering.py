@@ -2,37 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import structlog
 
 from bot.engine.outcome import Advance, Outcome, Snooze
 from bot.engine.steps import GIVE_UP
 from bot.engine.world import World
-from bot.media.fit import Fitted
-from bot.media.plan import Way
 from bot.media.publish import PublishError
 from bot.media.spool import DiskFull
-from bot.model import Delivery, Place, State, Task, Video
+from bot.model import Delivery, State, Task
+from bot.parcels import Parcel, packed
 from bot.ports import DeliveryError, DeliveryUnclear, Messenger
 from bot.store import deliveries, tasks
 from bot.store.database import Tx
-from bot.telling import DISK_FULL, delivery_text, too_large_text
+from bot.telling import DISK_FULL, delivery_text
 
 _log = structlog.get_logger(__name__)
 _NO_ROOM = 60.0
 """Seconds until a video that there was no room to make smaller is thought of again."""
 _BY_LINK = "link"
 """The receipt of a result of which only a link stands in the chat."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Parcel:
-    """What is posted; without a video only the words."""
-
-    video: Video | None
-    note: str = ""
-    """Why this is not the whole, and how to get that."""
 
 
 async def deliver(task: Task, world: World) -> Outcome:
@@ -49,7 +37,8 @@ async def deliver(task: Task, world: World) -> Outcome:
         if delivery.repeated:
             return _undelivered(task, "send-unclear")
     try:
-        parcel = await _packed(task, world, messenger, delivery.place)
+        limit = messenger.largest(delivery.place)
+        parcel = await packed(world, task, limit, world.limits.result_retention)
     except FileNotFoundError:
         return Advance(State.UNDELIVERED, reason="file-lost")
     except DiskFull as error:
@@ -68,57 +57,20 @@ async def deliver(task: Task, world: World) -> Outcome:
 
 
 async def _posted(
-    task: Task, world: World, messenger: Messenger, delivery: Delivery, parcel: _Parcel
+    task: Task, world: World, messenger: Messenger, delivery: Delivery, parcel: Parcel
 ) -> Outcome:
-    text = delivery_text(task, repeated=delivery.repeated)
-    text = "\n".join(part for part in (text, parcel.note) if part)
     try:
         if parcel.video is None:
-            await messenger.tell(task, text)
+            text = delivery_text(task, repeated=delivery.repeated)
+            await messenger.tell(task, f"{text}\n{parcel.note}")
             receipt = _BY_LINK
         else:
-            receipt = await messenger.deliver(task, delivery, parcel.video, text)
+            receipt = await messenger.deliver(task, delivery, parcel.video, parcel.note)
     except DeliveryUnclear as error:
         return Snooze(world.clock.now() + 2.0, failed=True, raw=str(error))
     except DeliveryError as error:
         return _not_delivered(task, world, error)
     return _delivered(task, world, receipt)
-
-
-# --- what fits ---------------------------------------------------------------------------
-
-
-async def _packed(task: Task, world: World, messenger: Messenger, place: Place) -> _Parcel:
-    """The video as this place takes it. Raises `FileNotFoundError`, `DiskFull`, `PublishError`."""
-    if task.file is None or not world.spool.result(task.file).is_file():
-        raise FileNotFoundError(task.file)
-    path, order = world.spool.result(task.file), task.order
-    whole = Video(path, task.bytes or 0, order.seconds, order.width, order.height)
-    limit = messenger.largest(place)
-    if limit is None or world.fitter is None:
-        return _Parcel(whole)
-    possible = world.publisher is not None
-    fitted = await world.fitter.fit(path, limit, link_possible=possible)
-    video = await _video(world, whole, fitted)
-    if fitted.way not in {Way.LINK, Way.KEEP}:
-        return _Parcel(video)
-    link = None
-    if fitted.way is Way.LINK and world.publisher is not None:
-        valid_for = min(world.limits.result_retention, world.publisher.longest)
-        link = await world.publisher.publish(path, world.clock.now(), valid_for)
-    note = too_large_text(task, whole.bytes, limit, link, world.limits.result_retention)
-    return _Parcel(video, note if video is not None or link is not None else "")
-
-
-async def _video(world: World, whole: Video, fitted: Fitted) -> Video | None:
-    if fitted.path is None:
-        return None
-    still = await world.fitter.thumbnail(whole.path) if world.fitter else None
-    seen = fitted.video
-    if seen is None:
-        return Video(fitted.path, fitted.bytes, whole.seconds, thumbnail=still)
-    seconds = max(round(seen.seconds), 1)
-    return Video(fitted.path, fitted.bytes, seconds, seen.width, seen.height, still)
 
 
 # --- writing it down ---------------------------------------------------------------------

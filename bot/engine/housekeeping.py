@@ -8,7 +8,7 @@ from bot.engine.world import World
 from bot.media.publish import PublishError
 from bot.media.removing import remove_files
 from bot.model import Task
-from bot.store import alerts, keeping, providers
+from bot.store import alerts, cards, keeping, providers, updates
 from bot.store.database import Tx
 from bot.store.keeping import Kept
 
@@ -18,6 +18,8 @@ EVERY = 3600.0
 _HEARD = 7 * 86400.0
 """Gateways repeat an event for three days."""
 _ALERTED = 30 * 86400.0
+_UPDATED = 3 * 86400.0
+"""Telegram keeps an update that is not confirmed for a day."""
 
 
 async def keep_house(world: World) -> None:
@@ -41,6 +43,7 @@ async def tidy(world: World) -> None:
     await world.database.transact(lambda tx: _forget_what_is_over(tx, now))
     blank_before = now - world.limits.prompt_retention
     await world.database.transact(lambda tx: keeping.blank_prompts(tx, blank_before))
+    await world.database.transact(lambda tx: cards.prune(tx, blank_before))
 
 
 async def _sweep_links(world: World, now: float) -> None:
@@ -57,6 +60,7 @@ def _forget_what_is_over(tx: Tx, now: float) -> None:
     providers.forget_events(tx, now - _HEARD)
     providers.forget_models(tx, now - _HEARD)
     alerts.forget(tx, now - _ALERTED)
+    updates.prune(tx, now - _UPDATED)
 
 
 async def _drop_files(world: World, task: Task, kept: Kept) -> None:

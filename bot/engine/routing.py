@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from bot import lifecycle
 from bot.engine.world import World
 from bot.model import Breaker, Health, Mode, State, Task
 from bot.offers import Offer
-from bot.store import providers, tasks
+from bot.store import claims, providers, tasks
 from bot.store.database import Tx
 
 _SCANNED = 1000
 """Tasks in line that are looked at in one round, while the first ones wait for what is full."""
+_KINDS = 100
+"""Kinds of tasks that the line is read without, once one of a kind has found no room."""
 _PAGE = 200
 """Tasks that are read from the line at once."""
 _UNSERVED = 30.0
@@ -76,6 +78,8 @@ class _Round:
     now: float
     lease: str
     until: float
+    waiting: dict[object, Task] = field(default_factory=dict)
+    """One of each kind for which there is no room, the one of the fewest words."""
 
 
 def assign(tx: Tx, world: World, limit: int, now: float, lease: str, until: float) -> list[Task]:
@@ -83,7 +87,7 @@ def assign(tx: Tx, world: World, limit: int, now: float, lease: str, until: floa
 
     The providers' rows are locked, so that the caps hold among all workers.
     """
-    waiting = tasks.queued_models(tx, now)
+    waiting = claims.queued_models(tx, now)
     if not waiting:
         return []
     this = _Round(
@@ -91,20 +95,17 @@ def assign(tx: Tx, world: World, limit: int, now: float, lease: str, until: floa
     )
     served = [model for model in waiting if _concerns(this, model)]
     assigned: list[Task] = []
-    skipped = 0
-    while served and len(assigned) < limit and skipped < _SCANNED:
-        page = tasks.queued(tx, served, _PAGE, now, skipped)
-        moved: list[Task] = []
+    looked, last = 0, None
+    while served and len(assigned) < limit and looked < _SCANNED:
+        page = claims.queued(tx, served, _PAGE, now, last, this.waiting.values())
         for task in page:
-            if len(assigned) + len(moved) >= limit:
+            if len(assigned) >= limit:
                 break
             if (it := _assign_one(tx, this, task)) is not None:
-                moved.append(it)
-        assigned += moved
-        # What was put off or given up is no longer in this line, but that costs only a look.
-        skipped += len(page) - len(moved)
+                assigned.append(it)
         if len(page) < _PAGE or not any(one.room for one in this.standings.values()):
             break
+        looked, last = looked + len(page), page[-1].id
     return assigned
 
 
@@ -141,9 +142,24 @@ def _assign_one(tx: Tx, this: _Round, task: Task) -> Task | None:
     offer = choose(offers, this.standings)
     if offer is not None:
         return _start(tx, this, task, offer)
-    if not _serving(this, offers):
+    if _serving(this, offers):
+        _pass_over(this, task)
+    else:
         _unserved(tx, this, task, offers)
     return None
+
+
+def _pass_over(this: _Round, task: Task) -> None:
+    """It waits, and so do all that nobody else can make: they must not hide who comes behind."""
+    order = task.order
+    account = None if order.remix_of is None else task.provider_identity
+    alike = replace(order, prompt="", image=None, remix_of=None, spoiler=None)
+    kind = (alike, order.image is None, order.remix_of is None, account)
+    known = this.waiting.get(kind)
+    if known is None and len(this.waiting) == _KINDS:
+        return
+    if known is None or len(order.prompt) < len(known.order.prompt):
+        this.waiting[kind] = task
 
 
 def _give_up(tx: Tx, this: _Round, task: Task, reason: str) -> None:

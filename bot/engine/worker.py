@@ -18,7 +18,7 @@ from bot.engine import outcome as outcomes
 from bot.engine.outcome import Advance, Outcome, Snooze
 from bot.engine.world import World
 from bot.model import State, Task
-from bot.store import deliveries, tasks
+from bot.store import claims, deliveries, tasks
 from bot.store.database import DatabaseError, Tx
 
 Step = Callable[[Task, World], Awaitable[Outcome]]
@@ -159,7 +159,7 @@ class Worker:
                 if room > 0:
                     # Only a process with the task's own front-end can post its result.
                     where = front_ends if lane.state is State.DELIVERING else None
-                    due = tasks.claim_due(tx, lane.state, room, now, lease, until, where)
+                    due = claims.claim_due(tx, lane.state, room, now, lease, until, where)
                     claimed.steps += [(task, lane.step) for task in due]
             if submits > 0:
                 assigned = routing.assign(tx, world, submits, now, lease, until)
@@ -206,7 +206,7 @@ class Worker:
 
         def next_due(tx: Tx) -> float | None:
             times = [
-                tasks.next_due(tx, state, front_ends if state is State.DELIVERING else None)
+                claims.next_due(tx, state, front_ends if state is State.DELIVERING else None)
                 for state in free
             ]
             times.append(deliveries.next_notice(tx, front_ends))
@@ -335,7 +335,7 @@ class Worker:
     async def _extend(self, leases: set[str]) -> None:
         until = self.world.clock.now() + self.world.limits.lease
         try:
-            await self.world.database.transact(lambda tx: tasks.extend(tx, leases, until))
+            await self.world.database.transact(lambda tx: claims.extend(tx, leases, until))
         except Exception:  # noqa: BLE001 - the next beat may go better
             # Others may take the tasks over; our outcomes are guarded by the lease.
             _log.exception("heartbeat_failed")
@@ -349,7 +349,7 @@ class Worker:
             await asyncio.wait(self._under_way)
         now = self.world.clock.now()
         try:
-            await self.world.database.transact(lambda tx: tasks.free(tx, f"{self.name}:", now))
+            await self.world.database.transact(lambda tx: claims.free(tx, f"{self.name}:", now))
         except DatabaseError:
             _log.exception("leases_left")
 

@@ -287,7 +287,7 @@ forgetme-done = { $count ->
 start = Tell me what you would like to see, and I have a video made of it: /video a red kite over the sea
     You can add a picture that it begins with. /help shows everything.
 help-title = What you can write:
-help-options = Options of /video: --model NAME --duration SECONDS --portrait --landscape --size NAME --style NAME --watermark --no-watermark --private --storyboard --image FILE --fit crop or pad (what becomes of a picture of another shape: cut to fill the video, or whole with a blurred rim). What each model can do: /models
+help-options = Options of /video: --model NAME --duration SECONDS --portrait --landscape --size NAME --style NAME --watermark --no-watermark --private --storyboard --spoiler (hidden in the chat until it is tapped) --image FILE --fit crop or pad (what becomes of a picture of another shape: cut to fill the video, or whole with a blurred rim). What each model can do: /models
 help-admin = You are an admin: /admin shows your commands.
 help-video = make a video
 help-remix = change a finished video
@@ -378,6 +378,60 @@ alert-closed = Provider { $provider } works again.
 alert-model-off = Provider { $provider } no longer serves { $model }. Nobody is sent there for it in the next { $hours } h; /admin provider { $provider } on tries again at once. The gateway says: { $raw }
 alert-catalogue = The catalogue was changed and is wrong; the one before it stays in use.
     { $lines }
+
+## Chats
+
+repeated = (repeated)
+button-cancel = Cancel
+button-again = Again
+button-remix = Change it
+button-file = As file
+button-retry = Try again
+button-fetch = Get it
+button-start = Start: { $price }
+button-model = Model: { $model }
+button-seconds = { $seconds } s
+button-back = Back
+button-drop = Drop it
+button-reset = Choose for me
+button-forget = Delete all
+button-keep = Keep it
+caption-repeated = (repeated) It may have been posted before.
+caption-facts = { $model }, { $seconds } s
+posted-in-private = I could not post it where you asked for it.
+status-over = This video is done.
+draft-no-prompt = What should the video show? Write it to me as a message.
+draft-facts = { $model }, { $seconds } s{ $shape ->
+    [none] { "" }
+   *[other] , { $shape }
+}
+    Price: { $price }; you have { $free } left.
+draft-remix = This changes your video { $task }.
+draft-picture = It begins with your picture.
+draft-dropped = Dropped. Nothing was charged.
+album-first = Of several pictures only the first is used.
+takes-pictures = I take words and pictures (JPEG, PNG, WebP, HEIC, GIF or AVIF), and make videos of them.
+ask-me = What should the video show? Write /video and then what you would like to see.
+question-video = What should the video show? Answer to this message with your words.
+question-remix = What should be different in { $task }? Answer to this message with your words.
+question-placeholder = a red kite over the sea
+question-open = I have asked you already: answer to my question below.
+press-too-old = This button no longer works. /help shows what does.
+press-done = That has been done already.
+card-not-yours = This belongs to somebody else. Ask for a video of your own with /video.
+again-under-way = It is already being made again: { $task }.
+nothing-done = Nothing was changed.
+done-already = This was done already.
+picture-gone = Telegram no longer has that picture. Please send it again.
+nobody = I cannot tell who you are: you write as a group or a channel. Write as yourself to make videos.
+handle-unknown = I have never seen { $handle } write here. Reply to a message of theirs, or write telegram: and their number.
+language-choose = Which language?
+forgetme-choose = This deletes your prompts, pictures, finished videos and settings for good. Credits and the numbers of the ledger stay.
+group-greeting = Hello! I make videos of words and pictures: /video a red kite over the sea
+    Put /video below a picture, or answer to one with it, and the video begins with that picture.
+about = I make videos of what you write, and of your pictures. Send me a few words or a photo, look at the price, press Start, and the video comes right here.
+    /help shows everything, /privacy what is kept.
+about-short = Videos of your words and pictures, right here in the chat.
 
 ## The console
 

@@ -258,7 +258,7 @@ forgetme-done = { $count ->
 start = 告诉我您想看什么，我就让它变成视频：/video 海面上的红色风筝
     可以附一张图片作为开头。/help 查看全部。
 help-title = 您可以写：
-help-options = /video 的选项：--model 名称 --duration 秒数 --portrait --landscape --size 名称 --style 名称 --watermark --no-watermark --private --storyboard --image 文件 --fit crop 或 pad（图片形状不同时：裁剪填满，或保留全图并以模糊填充）。各模型能做什么：/models
+help-options = /video 的选项：--model 名称 --duration 秒数 --portrait --landscape --size 名称 --style 名称 --watermark --no-watermark --private --storyboard --spoiler（在聊天中先遮住，点击后显示） --image 文件 --fit crop 或 pad（图片形状不同时：裁剪填满，或保留全图并以模糊填充）。各模型能做什么：/models
 help-admin = 您是管理员：/admin 查看管理命令。
 help-video = 生成视频
 help-remix = 修改成品视频
@@ -349,6 +349,60 @@ alert-closed = 服务商 { $provider } 已恢复。
 alert-model-off = 服务商 { $provider } 不再提供 { $model }。接下来 { $hours } 小时内不会再派发；/admin provider { $provider } on 可立即重试。网关原话：{ $raw }
 alert-catalogue = 模型目录已被修改但有错误，继续使用之前的目录。
     { $lines }
+
+## Chats
+
+repeated = （重复）
+button-cancel = 取消
+button-again = 再来一次
+button-remix = 修改
+button-file = 发送文件
+button-retry = 重试
+button-fetch = 获取视频
+button-start = 开始：{ $price }
+button-model = 模型：{ $model }
+button-seconds = { $seconds } 秒
+button-back = 返回
+button-drop = 放弃
+button-reset = 恢复默认
+button-forget = 全部删除
+button-keep = 保留
+caption-repeated = （重复）此视频可能已经发送过。
+caption-facts = { $model }，{ $seconds } 秒
+posted-in-private = 无法发送到您请求它的地方。
+status-over = 此视频已完成。
+draft-no-prompt = 视频要展示什么？请发消息告诉我。
+draft-facts = { $model }，{ $seconds } 秒{ $shape ->
+    [none] { "" }
+   *[other] ，{ $shape }
+}
+    价格：{ $price }；您还有 { $free } 点。
+draft-remix = 修改您的视频 { $task }。
+draft-picture = 视频从您的图片开始。
+draft-dropped = 已放弃，没有扣费。
+album-first = 多张图片中只使用第一张。
+takes-pictures = 我接受文字和图片（JPEG、PNG、WebP、HEIC、GIF 或 AVIF），并把它们做成视频。
+ask-me = 视频要展示什么？请写 /video，后面写上您想看的内容。
+question-video = 视频要展示什么？请回复这条消息。
+question-remix = { $task } 要改成什么样？请回复这条消息。
+question-placeholder = 海上的红风筝
+question-open = 我已经问过您了：请回复下面的问题。
+press-too-old = 这个按钮已失效。/help 列出可用的命令。
+press-done = 已经完成了。
+card-not-yours = 这是别人的。请用 /video 生成您自己的视频。
+again-under-way = 已经在重新生成了：{ $task }。
+nothing-done = 没有任何改动。
+done-already = 这已经完成了。
+picture-gone = Telegram 已没有这张图片，请重新发送。
+nobody = 我无法知道您是谁：您以群组或频道的身份发言。请用自己的身份发送。
+handle-unknown = 我从未见过 { $handle } 在这里发言。请回复其消息，或写 telegram: 加数字标识。
+language-choose = 使用哪种语言？
+forgetme-choose = 这会永久删除您的提示词、图片、成品视频和设置。点数和账目数字会保留。
+group-greeting = 大家好！我用文字和图片生成视频：/video 海上的红风筝
+    把 /video 写在图片的说明里，或用它回复图片，视频就从那张图片开始。
+about = 我把您的文字和图片做成视频。发几句话或一张照片，看看价格，按“开始”，视频就会出现在这里。
+    /help 列出全部命令，/privacy 说明保留哪些内容。
+about-short = 用您的文字和图片生成视频，就在聊天里。
 
 ## 控制台
 

@@ -40,6 +40,7 @@ class PersonRow:
     seconds: int | None = None
     banned_at: float | None = None
     ban_reason: str | None = None
+    handle: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +95,13 @@ _ENDING_OF = select(entries.c.kind).where(
 )
 
 
-def add_if_new(tx: Tx, table: Table, values: dict[str, Any]) -> None:
-    """Write a row unless its key is there already, without an error between rivals."""
+def add_if_new(tx: Tx, table: Table, values: dict[str, Any]) -> bool:
+    """Write a row unless its key is there already, without an error between rivals.
+
+    Whether it was written.
+    """
     dialect = postgresql if tx.dialect.name == "postgresql" else sqlite
-    tx.execute(dialect.insert(table).values(values).on_conflict_do_nothing())
+    return tx.execute(dialect.insert(table).values(values).on_conflict_do_nothing()).rowcount == 1
 
 
 def ensure(tx: Tx, person: str, now: float) -> None:
@@ -117,6 +121,28 @@ def person(tx: Tx, person_id: str) -> PersonRow:
 def change_person(tx: Tx, person_id: str, **changes: object) -> None:
     """Set what is kept of a person."""
     tx.execute(update(people).where(people.c.id == person_id).values(**changes))
+
+
+def called(tx: Tx, front_end: str, handle: str) -> str | None:
+    """The id of the person of this handle there; None: nobody of that name was seen yet."""
+    query = select(people.c.id).where(
+        people.c.handle == handle.lower(), people.c.id.startswith(f"{front_end}:")
+    )
+    return tx.execute(query).scalar()
+
+
+def set_handle(tx: Tx, person_id: str, handle: str | None, now: float) -> None:
+    """A person is called so from now on, and nobody else of that front-end is."""
+    front_end = person_id.partition(":")[0]
+    add_if_new(tx, people, {"id": person_id, "created_at": now})
+    if handle is not None:
+        others = update(people).where(
+            people.c.handle == handle.lower(),
+            people.c.id != person_id,
+            people.c.id.startswith(f"{front_end}:"),
+        )
+        tx.execute(others.values(handle=None))
+    change_person(tx, person_id, handle=handle.lower() if handle else None)
 
 
 def known(tx: Tx, person_id: str) -> bool:

@@ -10,8 +10,8 @@ from typing import Any
 from sqlalchemy import Select, delete, insert, select, update
 
 from bot.store.database import Tx
+from bot.store.rows import storable
 from bot.store.schema import alerts
-from bot.store.tasks import storable
 
 _LONGEST_FACT = 600
 

@@ -36,6 +36,10 @@ class DatabaseUnavailable(DatabaseError):
     """The database cannot be reached, or cannot be read or written."""
 
 
+class DatabaseContended(DatabaseError):
+    """Others were first at every try. Nothing was written; a later try may go better."""
+
+
 class DatabaseTooNew(DatabaseError):
     """The tables were written by a newer Reelay."""
 
@@ -59,7 +63,8 @@ class Database(ABC):
     async def transact(self, function: Callable[[Tx], T]) -> T:
         """Run a function as one durable transaction; its exception rolls it back.
 
-        When this returns, the commit is on the disk. `DatabaseUnavailable` and the cancellation of
+        When this returns, the commit is on the disk. Raises `DatabaseContended` where others were
+        first again and again: nothing was written. `DatabaseUnavailable` and the cancellation of
         the caller leave open whether the transaction was committed: it may run to its end with
         nobody waiting for it, and the answer to a commit may be lost.
         """

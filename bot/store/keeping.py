@@ -10,8 +10,8 @@ from sqlalchemy import and_, case, null, or_, select, update
 
 from bot.model import AT_REST, State, Task
 from bot.store.database import Tx
+from bot.store.rows import WHOLE_TASKS, fetch_all, rows_changed
 from bot.store.schema import events, tasks
-from bot.store.tasks import WHOLE_TASKS, fetch_all, rows_changed
 
 # That there was a picture is remembered: a repetition without it would be something else.
 _NO_LONGER_KEPT = case((tasks.c.image.is_not(None), ""), else_=null())

@@ -16,7 +16,13 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from bot.store.database import Database, DatabaseUnavailable, DatabaseUrlError, Tx
+from bot.store.database import (
+    Database,
+    DatabaseContended,
+    DatabaseUnavailable,
+    DatabaseUrlError,
+    Tx,
+)
 
 T = TypeVar("T")
 
@@ -97,6 +103,9 @@ class PostgresDatabase(Database):
                 if tries == _TRIES or not attempt.may_run_again(error):
                     if error.connection_invalidated:
                         raise self._unavailable(error) from error
+                    if _lost_race(error):
+                        lost = f"PostgreSQL at {self._shown}: lost {tries} races in a row"
+                        raise DatabaseContended(lost) from error
                     raise
             # Rivals that met once must not meet again in step.
             await asyncio.sleep(random.uniform(0, 0.02))  # noqa: S311 - nothing secret in it
@@ -143,8 +152,11 @@ class _Attempt(Generic[T]):
 
     def may_run_again(self, error: DBAPIError) -> bool:
         """Whether it is certain that nothing was committed, and another run may go better."""
-        lost_race = getattr(error.orig, "sqlstate", None) in _LOST_RACES
-        return lost_race or (error.connection_invalidated and not self._committing)
+        return _lost_race(error) or (error.connection_invalidated and not self._committing)
+
+
+def _lost_race(error: DBAPIError) -> bool:
+    return getattr(error.orig, "sqlstate", None) in _LOST_RACES
 
 
 def _note(context: ExceptionContext) -> None:

@@ -10,8 +10,8 @@ from sqlalchemy import Row, bindparam, delete, insert, select, update
 from bot.model import Breaker, Health, Mode
 from bot.store.accounts import add_if_new
 from bot.store.database import Tx
+from bot.store.rows import rows_changed, storable
 from bot.store.schema import heard, providers, switched_off
-from bot.store.tasks import rows_changed, storable
 
 _ALL = select(
     providers.c.name,

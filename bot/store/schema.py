@@ -61,7 +61,10 @@ people = Table(
     Column("seconds", Integer),
     Column("banned_at", Double),
     Column("ban_reason", Text),
+    # What others write to mean them where a platform gives no id: `ann` of @ann.
+    Column("handle", Text),
 )
+_index("ix_people_handle", people.c.handle, where="handle IS NOT NULL")
 
 accounts = Table(
     "accounts",
@@ -104,6 +107,7 @@ tasks = Table(
     Column("watermark", Boolean),
     Column("private", Boolean),
     Column("storyboard", Boolean),
+    Column("spoiler", Boolean),
     Column("image", Text),
     Column("remix_of", Text, ForeignKey("tasks.id")),
     Column("provider", Text),
@@ -327,6 +331,60 @@ durations = Table(
     Column("at", Double, nullable=False),
 )
 Index("ix_durations_model", durations.c.provider, durations.c.remote_model, durations.c.id)
+
+updates = Table(
+    "updates",
+    metadata,
+    # What a platform has sent, kept from before it hears "got it" until all has come of it.
+    Column("front_end", Text, nullable=False),
+    Column("id", BigInteger, nullable=False, autoincrement=False),
+    # Whose it is: those of one lane are handled one after the other.
+    Column("lane", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("at", Double, nullable=False),
+    Column("due_at", Double, nullable=False),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("worker", Text),
+    Column("done_at", Double),
+    PrimaryKeyConstraint("front_end", "id"),
+)
+_index("ix_updates_due", updates.c.due_at, where="done_at IS NULL")
+_index("ix_updates_done", updates.c.done_at, where="done_at IS NOT NULL")
+
+cards = Table(
+    "cards",
+    metadata,
+    # Messages of ours that people act on: drafts, statuses, results, questions, choices.
+    Column("token", Text, primary_key=True),
+    Column("front_end", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("person", Text, nullable=False),
+    Column("address", Text, nullable=False),
+    Column("task", Text, ForeignKey("tasks.id")),
+    # Where it stands, in the front-end's own words; NULL while nobody knows that it does.
+    Column("message", Text),
+    Column("sends", Integer, nullable=False, server_default="0"),
+    Column("body", Text, nullable=False, server_default="{}"),
+    Column("created_at", Double, nullable=False),
+    Column("changed_at", Double, nullable=False),
+    Column("gone_at", Double),
+    CheckConstraint(
+        _one_of("kind", ["choices", "draft", "question", "result", "status"]), "known_kind"
+    ),
+)
+_index("ux_cards_task", cards.c.task, cards.c.kind, where="task IS NOT NULL", unique=True)
+_index("ix_cards_message", cards.c.message, where="message IS NOT NULL")
+Index("ix_cards_person", cards.c.person, cards.c.kind, cards.c.created_at)
+
+marks = Table(
+    "marks",
+    metadata,
+    # What a front-end must remember: which commands it has announced, whither a chat has moved.
+    Column("front_end", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("value", Text, nullable=False),
+    PrimaryKeyConstraint("front_end", "name"),
+)
 
 audit = Table(
     "audit",

@@ -217,8 +217,8 @@ def test_the_short_scheme_of_postgresql_is_understood() -> None:
             "write the one from @BotFather, like 123456:AAE...",
         ),
         (
-            {"TELEGRAM_BOT_TOKEN": "123:abc"},
-            "TELEGRAM_BOT_TOKEN: this version has no such front-end yet; leave it empty",
+            {"TELEGRAM_WEBHOOK_SECRET": "abc", "HTTP_PORT": "0"},
+            "HTTP_PORT: is 0; TELEGRAM_WEBHOOK_SECRET needs a port on which Telegram calls",
         ),
         (
             {"DISCORD_BOT_TOKEN": "abc"},

@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 
+from aiohttp.web import RouteDef
+
 from bot.app import App, Parts, parts_of
 from bot.config import Settings
 from bot.desk import Desk
@@ -33,8 +35,14 @@ class Crowd:
         del place
         return None
 
-    async def deliver(self, task: Task, delivery: Delivery, video: Video, text: str) -> str:
-        del delivery, text
+    async def close(self) -> None:
+        pass
+
+    def routes(self) -> list[RouteDef]:
+        return []
+
+    async def deliver(self, task: Task, delivery: Delivery, video: Video, note: str) -> str:
+        del delivery, note
         assert video.path.is_file()
         self.posted_videos[task.id] += 1
         self.changed.set()

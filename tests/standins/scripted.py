@@ -11,6 +11,7 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from bot.model import Delivery, Place, Task, Video
+from bot.telling import delivery_text
 from providers.base import (
     Capabilities,
     Download,
@@ -149,12 +150,12 @@ class ScriptedFrontEnd:
         del place
         return self.limit
 
-    async def deliver(self, task: Task, delivery: Delivery, video: Video, text: str) -> str:
-        del delivery
+    async def deliver(self, task: Task, delivery: Delivery, video: Video, note: str) -> str:
         assert video.path.is_file()
         self.sent.append(video)
         self._next(self.deliveries)
-        self.posted_texts.append(text)
+        text = delivery_text(task, repeated=delivery.repeated)
+        self.posted_texts.append("\n".join(filter(None, (text, note))))
         return f"receipt-{task.id}"
 
     async def posted(self, task: Task, delivery: Delivery) -> str | None:

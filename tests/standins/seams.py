@@ -16,6 +16,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
 
+from aiohttp.web import RouteDef
+
 from bot.app import FrontEnd, Parts
 from bot.desk import Desk
 from bot.media.spool import KeptPicture, Spool, Stored
@@ -208,9 +210,15 @@ class DyingFrontEnd:
     def largest(self, place: Place) -> int | None:
         return self.real.largest(place)
 
-    async def deliver(self, task: Task, delivery: Delivery, video: Video, text: str) -> str:
+    async def close(self) -> None:
+        await self.real.close()
+
+    def routes(self) -> list[RouteDef]:
+        return self.real.routes()
+
+    async def deliver(self, task: Task, delivery: Delivery, video: Video, note: str) -> str:
         self.points.passed("post:before")
-        receipt = await self.real.deliver(task, delivery, video, text)
+        receipt = await self.real.deliver(task, delivery, video, note)
         self.points.passed("post:after")
         return receipt
 

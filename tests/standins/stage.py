@@ -17,7 +17,7 @@ from bot.intake import Draft
 from bot.media.spool import Spool
 from bot.model import Order, Place, Task
 from bot.quotas import ledger
-from bot.store import providers, tasks
+from bot.store import claims, providers, tasks
 from bot.store.database import Database
 from providers.base import Provider
 from tests.standins.clock import FakeClock
@@ -130,7 +130,7 @@ class Stage:
         while True:
             await self.settle()
             due = await self.database.read(self.worker.next_due())
-            waiting = await self.database.read(tasks.next_queued)
+            waiting = await self.database.read(claims.next_queued)
             health = await self.database.read(providers.health)
             paused = [one.paused_until for one in health.values()]
             times = [time for time in (due, waiting, *paused) if time is not None]

@@ -7,10 +7,13 @@ import sys
 from collections.abc import Callable
 from typing import TextIO
 
+from aiohttp.web import RouteDef
+
 from bot.config import Settings
 from bot.desk import Desk
 from bot.model import Delivery, Person, Place, Task, Video
 from bot.ports import DeliveryError
+from bot.telling import delivery_text
 
 NAME = "console"
 PERSON = Person("console:local", admin=True)
@@ -51,6 +54,13 @@ class Console:
         self.leaving.set()
         self.changed.set()
 
+    async def close(self) -> None:
+        """There is nothing to close."""
+
+    def routes(self) -> list[RouteDef]:
+        """Nobody calls a console."""
+        return []
+
     def _write_plain(self, text: str) -> None:
         self.stdout.write(f"{text}\n")
         self.stdout.flush()
@@ -72,10 +82,10 @@ class Console:
         del place
         return None
 
-    async def deliver(self, task: Task, delivery: Delivery, video: Video, text: str) -> str:
+    async def deliver(self, task: Task, delivery: Delivery, video: Video, note: str) -> str:
         """Print where the video lies: on this machine that is to hand it over."""
-        del delivery
         self.statuses.pop(task.id, None)
+        text = " ".join(filter(None, (delivery_text(task, repeated=delivery.repeated), note)))
         self._told(f"{text} -> {video.path}")
         return str(video.path)
 

@@ -12,7 +12,7 @@ from bot.engine import delivering
 from bot.engine.world import Limits
 from bot.model import State
 from bot.ports import DeliveryError, DeliveryUnclear
-from bot.store import deliveries, tasks
+from bot.store import claims, deliveries, tasks
 from bot.store.database import Tx
 from providers import errors
 from providers.base import Failed, FailureKind, Finding, Finished, Job, Pending
@@ -472,7 +472,7 @@ async def test_a_worker_that_slept_through_its_lease_sends_or_posts(stage: Stage
             await stage.worker.take(one, its_step)
         await stage.clock.advance(1)
     (late,) = await stage.database.transact(
-        lambda tx: tasks.claim_due(
+        lambda tx: claims.claim_due(
             tx, State.DELIVERING, 1, stage.clock.now(), "asleep:1", stage.clock.now() + 30
         )
     )

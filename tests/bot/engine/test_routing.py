@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
 from bot.catalog import Catalog
 from bot.engine.breaker import after_error, after_success
 from bot.engine.routing import Standing, choose
-from bot.model import Breaker, Health, Mode, State
+from bot.model import Breaker, Health, Mode, State, Task
 from bot.offers import Offer
-from bot.store import providers
+from bot.store import providers, schema, tasks
+from bot.store.database import Tx
 from providers import errors
 from providers.base import Failed, FailureKind, Finished, Pending
 from tests.standins.scripted import ScriptedProvider
@@ -335,32 +336,59 @@ async def test_a_task_waits_for_ever_for_nobody(stage: Stage) -> None:
     assert await stage.spent() == 0
 
 
+TWO_MAKERS = """
+[[models]]
+name = "sandbox"
+durations = [4, 8]
+sizes = [{ name = "1280x720", price = 1 }]
+offers = [
+    { provider = "full", model = "m", durations = [4] },
+    { provider = "free", model = "m", durations = [8] },
+]
+"""
+
+
+async def crowded(stage: Stage, before: int, full: ScriptedProvider) -> Task:
+    """A task for the free provider, behind so many that only the full one can make."""
+    catalog = stage.folder / "catalog.toml"
+    stage.folder.mkdir(exist_ok=True)
+    catalog.write_text(TWO_MAKERS)
+    both = {"full": full, "free": ScriptedProvider(stage.folder, key="free")}
+    stage.use_all(both, Catalog.load(catalog, dict.fromkeys(both, "sandbox")))
+    first = await stage.order()
+
+    def crowd(tx: Tx) -> None:
+        query = select(schema.tasks.c.account).where(schema.tasks.c.id == first.id)
+        account = tx.execute(query).scalar_one()
+        for number in range(1, before):
+            order = replace(first.order, prompt="k" * (before - number))
+            one = replace(first, id=f"{first.id}-{number}", order=order)
+            tasks.add(tx, one, account=account, update_key=None, turn=0)
+
+    await stage.database.transact(crowd)
+    await stage.clock.advance(1)
+    return await stage.order("console:last", seconds=8)
+
+
+@pytest.mark.parametrize("before", [60, 1300])
 async def test_tasks_for_a_full_provider_hold_up_those_for_another(
-    stage: Stage, tmp_path: Path
+    stage: Stage, before: int
 ) -> None:
-    """Sixty tasks that only a full provider can make do not starve one that another can make."""
-    catalog = tmp_path / "catalog.toml"
-    catalog.write_text(
-        """
-        [[models]]
-        name = "sandbox"
-        durations = [4, 8]
-        sizes = [{ name = "1280x720", price = 1 }]
-        offers = [
-            { provider = "full", model = "m", durations = [4] },
-            { provider = "free", model = "m", durations = [8] },
-        ]
-        """
-    )
+    """However many only a full provider can make: one that another can make is not starved."""
     full = ScriptedProvider(stage.folder, key="full", max_concurrent=0)
-    free = ScriptedProvider(stage.folder, key="free")
-    kinds = {"full": "sandbox", "free": "sandbox"}
-    stage.use_all({"full": full, "free": free}, Catalog.load(catalog, kinds))
-    for number in range(60):
-        await stage.order(f"console:{number}")
-    task = await stage.order("console:last", seconds=8)
+    task = await crowded(stage, before, full)
     await stage.run(30)
     assert (await stage.task(task)).state is State.DONE
+
+
+async def test_tasks_for_a_provider_that_fills_up_hold_up_those_for_another(stage: Stage) -> None:
+    """The same where its last places are taken in the very round."""
+    full = ScriptedProvider(stage.folder, key="full", max_concurrent=5)
+    full.polls = [Pending(running=True)]
+    task = await crowded(stage, 1300, full)
+    await stage.run(30)
+    assert (await stage.task(task)).state is State.DONE
+    assert full.count("submit") == 5
 
 
 async def test_an_alert_that_is_too_long_silences_all(stage: Stage) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
+from dataclasses import fields, replace
+from functools import partial
 
 import pytest
 from sqlalchemy import update
@@ -12,7 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from bot import intake, lifecycle
 from bot.intake import Draft
 from bot.model import Order, Place, Refusal, State, Task
-from bot.store import accounts, deliveries, schema, tasks
+from bot.store import accounts, claims, deliveries, schema, tasks
 from bot.store.database import Database, Tx
 from tests.standins.credits import RULES
 
@@ -107,14 +108,14 @@ async def test_a_stale_lease_still_moves_the_task(database: Database) -> None:
     """A worker whose task was taken over can no longer move it or put it back."""
     task = await moved(database, await add(database), State.SUBMITTING, State.RUNNING)
     (first,) = await database.transact(
-        lambda tx: tasks.claim_due(tx, State.RUNNING, 5, NOW, "dead:1", NOW + 30)
+        lambda tx: claims.claim_due(tx, State.RUNNING, 5, NOW, "dead:1", NOW + 30)
     )
     assert first.id == task.id
     assert not await database.transact(
-        lambda tx: tasks.claim_due(tx, State.RUNNING, 5, NOW + 29, "live:1", NOW + 60)
+        lambda tx: claims.claim_due(tx, State.RUNNING, 5, NOW + 29, "live:1", NOW + 60)
     )
     (second,) = await database.transact(
-        lambda tx: tasks.claim_due(tx, State.RUNNING, 5, NOW + 31, "live:1", NOW + 61)
+        lambda tx: claims.claim_due(tx, State.RUNNING, 5, NOW + 31, "live:1", NOW + 61)
     )
     assert not await database.transact(
         lambda tx: lifecycle.move(tx, first, State.FAILED, NOW, reason="upstream")
@@ -128,10 +129,10 @@ async def test_a_stale_lease_still_moves_the_task(database: Database) -> None:
 async def test_a_heartbeat_does_not_keep_a_lease(database: Database) -> None:
     """A lease that is extended is not taken over."""
     await moved(database, await add(database), State.SUBMITTING, State.RUNNING)
-    await database.transact(lambda tx: tasks.claim_due(tx, State.RUNNING, 5, NOW, "a:1", NOW + 30))
-    await database.transact(lambda tx: tasks.extend(tx, ["a:1"], NOW + 60))
+    await database.transact(lambda tx: claims.claim_due(tx, State.RUNNING, 5, NOW, "a:1", NOW + 30))
+    await database.transact(lambda tx: claims.extend(tx, ["a:1"], NOW + 60))
     assert not await database.transact(
-        lambda tx: tasks.claim_due(tx, State.RUNNING, 5, NOW + 45, "b:1", NOW + 75)
+        lambda tx: claims.claim_due(tx, State.RUNNING, 5, NOW + 45, "b:1", NOW + 75)
     )
 
 
@@ -142,12 +143,12 @@ async def test_two_workers_claim_the_same_task(database: Database) -> None:
 
     async def claim(name: str) -> list[str]:
         taken = await database.transact(
-            lambda tx: tasks.claim_due(tx, State.RUNNING, 10, NOW, name, NOW + 30)
+            lambda tx: claims.claim_due(tx, State.RUNNING, 10, NOW, name, NOW + 30)
         )
         return [task.id for task in taken]
 
-    claims = await asyncio.gather(*(claim(f"w{number}:1") for number in range(4)))
-    ids = [task for claimed in claims for task in claimed]
+    shares = await asyncio.gather(*(claim(f"w{number}:1") for number in range(4)))
+    ids = [task for share in shares for task in share]
     assert len(ids) == len(set(ids)) == 20
 
 
@@ -155,7 +156,7 @@ async def test_twenty_tasks_of_one_hold_up_the_first_of_another(database: Databa
     """People take turns: another's first task comes second at the latest."""
     mine = [await add(database, "console:a", NOW + number) for number in range(20)]
     other = await add(database, "console:b", NOW + 50)
-    waiting = await database.transact(lambda tx: tasks.queued(tx, ["m"], 50, NOW + 60))
+    waiting = await database.transact(lambda tx: claims.queued(tx, ["m"], 50, NOW + 60))
     ids = [task.id for task in waiting]
     assert ids[0] == mine[0].id
     assert ids[1] == other.id
@@ -163,6 +164,48 @@ async def test_twenty_tasks_of_one_hold_up_the_first_of_another(database: Databa
     assert line == 1
     last = await database.read(lambda tx: tasks.place_in_line(tx, mine[-1].id))
     assert last == 20
+
+
+async def test_a_task_is_passed_over_that_somebody_else_could_make(database: Database) -> None:
+    """With one for which there is no room only those are left out that ask for no less."""
+    plain = Order(model="m", prompt="a red kite", seconds=4, size="small")
+    other = await add(database)
+    wishes = {
+        "width": 16,
+        "height": 9,
+        "orientation": "portrait",
+        "style": "anime",
+        "watermark": False,
+        "private": True,
+        "storyboard": True,
+        "image": "x.jpg",
+        "remix_of": other.id,
+    }
+    others = {"model", "prompt", "seconds", "size"}
+    # How it is shown is nothing to those who make it.
+    assert {*wishes, *others, "spoiler"} == {one.name for one in fields(Order)}
+    changes: list[dict[str, object]] = [{name: value} for name, value in wishes.items()]
+    changes += [{"model": "n"}, {"seconds": 8}, {"size": None}, {"prompt": "a kite"}]
+    orders = [replace(plain, **change) for change in changes]  # type: ignore[arg-type]
+
+    def behind(tx: Tx, without: Task) -> list[Task]:
+        return claims.queued(tx, ["m", "n"], 50, NOW + 1, after=other.id, without=[without])
+
+    made = [await _ordered(database, order) for order in orders]
+    for task in made:
+        order = task.order
+        more = replace(order, prompt=f"{order.prompt} and more", image=order.image and "y.jpg")
+        again = await _ordered(database, more)
+        left = await database.transact(partial(behind, without=task))
+        assert {one.id for one in made} - {one.id for one in left} == {task.id}
+        assert not {other.id, again.id} & {one.id for one in left}
+
+
+async def _ordered(database: Database, order: Order) -> Task:
+    """A task with this order, each of another person."""
+    one = draft(f"console:{intake.new_task_id()}", order=order)
+    taken = await database.transact(lambda tx: intake.accept(tx, one, RULES, 100, NOW + 1))
+    return taken.task
 
 
 @pytest.mark.parametrize(
@@ -251,7 +294,7 @@ async def test_a_result_is_taken_by_a_process_that_cannot_post_it(database: Data
 
     async def claim(front_end: str) -> list[str]:
         claimed = await database.transact(
-            lambda tx: tasks.claim_due(
+            lambda tx: claims.claim_due(
                 tx, State.DELIVERING, 5, NOW, f"{front_end}:1", NOW + 30, [front_end]
             )
         )

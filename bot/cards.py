@@ -1,0 +1,85 @@
+"""Cards and marks of a front-end: what it must find again months later, and after a crash."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any
+
+from bot.model import Card, CardKind, Place
+from bot.ports import Clock
+from bot.store import cards as rows
+from bot.store.database import Database, DatabaseError
+
+__all__ = ["Cards", "DatabaseError"]
+
+_TOKEN_BYTES = 9
+"""Of chance: 12 characters, not to be guessed."""
+
+
+class Cards:
+    """The cards of one front-end. Every method is one transaction."""
+
+    def __init__(self, database: Database, clock: Clock, front_end: str) -> None:
+        self._database = database
+        self._clock = clock
+        self._front_end = front_end
+
+    async def open(
+        self,
+        kind: CardKind,
+        person: str,
+        address: str,
+        *,
+        task: str | None = None,
+        body: dict[str, Any] | None = None,
+    ) -> Card:
+        """A new card, before it is sent; a task's status or result that is there already."""
+        token = secrets.token_urlsafe(_TOKEN_BYTES)
+        place = Place(self._front_end, address)
+        card = Card(token, kind, person, place, task, body=body or {})
+        now = self._clock.now()
+        return await self._database.transact(lambda tx: rows.add(tx, card, now))
+
+    async def get(self, token: str) -> Card | None:
+        """The card whose buttons bear this token."""
+        return await self._database.read(lambda tx: rows.get(tx, token))
+
+    async def of_task(self, task: str, kind: CardKind) -> Card | None:
+        """A task's card of this kind."""
+        return await self._database.read(lambda tx: rows.of_task(tx, task, kind))
+
+    async def at(self, message: str) -> Card | None:
+        """The card that stands there."""
+        return await self._database.read(lambda tx: rows.at(tx, self._front_end, message))
+
+    async def newest(self, kind: CardKind, person: str, address: str, within: float) -> Card | None:
+        """A person's newest open card of this kind there, of the last so many seconds."""
+        place, since = Place(self._front_end, address), self._clock.now() - within
+        return await self._database.read(lambda tx: rows.newest(tx, place, person, kind, since))
+
+    async def begin(self, card: Card) -> int:
+        """It is sent now: the how-manieth time."""
+        now = self._clock.now()
+        return await self._database.transact(lambda tx: rows.begin(tx, card.token, now))
+
+    async def change(self, card: Card, **changes: Any) -> None:  # noqa: ANN401 - columns of cards
+        """Set `message`, `body`, `kind`, `task` or `sends`."""
+        now = self._clock.now()
+        await self._database.transact(lambda tx: rows.change(tx, card.token, now, **changes))
+
+    async def end(self, card: Card) -> None:
+        """It is gone, or has nothing to press any more."""
+        now = self._clock.now()
+        await self._database.transact(lambda tx: rows.change(tx, card.token, now, gone_at=now))
+
+    async def left_behind(self, limit: int) -> list[Card]:
+        """Statuses that stand although their tasks have come to their end."""
+        return await self._database.read(lambda tx: rows.left_behind(tx, self._front_end, limit))
+
+    async def marks(self) -> dict[str, str]:
+        """All that the front-end has remembered."""
+        return await self._database.read(lambda tx: rows.marked(tx, self._front_end))
+
+    async def set_mark(self, name: str, value: str) -> None:
+        """Remember something."""
+        await self._database.transact(lambda tx: rows.set_mark(tx, self._front_end, name, value))

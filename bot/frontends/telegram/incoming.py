@@ -1,0 +1,224 @@
+"""What a message of a person says, whichever way they said it. Pure: from the library's types."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from telegram import Message, MessageEntity, Update, User
+from telegram.constants import MessageOriginType
+
+from bot.config import Settings
+from bot.frontends.telegram.spot import Spot, message_key, person_id
+from bot.model import Person
+from bot.offers import orientation_of
+
+if TYPE_CHECKING:
+    from providers.base import Orientation
+
+_NO_BODY = "0"
+"""The lane of what belongs to nobody."""
+_COMMAND = re.compile(r"/([A-Za-z0-9_]{1,32})(?:@(\w+))?(?:\s+|$)")
+_CHANNEL_BOT = 136817688
+_ANONYMOUS_BOT = 1087968824
+"""Who posts for channels, and for admins of a group who do not want to be seen."""
+
+Addressed = Literal["command", "mention", "answer", "private"]
+"""Why a message is for us."""
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A picture that Telegram has, not yet fetched."""
+
+    file_id: str
+    bytes: int | None
+    name: str
+    width: int | None = None
+    height: int | None = None
+
+    @property
+    def orientation(self) -> Orientation | None:
+        """Which way it stands, where Telegram says its size."""
+        return orientation_of(self.width, self.height) if self.width and self.height else None
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The message that a message is a reply to."""
+
+    key: str
+    """See `spot.message_key`."""
+    ours: bool
+    """We have sent it."""
+    token: str | None
+    """Of the card whose buttons it bears."""
+    person: str | None
+    """Who has sent it, if that is a person."""
+    text: str
+    picture: Picture | None
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """One message, as far as it matters."""
+
+    person: Person
+    handle: str | None
+    spot: Spot
+    addressed: Addressed
+    text: str
+    """The words, or those below the picture; without the mention of us."""
+    command: str | None
+    """`video` of a message that begins with /video; then `text` is the whole line."""
+    picture: Picture | None
+    other: bool
+    """It brings something that is no picture: a sound, a film, a sticker."""
+    album: str | None
+    answered: Answered | None
+    named: dict[str, str]
+    """People named by more than a handle: what stands in the text -> their ids."""
+
+
+def lane_of(update: Update) -> str:
+    """Whose update it is: one person's are handled one after the other."""
+    user = update.effective_user
+    return person_id(user.id) if user is not None else _NO_BODY
+
+
+def person_of(user: User, settings: Settings) -> Person:
+    """A person, as Reelay knows them."""
+    known = person_id(user.id)
+    return Person(known, admin=known in settings.admins, language=user.language_code)
+
+
+def is_nobody(message: Message) -> bool:
+    """Whether a chat speaks and not a person: an anonymous admin, a channel."""
+    return message.sender_chat is not None or (
+        message.from_user is not None and message.from_user.id in {_CHANNEL_BOT, _ANONYMOUS_BOT}
+    )
+
+
+def spot_of(message: Message) -> Spot:
+    """Where an answer to this message belongs."""
+    # Comments below a channel's post have a thread id too, and there it must not be sent.
+    thread = message.message_thread_id if message.is_topic_message else None
+    return Spot(message.chat.id, thread, message.message_id)
+
+
+def read(message: Message, me: User, settings: Settings) -> Incoming | None:
+    """What the message says to us; None: it is not for us."""
+    user = message.from_user
+    if user is None:
+        return None
+    text = message.text or message.caption or ""
+    command, to_others = _command(text, me)
+    answered = _answered(message, me)
+    text, mentioned = _without_mention(message, text, me)
+    addressed: Addressed | None
+    if to_others:
+        addressed = None
+    elif command is not None:
+        addressed = "command"
+    elif message.chat.type == "private":
+        addressed = "private"
+    elif mentioned:
+        addressed = "mention"
+    else:
+        addressed = "answer" if answered is not None and answered.ours else None
+    if addressed is None:
+        return None
+    picture = picture_of(message)
+    return Incoming(
+        person=person_of(user, settings),
+        handle=user.username,
+        spot=spot_of(message),
+        addressed=addressed,
+        text=text.strip(),
+        command=command,
+        picture=picture,
+        other=picture is None and message.effective_attachment is not None,
+        album=message.media_group_id,
+        answered=answered,
+        named=_named(message),
+    )
+
+
+def _command(text: str, me: User) -> tuple[str | None, bool]:
+    """(the command at the beginning, whether it is for another bot)."""
+    found = _COMMAND.match(text)
+    if found is None:
+        return None, False
+    name, bot = found.groups()
+    if bot is not None and bot.lower() != (me.username or "").lower():
+        return None, True
+    return name.lower(), False
+
+
+def _without_mention(message: Message, text: str, me: User) -> tuple[str, bool]:
+    """The words without `@us`, and whether it stood there."""
+    ours = f"@{me.username}".lower()
+    for word in _parsed(message, MessageEntity.MENTION).values():
+        if word.lower() == ours:
+            return re.sub(rf"\s*{re.escape(word)}(?!\w)\s*", " ", text, count=1), True
+    return text, False
+
+
+def _named(message: Message) -> dict[str, str]:
+    found = _parsed(message, MessageEntity.TEXT_MENTION)
+    return {word: person_id(entity.user.id) for entity, word in found.items() if entity.user}
+
+
+def _parsed(message: Message, kind: str) -> dict[MessageEntity, str]:
+    if message.text:
+        return message.parse_entities([kind])
+    return message.parse_caption_entities([kind]) if message.caption else {}
+
+
+def _answered(message: Message, me: User) -> Answered | None:
+    reply = message.reply_to_message
+    # In a topic every message "answers" the one that has opened the topic.
+    if reply is None or reply.forum_topic_created is not None:
+        return None
+    sender = reply.from_user
+    ours = sender is not None and sender.id == me.id
+    person = None
+    if sender is not None and not sender.is_bot and reply.sender_chat is None:
+        person = person_id(sender.id)
+    return Answered(
+        key=message_key(message.chat.id, reply.message_id),
+        ours=ours,
+        token=_token_of(reply) if ours else None,
+        person=person,
+        text=(reply.text or reply.caption or "").strip(),
+        picture=picture_of(reply),
+    )
+
+
+def _token_of(message: Message) -> str | None:
+    rows = message.reply_markup.inline_keyboard if message.reply_markup else ()
+    found = (button.callback_data for row in rows for button in row)
+    first = next((data for data in found if isinstance(data, str)), None)
+    return first.partition(".")[0] if first else None
+
+
+def picture_of(message: Message) -> Picture | None:
+    """The picture of a message: its largest size, or a picture sent as a file."""
+    if message.photo:
+        best = max(message.photo, key=lambda size: size.width * size.height)
+        return Picture(best.file_id, best.file_size, "photo.jpg", best.width, best.height)
+    file = message.document
+    if file is not None and (file.mime_type or "").startswith("image/"):
+        return Picture(file.file_id, file.file_size, file.file_name or "picture")
+    return None
+
+
+def is_from_channel(message: Message) -> bool:
+    """Whether it is a channel's post that Telegram has put into the group of its comments."""
+    origin = message.forward_origin
+    return bool(message.is_automatic_forward) or (
+        origin is not None
+        and origin.type == MessageOriginType.CHANNEL
+        and message.sender_chat is not None
+    )

@@ -1,0 +1,360 @@
+"""How fast a bot may speak: Telegram's flood limits, kept before Telegram has to remind of them.
+
+The limits: about one message a second in a private chat, 20 a minute in a group, 30 a second in all
+chats together (https://core.telegram.org/bots/faq). Edits count as messages do.
+
+Each chat that somebody waits in stands in one of two lines: `_ready`, by rank and arrival, if only
+the limit of all chats together holds it back; `_later`, by time, if its own limits do. So nothing
+is ever searched for, and a chat that is full or held stands in nobody's way. A chat in which nobody
+waits stands in `_idle` until its limits say nothing any more, and is then forgotten. While somebody
+waits, one task, the alarm, sleeps until the next moment at which somebody can go.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import math
+from bisect import bisect_right
+from collections import deque
+from collections.abc import Hashable, Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+from itertools import count
+from typing import Generic, TypeVar
+
+from bot.ports import Clock
+
+_SHARE = 0.02
+_JITTER = 0.02
+"""Telegram counts when messages arrive, and one may be slower on its way than the next. So every
+span is this share and these seconds longer than the rule says."""
+_NEVER = -math.inf
+_STALE = 16
+"""Out-of-date entries that a heap may always have."""
+
+_T = TypeVar("_T", bound=Hashable)
+_Key = tuple[float, int]
+"""A rank, or a moment, and what tells those apart that share it."""
+
+
+class Rank(IntEnum):
+    """Who goes first: finished videos, answers to what people did, other messages, edits.
+
+    An edit that must be made takes its turn; one that may be dropped takes `Pace.try_edit`.
+    """
+
+    RESULT = 0
+    ANSWER = 1
+    WORD = 2
+    EDIT = 3
+
+
+@dataclass(frozen=True)
+class Rules:
+    """How much a bot may send; times in seconds."""
+
+    overall: int = 30
+    """Messages and edits in any second, all chats together."""
+    private_every: float = 1.0
+    """Between two messages or edits in a private chat."""
+    group_most: int = 20
+    """Messages and edits together in any `group_window` of a group."""
+    group_window: float = 60.0
+    group_reserve: int = 6
+    """Of these, how many edits leave to messages."""
+    edit_every_group: float = 5.0
+    """Between two edits in a group, whichever messages they change."""
+    edit_every_private: float = 2.0
+    overall_reserve: int = 10
+    """Of `overall`, how many `try_edit` leaves to messages that nobody has thought of yet."""
+
+
+class Pace:
+    """Lets each message and edit go when Telegram will take it. For one event loop."""
+
+    def __init__(self, clock: Clock, rules: Rules = Rules()) -> None:
+        self._clock = clock
+        self._rules = rules
+        self._latest = clock.now()
+        self._behind = 0.0
+        """Seconds that the clock was put back since the start."""
+        self._order = count()
+        self._overall = _Window(rules.overall, 1.0)
+        self._chats: dict[int, _Chat] = {}
+        self._ready: _Line[int] = _Line()
+        self._later: _Line[int] = _Line()
+        self._idle: _Line[int] = _Line()
+        self._alarm: asyncio.Task[None] | None = None
+        self._rings = _NEVER
+        """When the alarm does."""
+
+    async def turn(self, chat: int, rank: Rank) -> None:
+        """Wait until one message may be sent to this chat, and take its slot.
+
+        Ids above 0 are private chats. Served by rank, then first come first served: in the chat,
+        and among the chats where only the overall limit holds them back. Who is cancelled gives
+        the place back; whoever was served already has used the slot.
+        """
+        now = self._now()
+        known = self._known(chat, now)
+        served: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        known.waiting.put(served, (rank, next(self._order)))
+        self._place(chat, now)
+        self._set_alarm()
+        try:
+            await served
+        finally:
+            if known.waiting.drop(served):
+                self._place(chat, self._now())
+                self._set_alarm()
+
+    def try_edit(self, chat: int) -> float:
+        """0.0: the edit may be made now, and its slot is taken. Else: seconds until asking pays.
+
+        An edit makes nobody wait longer who waits already, in this chat or elsewhere.
+        """
+        now = self._now()
+        known = self._known(chat, now)
+        moment = max(known.free(Rank.EDIT), self._overall.free(self._rules.overall_reserve))
+        if known.waiting or self._ready or self._would_delay(now):
+            return max(moment - now, self._overall.seconds)
+        if moment > now:
+            return moment - now
+        self._take(chat, Rank.EDIT, now)
+        return 0.0
+
+    def hold(self, chat: int, seconds: float) -> None:
+        """Send nothing more to this chat for so long, as Telegram has asked in a 429.
+
+        Its time runs from when Telegram answered, ours from when we read it: no margin is needed.
+        """
+        now = self._now()
+        known = self._known(chat, now)
+        known.held = max(known.held, now + seconds)
+        self._place(chat, now)
+
+    # --- what is known of chats ----------------------------------------------------------
+
+    def _now(self) -> float:
+        """UNIX seconds that never go back: a clock put right must not silence the bot."""
+        told = self._clock.now()
+        self._latest = max(told + self._behind, self._latest)
+        self._behind = self._latest - told
+        return self._latest
+
+    def _known(self, chat: int, now: float) -> _Chat:
+        while self._idle and self._idle.first()[0][0] <= now:
+            _, quiet = self._idle.first()
+            self._idle.drop(quiet)
+            del self._chats[quiet]
+        if chat not in self._chats:
+            self._chats[chat] = _Chat(self._rules, group=chat <= 0)
+            self._place(chat, now)
+        return self._chats[chat]
+
+    def _place(self, chat: int, now: float) -> None:
+        """Put a chat where it belongs, after anything has changed."""
+        known = self._chats[chat]
+        if not known.waiting:
+            line, key = self._idle, (known.quiet(), chat)
+        else:
+            (rank, number), _ = known.waiting.first()
+            moment = known.free(rank)
+            if moment <= now:
+                line, key = self._ready, (rank, number)
+            else:
+                line, key = self._later, (moment, number)
+        for other in (self._ready, self._later, self._idle):
+            if other is not line:
+                other.drop(chat)
+        line.put(chat, key)
+
+    def _take(self, chat: int, rank: float, now: float) -> None:
+        self._chats[chat].take(rank, now)
+        self._overall.take(now)
+        self._place(chat, now)
+
+    def _would_delay(self, now: float) -> bool:
+        """Whether an edit now could keep somebody waiting whose chat is free within its second."""
+        end = now + self._overall.seconds
+        taken = 1
+        for (moment, _), chat in self._later.until(end, self._rules.overall):
+            known = self._chats[chat]
+            taken += min(len(known.waiting), known.messages.room(end))
+            if taken > self._overall.room(moment):
+                return True
+        return False
+
+    # --- serving -------------------------------------------------------------------------
+
+    def _serve(self) -> None:
+        """Let all go who can, and sleep until the next one."""
+        now = self._now()
+        while self._later and self._later.first()[0][0] <= now:
+            self._place(self._later.first()[1], now)
+        while self._ready and self._overall.free() <= now:
+            (rank, _), chat = self._ready.first()
+            waiting = self._chats[chat].waiting
+            _, served = waiting.first()
+            waiting.drop(served)
+            if served.done():
+                # Cancelled a moment ago, and has not had time to leave.
+                self._place(chat, now)
+            else:
+                served.set_result(None)
+                self._take(chat, rank, now)
+        self._set_alarm()
+
+    def _set_alarm(self) -> None:
+        """For the next moment at which somebody can go; none while nobody waits."""
+        if self._ready:
+            moment = self._overall.free()
+        elif self._later:
+            moment = max(self._later.first()[0][0], self._overall.free())
+        else:
+            self._stop_alarm()
+            return
+        if self._alarm is not None and self._rings <= moment:
+            return
+        self._stop_alarm()
+        self._rings = moment
+        self._alarm = asyncio.create_task(self._ring(moment))
+        self._alarm.add_done_callback(self._rang)
+
+    def _stop_alarm(self) -> None:
+        alarm, self._alarm = self._alarm, None
+        if alarm is not None:
+            alarm.cancel()
+
+    async def _ring(self, moment: float) -> None:
+        # A task even where nothing is to be waited for: of those who come at once, the first in
+        # rank goes first.
+        left = moment - self._now()
+        if left > 0:
+            await self._clock.sleep(left)
+        self._alarm = None
+        self._serve()
+
+    def _rang(self, alarm: asyncio.Task[None]) -> None:
+        """Nobody is left behind, however the alarm ended."""
+        if alarm is self._alarm:
+            self._alarm = None
+        error = None if alarm.cancelled() else alarm.exception()
+        if error is not None:
+            for known in self._chats.values():
+                for served in known.waiting:
+                    if not served.done():
+                        served.set_exception(error)
+        elif self._alarm is None:
+            # Cancelled by others; who still waits needs a new one.
+            self._set_alarm()
+
+
+class _Window:
+    """At most so many in any span of so many seconds, made longer by the margin."""
+
+    def __init__(self, most: int, seconds: float) -> None:
+        self.most = most
+        self.seconds = seconds * (1 + _SHARE) + _JITTER
+        self._times: deque[float] = deque(maxlen=most)
+
+    def free(self, reserve: int = 0) -> float:
+        """The moment from which one more fits in and `reserve` stay free."""
+        usable = max(self.most - reserve, 1)
+        return self._times[-usable] + self.seconds if len(self._times) >= usable else _NEVER
+
+    def room(self, moment: float) -> int:
+        """How many more fit in at that moment, if none comes before."""
+        return self.most - len(self._times) + bisect_right(self._times, moment - self.seconds)
+
+    def take(self, now: float) -> None:
+        self._times.append(now)
+
+
+class _Chat:
+    """What was sent to a chat lately, and who waits in it."""
+
+    def __init__(self, rules: Rules, *, group: bool) -> None:
+        self._reserve = rules.group_reserve if group else 0
+        if group:
+            self.messages = _Window(rules.group_most, rules.group_window)
+        else:
+            self.messages = _Window(1, rules.private_every)
+        self._edits = _Window(1, rules.edit_every_group if group else rules.edit_every_private)
+        self.held = _NEVER
+        """The moment at which what Telegram has asked for is over."""
+        self.waiting: _Line[asyncio.Future[None]] = _Line()
+
+    def free(self, rank: float) -> float:
+        """The moment from which this chat takes a message, or an edit."""
+        if rank != Rank.EDIT:
+            return max(self.held, self.messages.free())
+        return max(self.held, self.messages.free(self._reserve), self._edits.free())
+
+    def take(self, rank: float, now: float) -> None:
+        if rank == Rank.EDIT:
+            self._edits.take(now)
+        self.messages.take(now)
+
+    def quiet(self) -> float:
+        """The moment from which nothing needs to be known of it."""
+        return max(self.held, self.messages.free(self.messages.most - 1), self._edits.free())
+
+
+class _Line(Generic[_T]):
+    """Items in the order of their keys, which may change. No two keys are alike."""
+
+    def __init__(self) -> None:
+        self._entries: dict[_T, tuple[_Key, _T]] = {}
+        self._heap: list[tuple[_Key, _T]] = []
+        """With entries that are out of date: not the very ones of `_entries`."""
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __iter__(self) -> Iterator[_T]:
+        return iter(self._entries)
+
+    def put(self, item: _T, key: _Key) -> None:
+        """Put in, or move."""
+        known = self._entries.get(item)
+        if known is not None and known[0] == key:
+            return
+        self._entries[item] = entry = (key, item)
+        heapq.heappush(self._heap, entry)
+        self._tidy()
+
+    def drop(self, item: _T) -> bool:
+        """Take out; False: it was not there."""
+        gone = self._entries.pop(item, None) is not None
+        if gone:
+            self._tidy()
+        return gone
+
+    def first(self) -> tuple[_Key, _T]:
+        """The least key and its item."""
+        return self._heap[0]
+
+    def until(self, limit: float, most: int) -> list[tuple[_Key, _T]]:
+        """Those whose keys begin with no more than `limit`, in order; any `most` if more."""
+        found: list[tuple[_Key, _T]] = []
+        places = [0]
+        while places and len(found) < most:
+            place = places.pop()
+            if place < len(self._heap) and self._heap[place][0][0] <= limit:
+                if self._is_live(self._heap[place]):
+                    found.append(self._heap[place])
+                places += (2 * place + 1, 2 * place + 2)
+        return sorted(found)
+
+    def _is_live(self, entry: tuple[_Key, _T]) -> bool:
+        return self._entries.get(entry[1]) is entry
+
+    def _tidy(self) -> None:
+        """Keep a live entry in front, and the others fewer than the live ones."""
+        while self._heap and not self._is_live(self._heap[0]):
+            heapq.heappop(self._heap)
+        if len(self._heap) > 2 * len(self._entries) + _STALE:
+            self._heap = list(self._entries.values())
+            heapq.heapify(self._heap)

@@ -1,0 +1,45 @@
+"""Whom an admin means: an id, a mention, or whoever has written the message that is replied to."""
+
+from __future__ import annotations
+
+import re
+
+from bot.admin_words import ADMIN_WORDS
+from bot.desk import Desk
+from bot.frontends.telegram.incoming import Incoming
+from bot.frontends.telegram.kit import NAME
+from bot.handlers import called, set_handle
+from bot.lines import first
+from bot.model import Refusal
+
+_ID = re.compile(r"(?:telegram|discord|console):\S+", re.IGNORECASE)
+_ABOUT_PEOPLE = {word.name for word in ADMIN_WORDS if word.usage.startswith("USER")}
+
+
+async def remember(desk: Desk, incoming: Incoming) -> None:
+    """Keep how a person is called, so that admins can mean them by it."""
+    await set_handle(desk, incoming.person.id, incoming.handle)
+
+
+async def with_person(desk: Desk, incoming: Incoming) -> str:
+    """The line of `/admin` with the person's id where a mention or a reply stands for it.
+
+    Raises `Refusal` for a mention of somebody who was never seen.
+    """
+    command, rest = first(incoming.text)
+    word, rest = first(rest)
+    if word.lower() not in _ABOUT_PEOPLE:
+        return incoming.text
+    named = next((name for name in incoming.named if rest.startswith(name)), None)
+    if named is not None:
+        return f"{command} {word} {incoming.named[named]} {rest.removeprefix(named)}"
+    who, more = first(rest)
+    if who.startswith("@"):
+        person = await called(desk, NAME, who.removeprefix("@"))
+        if person is None:
+            raise Refusal("handle-unknown", handle=who)
+        return f"{command} {word} {person} {more}"
+    answered = incoming.answered
+    if answered is not None and answered.person is not None and not _ID.fullmatch(who):
+        return f"{command} {word} {answered.person} {rest}"
+    return incoming.text

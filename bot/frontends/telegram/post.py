@@ -1,0 +1,366 @@
+"""The one way out to Telegram: in its turn, where the chat is now, and never silently twice.
+
+Everything that appears in a chat goes through `Post`. What Telegram refuses comes back as
+`DeliveryError` with a reason that people understand, what nobody knows as `DeliveryUnclear`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import structlog
+from telegram import (
+    Bot,
+    ForceReply,
+    InlineKeyboardMarkup,
+    InputFile,
+    LinkPreviewOptions,
+    Message,
+    ReplyParameters,
+)
+from telegram.constants import ChatAction, ParseMode
+from telegram.error import BadRequest, ChatMigrated, Forbidden, TelegramError
+
+from bot.cards import Cards, DatabaseError
+from bot.frontends.telegram.markup import Html
+from bot.frontends.telegram.pace import Pace, Rank
+from bot.frontends.telegram.spot import Spot
+from bot.frontends.telegram.wire import Throttled, TooLarge, Unclear, Unsent
+from bot.model import Video
+from bot.ports import Clock, DeliveryError, DeliveryUnclear
+
+_log = structlog.get_logger(__name__)
+_T = TypeVar("_T")
+_TRIES = 4
+_PATIENCE = 90.0
+"""Seconds that a throttled send is waited for here; more is for those who keep the schedule."""
+_MOVED = "moved:"
+_ACTION = 4.5
+"""An action is shown for 5 s."""
+_PROBE = 10.0
+_NO_PREVIEW = LinkPreviewOptions(is_disabled=True)
+_REASONS = (
+    ("bot was blocked", "blocked"),
+    ("can't initiate conversation", "blocked"),
+    ("topic_closed", "blocked"),
+    ("not enough rights", "blocked"),
+    ("have no rights", "blocked"),
+    ("write_forbidden", "blocked"),
+    ("_forbidden", "blocked"),
+    ("restricted", "blocked"),
+    ("chat not found", "chat-gone"),
+    ("kicked", "chat-gone"),
+    ("not a member", "chat-gone"),
+    ("deactivated", "chat-gone"),
+    ("was deleted", "chat-gone"),
+    ("thread not found", "chat-gone"),
+    ("topic_deleted", "chat-gone"),
+    ("peer_id_invalid", "chat-gone"),
+)
+"""What Telegram says, in lower case, and the reason that people are told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Film:
+    """A video as it stands in a chat."""
+
+    video: Video | str
+    """On our disk; or Telegram's id of one that it has."""
+    caption: Html
+    markup: InlineKeyboardMarkup
+    spoiler: bool = False
+    """Hidden until somebody wants to see it."""
+
+
+class Post:
+    """Sends, edits and deletes for one bot."""
+
+    def __init__(self, bot: Bot, pace: Pace, clock: Clock, cards: Cards, largest: int) -> None:
+        self._bot = bot
+        self._pace = pace
+        self._clock = clock
+        self._cards = cards
+        self.largest = largest
+        """Bytes of an upload; less when the server turns out to take less."""
+        self._moved: dict[int, int] = {}
+        self._trouble = False
+        """The last request got no answer."""
+        self._probing = asyncio.Lock()
+
+    async def open(self) -> None:
+        """Learn which groups have become supergroups."""
+        for name, value in (await self._cards.marks()).items():
+            if name.startswith(_MOVED):
+                self._moved[int(name.removeprefix(_MOVED))] = int(value)
+
+    async def moved(self, old: int, new: int) -> None:
+        """A group has become a supergroup, with another id."""
+        self._moved[old] = new
+        with contextlib.suppress(DatabaseError):
+            await self._cards.set_mark(f"{_MOVED}{old}", str(new))
+
+    def now_at(self, spot: Spot) -> Spot:
+        """Where that is today; messages of before cannot be answered there."""
+        while spot.chat in self._moved:
+            spot = Spot(self._moved[spot.chat])
+        return spot
+
+    # --- messages ------------------------------------------------------------------------
+
+    async def text(
+        self,
+        spot: Spot,
+        text: Html,
+        rank: Rank,
+        markup: InlineKeyboardMarkup | ForceReply | None = None,
+    ) -> Message:
+        """Send a text. Raises `DeliveryError`, `DeliveryUnclear`."""
+
+        async def send(at: Spot) -> Message:
+            return await self._bot.send_message(
+                at.chat,
+                text,
+                parse_mode=ParseMode.HTML,
+                message_thread_id=at.thread,
+                reply_parameters=_answering(at),
+                reply_markup=markup,
+                link_preview_options=_NO_PREVIEW,
+            )
+
+        return await self._send(spot, rank, send)
+
+    async def film(self, spot: Spot, film: Film) -> Message:
+        """Send a video, streamed from our disk, or by the id of one that Telegram has."""
+
+        async def send(at: Spot) -> Message:
+            if isinstance(film.video, str):
+                return await self._film(at, film, film.video)
+            async with (
+                self._uploading(at, ChatAction.UPLOAD_VIDEO),
+                _Upload(film.video.path) as file,
+            ):
+                return await self._film(at, film, file, film.video)
+
+        return await self._send(spot, Rank.RESULT, send)
+
+    async def _film(
+        self, at: Spot, film: Film, file: InputFile | str, video: Video | None = None
+    ) -> Message:
+        return await self._bot.send_video(
+            at.chat,
+            file,
+            # Without these, some apps show a square until the video plays.
+            width=video.width if video else None,
+            height=video.height if video else None,
+            duration=video.seconds if video else None,
+            thumbnail=await _bytes_of(video.thumbnail) if video else None,
+            supports_streaming=True,
+            has_spoiler=film.spoiler,
+            caption=film.caption,
+            parse_mode=ParseMode.HTML,
+            message_thread_id=at.thread,
+            reply_parameters=_answering(at),
+            reply_markup=film.markup,
+        )
+
+    async def document(self, spot: Spot, document: Path | str, name: str) -> Message:
+        """Send a file as it is, or by the id of one that Telegram has."""
+
+        async def send(at: Spot) -> Message:
+            where = {"message_thread_id": at.thread, "reply_parameters": _answering(at)}
+            if isinstance(document, str):
+                return await self._bot.send_document(at.chat, document, **where)  # type: ignore[arg-type]
+            async with (
+                self._uploading(at, ChatAction.UPLOAD_DOCUMENT),
+                _Upload(document, name) as file,
+            ):
+                return await self._bot.send_document(
+                    at.chat,
+                    file,
+                    disable_content_type_detection=True,
+                    **where,  # type: ignore[arg-type]
+                )
+
+        return await self._send(spot, Rank.RESULT, send)
+
+    async def edit(
+        self,
+        chat: int,
+        message: int,
+        text: Html,
+        markup: InlineKeyboardMarkup | None = None,
+        rank: Rank | None = Rank.ANSWER,
+    ) -> bool:
+        """Change a text of ours; None as rank: its turn was taken already.
+
+        False: it cannot be changed, because it is not there or too old.
+        """
+        if chat in self._moved:
+            return False
+
+        async def change(at: Spot) -> bool:
+            await self._bot.edit_message_text(
+                text,
+                at.chat,
+                message,
+                parse_mode=ParseMode.HTML,
+                reply_markup=markup,
+                link_preview_options=_NO_PREVIEW,
+            )
+            return True
+
+        try:
+            return await self._send(Spot(chat), rank, change)
+        except DeliveryUnclear:
+            # To do it twice changes nothing.
+            raise DeliveryError("unreachable", "an edit got no answer") from None
+        except DeliveryError as error:
+            if not error.permanent:
+                raise
+            return "not modified" in str(error).lower()
+
+    async def delete(self, chat: int, message: int) -> bool:
+        """Take a message of ours away. False: that cannot be done any more."""
+        if chat in self._moved:
+            return False
+        try:
+            return await self._bot.delete_message(chat, message)
+        except Throttled as error:
+            raise DeliveryError("throttled", str(error), retry_after=error.seconds) from None
+        except (Unsent, Unclear) as error:
+            raise DeliveryError("unreachable", str(error)) from None
+        except TelegramError as error:
+            return "to delete not found" in error.message.lower()
+
+    async def toast(self, query: str, text: str = "", *, alert: bool = False) -> None:
+        """Answer a press, once; too late, or without a connection, it is not worth a word."""
+        with contextlib.suppress(TelegramError):
+            await self._bot.answer_callback_query(query, text or None, show_alert=alert)
+
+    # --- how -----------------------------------------------------------------------------
+
+    async def _send(
+        self, spot: Spot, rank: Rank | None, send: Callable[[Spot], Awaitable[_T]]
+    ) -> _T:
+        if rank is Rank.RESULT:
+            await self.reach()
+        began = self._clock.now()
+        for _ in range(_TRIES):
+            at = self.now_at(spot)
+            if rank is not None:
+                await self._pace.turn(at.chat, rank)
+            try:
+                sent = await send(at)
+            except ChatMigrated as error:
+                await self.moved(at.chat, error.new_chat_id)
+            except Throttled as error:
+                self._pace.hold(at.chat, error.seconds)
+                if rank is None or self._clock.now() - began + error.seconds > _PATIENCE:
+                    raise _throttled(error.seconds) from None
+            except TelegramError as error:
+                self._note(error)
+                raise _told(error) from None
+            else:
+                self._trouble = False
+                return sent
+        raise _throttled(None)
+
+    def _note(self, error: TelegramError) -> None:
+        if isinstance(error, TooLarge):
+            # Behind another address may be the ordinary server: what it takes is known then.
+            self.largest = min(self.largest, 50_000_000)
+        self._trouble = isinstance(error, Unsent | Unclear)
+
+    async def reach(self) -> None:
+        """After trouble, see whether Telegram is there before a result is sent into the dark.
+
+        Else each result that waits would become one that may have been posted.
+        """
+        if self._trouble:
+            async with self._probing:
+                await self._probe()
+
+    async def _probe(self) -> None:
+        if not self._trouble:
+            # Somebody else has just got an answer.
+            return
+        try:
+            async with asyncio.timeout(_PROBE):
+                await self._bot.get_me()
+        except (TelegramError, TimeoutError) as error:
+            raise DeliveryError("unreachable", str(error)) from None
+        self._trouble = False
+
+    @asynccontextmanager
+    async def _uploading(self, at: Spot, action: ChatAction) -> AsyncIterator[None]:
+        """Let the chat see that something is on its way."""
+
+        async def show() -> None:
+            while True:
+                with contextlib.suppress(TelegramError):
+                    await self._bot.send_chat_action(at.chat, action, message_thread_id=at.thread)
+                await self._clock.sleep(_ACTION)
+
+        showing = asyncio.create_task(show())
+        try:
+            yield
+        finally:
+            showing.cancel()
+            await asyncio.gather(showing, return_exceptions=True)
+
+
+def _answering(at: Spot) -> ReplyParameters | None:
+    if at.reply is None:
+        return None
+    # The request may have been deleted meanwhile: that is no reason to keep the video.
+    return ReplyParameters(at.reply, allow_sending_without_reply=True)
+
+
+class _Upload:
+    """A file that is streamed; the library would read it whole if it got a path."""
+
+    def __init__(self, path: Path, name: str | None = None) -> None:
+        self._path = path
+        self._name = name or path.name
+
+    async def __aenter__(self) -> InputFile:
+        self._size = await asyncio.to_thread(lambda: self._path.stat().st_size)
+        self._file = await asyncio.to_thread(self._path.open, "rb")
+        return InputFile(self._file, filename=self._name, read_file_handle=False)
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: object
+    ) -> None:
+        sent = self._file.tell()
+        self._file.close()
+        if isinstance(error, Unclear) and sent < self._size:
+            # Telegram does nothing with half an upload.
+            raise Unsent("the connection broke during the upload") from None
+
+
+async def _bytes_of(path: Path | None) -> bytes | None:
+    return None if path is None else await asyncio.to_thread(path.read_bytes)
+
+
+def _throttled(seconds: float | None) -> DeliveryError:
+    return DeliveryError("throttled", "Telegram asks to wait", retry_after=seconds)
+
+
+def _told(error: TelegramError) -> DeliveryError | DeliveryUnclear:
+    """What a fault means to those who keep results and last words."""
+    words = error.message
+    if isinstance(error, Unclear):
+        return DeliveryUnclear(words)
+    if isinstance(error, TooLarge):
+        return DeliveryError("too-large", words)
+    if isinstance(error, BadRequest | Forbidden):
+        reason = next((key for said, key in _REASONS if said in words.lower()), "unknown")
+        return DeliveryError(reason, words, permanent=True)
+    # A refused token as well: the operator will mend that.
+    return DeliveryError("unreachable", words)

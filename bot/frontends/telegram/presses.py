@@ -1,0 +1,230 @@
+"""What comes of a button: each press is answered at once, and the second one harms nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import structlog
+from telegram import CallbackQuery
+
+from bot import commands
+from bot.cards import DatabaseError
+from bot.frontends.telegram.drafts import Drafts
+from bot.frontends.telegram.incoming import person_of
+from bot.frontends.telegram.kit import Kit
+from bot.frontends.telegram.making import ask
+from bot.frontends.telegram.markup import LONGEST_TOAST, cut, escaped, pressed
+from bot.frontends.telegram.results import Results
+from bot.frontends.telegram.spot import Spot, message_key, message_of
+from bot.frontends.telegram.statuses import Statuses
+from bot.frontends.telegram.talk import Talk
+from bot.handlers import language_of, task_by_id
+from bot.inbox import Later
+from bot.model import (
+    ACTIVE,
+    Cancel,
+    Card,
+    CardKind,
+    ChangeLanguage,
+    ForgetMe,
+    Person,
+    Refusal,
+    Retry,
+    State,
+)
+from bot.ports import DeliveryError, DeliveryUnclear
+from bot.replies import refusal, say
+
+_log = structlog.get_logger(__name__)
+_STILL_ASKED = 600.0
+"""Seconds in which a question that was asked is not asked again."""
+_REMEMBERED = 1000
+
+
+@dataclass(slots=True)
+class _Press:
+    """One press of a card's owner."""
+
+    query: CallbackQuery
+    card: Card
+    verb: str
+    person: Person
+    language: str
+    spot: Spot
+    """Where what comes of it belongs: below the card."""
+
+
+class Presses:
+    """Deals with what people press."""
+
+    def __init__(
+        self, kit: Kit, statuses: Statuses, results: Results, drafts: Drafts, talk: Talk
+    ) -> None:
+        self._kit = kit
+        self._statuses = statuses
+        self._results = results
+        self._drafts = drafts
+        self._talk = talk
+        self._answered: dict[str, None] = {}
+        """Presses that were answered in an earlier try."""
+        self._kinds = {
+            CardKind.STATUS: self._status,
+            CardKind.RESULT: self._result,
+            CardKind.DRAFT: self._draft,
+            CardKind.CHOICES: self._choices,
+        }
+
+    async def press(self, query: CallbackQuery) -> None:
+        """One press, whoever's. Raises `Later`."""
+        person = person_of(query.from_user, self._kit.desk.settings)
+        language = await language_of(self._kit.desk, person)
+        token, verb = pressed(query.data or "")
+        card = await self._kit.cards.get(token)
+        if card is None or card.kind not in self._kinds:
+            await self._toast(query, say(language, "press-too-old"), alert=True)
+        elif card.person != person.id:
+            await self._toast(query, say(language, "card-not-yours"), alert=True)
+        else:
+            card = await self._seen(query, card)
+            one = _Press(query, card, verb, person, language, _below(query, card))
+            await self._kindly(one)
+
+    async def _kindly(self, press: _Press) -> None:
+        try:
+            await self._kinds[press.card.kind](press)
+        except Refusal as refused:
+            text = refusal(press.language, refused, self._kit.desk.rules.timezone)
+            if not await self._toast(press.query, text, alert=True):
+                await self._kit.answer(press.spot, press.language, text)
+        except DeliveryError as error:
+            if not error.permanent:
+                raise Later(str(error), error.retry_after) from None
+        except DeliveryUnclear as error:
+            raise Later(str(error)) from None
+        except (Later, DatabaseError):
+            raise
+        except Exception:  # noqa: BLE001 - a fault of ours; the person is not to wait for nothing
+            _log.exception("press_failed")
+            text = say(press.language, "internal-error")
+            if not await self._toast(press.query, text, alert=True):
+                await self._kit.answer(press.spot, press.language, text)
+
+    async def _seen(self, query: CallbackQuery, card: Card) -> Card:
+        """Who presses has proven that the message is there, whatever became of our send."""
+        if card.message is not None or query.message is None:
+            return card
+        key = message_key(query.message.chat.id, query.message.message_id)
+        await self._kit.cards.change(card, message=key)
+        return replace(card, message=key)
+
+    async def _toast(self, query: CallbackQuery, text: str = "", *, alert: bool = False) -> bool:
+        """Answer the press, if that was not done. Whether all of the text was said by it."""
+        if query.id in self._answered:
+            return False
+        self._answered[query.id] = None
+        while len(self._answered) > _REMEMBERED:
+            del self._answered[next(iter(self._answered))]
+        short = cut(text, LONGEST_TOAST)
+        await self._kit.post.toast(query.id, short, alert=alert)
+        return short == text
+
+    # --- by kind -------------------------------------------------------------------------
+
+    async def _status(self, press: _Press) -> None:
+        task = await task_by_id(self._kit.desk, press.card.task or "")
+        if press.verb != "cancel" or task is None:
+            # The card was a draft; its start was pressed twice.
+            await self._toast(press.query, say(press.language, "press-done"))
+            return
+        update = f"cancel:{press.query.id}"
+        reply = await ask(self._kit, press.person, press.spot, Cancel(task.id), update)
+        if not await self._toast(press.query, reply.text, alert=True):
+            await self._kit.answer(press.spot, press.language, reply.text)
+        now_is = await task_by_id(self._kit.desk, task.id)
+        if now_is is not None and now_is.state is State.CANCELLED:
+            await self._statuses.end(now_is, say(press.language, "status-cancelled", task=task.id))
+
+    async def _result(self, press: _Press) -> None:
+        if press.verb == "again":
+            await self._again(press)
+        elif press.verb == "remix":
+            await self._remix(press)
+        else:
+            await self._file(press)
+
+    async def _again(self, press: _Press) -> None:
+        card, before = press.card, press.card.body.get("again", "")
+        last = await task_by_id(self._kit.desk, str(before)) if before else None
+        if last is not None and last.state in ACTIVE:
+            toast = say(press.language, "again-under-way", task=last.id)
+            await self._toast(press.query, toast, alert=True)
+            return
+        # Two presses that race are one, because both know of the same one before them.
+        update = f"again:{card.token}:{before}"
+        command = Retry(card.task or "")
+        reply = await ask(self._kit, press.person, press.spot, command, update)
+        if reply.task is None or not reply.ok:
+            if not await self._toast(press.query, reply.text, alert=True):
+                await self._kit.answer(press.spot, press.language, reply.text)
+            return
+        await self._toast(press.query)
+        await self._statuses.announce(press.spot, reply.task, reply.text)
+        await self._kit.cards.change(card, body={**card.body, "again": reply.task.id})
+
+    async def _remix(self, press: _Press) -> None:
+        asked = await self._kit.cards.newest(
+            CardKind.QUESTION, press.person.id, press.spot.room.address, _STILL_ASKED
+        )
+        if asked is not None and asked.message and asked.body.get("card") == press.card.token:
+            await self._toast(press.query, say(press.language, "question-open"), alert=True)
+            return
+        await self._toast(press.query)
+        await self._talk.ask_for_change(press.person, press.spot, press.card)
+
+    async def _file(self, press: _Press) -> None:
+        task = await task_by_id(self._kit.desk, press.card.task or "")
+        if task is None:
+            raise Refusal("press-too-old")
+        await self._toast(press.query)
+        await self._results.as_file(task, press.card, press.spot, press.language)
+
+    async def _draft(self, press: _Press) -> None:
+        if press.card.gone:
+            await self._toast(press.query, say(press.language, "press-done"))
+            return
+        await self._toast(press.query)
+        await self._drafts.press(press.card, press.verb, press.person)
+
+    async def _choices(self, press: _Press) -> None:
+        choices = press.card.body.get("choices", [])
+        if press.card.gone or not press.verb.isdecimal() or int(press.verb) >= len(choices):
+            await self._toast(press.query, say(press.language, "press-done"))
+            return
+        await self._toast(press.query)
+        line = choices[int(press.verb)]
+        update = f"choice:{press.card.token}:{press.verb}"
+        if not line:
+            await self._close(press, say(press.language, "nothing-done"))
+            return
+        command = commands.parse(line)
+        if isinstance(command, ChangeLanguage | ForgetMe):
+            reply = await ask(self._kit, press.person, press.spot, command, update)
+            await self._close(press, reply.text)
+        else:
+            await self._talk.do(press.person, press.spot, command, update)
+
+    async def _close(self, press: _Press, text: str) -> None:
+        """The choice is made: its message says what came of it."""
+        if press.card.message is not None:
+            chat, message = message_of(press.card.message)
+            await self._kit.post.edit(chat, message, escaped(text))
+        await self._kit.cards.end(press.card)
+
+
+def _below(query: CallbackQuery, card: Card) -> Spot:
+    """Where the pressed message stands now, which may be another chat than the request's."""
+    spot = Spot.parse(card.place.address)
+    if query.message is None:
+        return spot
+    chat, message = query.message.chat.id, query.message.message_id
+    return Spot(chat, spot.thread if chat == spot.chat else None, message)

@@ -1,0 +1,192 @@
+"""Finished videos on their way into a chat, and once more for those who ask."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import structlog
+from telegram import InlineKeyboardMarkup, Message
+
+from bot.cards import DatabaseError
+from bot.frontends.telegram.kit import Kit
+from bot.frontends.telegram.markup import Html, caption, escaped, keyboard
+from bot.frontends.telegram.pace import Rank
+from bot.frontends.telegram.post import Film
+from bot.frontends.telegram.spot import Spot, message_key, user_of
+from bot.frontends.telegram.statuses import Statuses
+from bot.handlers import can_remix
+from bot.media.publish import PublishError
+from bot.media.spool import DiskFull
+from bot.model import Card, CardKind, Delivery, Refusal, State, Task, Video
+from bot.parcels import packed
+from bot.ports import DeliveryError
+from bot.replies import say
+
+_log = structlog.get_logger(__name__)
+_DAY = 86400.0
+_CHOICES = {
+    State.FAILED: ("button-retry", "retry"),
+    State.UNDELIVERED: ("button-fetch", "fetch"),
+}
+"""What a person may want to press below the last word."""
+
+
+class Results:
+    """Posts results and last words."""
+
+    def __init__(self, kit: Kit, statuses: Statuses) -> None:
+        self._kit = kit
+        self._statuses = statuses
+
+    # --- for the engine ------------------------------------------------------------------
+
+    async def deliver(self, task: Task, delivery: Delivery, video: Video, note: str) -> str:
+        """Post the result where it was asked for, or to its person if that chat is closed to us."""
+        spot = Spot.parse(delivery.place.address)
+        card = await self._card(task, spot)
+        words = caption(task, note, repeated=delivery.repeated)
+        film = self._film(card, task, video, words)
+        try:
+            message = await self._kit.post.film(spot, film)
+        except DeliveryError as error:
+            message = await self._in_private(error, task, spot, film, note)
+        key = message_key(message.chat.id, message.message_id)
+        await self._remember(card, message, key, whole=not note)
+        self._kit.beside(self._statuses.end(task))
+        return key
+
+    async def posted(self, task: Task) -> str | None:
+        """Whether it is known to stand somewhere: its receipt."""
+        card = await self._kit.cards.of_task(task.id, CardKind.RESULT)
+        return card.message if card is not None else None
+
+    async def tell(self, task: Task, text: str) -> None:
+        """The last word: below the request, or in the status if its person has stopped it."""
+        spot = Spot.parse(task.place.address)
+        status = await self._kit.cards.of_task(task.id, CardKind.STATUS)
+        if task.state is State.CANCELLED and status is not None and status.message:
+            await self._statuses.end(task, text)
+            return
+        markup = await self._choice(task, spot)
+        try:
+            await self._kit.post.text(spot, escaped(text), Rank.WORD, markup)
+        except DeliveryError as error:
+            if not error.permanent or spot.private:
+                raise
+            await self._kit.post.text(Spot(user_of(task.person)), escaped(text), Rank.WORD, markup)
+        self._kit.beside(self._statuses.end(task))
+
+    async def _in_private(
+        self, error: DeliveryError, task: Task, spot: Spot, film: Film, note: str
+    ) -> Message:
+        if not error.permanent or spot.private:
+            raise error
+        why = say(task.language, "posted-in-private")
+        words = caption(task, "\n".join(part for part in (why, note) if part), repeated=False)
+        own = Spot(user_of(task.person))
+        try:
+            return await self._kit.post.film(own, replace(film, caption=words))
+        except DeliveryError as second:
+            # Why the chat itself does not take it says more than that there is no other way.
+            raise (error if second.permanent else second) from None
+
+    # --- for people ----------------------------------------------------------------------
+
+    async def again(self, task: Task, spot: Spot, language: str) -> None:
+        """A result that was delivered before, once more; without an upload where that can be.
+
+        Raises `Refusal`, `Later`, `DeliveryError`, `DeliveryUnclear`.
+        """
+        card = await self._card(task, spot)
+        known, task = card.body.get("video"), replace(task, language=language)
+        if known:
+            film = self._film(card, task, str(known), caption(task, "", repeated=False))
+            try:
+                await self._kit.post.film(spot, film)
+            except DeliveryError as error:
+                # Another bot's token cannot use the ids of the one before it.
+                if not error.permanent or error.reason != "unknown":
+                    raise
+            else:
+                return
+        video, note = await self._packed(task)
+        if video is None:
+            await self._kit.answer(spot, language, note)
+            return
+        film = self._film(card, task, video, caption(task, note, repeated=False))
+        message = await self._kit.post.film(spot, film)
+        await self._remember(card, message, None, whole=not note)
+
+    async def as_file(self, task: Task, card: Card, spot: Spot, language: str) -> None:
+        """The video as the file that the gateway has made; raises as `again` does."""
+        known = card.body.get("file")
+        if known:
+            await self._kit.post.document(spot, str(known), "")
+            return
+        path = self._kit.desk.spool.result(task.file or "-")
+        if task.file is None or not path.is_file():
+            raise Refusal("fetch-expired", task=task.id)
+        if (task.bytes or 0) > self._kit.post.largest:
+            _, note = await self._packed(replace(task, language=language))
+            await self._kit.answer(spot, language, note or say(language, "reason-too-large"))
+            return
+        message = await self._kit.post.document(spot, path, f"{task.id}.mp4")
+        if message.document is not None:
+            await self._change(card, file=message.document.file_id)
+
+    async def _packed(self, task: Task) -> tuple[Video | None, str]:
+        desk = self._kit.desk
+        kept_for = desk.settings.result_retention_days * _DAY
+        try:
+            parcel = await packed(desk, task, self._kit.post.largest, kept_for)
+        except FileNotFoundError:
+            raise Refusal("fetch-expired", task=task.id) from None
+        except (DiskFull, PublishError) as error:
+            raise DeliveryError("unknown", str(error)) from None
+        if parcel.video is None and not parcel.note:
+            raise Refusal("reason-too-large")
+        return parcel.video, parcel.note
+
+    # --- cards ---------------------------------------------------------------------------
+
+    async def _card(self, task: Task, spot: Spot) -> Card:
+        return await self._kit.cards.open(
+            CardKind.RESULT, task.person, spot.room.address, task=task.id
+        )
+
+    def _film(self, card: Card, task: Task, video: Video | str, words: Html) -> Film:
+        return Film(video, words, self._markup(card, task), bool(task.order.spoiler))
+
+    def _markup(self, card: Card, task: Task) -> InlineKeyboardMarkup:
+        words = [("button-again", "again"), ("button-file", "file")]
+        if can_remix(self._kit.desk, task):
+            words.insert(1, ("button-remix", "remix"))
+        return keyboard(card, [[(say(task.language, word), verb) for word, verb in words]])
+
+    async def _choice(self, task: Task, spot: Spot) -> InlineKeyboardMarkup | None:
+        if task.state not in _CHOICES:
+            return None
+        word, verb = _CHOICES[task.state]
+        card = await self._kit.cards.open(
+            CardKind.CHOICES,
+            task.person,
+            spot.room.address,
+            body={"choices": [f"/{verb} {task.id}"]},
+        )
+        return keyboard(card, [[(say(task.language, word), "0")]])
+
+    async def _remember(
+        self, card: Card, message: Message, key: str | None, *, whole: bool
+    ) -> None:
+        facts: dict[str, str] = {}
+        if whole and message.video is not None:
+            facts["video"] = message.video.file_id
+        await self._change(card, key, **facts)
+
+    async def _change(self, card: Card, key: str | None = None, **facts: str) -> None:
+        changes = {"message": key} if key is not None else {}
+        try:
+            await self._kit.cards.change(card, body={**card.body, **facts}, **changes)
+        except DatabaseError as error:
+            # It stands in the chat: that is what counts.
+            _log.warning("result_not_remembered", task=card.task, why=str(error))

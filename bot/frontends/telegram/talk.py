@@ -1,0 +1,337 @@
+"""What comes of a message: a command done, a draft shown, a question answered, or nothing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import structlog
+from telegram import ForceReply, Message
+
+from bot import commands
+from bot.cards import DatabaseError
+from bot.frontends.telegram import people
+from bot.frontends.telegram.drafts import Drafts
+from bot.frontends.telegram.incoming import (
+    Incoming,
+    Picture,
+    is_from_channel,
+    is_nobody,
+    read,
+    spot_of,
+)
+from bot.frontends.telegram.kit import Kit
+from bot.frontends.telegram.making import Wish, ask, make
+from bot.frontends.telegram.markup import escaped, keyboard
+from bot.frontends.telegram.menus import Menus
+from bot.frontends.telegram.results import Results
+from bot.frontends.telegram.spot import Spot, message_key
+from bot.frontends.telegram.statuses import Statuses
+from bot.handlers import can_remix, language_of, task_by_id
+from bot.inbox import Later
+from bot.lines import first
+from bot.model import (
+    Admin,
+    Card,
+    CardKind,
+    Command,
+    Fetch,
+    MakeVideo,
+    Person,
+    Refusal,
+    Remix,
+    Retry,
+    State,
+    Task,
+)
+from bot.ports import DeliveryError, DeliveryUnclear
+from bot.replies import LANGUAGES, refusal, say
+
+_log = structlog.get_logger(__name__)
+_OF_TASKS = {"cancel", "retry", "fetch", "remix"}
+_DEEP_LINK = "task_"
+_MAKING = (MakeVideo, Remix, Retry)
+
+
+class Talk:
+    """Deals with what people write."""
+
+    def __init__(
+        self, kit: Kit, statuses: Statuses, results: Results, drafts: Drafts, menus: Menus
+    ) -> None:
+        self._kit = kit
+        self._statuses = statuses
+        self._results = results
+        self._drafts = drafts
+        self._menus = menus
+
+    async def message(self, message: Message) -> None:
+        """One message, whoever has sent it. Raises `Later`."""
+        if message.migrate_to_chat_id or message.migrate_from_chat_id:
+            await self._migrated(message)
+            return
+        user, me = message.from_user, self._kit.me
+        if me is None or is_from_channel(message) or user is None:
+            return
+        incoming = read(message, me, self._kit.desk.settings)
+        if incoming is None:
+            return
+        if is_nobody(message):
+            # Credits belong to persons, and nobody can tell who this is.
+            language = self._kit.desk.settings.default_language
+            await self._kit.answer(spot_of(message), language, say(language, "nobody"))
+        elif not user.is_bot:
+            await people.remember(self._kit.desk, incoming)
+            await self._kindly(incoming)
+
+    async def _migrated(self, message: Message) -> None:
+        old, new = message.migrate_from_chat_id, message.migrate_to_chat_id
+        here = message.chat.id
+        await self._kit.post.moved(old or here, new or here)
+
+    async def _kindly(self, incoming: Incoming) -> None:
+        """Let no refusal be silent, and no outage lose what was asked."""
+        try:
+            await self._understood(incoming)
+        except Refusal as refused:
+            await self._refuse(incoming, refused)
+        except DeliveryError as error:
+            if not error.permanent:
+                raise Later(str(error), error.retry_after) from None
+        except DeliveryUnclear as error:
+            raise Later(str(error)) from None
+        except (Later, DatabaseError):
+            raise
+        except Exception:  # noqa: BLE001 - a fault of ours; the person is not to wait for nothing
+            _log.exception("message_failed")
+            await self._refuse(incoming, Refusal("internal-error"))
+
+    async def _refuse(self, incoming: Incoming, refused: Refusal) -> None:
+        language = await language_of(self._kit.desk, incoming.person)
+        text = refusal(language, refused, self._kit.desk.rules.timezone)
+        await self._kit.answer(incoming.spot, language, text)
+
+    async def _understood(self, incoming: Incoming) -> None:
+        card = await self._answered_card(incoming)
+        if incoming.command is not None:
+            await self._command(incoming, card)
+        elif self._is_aside(card, incoming):
+            return
+        elif card is not None and card.kind is CardKind.QUESTION and incoming.text:
+            await self._answer_to(card, incoming)
+        elif card is not None and card.kind is CardKind.RESULT and incoming.text:
+            # It may be no more than thanks: nothing is ordered before its person says so.
+            wish = await self._after(card, MakeVideo(incoming.text))
+            await self._drafts.open(incoming, wish)
+        else:
+            await self._plain(incoming)
+
+    @staticmethod
+    def _is_aside(card: Card | None, incoming: Incoming) -> bool:
+        """People of a group talk about what the bot has made for one of them."""
+        others = card is not None and card.person != incoming.person.id
+        return others and incoming.addressed == "answer"
+
+    async def _answered_card(self, incoming: Incoming) -> Card | None:
+        """The card of ours that the message is a reply to."""
+        answered = incoming.answered
+        if answered is None or not answered.ours:
+            return None
+        card = await self._kit.cards.get(answered.token) if answered.token else None
+        return card or await self._kit.cards.at(answered.key)
+
+    # --- commands ------------------------------------------------------------------------
+
+    async def _command(self, incoming: Incoming, card: Card | None) -> None:
+        name = incoming.command or ""
+        if name == "video":
+            await self._video(incoming, card)
+            return
+        line = incoming.text
+        if name == "start":
+            await self._start(incoming)
+            return
+        if name in _OF_TASKS and card is not None and card.task is not None:
+            line = _about(card.task, line)
+        if name == "admin" and incoming.person.admin:
+            line = await people.with_person(self._kit.desk, incoming)
+        if name in {"language", "forgetme"} and not first(first(line)[1])[0]:
+            await self._offer(incoming, name)
+            return
+        try:
+            command = commands.parse(line)
+        except Refusal as refused:
+            if refused.sentence == "command-unknown" and not incoming.spot.private:
+                # In a group it may be another bot's.
+                return
+            raise
+        await self.do(incoming.person, incoming.spot, command, _key(incoming))
+
+    async def do(self, person: Person, spot: Spot, command: Command, update: str) -> None:
+        """Have a command done and answer it. Raises as `_understood` does."""
+        reply = await ask(self._kit, person, spot, command, update)
+        language = await language_of(self._kit.desk, person)
+        if isinstance(command, Fetch) and reply.video is not None and reply.task is not None:
+            await self._results.again(reply.task, spot, language)
+        elif isinstance(command, _MAKING) and reply.ok and reply.task is not None:
+            await self._statuses.announce(spot, reply.task, reply.text)
+        else:
+            await self._kit.answer(spot, language, reply.text)
+            if reply.ok and reply.task is not None and not isinstance(command, Admin):
+                await self._brought_up_to_date(reply.task)
+
+    async def _brought_up_to_date(self, task: Task) -> None:
+        now_is = await task_by_id(self._kit.desk, task.id)
+        if now_is is not None and now_is.state is State.CANCELLED:
+            await self._statuses.end(now_is, say(task.language, "status-cancelled", task=task.id))
+
+    async def _start(self, incoming: Incoming) -> None:
+        """`/start`, perhaps with what a link has put behind it."""
+        _, payload = first(incoming.text)
+        task = None
+        if payload.startswith(_DEEP_LINK):
+            task = await task_by_id(self._kit.desk, payload.removeprefix(_DEEP_LINK))
+        if task is not None and task.person == incoming.person.id:
+            await self.do(incoming.person, incoming.spot, Fetch(task.id), _key(incoming))
+            return
+        self._menus.person_started(incoming.person)
+        await self.do(incoming.person, incoming.spot, commands.parse("/start"), _key(incoming))
+
+    async def _offer(self, incoming: Incoming, name: str) -> None:
+        """A command that is better pressed than typed."""
+        person, spot = incoming.person, incoming.spot
+        language = await language_of(self._kit.desk, person)
+        if name == "language":
+            choices = [f"/language {code}" for code in LANGUAGES]
+            labels = list(LANGUAGES.values())
+            # Who reads none of it must find the way all the same.
+            text = " / ".join(say(code, "language-choose") for code in LANGUAGES)
+        else:
+            choices = ["/forgetme yes", ""]
+            labels = [say(language, "button-forget"), say(language, "button-keep")]
+            text = say(language, "forgetme-choose")
+        card = await self._kit.cards.open(
+            CardKind.CHOICES, person.id, spot.room.address, body={"choices": choices}
+        )
+        markup = keyboard(card, [[(label, str(n)) for n, label in enumerate(labels)]])
+        await self._kit.put_up(card, spot, language, escaped(text), markup)
+
+    # --- videos --------------------------------------------------------------------------
+
+    async def _video(self, incoming: Incoming, card: Card | None) -> None:
+        """`/video`, with words and a picture here or in the message that is replied to."""
+        command = commands.parse(incoming.text)
+        if not isinstance(command, MakeVideo):
+            raise Refusal("not-a-command", nearest="")
+        answered = incoming.answered
+        own = card is not None and card.person == incoming.person.id
+        if own and card is not None and card.kind is CardKind.RESULT and incoming.picture is None:
+            if command.prompt:
+                wish = await self._after(card, command)
+                await self._order(incoming.person, incoming.spot, wish, _key(incoming))
+            else:
+                await self.ask_for_change(incoming.person, incoming.spot, card)
+            return
+        picture = incoming.picture or (answered.picture if answered else None)
+        if not command.prompt and answered is not None and card is None:
+            command = replace(command, prompt=answered.text)
+        wish = _wish(command, picture, incoming)
+        if not command.prompt:
+            await self._ask_for_words(incoming, wish)
+            return
+        await self._order(incoming.person, incoming.spot, wish, _key(incoming))
+
+    async def _order(self, person: Person, spot: Spot, wish: Wish, update: str) -> None:
+        reply = await make(self._kit, person, spot, wish, update)
+        language = await language_of(self._kit.desk, person)
+        if reply.task is None or not reply.ok:
+            await self._kit.answer(spot, language, reply.text)
+            return
+        note = say(language, "album-first") if wish.album else ""
+        text = "\n".join(part for part in (reply.text, note) if part)
+        await self._statuses.announce(spot, reply.task, text)
+
+    async def _after(self, card: Card, change: MakeVideo) -> Wish:
+        """What the finished video of this card would become."""
+        task = await task_by_id(self._kit.desk, card.task or "")
+        if task is None:
+            raise Refusal("press-too-old")
+        return Wish.after(task, change, remix=can_remix(self._kit.desk, task))
+
+    async def _plain(self, incoming: Incoming) -> None:
+        """Words or a picture without a command: a draft."""
+        if await self._drafts.join(incoming):
+            return
+        language = await language_of(self._kit.desk, incoming.person)
+        if incoming.picture is None and not incoming.text:
+            if incoming.album is None:
+                word = "takes-pictures" if incoming.other else "ask-me"
+                await self._kit.answer(incoming.spot, language, say(language, word))
+            return
+        if incoming.picture is None and await self._drafts.fill(incoming):
+            return
+        answered = incoming.answered
+        picture = incoming.picture or (answered.picture if answered else None)
+        words = incoming.text or (answered.text if answered and not answered.ours else "")
+        await self._drafts.open(incoming, _wish(MakeVideo(words), picture, incoming))
+
+    # --- questions -----------------------------------------------------------------------
+
+    async def _ask_for_words(self, incoming: Incoming, wish: Wish) -> None:
+        """`/video` alone: what should it show? The picture and the options are kept."""
+        await self._question(incoming.person, incoming.spot, "question-video", wish.body)
+
+    async def ask_for_change(self, person: Person, spot: Spot, card: Card) -> None:
+        """What should be other in this video? Raises `Refusal`, `Later`."""
+        if card.person != person.id or card.task is None:
+            raise Refusal("card-not-yours")
+        body = {"remix": card.task, "card": card.token}
+        await self._question(person, spot, "question-remix", body, task=card.task)
+
+    async def _question(
+        self, person: Person, spot: Spot, sentence: str, body: dict[str, Any], **facts: str
+    ) -> None:
+        language = await language_of(self._kit.desk, person)
+        card = await self._kit.cards.open(
+            CardKind.QUESTION, person.id, spot.room.address, body=body
+        )
+        # In a group only the one who is asked gets the field to answer in.
+        markup = ForceReply(
+            selective=True, input_field_placeholder=say(language, "question-placeholder")
+        )
+        text = escaped(say(language, sentence, **facts))
+        await self._kit.put_up(card, spot, language, text, markup)
+
+    async def _answer_to(self, card: Card, incoming: Incoming) -> None:
+        if card.person != incoming.person.id:
+            raise Refusal("card-not-yours")
+        if "remix" in card.body:
+            result = await self._kit.cards.get(str(card.body["card"]))
+            if result is not None:
+                wish = await self._after(result, MakeVideo(incoming.text))
+                await self._order(incoming.person, incoming.spot, wish, _key(incoming))
+            return
+        wish = Wish.parse(card.body)
+        wish = replace(wish, video=replace(wish.video, prompt=incoming.text))
+        if incoming.picture is not None:
+            wish = replace(wish, picture=incoming.picture)
+        await self._order(incoming.person, incoming.spot, wish, _key(incoming))
+
+
+def _key(incoming: Incoming) -> str:
+    """A message says what it says once, however often Telegram brings it."""
+    return message_key(incoming.spot.chat, incoming.spot.reply or 0)
+
+
+def _wish(command: MakeVideo, picture: Picture | None, incoming: Incoming) -> Wish:
+    own = incoming.picture is not None and incoming.album is not None
+    return Wish(command, picture, album=own)
+
+
+def _about(task: str, line: str) -> str:
+    """`/cancel` in reply to a card is about its task."""
+    command, rest = first(line)
+    word, _ = first(rest)
+    if command.partition("@")[0] == "/remix":
+        return line if word.lower() == task else f"{command} {task} {rest}"
+    return line if word else f"{command} {task}"

@@ -1,0 +1,212 @@
+"""Updates between a platform and what comes of them: kept until all of it has.
+
+A front-end confirms an update to its platform when `take` has returned. From then on the update is
+handled in this life of the process or in the next, after those before it in its lane; the same one
+twice is one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+
+import structlog
+
+from bot.ports import Clock
+from bot.store import updates
+from bot.store.database import Database, DatabaseError, Tx
+from bot.store.updates import Arrived
+
+__all__ = ["Arrived", "Inbox", "Later"]
+
+_log = structlog.get_logger(__name__)
+_LEASE = 60.0
+"""Seconds after which the updates of a process that says nothing are taken over."""
+_LOOK = 10.0
+_TAKEN_AT_ONCE = 200
+_TRIES = 12
+"""With doubling waits up to two minutes: about a quarter of an hour."""
+_LONGEST_WAIT = 120.0
+_FULL = 2000
+"""Updates in hand; a front-end that can, waits with asking for more."""
+
+
+class Later(Exception):
+    """An update cannot be dealt with now; what has been done of it is found again."""
+
+    def __init__(self, why: str, seconds: float | None = None) -> None:
+        super().__init__(why)
+        self.seconds = seconds
+
+
+class Inbox:
+    """The updates of one front-end in this process."""
+
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        front_end: str,
+        handle: Callable[[Arrived], Awaitable[None]],
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._front_end = front_end
+        self._handle = handle
+        self._worker = secrets.token_hex(8)
+        self._lanes: dict[str, deque[Arrived]] = {}
+        self._running: set[asyncio.Task[None]] = set()
+        self._looking = asyncio.Lock()
+        self._freed = False
+        self._behind = True
+        """There may be older updates that nobody has in hand."""
+        self._in_hand = 0
+        self._room = asyncio.Event()
+        self._room.set()
+        self._stopping = asyncio.Event()
+
+    async def take(self, arrived: Sequence[Arrived]) -> None:
+        """Keep what has come, and begin with it. Raises `DatabaseError`: nothing was kept."""
+        if not arrived:
+            return
+        if self._behind:
+            # What came in an earlier life goes first.
+            await self._look()
+        now = self._clock.now()
+
+        def keep(tx: Tx) -> list[Arrived]:
+            return updates.add(tx, self._front_end, arrived, self._worker, now, now + _LEASE)
+
+        self._begin(await self._database.transact(keep))
+
+    async def room(self) -> None:
+        """Return when there are not too many updates in hand."""
+        await self._room.wait()
+
+    async def run(self) -> None:
+        """Take up what an earlier life has left, and what dead processes leave; never ends."""
+        while True:
+            try:
+                await self._look()
+            except DatabaseError as error:
+                _log.warning("inbox_waits", why=str(error))
+            await self._clock.sleep(_LOOK)
+
+    async def stop(self, grace: float) -> None:
+        """Begin nothing more; let what is under way end within the grace, and leave the rest."""
+        self._stopping.set()
+        if self._running:
+            await asyncio.wait(self._running, timeout=grace)
+        for one in list(self._running):
+            one.cancel()
+        if self._running:
+            await asyncio.wait(self._running)
+        now = self._clock.now()
+        with contextlib.suppress(DatabaseError):
+            await self._database.transact(lambda tx: updates.free(tx, self._worker, now))
+
+    async def quiet(self) -> None:
+        """Return when nothing is in hand."""
+        while self._running:
+            await asyncio.wait(self._running)
+
+    async def _look(self) -> None:
+        """Keep what is in hand, and take up what nobody has, as far as there is room."""
+        async with self._looking:
+            await self._free_once()
+            while not self._stopping.is_set():
+                most = _TAKEN_AT_ONCE if self._room.is_set() else 0
+                found = await self._database.transact(self._claim(self._clock.now(), most))
+                self._begin(found)
+                if most == 0:
+                    return
+                self._behind = len(found) == most
+                if not self._behind:
+                    return
+
+    async def _free_once(self) -> None:
+        """Where nobody else can be alive, what is taken was taken by the dead."""
+        if self._database.single_process and not self._freed:
+            now = self._clock.now()
+            await self._database.transact(lambda tx: updates.free_all(tx, self._front_end, now))
+            self._freed = True
+
+    def _claim(self, now: float, most: int) -> Callable[[Tx], list[Arrived]]:
+        until = now + _LEASE
+
+        def claim(tx: Tx) -> list[Arrived]:
+            updates.extend(tx, self._worker, until)
+            if most == 0:
+                return []
+            return updates.claim(tx, self._front_end, self._worker, now, until, most)
+
+        return claim
+
+    def _begin(self, arrived: Sequence[Arrived]) -> None:
+        for one in arrived:
+            self._in_hand += 1
+            lane = self._lanes.setdefault(one.lane, deque())
+            lane.append(one)
+            if len(lane) == 1:
+                running = asyncio.create_task(self._follow(one.lane))
+                self._running.add(running)
+                running.add_done_callback(self._running.discard)
+        if self._in_hand >= _FULL:
+            self._room.clear()
+
+    async def _follow(self, name: str) -> None:
+        """Deal with one lane's updates, one after the other."""
+        lane = self._lanes[name]
+        try:
+            while lane and not self._stopping.is_set():
+                if await self._dealt_with(lane[0]):
+                    lane.popleft()
+                    self._count_off(1)
+        finally:
+            del self._lanes[name]
+            self._count_off(len(lane))
+
+    def _count_off(self, count: int) -> None:
+        self._in_hand -= count
+        if self._in_hand < _FULL:
+            self._room.set()
+
+    async def _dealt_with(self, one: Arrived) -> bool:
+        """Deal with it, however long it takes. False: we are to stop, and it is left as it is."""
+        for attempt in range(one.attempts, _TRIES):
+            try:
+                await self._handle(one)
+                break
+            except (Later, DatabaseError) as error:
+                wait = error.seconds if isinstance(error, Later) else None
+                _log.info("update_waits", update=one.id, why=str(error))
+                await self._pause(wait or min(2.0**attempt, _LONGEST_WAIT))
+                if self._stopping.is_set():
+                    return False
+            except Exception:  # noqa: BLE001 - one update must not stop those behind it
+                _log.exception("update_failed", update=one.id)
+                break
+        else:
+            _log.error("update_given_up", update=one.id)
+        await self._note_done(one)
+        return True
+
+    async def _pause(self, seconds: float) -> None:
+        slept = asyncio.ensure_future(self._clock.sleep(seconds))
+        stopped = asyncio.ensure_future(self._stopping.wait())
+        try:
+            await asyncio.wait({slept, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            slept.cancel()
+            stopped.cancel()
+
+    async def _note_done(self, one: Arrived) -> None:
+        now = self._clock.now()
+        try:
+            await self._database.transact(lambda tx: updates.done(tx, self._front_end, one.id, now))
+        except DatabaseError as error:
+            # It will be dealt with again, and what was done of it be found.
+            _log.warning("update_not_noted", update=one.id, why=str(error))

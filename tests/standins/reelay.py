@@ -1,0 +1,45 @@
+"""Reelay as a process runs it, inside a test: its real parts, settings, engine and front-ends."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from bot.app import App, FrontEnd, Parts, parts_of
+from bot.config import Settings, load_settings
+
+
+def settings(folder: Path, **environ: str) -> Settings:
+    """The settings of these variables alone, with everything kept in a folder."""
+    kept = {
+        "DATA_DIR": str(folder / "data"),
+        "DATABASE_URL": f"sqlite:///{folder / 'reelay.db'}",
+        "HTTP_PORT": "0",
+        "POLL_MIN_SECONDS": "0.1",
+    }
+    empty = folder / "none.env"
+    folder.mkdir(parents=True, exist_ok=True)
+    empty.touch()
+    return load_settings(empty, {**kept, **environ})
+
+
+@asynccontextmanager
+async def running(
+    settings: Settings, front_ends: Sequence[FrontEnd] | None = None
+) -> AsyncIterator[Parts]:
+    """Reelay at work, with these front-ends or its own; it must stop when it is told to."""
+    async with parts_of(settings) as own:
+        parts = own if front_ends is None else replace(own, front_ends=front_ends)
+        app = App(settings, parts)
+        work = asyncio.create_task(app.run())
+        try:
+            yield parts
+            if work.done():
+                work.result()
+        finally:
+            await app.stop()
+            async with asyncio.timeout(30):
+                await work

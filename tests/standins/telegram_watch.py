@@ -1,0 +1,37 @@
+"""Waiting until something changes, without looking again and again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+class Watch:
+    """Wakes those who wait for something to change."""
+
+    def __init__(self) -> None:
+        self._waiting: set[asyncio.Future[None]] = set()
+
+    def changed(self) -> None:
+        """Everyone looks again."""
+        for one in self._waiting:
+            if not one.done():
+                one.set_result(None)
+
+    async def until(self, look: Callable[[], T], timeout: float, told: Callable[[], str]) -> T:
+        """The first true thing that `look` finds. Fails with what `told` says."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + timeout
+        while not (found := look()):
+            one = loop.create_future()
+            self._waiting.add(one)
+            try:
+                await asyncio.wait_for(one, end - loop.time())
+            except TimeoutError:
+                raise AssertionError(f"not within {timeout} s\n{told()}") from None
+            finally:
+                self._waiting.discard(one)
+        return found
