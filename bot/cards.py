@@ -67,6 +67,11 @@ class Cards:
         now = self._clock.now()
         await self._database.transact(lambda tx: rows.change(tx, card.token, now, **changes))
 
+    async def note(self, card: Card, **facts: Any) -> None:  # noqa: ANN401 - JSON
+        """Add to what it says, and leave alone what others have added meanwhile."""
+        now = self._clock.now()
+        await self._database.transact(lambda tx: rows.note(tx, card.token, now, facts))
+
     async def end(self, card: Card) -> None:
         """It is gone, or has nothing to press any more."""
         now = self._clock.now()

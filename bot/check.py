@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bot.app import build_bucket, build_catalog, build_providers
+from bot.app import FRONT_ENDS, build_bucket, build_catalog, build_providers
 from bot.backup import SQLITE, backup
 from bot.catalog_file import CatalogError
 from bot.config import Settings
@@ -76,6 +76,8 @@ async def check(settings: Settings) -> list[Row]:
     bucket = build_bucket(settings)
     if bucket is not None:
         looks["bucket"] = bucket.check
+    if settings.telegram_bot_token.get_secret_value():
+        looks["telegram"] = partial(_telegram, settings)
     looks |= _pictures_row(settings, providers)
     redact = Redactor(settings.secrets)
     try:
@@ -100,7 +102,8 @@ async def _row(name: str, look: Callable[[], Awaitable[str]], redact: Redactor) 
 
 
 async def _settings(settings: Settings) -> str:
-    return "sound; the console is on" if settings.console_on else "sound; works on tasks only"
+    on = [name for name, (is_on, _) in FRONT_ENDS.items() if is_on(settings)]
+    return f"sound; people come by {', '.join(on)}" if on else "sound; works on tasks only"
 
 
 async def _catalogue(settings: Settings) -> str:
@@ -211,6 +214,15 @@ async def _provider(provider: Provider, offered: list[tuple[str, Offer]] | None)
     if missing and listed:
         return f"{seen}; it lists {', '.join(sorted(listed)[:_SHOWN])}"
     return seen
+
+
+async def _telegram(settings: Settings) -> str:
+    from bot.frontends.telegram.introducing import NoBot, introduced  # noqa: PLC0415 - as in app
+
+    try:
+        return await introduced(settings)
+    except NoBot as error:
+        raise _Unsound(str(error)) from None
 
 
 def _pictures_row(

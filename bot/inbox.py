@@ -131,7 +131,9 @@ class Inbox:
         """Where nobody else can be alive, what is taken was taken by the dead."""
         if self._database.single_process and not self._freed:
             now = self._clock.now()
-            await self._database.transact(lambda tx: updates.free_all(tx, self._front_end, now))
+            await self._database.transact(
+                lambda tx: updates.free_others(tx, self._front_end, self._worker, now)
+            )
             self._freed = True
 
     def _claim(self, now: float, most: int) -> Callable[[Tx], list[Arrived]]:

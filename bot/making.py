@@ -12,7 +12,7 @@ from bot.desk import Call, Desk, own_task
 from bot.intake import Accepted, Draft
 from bot.media import images
 from bot.media.spool import DiskFull, KeptPicture
-from bot.model import ACTIVE, Fit, MakeVideo, Order, Refusal, Remix, Reply, Retry, Task
+from bot.model import ACTIVE, Fit, MakeVideo, Order, Refusal, Remix, Reply, Retry, State, Task
 from bot.offers import Defaults, Model, Offer
 from bot.quotas import ledger
 from bot.store.accounts import PersonRow
@@ -228,7 +228,8 @@ def _where_it_can_be_changed(desk: Desk, original: Task) -> str:
 async def retry(call: Call, command: Retry) -> Reply:
     """`/retry`: the same wishes once more, at today's price."""
     task = await own_task(call, command.task)
-    if task.state in ACTIVE:
+    posted = command.seen and task.state is State.DELIVERING
+    if task.state in ACTIVE and not posted:
         raise Refusal("retry-still-active", task=task.id)
     if not task.order.prompt:
         raise Refusal("prompt-forgotten", task=task.id)

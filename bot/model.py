@@ -306,6 +306,8 @@ class Cancel:
 @dataclass(frozen=True, slots=True)
 class Retry:
     task: str
+    seen: bool = False
+    """The person has its video before them, whether or not that is written down yet."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -138,12 +138,12 @@ remix-not-this-one = { $task } cannot be changed: its gateway gave no handle for
 task-unknown = You have no task { $task }. /tasks shows yours.
 
 accepted = Task { $task }: { $price }. { $expected } You have { $free } left.
-expected-unknown = There is no experience yet with how long this takes; you will get it here.
+expected-unknown = How long it takes is not known yet; the video will come here.
 expected-in = It should be ready in { $time }.
 expected-line = { $line ->
     [0] { "" }
-    [one] One task is before it.
-   *[other] { $line } tasks are before it.
+    [one] One task is ahead of it.
+   *[other] { $line } tasks are ahead of it.
 }
 
 ## How a task goes
@@ -238,13 +238,16 @@ fetch-expired = The video of { $task } is no longer kept.
 quota = You can spend { $free ->
     [one] { $free } credit
    *[other] { $free } credits
-}: { $daily } of today's { $limit }, and { $granted } granted ones that stay.
-    Set aside for videos under way: { $held } ({ $active } of at most { $max } at a time).
+}: { $daily } of today's { $limit }{ $granted ->
+    [0] .
+   *[other] , and { $granted } granted to you, which do not lapse.
+}
+    Videos under way: { $active } of at most { $max }; credits set aside for them: { $held }.
     { $limit ->
         [0] You have no daily credits; an admin can grant some.
-       *[other] Daily credits are spent first and come back at { $refills }; unspent ones do not add up.
+       *[other] Daily credits are spent first and come back at { $refills }; unspent ones are not carried over.
     }
-    1 credit stands for 1 second of a standard 720p video; /models shows all prices. The price is fixed when a task is accepted, and comes back if no video comes of it.
+    1 credit stands for 1 second of a standard 720p video; /models shows all prices. The price is fixed when a task is accepted, and you get it back if no video comes of it.
 models-title = Models:
 models-line = { $name } - { $title }: { $durations } s; { $sizes }; credits a second: { $price }{ $images ->
     [0] ; no picture
@@ -258,7 +261,7 @@ settings = Your settings: model { $model }, orientation { $orientation }, durati
     Change one with /settings NAME VALUE, clear one with /settings NAME -
 settings-none = not set
 language-current = Your language is { $code }. Languages: { $all }. Change it with /language CODE
-language-changed = From now on you read English here.
+language-changed = From now on I write to you in English.
 language-unknown = There is no language "{ $code }". Languages: { $all }.
 
 ## Privacy and welcome
@@ -272,9 +275,9 @@ privacy = What is kept: your prompts for { $prompt_days ->
 }, your finished videos for { $result_days ->
     [one] a day
    *[other] { $result_days } days
-}, your settings, and the numbers of your credits and tasks. Prompts and pictures go to the gateway that makes the video, and to nobody else.
+}, your settings and user name, and the record of your credits and tasks. Prompts and pictures go to the gateway that makes the video, and to nobody else.
     /forgetme deletes prompts, pictures, videos and settings at once.
-forgetme-confirm = This deletes your prompts, pictures, finished videos and settings for good. Credits and the numbers of the ledger stay. To do it, write /forgetme yes
+forgetme-confirm = This deletes your prompts, pictures, finished videos and settings for good. Your credits and the record of them stay. To do it, write /forgetme yes
 forgetme-done = { $count ->
     [0] There was nothing to delete but your settings.
     [one] Your settings and what was kept of one task are deleted.
@@ -284,25 +287,34 @@ forgetme-done = { $count ->
     [one] One task is still under way; write /forgetme yes again when it has ended.
    *[other] { $active } tasks are still under way; write /forgetme yes again when they have ended.
 }
-start = Tell me what you would like to see, and I have a video made of it: /video a red kite over the sea
-    You can add a picture that it begins with. /help shows everything.
+start = Tell me what you would like to see, and I will make a video of it: /video a red kite over the sea
+    Add a picture if you like, and the video begins with it. /help shows everything.
 help-title = What you can write:
-help-options = Options of /video: --model NAME --duration SECONDS --portrait --landscape --size NAME --style NAME --watermark --no-watermark --private --storyboard --spoiler (hidden in the chat until it is tapped) --image FILE --fit crop or pad (what becomes of a picture of another shape: cut to fill the video, or whole with a blurred rim). What each model can do: /models
+help-options = Options of /video:
+    --model NAME --duration SECONDS --size NAME --style NAME
+    --portrait or --landscape
+    --watermark or --no-watermark
+    --private --storyboard
+    --spoiler hides it in the chat until it is tapped
+    --fit crop or --fit pad: a picture of another shape is cut to fill the video, or stays whole with a blurred border
+    --image FILE (at the console)
+    What each model can do: /models
 help-admin = You are an admin: /admin shows your commands.
 help-video = make a video
 help-remix = change a finished video
 help-tasks = your tasks
-help-cancel = stop one
-help-retry = make one again
-help-fetch = get a video again
+help-cancel = stop a video that is under way
+help-retry = make a video once more
+help-fetch = get a finished video sent again
 help-quota = your credits
-help-models = what can be made, and for how much
+help-models = what can be made, and the prices
 help-settings = your defaults
-help-language = the language you read
-help-privacy = what is kept of you
-help-forgetme = delete it
+help-language = choose your language
+help-privacy = what is kept about you
+help-forgetme = delete what is kept about you
 help-start = how to begin
-help-help = this list
+help-help = all commands
+menu-admin = the commands of admins
 
 ## Admins
 
@@ -407,18 +419,19 @@ draft-facts = { $model }, { $seconds } s{ $shape ->
 }
     Price: { $price }; you have { $free } left.
 draft-remix = This changes your video { $task }.
-draft-picture = It begins with your picture.
+draft-picture = The video begins with your picture.
 draft-dropped = Dropped. Nothing was charged.
 album-first = Of several pictures only the first is used.
-takes-pictures = I take words and pictures (JPEG, PNG, WebP, HEIC, GIF or AVIF), and make videos of them.
+takes-pictures = I take words and pictures (JPEG, PNG, WebP, HEIC, GIF or AVIF), and make videos from them.
 ask-me = What should the video show? Write /video and then what you would like to see.
-question-video = What should the video show? Answer to this message with your words.
-question-remix = What should be different in { $task }? Answer to this message with your words.
+question-video = What should the video show? Reply to this message with your words.
+question-remix = What should be different in { $task }? Reply to this message with your words.
 question-placeholder = a red kite over the sea
-question-open = I have asked you already: answer to my question below.
+question-open = I have asked you already: please reply to my question below.
 press-too-old = This button no longer works. /help shows what does.
 press-done = That has been done already.
 card-not-yours = This belongs to somebody else. Ask for a video of your own with /video.
+file-below = The file stands in this chat already, below.
 again-under-way = It is already being made again: { $task }.
 nothing-done = Nothing was changed.
 done-already = This was done already.
@@ -426,12 +439,12 @@ picture-gone = Telegram no longer has that picture. Please send it again.
 nobody = I cannot tell who you are: you write as a group or a channel. Write as yourself to make videos.
 handle-unknown = I have never seen { $handle } write here. Reply to a message of theirs, or write telegram: and their number.
 language-choose = Which language?
-forgetme-choose = This deletes your prompts, pictures, finished videos and settings for good. Credits and the numbers of the ledger stay.
-group-greeting = Hello! I make videos of words and pictures: /video a red kite over the sea
-    Put /video below a picture, or answer to one with it, and the video begins with that picture.
-about = I make videos of what you write, and of your pictures. Send me a few words or a photo, look at the price, press Start, and the video comes right here.
+forgetme-choose = This deletes your prompts, pictures, finished videos and settings for good. Your credits and the record of them stay.
+group-greeting = Hello! I make videos from words and pictures: /video a red kite over the sea
+    Write /video below a picture, or reply to one with it, and the video begins with that picture.
+about = I make videos from what you write, and from your pictures. Send me a few words or a photo, look at the price, press Start, and the video comes right here.
     /help shows everything, /privacy what is kept.
-about-short = Videos of your words and pictures, right here in the chat.
+about-short = Videos from your words and pictures, right here in the chat.
 
 ## The console
 

@@ -130,7 +130,7 @@ remix-not-this-one = { $task } 不能修改：其网关没有给出修改所需�
 task-unknown = 您没有任务 { $task }。/tasks 列出您的任务。
 
 accepted = 任务 { $task }：{ $price }。{ $expected }您还剩 { $free } 点。
-expected-unknown = 目前还没有所需时间的经验；完成后会发到这里。
+expected-unknown = 暂时无法预计需要多久；完成后会发到这里。
 expected-in = 预计{ $time }后完成。
 expected-line = { $line ->
     [0] { "" }
@@ -220,13 +220,16 @@ fetch-expired = { $task } 的视频已不再保存。
 
 ## 点数、模型、设置
 
-quota = 您可用 { $free } 点：今日 { $limit } 点中的 { $daily } 点，以及不过期的赠送点 { $granted } 点。
-    { $held } 点为进行中的视频预留（{ $active } 个，同时最多 { $max } 个）。
+quota = 您可用 { $free } 点：今日 { $limit } 点中的 { $daily } 点{ $granted ->
+    [0] 。
+   *[other] ，以及不过期的赠送点 { $granted } 点。
+}
+    进行中的视频：{ $active } 个（同时最多 { $max } 个），为其预留 { $held } 点。
     { $limit ->
         [0] 您没有每日点数；管理员可以赠送。
-       *[other] 先用每日点数，它们于 { $refills }恢复；未用完的不累积。
+       *[other] 优先使用每日点数，每日点数将于 { $refills }恢复；未用完的不累积。
     }
-    1 点相当于标准 720p 视频的 1 秒；/models 查看全部价格。价格在接受任务时确定；若没有生成视频则退回。
+    1 点相当于标准 720p 视频的 1 秒；/models 查看全部价格。价格在接受任务时确定；若最终没有视频，则会退回。
 models-title = 模型：
 models-line = { $name } - { $title }：{ $durations } 秒；{ $sizes }；每秒 { $price } 点{ $images ->
     [0] ；不接受图片
@@ -240,14 +243,14 @@ settings = 您的设置：模型 { $model }，方向 { $orientation }，时长 {
     用 /settings 名称 值 修改，用 /settings 名称 - 清除
 settings-none = 未设置
 language-current = 您的语言是 { $code }。可用语言：{ $all }。用 /language 代码 修改
-language-changed = 从现在起您将看到中文。
+language-changed = 从现在起我会用中文回复您。
 language-unknown = 没有语言“{ $code }”。可用语言：{ $all }。
 
 ## 隐私与欢迎
 
-privacy = 保存的内容：您的提示词 { $prompt_days } 天，图片 { $picture_days } 天，成品视频 { $result_days } 天，您的设置，以及点数和任务的数字。提示词和图片只会发给生成视频的网关。
+privacy = 保存的内容：您的提示词 { $prompt_days } 天，图片 { $picture_days } 天，成品视频 { $result_days } 天，您的设置和用户名，以及点数和任务的记录。提示词和图片只会发给生成视频的网关。
     /forgetme 立即删除提示词、图片、视频和设置。
-forgetme-confirm = 这将永久删除您的提示词、图片、成品视频和设置。点数和账目数字保留。若要执行，请写 /forgetme yes
+forgetme-confirm = 这将永久删除您的提示词、图片、成品视频和设置。点数和账目记录会保留。若要执行，请写 /forgetme yes
 forgetme-done = { $count ->
     [0] 除设置外没有可删除的内容。
    *[other] 您的设置和 { $count } 个任务的内容已删除。
@@ -255,25 +258,34 @@ forgetme-done = { $count ->
     [0] { "" }
    *[other] 还有 { $active } 个任务在进行中；结束后请再写一次 /forgetme yes。
 }
-start = 告诉我您想看什么，我就让它变成视频：/video 海面上的红色风筝
-    可以附一张图片作为开头。/help 查看全部。
-help-title = 您可以写：
-help-options = /video 的选项：--model 名称 --duration 秒数 --portrait --landscape --size 名称 --style 名称 --watermark --no-watermark --private --storyboard --spoiler（在聊天中先遮住，点击后显示） --image 文件 --fit crop 或 pad（图片形状不同时：裁剪填满，或保留全图并以模糊填充）。各模型能做什么：/models
+start = 告诉我您想看什么，我来把它做成视频：/video 海面上的红色风筝
+    也可以附一张图片，视频会从它开始。/help 查看全部命令。
+help-title = 可用的命令：
+help-options = /video 的选项：
+    --model 名称 --duration 秒数 --size 名称 --style 名称
+    --portrait（竖屏）或 --landscape（横屏）
+    --watermark（带水印）或 --no-watermark（不带水印）
+    --private（私有） --storyboard（分镜脚本）
+    --spoiler：在聊天中先遮住，点击后显示
+    --fit crop 或 --fit pad：图片形状不同时，裁剪以填满画面，或保留全图并模糊填充边缘
+    --image 文件（仅限控制台）
+    各模型能做什么：/models
 help-admin = 您是管理员：/admin 查看管理命令。
 help-video = 生成视频
 help-remix = 修改成品视频
 help-tasks = 您的任务
-help-cancel = 停止一个任务
-help-retry = 再生成一次
-help-fetch = 再取一次视频
+help-cancel = 停止进行中的视频
+help-retry = 重新生成一个视频
+help-fetch = 重新发送成品视频
 help-quota = 您的点数
-help-models = 可以生成什么、价格多少
+help-models = 可用的模型和价格
 help-settings = 您的默认设置
-help-language = 界面语言
+help-language = 选择语言
 help-privacy = 保存了您的哪些内容
-help-forgetme = 删除这些内容
+help-forgetme = 删除为您保存的内容
 help-start = 如何开始
-help-help = 本列表
+help-help = 全部命令
+menu-admin = 管理员命令
 
 ## 管理员
 
@@ -356,7 +368,7 @@ repeated = （重复）
 button-cancel = 取消
 button-again = 再来一次
 button-remix = 修改
-button-file = 发送文件
+button-file = 以文件发送
 button-retry = 重试
 button-fetch = 获取视频
 button-start = 开始：{ $price }
@@ -379,17 +391,18 @@ draft-facts = { $model }，{ $seconds } 秒{ $shape ->
     价格：{ $price }；您还有 { $free } 点。
 draft-remix = 修改您的视频 { $task }。
 draft-picture = 视频从您的图片开始。
-draft-dropped = 已放弃，没有扣费。
+draft-dropped = 已放弃，没有扣点。
 album-first = 多张图片中只使用第一张。
 takes-pictures = 我接受文字和图片（JPEG、PNG、WebP、HEIC、GIF 或 AVIF），并把它们做成视频。
 ask-me = 视频要展示什么？请写 /video，后面写上您想看的内容。
-question-video = 视频要展示什么？请回复这条消息。
-question-remix = { $task } 要改成什么样？请回复这条消息。
-question-placeholder = 海上的红风筝
+question-video = 视频要展示什么？请回复这条消息，写下您的描述。
+question-remix = { $task } 要改成什么样？请回复这条消息，写下您的要求。
+question-placeholder = 海面上的红色风筝
 question-open = 我已经问过您了：请回复下面的问题。
 press-too-old = 这个按钮已失效。/help 列出可用的命令。
 press-done = 已经完成了。
 card-not-yours = 这是别人的。请用 /video 生成您自己的视频。
+file-below = 文件已经在下面了。
 again-under-way = 已经在重新生成了：{ $task }。
 nothing-done = 没有任何改动。
 done-already = 这已经完成了。
@@ -397,8 +410,8 @@ picture-gone = Telegram 已没有这张图片，请重新发送。
 nobody = 我无法知道您是谁：您以群组或频道的身份发言。请用自己的身份发送。
 handle-unknown = 我从未见过 { $handle } 在这里发言。请回复其消息，或写 telegram: 加数字标识。
 language-choose = 使用哪种语言？
-forgetme-choose = 这会永久删除您的提示词、图片、成品视频和设置。点数和账目数字会保留。
-group-greeting = 大家好！我用文字和图片生成视频：/video 海上的红风筝
+forgetme-choose = 这将永久删除您的提示词、图片、成品视频和设置。点数和账目记录会保留。
+group-greeting = 大家好！我用文字和图片生成视频：/video 海面上的红色风筝
     把 /video 写在图片的说明里，或用它回复图片，视频就从那张图片开始。
 about = 我把您的文字和图片做成视频。发几句话或一张照片，看看价格，按“开始”，视频就会出现在这里。
     /help 列出全部命令，/privacy 说明保留哪些内容。

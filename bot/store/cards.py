@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from sqlalchemy import Row, Select, delete, insert, select, update
+from sqlalchemy import Row, Select, delete, select, update
 
 from bot.model import FINAL, Card, CardKind, Place
 from bot.store.accounts import add_if_new
@@ -100,6 +100,14 @@ def change(tx: Tx, token: str, now: float, **changes: Any) -> None:  # noqa: ANN
     tx.execute(update(cards).where(cards.c.token == token).values(changed_at=now, **changes))
 
 
+def note(tx: Tx, token: str, now: float, facts: dict[str, Any]) -> None:
+    """Add to what a card says; what somebody else has added meanwhile stays."""
+    query = select(cards.c.body).where(cards.c.token == token).with_for_update()
+    body = tx.execute(query).scalar()
+    if body is not None:
+        change(tx, token, now, body={**json.loads(body), **facts})
+
+
 def begin(tx: Tx, token: str, now: float) -> int:
     """It is being sent now: the how-manieth time this is."""
     change(tx, token, now, sends=cards.c.sends + 1)
@@ -151,6 +159,7 @@ def marked(tx: Tx, front_end: str) -> dict[str, str]:
 
 def set_mark(tx: Tx, front_end: str, name: str, value: str) -> None:
     """Remember something for the front-end."""
-    where = (marks.c.front_end == front_end, marks.c.name == name)
-    if tx.execute(update(marks).where(*where).values(value=value)).rowcount == 0:
-        tx.execute(insert(marks).values(front_end=front_end, name=name, value=value))
+    row = {"front_end": front_end, "name": name, "value": value}
+    if not add_if_new(tx, marks, row):
+        where = (marks.c.front_end == front_end, marks.c.name == name)
+        tx.execute(update(marks).where(*where).values(value=value))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import bindparam, delete, select, update
+from sqlalchemy import ColumnElement, bindparam, delete, or_, select, update
 
 from bot.store.accounts import add_if_new
 from bot.store.database import Tx
@@ -39,6 +39,11 @@ def add(
     ]
 
 
+def _not_of(worker: str) -> ColumnElement[bool]:
+    """What a worker has in hand it must not take a second time, however long it was asleep."""
+    return or_(updates.c.worker.is_(None), updates.c.worker != worker)
+
+
 def claim(
     tx: Tx, front_end: str, worker: str, now: float, until: float, limit: int
 ) -> list[Arrived]:
@@ -49,7 +54,7 @@ def claim(
     """
     query = (
         select(updates.c.id, updates.c.lane, updates.c.body, updates.c.attempts)
-        .where(_OPEN, updates.c.front_end == front_end, updates.c.due_at <= now)
+        .where(_OPEN, updates.c.front_end == front_end, updates.c.due_at <= now, _not_of(worker))
         .order_by(updates.c.id)
         .limit(limit)
         .with_for_update(skip_locked=True)
@@ -75,14 +80,17 @@ def extend(tx: Tx, worker: str, until: float) -> None:
     tx.execute(mine.values(due_at=until))
 
 
-def free_all(tx: Tx, front_end: str, now: float) -> None:
-    """Nobody else is alive: all that is open may be taken at once."""
-    tx.execute(update(updates).where(_OPEN, updates.c.front_end == front_end).values(due_at=now))
+def free_others(tx: Tx, front_end: str, worker: str, now: float) -> None:
+    """Nobody but this worker is alive: what others have left may be taken at once."""
+    left = update(updates).where(_OPEN, updates.c.front_end == front_end, _not_of(worker))
+    tx.execute(left.values(due_at=now))
 
 
 def free(tx: Tx, worker: str, now: float) -> None:
     """This worker leaves: others, or its next life, may take what it has not done."""
-    tx.execute(update(updates).where(_OPEN, updates.c.worker == worker).values(due_at=now))
+    tx.execute(
+        update(updates).where(_OPEN, updates.c.worker == worker).values(due_at=now, worker=None)
+    )
 
 
 def done(tx: Tx, front_end: str, update_id: int, now: float) -> None:

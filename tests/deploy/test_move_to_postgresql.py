@@ -18,23 +18,27 @@ from bot.store.database import Database, Tx, open_database
 from bot.store.schema import (
     alerts,
     audit,
+    cards,
     deliveries,
     durations,
     entries,
     events,
     heard,
+    marks,
     metadata,
     notices,
     people,
     providers,
     switched_off,
     tasks,
+    updates,
 )
 from tests.standins.credits import RULES
 
 ROOT = Path(__file__).parents[2]
 AUDITED = 1200
 """More than one batch."""
+_CARD = {"front_end": "telegram", "address": "1", "created_at": 1.0, "changed_at": 1.0}
 
 
 @pytest.fixture
@@ -67,6 +71,19 @@ def _fill(tx: Tx) -> None:
             {"front_end": "console", "sentence": "s", "facts": "{}", "at": 1.0, "due_at": 1.0},
         ),
         (heard, {"identity": "abc", "event": "evt_1", "at": 1.0}),
+        (
+            updates,
+            {
+                "front_end": "telegram",
+                "id": 2**40,
+                "lane": "1",
+                "body": "{}",
+                "at": 1.0,
+                "due_at": 1.0,
+            },
+        ),
+        (cards, {"token": "t", "task": "zzz", "kind": "result", "person": "telegram:1", **_CARD}),
+        (marks, {"front_end": "telegram", "name": "moved:-5", "value": "-1005"}),
     ):
         if tx.execute(select(table)).first() is None:
             tx.execute(insert(table), row)

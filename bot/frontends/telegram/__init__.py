@@ -1,4 +1,10 @@
-"""Telegram: a bot in private chats, groups, topics and below channels' posts."""
+"""Telegram: a bot in private chats, groups, topics and below channels' posts.
+
+The way in: `hearing` gets updates, `incoming` reads them. What comes of them: `talk` for messages,
+`presses` for buttons, with `drafts`, `making` and `people`. What stands in chats: `statuses`,
+`results`, `menus`. The way out: `post`, at the `pace` of each chat, over the `wire`. Shared by all:
+`kit`, `spot`, `markup`.
+"""
 
 from __future__ import annotations
 

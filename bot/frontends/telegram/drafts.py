@@ -24,6 +24,7 @@ _SHOWN = 600
 _WAITS_FOR_WORDS = 3600.0
 """Seconds in which a text that follows a picture belongs to it."""
 _IN_A_ROW = 3
+_REMEMBERED = 1000
 _PAGES = ("model", "seconds", "orientation", "size")
 
 
@@ -33,6 +34,7 @@ class Drafts:
     def __init__(self, kit: Kit, statuses: Statuses) -> None:
         self._kit = kit
         self._statuses = statuses
+        self._albums: dict[str, None] = {}
 
     async def open(self, incoming: Incoming, wish: Wish) -> None:
         """Show what the message would become; nothing is ordered yet. Raises `Later`."""
@@ -70,13 +72,27 @@ class Drafts:
         return True
 
     async def join(self, incoming: Incoming) -> bool:
-        """One more piece of an album that has its card; its words may be those that lack."""
-        card = await self._last(incoming)
-        if card is None or incoming.album is None or card.body.get("of") != incoming.album:
+        """One more piece of an album that is dealt with; its words may be those that lack."""
+        if incoming.album in self._albums:
+            return True
+        card = await self.of_album(incoming)
+        if card is None:
             return False
         if incoming.text and not card.body["video"]["prompt"]:
             await self.fill(incoming)
         return True
+
+    async def of_album(self, incoming: Incoming) -> Card | None:
+        """The draft that an earlier piece of its album has brought."""
+        card = await self._last(incoming) if incoming.album is not None else None
+        return card if card is not None and card.body.get("of") == incoming.album else None
+
+    def dealt_with(self, album: str | None) -> None:
+        """A command has used this album: what is still to come of it brings no draft."""
+        if album is not None:
+            self._albums[album] = None
+            while len(self._albums) > _REMEMBERED:
+                del self._albums[next(iter(self._albums))]
 
     # --- presses -------------------------------------------------------------------------
 

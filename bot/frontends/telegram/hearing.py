@@ -33,6 +33,11 @@ def by_webhook(settings: Settings) -> bool:
     return bool(settings.telegram_webhook_secret.get_secret_value())
 
 
+def webhook_url(settings: Settings) -> str:
+    """Where Telegram calls us."""
+    return f"{settings.public_url.rstrip('/')}{ROUTE}"
+
+
 def arrived(raw: dict[str, Any], bot: Bot) -> Arrived:
     """An update as Telegram has sent it. Raises `KeyError`, `TypeError`, `ValueError`."""
     update = Update.de_json(raw, bot)
@@ -66,7 +71,7 @@ class Hearing:
         while True:
             try:
                 await bot.set_webhook(
-                    f"{self._settings.public_url.rstrip('/')}{ROUTE}",
+                    webhook_url(self._settings),
                     secret_token=self._settings.telegram_webhook_secret.get_secret_value(),
                     allowed_updates=WANTED,
                     max_connections=_AT_ONCE,

@@ -191,7 +191,7 @@ def _answered(message: Message, me: User) -> Answered | None:
         ours=ours,
         token=_token_of(reply) if ours else None,
         person=person,
-        text=(reply.text or reply.caption or "").strip(),
+        text=_without_mention(reply, reply.text or reply.caption or "", me)[0].strip(),
         picture=picture_of(reply),
     )
 

@@ -47,9 +47,8 @@ class Menus:
         known = hashlib.sha256("\n".join(calls).encode()).hexdigest()
         if marks.get(self._mark(_ALL)) == known:
             return
-        for call in calls.values():
-            await self._tried(call)
-        await self._kit.cards.set_mark(self._mark(_ALL), known)
+        if all([await self._tried(call) for call in calls.values()]):
+            await self._kit.cards.set_mark(self._mark(_ALL), known)
 
     def person_started(self, person: Person) -> None:
         """An admin's own menu can be set only once they have a chat with the bot."""
@@ -67,9 +66,9 @@ class Menus:
         """What is said (all of it in the key) -> the call that says it."""
         calls: dict[str, Call] = {}
         those = {user for user in admins if person_id(user) in self._kit.desk.settings.admins}
-        for user in sorted(set(admins) - those):
-            calls[f"no more an admin: {user}"] = self._no_menu(user)
         for language in LANGUAGES:
+            for user in sorted(set(admins) - those):
+                calls[f"no more an admin: {user} {language}"] = self._no_menu(user, language)
             for scope, names in _scopes(sorted(those)):
                 words = _commands(language, names)
                 calls[f"{scope.to_json()} {language} {words}"] = self._menu(scope, language, words)
@@ -84,8 +83,10 @@ class Menus:
             menu, scope=scope, language_code=_code(language)
         )
 
-    def _no_menu(self, user: int) -> Call:
-        return lambda: self._kit.bot.delete_my_commands(BotCommandScopeChat(user))
+    def _no_menu(self, user: int, language: str) -> Call:
+        return lambda: self._kit.bot.delete_my_commands(
+            BotCommandScopeChat(user), language_code=_code(language)
+        )
 
     def _about(self, kind: str, language: str, text: str) -> Call:
         bot, code = self._kit.bot, _code(language)
@@ -93,8 +94,11 @@ class Menus:
             return lambda: bot.set_my_description(text, language_code=code)
         return lambda: bot.set_my_short_description(text, language_code=code)
 
-    async def _tried(self, call: Call) -> None:
-        """One call, as often as it takes; what Telegram refuses is told to the log."""
+    async def _tried(self, call: Call) -> bool:
+        """One call, often enough for an outage; what Telegram refuses is told to the log.
+
+        False: it was not said, and is worth another try at the next start.
+        """
         for attempt in range(_TRIES):
             try:
                 await call()
@@ -103,11 +107,12 @@ class Menus:
             except (BadRequest, Forbidden) as error:
                 # An admin who has not started the bot has no chat with it.
                 _log.info("menu_refused", why=error.message)
-                return
+                return True
             except TelegramError:
                 await self._kit.desk.clock.sleep(min(2.0**attempt, 60.0))
             else:
-                return
+                return True
+        return False
 
 
 def _scopes(admins: Sequence[int]) -> list[tuple[BotCommandScope, tuple[str, ...]]]:
@@ -117,12 +122,13 @@ def _scopes(admins: Sequence[int]) -> list[tuple[BotCommandScope, tuple[str, ...
         (BotCommandScopeDefault(), every),
         (BotCommandScopeAllPrivateChats(), every),
         (BotCommandScopeAllGroupChats(), _IN_GROUPS),
-        *((BotCommandScopeChat(one), (*every, "admin")) for one in admins),
+        *((BotCommandScopeChat(one), (*every, _ADMIN)) for one in admins),
     ]
 
 
 def _commands(language: str, names: tuple[str, ...]) -> list[tuple[str, str]]:
-    return [(name, say(language, f"help-{name}")) for name in names]
+    about = {_ADMIN: say(language, "menu-admin")}
+    return [(name, about.get(name) or say(language, f"help-{name}")) for name in names]
 
 
 def _code(language: str) -> str | None:

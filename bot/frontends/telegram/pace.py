@@ -55,7 +55,9 @@ class Rules:
     """How much a bot may send; times in seconds."""
 
     overall: int = 30
-    """Messages and edits in any second, all chats together."""
+    """Messages and edits in any `overall_window`, all chats together."""
+    overall_window: float = 1.25
+    """The second, and how much later some of a crowd may arrive that were sent at once."""
     private_every: float = 1.0
     """Between two messages or edits in a private chat."""
     group_most: int = 20
@@ -80,7 +82,7 @@ class Pace:
         self._behind = 0.0
         """Seconds that the clock was put back since the start."""
         self._order = count()
-        self._overall = _Window(rules.overall, 1.0)
+        self._overall = _Window(rules.overall, rules.overall_window)
         self._chats: dict[int, _Chat] = {}
         self._ready: _Line[int] = _Line()
         self._later: _Line[int] = _Line()

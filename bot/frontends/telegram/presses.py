@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import structlog
-from telegram import CallbackQuery
+from telegram import CallbackQuery, Message
 
 from bot import commands
 from bot.cards import DatabaseError
@@ -17,7 +17,7 @@ from bot.frontends.telegram.markup import LONGEST_TOAST, cut, escaped, pressed
 from bot.frontends.telegram.results import Results
 from bot.frontends.telegram.spot import Spot, message_key, message_of
 from bot.frontends.telegram.statuses import Statuses
-from bot.frontends.telegram.talk import Talk
+from bot.frontends.telegram.talk import STILL_ASKED, Talk
 from bot.handlers import language_of, task_by_id
 from bot.inbox import Later
 from bot.model import (
@@ -34,10 +34,9 @@ from bot.model import (
 )
 from bot.ports import DeliveryError, DeliveryUnclear
 from bot.replies import refusal, say
+from bot.telling import last_word
 
 _log = structlog.get_logger(__name__)
-_STILL_ASKED = 600.0
-"""Seconds in which a question that was asked is not asked again."""
 _REMEMBERED = 1000
 
 
@@ -142,7 +141,7 @@ class Presses:
             await self._kit.answer(press.spot, press.language, reply.text)
         now_is = await task_by_id(self._kit.desk, task.id)
         if now_is is not None and now_is.state is State.CANCELLED:
-            await self._statuses.end(now_is, say(press.language, "status-cancelled", task=task.id))
+            await self._statuses.end(now_is, last_word(now_is))
 
     async def _result(self, press: _Press) -> None:
         if press.verb == "again":
@@ -155,13 +154,13 @@ class Presses:
     async def _again(self, press: _Press) -> None:
         card, before = press.card, press.card.body.get("again", "")
         last = await task_by_id(self._kit.desk, str(before)) if before else None
-        if last is not None and last.state in ACTIVE:
+        if last is not None and last.state in ACTIVE - {State.DELIVERING}:
             toast = say(press.language, "again-under-way", task=last.id)
             await self._toast(press.query, toast, alert=True)
             return
         # Two presses that race are one, because both know of the same one before them.
         update = f"again:{card.token}:{before}"
-        command = Retry(card.task or "")
+        command = Retry(card.task or "", seen=True)
         reply = await ask(self._kit, press.person, press.spot, command, update)
         if reply.task is None or not reply.ok:
             if not await self._toast(press.query, reply.text, alert=True):
@@ -169,22 +168,25 @@ class Presses:
             return
         await self._toast(press.query)
         await self._statuses.announce(press.spot, reply.task, reply.text)
-        await self._kit.cards.change(card, body={**card.body, "again": reply.task.id})
+        await self._kit.cards.note(card, again=reply.task.id)
 
     async def _remix(self, press: _Press) -> None:
         asked = await self._kit.cards.newest(
-            CardKind.QUESTION, press.person.id, press.spot.room.address, _STILL_ASKED
+            CardKind.QUESTION, press.person.id, press.spot.room.address, STILL_ASKED
         )
         if asked is not None and asked.message and asked.body.get("card") == press.card.token:
             await self._toast(press.query, say(press.language, "question-open"), alert=True)
             return
         await self._toast(press.query)
-        await self._talk.ask_for_change(press.person, press.spot, press.card)
+        await self._talk.ask_for_change(press.person, _asking(press), press.card)
 
     async def _file(self, press: _Press) -> None:
         task = await task_by_id(self._kit.desk, press.card.task or "")
         if task is None:
             raise Refusal("press-too-old")
+        if self._results.has_file(press.card):
+            await self._toast(press.query, say(press.language, "file-below"), alert=True)
+            return
         await self._toast(press.query)
         await self._results.as_file(task, press.card, press.spot, press.language)
 
@@ -228,3 +230,12 @@ def _below(query: CallbackQuery, card: Card) -> Spot:
         return spot
     chat, message = query.message.chat.id, query.message.message_id
     return Spot(chat, spot.thread if chat == spot.chat else None, message)
+
+
+def _asking(press: _Press) -> Spot:
+    """Where a question opens the field of who has pressed: below a message of theirs."""
+    message = press.query.message
+    request = message.reply_to_message if isinstance(message, Message) else None
+    if request is None or request.from_user != press.query.from_user:
+        return press.spot
+    return replace(press.spot, reply=request.message_id)

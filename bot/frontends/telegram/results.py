@@ -24,6 +24,8 @@ from bot.replies import say
 
 _log = structlog.get_logger(__name__)
 _DAY = 86400.0
+_FILE_STANDS = 60.0
+"""Seconds in which a file that was asked for is not posted a second time."""
 _CHOICES = {
     State.FAILED: ("button-retry", "retry"),
     State.UNDELIVERED: ("button-fetch", "fetch"),
@@ -122,6 +124,7 @@ class Results:
         known = card.body.get("file")
         if known:
             await self._kit.post.document(spot, str(known), "")
+            await self._file_stands(card)
             return
         path = self._kit.desk.spool.result(task.file or "-")
         if task.file is None or not path.is_file():
@@ -133,6 +136,14 @@ class Results:
         message = await self._kit.post.document(spot, path, f"{task.id}.mp4")
         if message.document is not None:
             await self._change(card, file=message.document.file_id)
+        await self._file_stands(card)
+
+    def has_file(self, card: Card) -> bool:
+        """Whether the file was posted just now: who presses twice wants it once."""
+        return self._kit.desk.clock.now() - float(card.body.get("file_at", 0)) < _FILE_STANDS
+
+    async def _file_stands(self, card: Card) -> None:
+        await self._change(card, file_at=self._kit.desk.clock.now())
 
     async def _packed(self, task: Task) -> tuple[Video | None, str]:
         desk = self._kit.desk
@@ -183,10 +194,11 @@ class Results:
             facts["video"] = message.video.file_id
         await self._change(card, key, **facts)
 
-    async def _change(self, card: Card, key: str | None = None, **facts: str) -> None:
-        changes = {"message": key} if key is not None else {}
+    async def _change(self, card: Card, key: str | None = None, **facts: str | float) -> None:
         try:
-            await self._kit.cards.change(card, body={**card.body, **facts}, **changes)
+            await self._kit.cards.note(card, **facts)
+            if key is not None:
+                await self._kit.cards.change(card, message=key)
         except DatabaseError as error:
             # It stands in the chat: that is what counts.
             _log.warning("result_not_remembered", task=card.task, why=str(error))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from weakref import WeakValueDictionary
 
 import structlog
 
@@ -13,7 +14,7 @@ from bot.frontends.telegram.markup import Button, escaped, keyboard
 from bot.frontends.telegram.pace import Pace
 from bot.frontends.telegram.spot import Spot, message_of
 from bot.handlers import task_by_id
-from bot.model import ACTIVE, FINAL, Card, CardKind, Task
+from bot.model import ACTIVE, Card, CardKind, Task
 from bot.ports import DeliveryError
 from bot.replies import say
 
@@ -34,6 +35,8 @@ class Statuses:
         """Chat -> task -> what its status should say."""
         self._pumps: dict[int, asyncio.Task[None]] = {}
         self._shown: dict[str, str] = {}
+        self._touched: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        """Task -> held while its message is changed: an edit must not overtake the last one."""
 
     async def announce(self, spot: Spot, task: Task, text: str) -> None:
         """Tell that a task was taken in, in a message that will show how it goes.
@@ -62,6 +65,7 @@ class Statuses:
             chat, message = message_of(draft.message)
             markup = keyboard(draft, _buttons(task))
             await self._kit.post.edit(chat, message, escaped(text), markup)
+            await self._end_if_over(task)
 
     def show(self, task: Task, text: str) -> None:
         """Bring a status up to date, soon. What was wanted before and not shown is forgotten."""
@@ -75,22 +79,30 @@ class Statuses:
     async def end(self, task: Task, text: str | None = None) -> None:
         """No status any more: take the message away, or let it say its last word."""
         self._forget(task)
-        card = await self._kit.cards.of_task(task.id, CardKind.STATUS)
-        if card is None or card.gone or card.message is None:
-            return
-        chat, message = message_of(card.message)
-        if text is not None:
-            await self._kit.post.edit(chat, message, escaped(text))
-        elif not await self._kit.post.delete(chat, message):
-            # Older than two days, or in a chat that does not let us.
-            await self._kit.post.edit(chat, message, escaped(say(task.language, "status-over")))
-        await self._kit.cards.end(card)
+        async with self._alone(task):
+            card = await self._kit.cards.of_task(task.id, CardKind.STATUS)
+            if card is None or card.gone or card.message is None:
+                return
+            chat, message = message_of(card.message)
+            if text is not None:
+                await self._kit.post.edit(chat, message, escaped(text))
+            elif not await self._kit.post.delete(chat, message):
+                # Older than two days, or in a chat that does not let us.
+                over = escaped(say(task.language, "status-over"))
+                await self._kit.post.edit(chat, message, over)
+            await self._kit.cards.end(card)
+
+    def _alone(self, task: Task) -> asyncio.Lock:
+        return self._touched.setdefault(task.id, asyncio.Lock())
 
     async def _end_if_over(self, task: Task) -> None:
         """A quick gateway may have been done before it was known where the status stands."""
+        # The video may stand there already and the task not know it yet.
+        result = await self._kit.cards.of_task(task.id, CardKind.RESULT)
         now_is = await task_by_id(self._kit.desk, task.id)
-        if now_is is not None and now_is.state in FINAL:
-            await self.end(now_is)
+        posted = result is not None and result.message is not None
+        if posted or (now_is is not None and now_is.state not in ACTIVE):
+            await self.end(task)
 
     async def tidy(self) -> None:
         """Take away what a crash or an outage has left standing; again and again."""
@@ -147,15 +159,16 @@ class Statuses:
                 self._wanted.pop(chat, None)
 
     async def _change(self, task: Task, text: str) -> None:
-        card = await self._kit.cards.of_task(task.id, CardKind.STATUS)
-        if card is None or card.gone or card.message is None:
-            return
-        chat, message = message_of(card.message)
-        markup = keyboard(card, _buttons(task))
-        if await self._kit.post.edit(chat, message, escaped(text), markup, rank=None):
-            self._shown[task.id] = text
-            while len(self._shown) > _REMEMBERED:
-                del self._shown[next(iter(self._shown))]
+        async with self._alone(task):
+            card = await self._kit.cards.of_task(task.id, CardKind.STATUS)
+            if card is None or card.gone or card.message is None:
+                return
+            chat, message = message_of(card.message)
+            markup = keyboard(card, _buttons(task))
+            if await self._kit.post.edit(chat, message, escaped(text), markup, rank=None):
+                self._shown[task.id] = text
+                while len(self._shown) > _REMEMBERED:
+                    del self._shown[next(iter(self._shown))]
 
 
 def _buttons(task: Task) -> list[list[Button]]:

@@ -13,6 +13,7 @@ from bot.cards import DatabaseError
 from bot.frontends.telegram import people
 from bot.frontends.telegram.drafts import Drafts
 from bot.frontends.telegram.incoming import (
+    Answered,
     Incoming,
     Picture,
     is_from_channel,
@@ -46,8 +47,11 @@ from bot.model import (
 )
 from bot.ports import DeliveryError, DeliveryUnclear
 from bot.replies import LANGUAGES, refusal, say
+from bot.telling import last_word
 
 _log = structlog.get_logger(__name__)
+STILL_ASKED = 600.0
+"""Seconds in which a question that was asked is not asked again, and words may be its answer."""
 _OF_TASKS = {"cancel", "retry", "fetch", "remix"}
 _DEEP_LINK = "task_"
 _MAKING = (MakeVideo, Remix, Retry)
@@ -113,15 +117,16 @@ class Talk:
 
     async def _understood(self, incoming: Incoming) -> None:
         card = await self._answered_card(incoming)
+        own = card if card is not None and card.person == incoming.person.id else None
         if incoming.command is not None:
             await self._command(incoming, card)
         elif self._is_aside(card, incoming):
             return
-        elif card is not None and card.kind is CardKind.QUESTION and incoming.text:
-            await self._answer_to(card, incoming)
-        elif card is not None and card.kind is CardKind.RESULT and incoming.text:
+        elif own is not None and own.kind is CardKind.QUESTION and incoming.text:
+            await self._answer_to(own, incoming)
+        elif own is not None and own.kind is CardKind.RESULT and incoming.text:
             # It may be no more than thanks: nothing is ordered before its person says so.
-            wish = await self._after(card, MakeVideo(incoming.text))
+            wish = await self._after(own, MakeVideo(incoming.text))
             await self._drafts.open(incoming, wish)
         else:
             await self._plain(incoming)
@@ -183,7 +188,7 @@ class Talk:
     async def _brought_up_to_date(self, task: Task) -> None:
         now_is = await task_by_id(self._kit.desk, task.id)
         if now_is is not None and now_is.state is State.CANCELLED:
-            await self._statuses.end(now_is, say(task.language, "status-cancelled", task=task.id))
+            await self._statuses.end(now_is, last_word(now_is))
 
     async def _start(self, incoming: Incoming) -> None:
         """`/start`, perhaps with what a link has put behind it."""
@@ -232,24 +237,38 @@ class Talk:
             else:
                 await self.ask_for_change(incoming.person, incoming.spot, card)
             return
+        draft = await self._drafts.of_album(incoming)
+        self._drafts.dealt_with(incoming.album)
         picture = incoming.picture or (answered.picture if answered else None)
-        if not command.prompt and answered is not None and card is None:
-            command = replace(command, prompt=answered.text)
+        if draft is not None:
+            picture = Wish.parse(draft.body).picture
+        if not command.prompt and answered is not None:
+            command = replace(command, prompt=_words_of(answered))
         wish = _wish(command, picture, incoming)
-        if not command.prompt:
+        if command.prompt:
+            await self._order(incoming.person, incoming.spot, wish, _key(incoming), draft)
+        elif draft is None:
             await self._ask_for_words(incoming, wish)
-            return
-        await self._order(incoming.person, incoming.spot, wish, _key(incoming))
 
-    async def _order(self, person: Person, spot: Spot, wish: Wish, update: str) -> None:
+    async def _order(
+        self, person: Person, spot: Spot, wish: Wish, update: str, draft: Card | None = None
+    ) -> bool:
+        """Have it made; the draft of its album, if there is one, becomes its status.
+
+        Whether it was taken in.
+        """
         reply = await make(self._kit, person, spot, wish, update)
         language = await language_of(self._kit.desk, person)
         if reply.task is None or not reply.ok:
             await self._kit.answer(spot, language, reply.text)
-            return
+            return False
         note = say(language, "album-first") if wish.album else ""
         text = "\n".join(part for part in (reply.text, note) if part)
-        await self._statuses.announce(spot, reply.task, text)
+        if draft is not None:
+            await self._statuses.take_over(draft, reply.task, text)
+        else:
+            await self._statuses.announce(spot, reply.task, text)
+        return True
 
     async def _after(self, card: Card, change: MakeVideo) -> Wish:
         """What the finished video of this card would become."""
@@ -263,16 +282,21 @@ class Talk:
         if await self._drafts.join(incoming):
             return
         language = await language_of(self._kit.desk, incoming.person)
-        if incoming.picture is None and not incoming.text:
+        # Our name alone, in reply to a picture or to words, is about those.
+        answered = None if incoming.other else incoming.answered
+        picture = incoming.picture or (answered.picture if answered else None)
+        words = incoming.text or (_words_of(answered) if answered else "")
+        if picture is None and not words:
             if incoming.album is None:
                 word = "takes-pictures" if incoming.other else "ask-me"
                 await self._kit.answer(incoming.spot, language, say(language, word))
             return
-        if incoming.picture is None and await self._drafts.fill(incoming):
+        if (
+            incoming.picture is None
+            and incoming.text
+            and (await self._answers_unasked(incoming) or await self._drafts.fill(incoming))
+        ):
             return
-        answered = incoming.answered
-        picture = incoming.picture or (answered.picture if answered else None)
-        words = incoming.text or (answered.text if answered and not answered.ours else "")
         await self._drafts.open(incoming, _wish(MakeVideo(words), picture, incoming))
 
     # --- questions -----------------------------------------------------------------------
@@ -303,24 +327,55 @@ class Talk:
         await self._kit.put_up(card, spot, language, text, markup)
 
     async def _answer_to(self, card: Card, incoming: Incoming) -> None:
-        if card.person != incoming.person.id:
-            raise Refusal("card-not-yours")
-        if "remix" in card.body:
+        wish = await self._answered(card, incoming)
+        if await self._order(incoming.person, incoming.spot, wish, _key(incoming)):
+            await self._kit.cards.end(card)
+
+    async def _answers_unasked(self, incoming: Incoming) -> bool:
+        """Words that follow a question without being a reply to it: a draft of what it remembers.
+
+        They may be about something else, so nothing is ordered yet. Whether there was one.
+        """
+        if not incoming.spot.private or incoming.answered is not None:
+            return False
+        room = incoming.spot.room.address
+        card = await self._kit.cards.newest(
+            CardKind.QUESTION, incoming.person.id, room, STILL_ASKED
+        )
+        if card is None or card.message is None:
+            return False
+        await self._drafts.open(incoming, await self._answered(card, incoming))
+        await self._kit.cards.end(card)
+        return True
+
+    async def _answered(self, card: Card, incoming: Incoming) -> Wish:
+        """What a question has kept, with the words of its answer."""
+        if "card" in card.body:
             result = await self._kit.cards.get(str(card.body["card"]))
-            if result is not None:
-                wish = await self._after(result, MakeVideo(incoming.text))
-                await self._order(incoming.person, incoming.spot, wish, _key(incoming))
-            return
+            if result is None:
+                raise Refusal("press-too-old")
+            return await self._after(result, MakeVideo(incoming.text))
         wish = Wish.parse(card.body)
         wish = replace(wish, video=replace(wish.video, prompt=incoming.text))
-        if incoming.picture is not None:
-            wish = replace(wish, picture=incoming.picture)
-        await self._order(incoming.person, incoming.spot, wish, _key(incoming))
+        return replace(wish, picture=incoming.picture) if incoming.picture else wish
 
 
 def _key(incoming: Incoming) -> str:
     """A message says what it says once, however often Telegram brings it."""
     return message_key(incoming.spot.chat, incoming.spot.reply or 0)
+
+
+def _words_of(answered: Answered) -> str:
+    """What somebody has written, as words for a video: of a command only its prompt."""
+    if answered.ours:
+        return ""
+    if not answered.text.startswith("/"):
+        return answered.text
+    try:
+        command = commands.parse(answered.text)
+    except Refusal:
+        return ""
+    return command.prompt if isinstance(command, MakeVideo) else ""
 
 
 def _wish(command: MakeVideo, picture: Picture | None, incoming: Incoming) -> Wish:

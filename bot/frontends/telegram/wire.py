@@ -105,8 +105,10 @@ def _check(code: int, payload: bytes, *, is_file: bool) -> None:
         raise Unsent(f"HTTP {code}")
     if code == HTTPStatus.TOO_MANY_REQUESTS:
         raise Throttled(_retry_after(payload))
-    if code == HTTPStatus.OK and not is_file and not payload.lstrip().startswith(b"{"):
-        raise Unclear(f"HTTP {code} without JSON")
+    if is_file or payload.lstrip().startswith(b"{"):
+        return
+    # A refusal of whoever stands before Telegram, or of somebody else altogether.
+    raise (Unclear if code == HTTPStatus.OK else Unsent)(f"HTTP {code} without JSON")
 
 
 def _retry_after(payload: bytes) -> float:

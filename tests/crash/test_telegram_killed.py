@@ -1,0 +1,218 @@
+"""The process dies while people wait in Telegram; the next one owes them nothing less."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from tests.standins.gateway import KEY, Gateway
+from tests.standins.process import Process
+from tests.standins.telegram import TOKEN, Telegram
+from tests.standins.telegram_caller import picture
+from tests.standins.telegram_chats import Chat
+from tests.standins.telegram_messages import Message
+from tests.standins.telegram_people import Person
+
+FOREVER = 3600.0
+
+
+@pytest.fixture
+async def telegram() -> AsyncIterator[Telegram]:
+    """The server; no call may have broken a rule that the bot can know."""
+    async with Telegram(flood=True) as telegram:
+        yield telegram
+    assert telegram.violations == []
+
+
+@pytest.fixture
+async def gateway() -> AsyncIterator[Gateway]:
+    """A gateway that is ready at once, until a test says otherwise."""
+    async with Gateway(cheap=True, render_seconds=0.1) as gateway:
+        yield gateway
+    assert gateway.violations == []
+
+
+@pytest.fixture
+def reelay(telegram: Telegram, gateway: Gateway, tmp_path: Path) -> Iterator[Process]:
+    """A process that is not yet started."""
+    with Process(
+        tmp_path,
+        TELEGRAM_BOT_TOKEN=TOKEN,
+        TELEGRAM_API_URL=telegram.url,
+        TELEGRAM_UPLOAD_MB="50",
+        PROVIDERS__LOCAL__KIND="openai",
+        PROVIDERS__LOCAL__API_KEY=KEY,
+        PROVIDERS__LOCAL__BASE_URL=gateway.url,
+        PROVIDERS__LOCAL__MAX_CONCURRENT="100",
+    ) as process:
+        yield process
+
+
+class Asked(NamedTuple):
+    """One who waits: their request and its status."""
+
+    person: Person
+    request: Message
+    status: Message
+
+
+def _answers(request: Message) -> list[Message]:
+    """All that the bot ever sent in reply to it."""
+    sent = request.chat.events("sent")
+    return [one.message for one in sent if one.message and one.message.reply_to is request]
+
+
+def _videos(request: Message) -> list[Message]:
+    return [one for one in _answers(request) if one.video]
+
+
+async def _requests(telegram: Telegram) -> list[tuple[Person, Message]]:
+    """Fifty people ask: twenty alone, twenty in ten groups, ten in the topics of two forums."""
+    people = [telegram.person(f"Person {number}") for number in range(50)]
+    asked = [(one, await one.says(f"/video kite {one.id}")) for one in people[:20]]
+    for number in range(20, 40, 2):
+        pair = people[number : number + 2]
+        chat = telegram.supergroup(f"Group {number}", pair)
+        asked += [(one, await one.says(f"/video kite {one.id}", chat=chat)) for one in pair]
+    for number in range(40, 50, 5):
+        five = people[number : number + 5]
+        forum = telegram.supergroup(f"Forum {number}", five, forum=True)
+        topics = [forum.general, await forum.topic("Kites"), await forum.topic("Boats")]
+        for turn, one in enumerate(five):
+            asked.append((one, await one.says(f"/video kite {one.id}", topic=topics[turn % 3])))
+    return asked
+
+
+async def _announced(telegram: Telegram, requests: list[tuple[Person, Message]]) -> list[Asked]:
+    await telegram.until(lambda: all(_answers(one) for _, one in requests), 30)
+    return [Asked(person, one, _answers(one)[0]) for person, one in requests]
+
+
+async def _noted(telegram: Telegram) -> None:
+    """All that was sent until now is written down: somebody's later question is answered."""
+    late = telegram.person("Late")
+    await late.says("/quota")
+    await late.chat.until(lambda chat: chat.from_bot)
+
+
+async def _made(telegram: Telegram, gateway: Gateway, count: int) -> None:
+    """So many videos are under way, and that is written down as well."""
+    async with asyncio.timeout(30):
+        while gateway.creates.total() < count:
+            await _noted(telegram)
+    await _noted(telegram)
+
+
+def _is_finished(one: Asked) -> bool:
+    return len(_videos(one.request)) == 1 and one.status.deleted
+
+
+async def test_fifty_people_wait_in_vain_after_a_crash(
+    telegram: Telegram, gateway: Gateway, reelay: Process
+) -> None:
+    """Each gets one video where it was asked for; no status is sent twice or left standing."""
+    reelay.start()
+    again, draft = await _made_before(telegram)
+    gateway.render_seconds = FOREVER
+    asked = await _announced(telegram, await _requests(telegram))
+    await _made(telegram, gateway, 51)
+    reelay.kill()
+    press = await asked[0].person.presses(asked[0].status, "Cancel")
+    reelay.start()
+    assert "cannot stop it. It costs 4 credits" in (await press.answer).text
+    gateway.render_seconds = 0.1
+    await telegram.until(lambda: all(_is_finished(one) for one in asked), 60)
+    for one in asked:
+        (video,) = _videos(one.request)
+        assert video.topic is one.request.topic
+        assert "repeated" not in video.text
+        assert _answers(one.request) == [one.status, video]
+    await _buttons_work(again, draft)
+    assert set(gateway.creates.values()) == {1, 2}
+    assert telegram.throttled == []
+
+
+async def _made_before(telegram: Telegram) -> tuple[tuple[Person, Message], tuple[Person, Message]]:
+    """A finished video, and a draft, with their owners."""
+    ann, bob = telegram.person("Ann"), telegram.person("Bob")
+    await ann.says("/video a red kite")
+    video = await ann.chat.shows_video()
+    await ann.chat.until(lambda chat: chat.from_bot == [video])
+    await bob.says("a blue kite")
+    return (ann, video), (bob, await bob.chat.shows("a blue kite"))
+
+
+async def _buttons_work(again: tuple[Person, Message], draft: tuple[Person, Message]) -> None:
+    """The buttons of both do after the crash what they say."""
+    ann, video = again
+    await ann.presses(video, "Again")
+    await ann.chat.shows_video(times=2)
+    bob, card = draft
+    await bob.presses(card, "Start")
+    await bob.chat.shows_video()
+
+
+async def test_what_telegram_was_told_had_come_is_lost(telegram: Telegram, reelay: Process) -> None:
+    """Updates that were confirmed and not handled are handled by the next process, in order."""
+    people = [telegram.person(f"Person {number}") for number in range(5)]
+    stopped = telegram.faults.add("sendMessage", "hanging", times=None)
+    telegram.faults.add("getFile", "hanging", times=None)
+    reelay.start()
+    for person in people:
+        await person.says("/start")
+        await person.says("/quota")
+        await person.sends_photo(picture(), "/video a kite")
+    photographer = telegram.person("Photographer")
+    request = await photographer.sends_photo(picture(), "/video a boat")
+    await telegram.until(lambda: telegram.pending == 0 and telegram.faults.hanging >= 6)
+    reelay.kill()
+    stopped.left = 0
+    telegram.faults.clear()
+    reelay.start()
+    await photographer.chat.shows_video()
+    assert len(_videos(request)) == 1
+    for person in people:
+        await person.chat.shows_video()
+        greeting, quota, *made = [one.message for one in person.chat.events("sent") if one.message]
+        assert "/help" in greeting.text
+        assert "credits" in quota.text
+        assert len([one for one in made if one.video]) == 1
+
+
+@pytest.mark.parametrize("kind", ["private", "group"])
+async def test_a_crash_between_a_send_and_its_note_is_silent(
+    telegram: Telegram, gateway: Gateway, reelay: Process, kind: str
+) -> None:
+    """A status and a result whose notes were never written come once more, and say so."""
+    ann = telegram.person("Ann")
+    chat: Chat = ann.chat if kind == "private" else telegram.supergroup("Kites", [ann])
+    gateway.render_seconds = FOREVER
+    telegram.faults.add("sendMessage", "held-after")
+    reelay.start()
+    request = await ann.says("/video a red kite", chat=chat)
+    await chat.until(lambda _: _answers(request))
+    await _made(telegram, gateway, 1)
+    reelay.kill()
+    telegram.faults.add("sendVideo", "held-after")
+    reelay.start()
+    await chat.until(lambda _: len(_answers(request)) == 2)
+    await _noted(telegram)
+    gateway.render_seconds = 0.1
+    await chat.until(lambda _: _videos(request), 20)
+    reelay.kill()
+    reelay.start()
+    await chat.until(lambda _: len(_videos(request)) == 2, 20)
+    first, second = _videos(request)
+    assert "repeated" not in first.text
+    assert second.text.startswith("(repeated)")
+    unnoted, status = [one for one in _answers(request) if not one.video]
+    assert status.text.startswith("(repeated)")
+    await chat.until(lambda _: status.deleted)
+    assert not unnoted.deleted
+    assert gateway.creates.total() == 1
+    await _noted(telegram)
+    assert len(_videos(request)) == 2
