@@ -70,6 +70,20 @@ async def limit(call: Call, command: Admin) -> Reply:
     return call.reply("admin-limited", person=person, credits=amount, free=free)
 
 
+async def group(call: Call, command: Admin) -> Reply:
+    """`group CHAT N`: the credits that a group shares in a day; 0 means none."""
+    wallet, amount = str(command.arguments["person"]), int(command.arguments["credits"])
+
+    def change(tx: Tx) -> int:
+        accounts.ensure(tx, wallet, call.now)
+        ledger.set_limit(tx, wallet, amount, call.desk.rules, call.now, call.person)
+        return ledger.balance(tx, wallet, call.desk.rules, call.now).free
+
+    free = await _write(call, command, change)
+    name = wallet.removeprefix("group:")
+    return call.reply("admin-group", group=name, credits=amount, free=free)
+
+
 async def ban(call: Call, command: Admin) -> Reply:
     """`ban USER [REASON]`: no new videos; those under way are finished."""
     person, reason = str(command.arguments["person"]), command.arguments.get("text")
@@ -300,6 +314,7 @@ ADMIN_HANDLERS: dict[str, Callable[[Call, Admin], Awaitable[Reply]]] = {
     "help": words,
     "grant": grant,
     "limit": limit,
+    "group": group,
     "ban": ban,
     "unban": unban,
     "user": user,

@@ -11,12 +11,15 @@ from bot.model import Admin, Mode, Refusal, State
 _MOST_CREDITS = 1_000_000_000
 _PERSON = re.compile(r"console:[a-z0-9_.-]{1,64}|(?:telegram|discord):[0-9]{1,20}")
 
+_GROUP = re.compile(r"(?:telegram:-?|discord:)[0-9]{1,20}")
+
 ADMIN_WORDS: tuple[Word, ...] = (
     word("grant", "USER N", "admin-help"),
     word("limit", "USER N", "admin-help"),
     word("ban", "USER [REASON]", "admin-help"),
     word("unban", "USER", "admin-help"),
     word("user", "USER", "admin-help"),
+    word("group", "CHAT N", "admin-help"),
     word("tasks", "[STATE]", "admin-help"),
     word("task", "TASK", "admin-help"),
     word("requeue", "TASK", "admin-help"),
@@ -73,6 +76,15 @@ def _credits(rest: str, *, least: int) -> Arguments:
     ):
         raise Refusal("credits-not-a-number", asked=number, least=least, most=_MOST_CREDITS)
     return {"person": person, "credits": int(number)}
+
+
+def _group(rest: str) -> Arguments:
+    group, more = first(rest)
+    if _GROUP.fullmatch(group.lower()) is None:
+        raise Refusal("group-not-an-id", group=group or "CHAT")
+    # The rest is as of `limit`; the group's name stands where a person's would.
+    arguments = _credits(f"console:group {more}", least=0)
+    return arguments | {"person": f"group:{group.lower()}"}
 
 
 def _ban(rest: str) -> Arguments:
@@ -143,6 +155,7 @@ _PARSERS: dict[str, Callable[[str], Arguments]] = {
     "ban": _ban,
     "unban": _only_person,
     "user": _only_person,
+    "group": _group,
     "tasks": _admin_tasks,
     "task": _admin_task,
     "requeue": _admin_task,

@@ -77,8 +77,15 @@ def _telegram(settings: Settings) -> FrontEnd:
     return Telegram(settings)
 
 
+def _discord(settings: Settings) -> FrontEnd:
+    from bot.frontends.discord import Discord  # noqa: PLC0415 - as above
+
+    return Discord(settings)
+
+
 FRONT_ENDS: dict[str, tuple[Callable[[Settings], bool], Callable[[Settings], FrontEnd]]] = {
     "telegram": (lambda settings: bool(settings.telegram_bot_token.get_secret_value()), _telegram),
+    "discord": (lambda settings: bool(settings.discord_bot_token.get_secret_value()), _discord),
     "console": (lambda settings: settings.console_on, _console),
 }
 """Name -> whether it is on, and how it is made."""
@@ -259,8 +266,9 @@ class App:
                 await server.stop()
 
     async def stop(self) -> None:
-        """Stop gracefully: front-ends first, then the worker; running tasks stay resumable."""
+        """Stop gracefully: front-ends and worker at once; running tasks stay resumable."""
         self._stopped.set()
+        self.worker.stop()
         for front_end in self.parts.front_ends:
             await front_end.stop()
 
@@ -323,6 +331,9 @@ class App:
             # A front-end that ends is no reason to close the others; one that breaks is.
             served = asyncio.ensure_future(asyncio.wait(until, return_when=_FIRST_FAULT))
             await asyncio.wait([work, served], return_when=asyncio.FIRST_COMPLETED)
+            if self._stopped.is_set():
+                # The engine may have been quicker to stop.
+                await asyncio.wait([served])
             served.cancel()
             if work.done():
                 work.result()

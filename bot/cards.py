@@ -10,10 +10,15 @@ from bot.ports import Clock
 from bot.store import cards as rows
 from bot.store.database import Database, DatabaseError
 
-__all__ = ["Cards", "DatabaseError"]
+__all__ = ["Cards", "DatabaseError", "new_token"]
 
 _TOKEN_BYTES = 9
 """Of chance: 12 characters, not to be guessed."""
+
+
+def new_token() -> str:
+    """What the buttons of one card bear."""
+    return secrets.token_urlsafe(_TOKEN_BYTES)
 
 
 class Cards:
@@ -32,9 +37,13 @@ class Cards:
         *,
         task: str | None = None,
         body: dict[str, Any] | None = None,
+        token: str | None = None,
     ) -> Card:
-        """A new card, before it is sent; a task's status or result that is there already."""
-        token = secrets.token_urlsafe(_TOKEN_BYTES)
+        """A new card, before it is sent; a task's card of this kind that is there already.
+
+        `token`: of one that had to be shown before it could be written down; see `new_token`.
+        """
+        token = token or new_token()
         place = Place(self._front_end, address)
         card = Card(token, kind, person, place, task, body=body or {})
         now = self._clock.now()
@@ -84,6 +93,13 @@ class Cards:
     async def marks(self) -> dict[str, str]:
         """All that the front-end has remembered."""
         return await self._database.read(lambda tx: rows.marked(tx, self._front_end))
+
+    async def claim_mark(self, name: str, worker: str, seconds: float) -> bool:
+        """Be the only one, of all processes, who does what this mark stands for, for so long."""
+        now = self._clock.now()
+        return await self._database.transact(
+            lambda tx: rows.claim_mark(tx, self._front_end, name, worker, now, now + seconds)
+        )
 
     async def set_mark(self, name: str, value: str) -> None:
         """Remember something."""

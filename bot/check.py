@@ -78,6 +78,8 @@ async def check(settings: Settings) -> list[Row]:
         looks["bucket"] = bucket.check
     if settings.telegram_bot_token.get_secret_value():
         looks["telegram"] = partial(_telegram, settings)
+    if settings.discord_bot_token.get_secret_value():
+        looks["discord"] = partial(_discord, settings)
     looks |= _pictures_row(settings, providers)
     redact = Redactor(settings.secrets)
     try:
@@ -218,6 +220,15 @@ async def _provider(provider: Provider, offered: list[tuple[str, Offer]] | None)
 
 async def _telegram(settings: Settings) -> str:
     from bot.frontends.telegram.introducing import NoBot, introduced  # noqa: PLC0415 - as in app
+
+    try:
+        return await introduced(settings)
+    except NoBot as error:
+        raise _Unsound(str(error)) from None
+
+
+async def _discord(settings: Settings) -> str:
+    from bot.frontends.discord.introducing import NoBot, introduced  # noqa: PLC0415 - as above
 
     try:
         return await introduced(settings)

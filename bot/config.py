@@ -307,8 +307,6 @@ def _contradictions(settings: Settings) -> Iterator[str]:
         yield "PUBLIC_URL: is missing; TELEGRAM_WEBHOOK_SECRET needs to know where Telegram calls"
     if webhook and settings.http_port == 0:
         yield "HTTP_PORT: is 0; TELEGRAM_WEBHOOK_SECRET needs a port on which Telegram calls"
-    if settings.discord_bot_token.get_secret_value():
-        yield "DISCORD_BOT_TOKEN: this version has no such front-end yet; leave it empty"
     s3 = ("s3_endpoint", "s3_bucket", "s3_access_key", "s3_secret_key")
     missing = [name.upper() for name in s3 if getattr(settings, name) in {"", _EMPTY}]
     if len(missing) < len(s3):

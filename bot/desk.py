@@ -12,7 +12,7 @@ from bot.media.fit import Fitter
 from bot.media.publish import Publisher
 from bot.media.removing import remove_files
 from bot.media.spool import Spool
-from bot.model import Health, Refusal, Reply, Request, Task
+from bot.model import Group, Health, Refusal, Reply, Request, Task
 from bot.offers import Offer
 from bot.ports import Clock
 from bot.quotas.ledger import Rules
@@ -105,6 +105,8 @@ class Call:
     row: PersonRow
     language: str
     now: float
+    group: Group | None = None
+    """What holds where it is asked."""
 
     @property
     def person(self) -> str:
@@ -125,7 +127,8 @@ class Call:
 
     def outlook(self, task: Task, line: int | None = None) -> Outlook:
         """What can be expected of a task now."""
-        return outlook(task, self.desk.catalog, self.desk.durations, self.now, line)
+        desk, countdown = self.desk, self.request.countdown
+        return outlook(task, desk.catalog, desk.durations, self.now, line, countdown)
 
 
 async def own_task(call: Call, task_id: str) -> Task:

@@ -10,15 +10,19 @@ import structlog
 from bot import lifecycle
 from bot.admin import ADMIN_HANDLERS
 from bot.desk import Call, Desk, own_task
+from bot.grouping import change_group, shared_text
 from bot.making import Quote, can_remix, make_video, quote, remix, retry
 from bot.model import (
     ACTIVE,
     Admin,
+    Balance,
     Cancel,
+    ChangeGroup,
     ChangeLanguage,
     ChangeSettings,
     Fetch,
     ForgetMe,
+    Group,
     Help,
     ListModels,
     ListTasks,
@@ -39,7 +43,7 @@ from bot.model import (
 )
 from bot.quotas import ledger
 from bot.replies import LANGUAGES, help_text, refusal, say
-from bot.store import accounts, cards, deliveries, keeping, tasks
+from bot.store import accounts, cards, deliveries, groups, keeping, tasks
 from bot.store.accounts import PersonRow
 from bot.store.database import Tx
 from bot.telling import models_text, task_line
@@ -67,8 +71,15 @@ async def handle(request: Request, desk: Desk) -> Reply:
 
 
 async def _call(request: Request, desk: Desk) -> Call:
-    row = await desk.database.read(lambda tx: accounts.person(tx, request.person.id))
-    return Call(desk, request, row, _language(desk, request.person, row), desk.clock.now())
+    there = request.whereabouts
+
+    def look(tx: Tx) -> tuple[PersonRow, Group | None]:
+        row = accounts.person(tx, request.person.id)
+        return row, groups.get(tx, there.group) if there is not None else None
+
+    row, group = await desk.database.read(look)
+    language = _language(desk, request.person, row, group)
+    return Call(desk, request, row, language, desk.clock.now(), group)
 
 
 async def quoted(
@@ -78,14 +89,17 @@ async def quoted(
     return await quote(await _call(Request(person, place, wish), desk), wish, picture)
 
 
-async def language_of(desk: Desk, person: Person) -> str:
-    """What they chose, else what the front-end knows, else the default."""
-    row = await desk.database.read(lambda tx: accounts.person(tx, person.id))
-    return _language(desk, person, row)
+async def language_of(desk: Desk, person: Person, group: str | None = None) -> str:
+    """What they chose, else what their group has, else what the front-end knows, or the default."""
+
+    def look(tx: Tx) -> tuple[PersonRow, Group | None]:
+        return accounts.person(tx, person.id), groups.get(tx, group) if group else None
+
+    return _language(desk, person, *await desk.database.read(look))
 
 
-def _language(desk: Desk, person: Person, row: PersonRow) -> str:
-    for code in (row.language, person.language):
+def _language(desk: Desk, person: Person, row: PersonRow, group: Group | None) -> str:
+    for code in (row.language, group.language if group else None, person.language):
         if code is not None and code[:2].lower() in LANGUAGES:
             return code[:2].lower()
     return desk.settings.default_language
@@ -210,14 +224,15 @@ def _video(call: Call, task: Task) -> Video:
 async def show_quota(call: Call, _command: ShowQuota) -> Reply:
     """`/quota`: what is there, what is held, what refills when, and why it is so."""
 
-    def look(tx: Tx) -> tuple[Any, int]:
+    def look(tx: Tx) -> tuple[Balance, int, str]:
         return (
             ledger.balance(tx, call.person, call.desk.rules, call.now),
             tasks.count_active(tx, call.person),
+            shared_text(tx, call),
         )
 
-    balance, active = await call.desk.database.read(look)
-    return call.reply(
+    balance, active, shared = await call.desk.database.read(look)
+    own = call.say(
         "quota",
         free=balance.free,
         daily=balance.daily,
@@ -228,6 +243,7 @@ async def show_quota(call: Call, _command: ShowQuota) -> Reply:
         active=active,
         max=call.desk.settings.max_active_per_user,
     )
+    return Reply("\n".join(part for part in (own, shared) if part))
 
 
 async def list_models(call: Call, _command: ListModels) -> Reply:
@@ -340,6 +356,7 @@ HANDLERS: dict[type, Callable[[Call, Any], Awaitable[Reply]]] = {
     ListTasks: list_tasks,
     Cancel: cancel,
     Retry: retry,
+    ChangeGroup: change_group,
     Fetch: fetch,
     ShowQuota: show_quota,
     ListModels: list_models,

@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import secrets
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 import structlog
 
@@ -63,7 +63,13 @@ class Inbox:
         self._freed = False
         self._behind = True
         """There may be older updates that nobody has in hand."""
-        self._in_hand = 0
+        self._in_hand: set[int] = set()
+        self._coming: set[int] = set()
+        """Updates that are being written down."""
+        self._astray = False
+        """The database may have given us updates without our hearing of it."""
+        self._unnoted: set[int] = set()
+        """Updates that are dealt with, which the database could not be told."""
         self._room = asyncio.Event()
         self._room.set()
         self._stopping = asyncio.Event()
@@ -80,7 +86,20 @@ class Inbox:
         def keep(tx: Tx) -> list[Arrived]:
             return updates.add(tx, self._front_end, arrived, self._worker, now, now + _LEASE)
 
-        self._begin(await self._database.transact(keep))
+        coming = {one.id for one in arrived} - self._coming
+        self._coming |= coming
+        try:
+            self._begin(await self._given(keep))
+        finally:
+            self._coming -= coming
+
+    async def _given(self, function: Callable[[Tx], list[Arrived]]) -> list[Arrived]:
+        """What the database gives us; without its answer it may have done so all the same."""
+        try:
+            return await self._database.transact(function)
+        except Exception:
+            self._astray = True
+            raise
 
     async def room(self) -> None:
         """Return when there are not too many updates in hand."""
@@ -93,6 +112,8 @@ class Inbox:
                 await self._look()
             except DatabaseError as error:
                 _log.warning("inbox_waits", why=str(error))
+            except Exception:  # noqa: BLE001 - the next look may go better
+                _log.exception("inbox_look_failed")
             await self._clock.sleep(_LOOK)
 
     async def stop(self, grace: float) -> None:
@@ -106,6 +127,7 @@ class Inbox:
             await asyncio.wait(self._running)
         now = self._clock.now()
         with contextlib.suppress(DatabaseError):
+            await self._note_again()
             await self._database.transact(lambda tx: updates.free(tx, self._worker, now))
 
     async def quiet(self) -> None:
@@ -117,9 +139,11 @@ class Inbox:
         """Keep what is in hand, and take up what nobody has, as far as there is room."""
         async with self._looking:
             await self._free_once()
+            await self._note_again()
+            await self._find_astray()
             while not self._stopping.is_set():
                 most = _TAKEN_AT_ONCE if self._room.is_set() else 0
-                found = await self._database.transact(self._claim(self._clock.now(), most))
+                found = await self._given(self._claim(self._clock.now(), most))
                 self._begin(found)
                 if most == 0:
                     return
@@ -136,6 +160,26 @@ class Inbox:
             )
             self._freed = True
 
+    async def _find_astray(self) -> None:
+        """Begin with what the database has given us without our hearing of it.
+
+        We are its worker, so nobody else ever would.
+        """
+        if self._astray:
+            known = self._in_hand | self._coming
+            found = await self._database.read(
+                lambda tx: updates.of_worker(tx, self._front_end, self._worker)
+            )
+            known |= self._in_hand | self._coming | self._unnoted
+            self._astray = False
+            self._begin([one for one in found if one.id not in known])
+
+    async def _note_again(self) -> None:
+        for one in sorted(self._unnoted):
+            now = self._clock.now()
+            await self._database.transact(self._done(one, now))
+            self._unnoted.discard(one)
+
     def _claim(self, now: float, most: int) -> Callable[[Tx], list[Arrived]]:
         until = now + _LEASE
 
@@ -149,14 +193,14 @@ class Inbox:
 
     def _begin(self, arrived: Sequence[Arrived]) -> None:
         for one in arrived:
-            self._in_hand += 1
+            self._in_hand.add(one.id)
             lane = self._lanes.setdefault(one.lane, deque())
             lane.append(one)
             if len(lane) == 1:
                 running = asyncio.create_task(self._follow(one.lane))
                 self._running.add(running)
                 running.add_done_callback(self._running.discard)
-        if self._in_hand >= _FULL:
+        if len(self._in_hand) >= _FULL:
             self._room.clear()
 
     async def _follow(self, name: str) -> None:
@@ -165,15 +209,14 @@ class Inbox:
         try:
             while lane and not self._stopping.is_set():
                 if await self._dealt_with(lane[0]):
-                    lane.popleft()
-                    self._count_off(1)
+                    self._count_off([lane.popleft()])
         finally:
             del self._lanes[name]
-            self._count_off(len(lane))
+            self._count_off(lane)
 
-    def _count_off(self, count: int) -> None:
-        self._in_hand -= count
-        if self._in_hand < _FULL:
+    def _count_off(self, arrived: Iterable[Arrived]) -> None:
+        self._in_hand -= {one.id for one in arrived}
+        if len(self._in_hand) < _FULL:
             self._room.set()
 
     async def _dealt_with(self, one: Arrived) -> bool:
@@ -206,9 +249,11 @@ class Inbox:
             stopped.cancel()
 
     async def _note_done(self, one: Arrived) -> None:
-        now = self._clock.now()
         try:
-            await self._database.transact(lambda tx: updates.done(tx, self._front_end, one.id, now))
+            await self._database.transact(self._done(one.id, self._clock.now()))
         except DatabaseError as error:
-            # It will be dealt with again, and what was done of it be found.
+            self._unnoted.add(one.id)
             _log.warning("update_not_noted", update=one.id, why=str(error))
+
+    def _done(self, update: int, now: float) -> Callable[[Tx], None]:
+        return lambda tx: updates.done(tx, self._front_end, update, now)

@@ -6,9 +6,10 @@ import secrets
 from dataclasses import dataclass
 
 from bot.model import Balance, Order, Place, Refusal, State, Task
-from bot.quotas import ledger
+from bot.quotas import ledger, limits
 from bot.quotas.ledger import Rules
-from bot.store import accounts, tasks
+from bot.store import accounts, groups, tasks
+from bot.store.accounts import AccountRow
 from bot.store.database import Tx
 
 _ALPHABET = "23456789abcdefghjkmnpqrstuvwxyz"
@@ -29,6 +30,10 @@ class Draft:
     provider: str | None = None
     provider_identity: str | None = None
     """Only for a remix: where the original was made."""
+    wallet: str | None = None
+    """An account that pays before the person's own, as far as `share` goes."""
+    share: int | None = None
+    """What the person may take from it in a day; None: as much as there is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +45,8 @@ class Accepted:
     balance: Balance
     line: int
     """How many tasks wait before it."""
+    shared: bool = False
+    """The group's wallet pays."""
 
 
 def new_task_id() -> str:
@@ -62,11 +69,40 @@ def accept(tx: Tx, draft: Draft, rules: Rules, max_active: int, now: float) -> A
     if active >= max_active:
         raise Refusal("too-many-running", running=active, limit=max_active)
     task = _task(draft, now)
+    shared = draft.wallet is not None and ledger.is_shared(tx, draft.wallet)
+    if shared and (wallet := _wallet(tx, draft, account, rules, now)) is not None:
+        account = wallet
     turn = tasks.next_turn(tx, draft.person)
     tasks.add(tx, task, account=account.id, update_key=draft.update_key, turn=turn)
     account = ledger.hold(tx, account, task.id, draft.price, rules, now)
     line = tasks.ahead_of(tx, turn, now)
-    return Accepted(task, fresh=True, balance=ledger.balance_of(account, rules, now), line=line)
+    balance = ledger.balance_of(account, rules, now)
+    return Accepted(task, fresh=True, balance=balance, line=line, shared=account.id != draft.person)
+
+
+def _wallet(tx: Tx, draft: Draft, own: AccountRow, rules: Rules, now: float) -> AccountRow | None:
+    """The shared account, locked after the person's own, if it pays for all of it.
+
+    None: the person's own does. Raises `Refusal` where neither can.
+    """
+    wallet = ledger.open_account(tx, draft.wallet or "", rules, now)
+    left = wallet.daily + wallet.granted
+    if draft.share is not None:
+        since = limits.day_start(now, rules.timezone)
+        taken = groups.taken(tx, wallet.id, draft.person, since)
+        left = max(min(left, draft.share - taken), 0)
+    if left >= draft.price:
+        return wallet
+    have = own.daily + own.granted
+    if have < draft.price:
+        raise Refusal(
+            "no-credits-in-group",
+            needed=draft.price,
+            have=have,
+            left=left,
+            refills_at=limits.next_reset(now, rules.timezone),
+        )
+    return None
 
 
 def found(tx: Tx, draft: Draft, rules: Rules, now: float) -> Accepted | None:

@@ -26,10 +26,13 @@ _PATTERNS = (
     (re.compile(r"\d+:[\w-]{30,}"), HIDDEN),
     (re.compile(r"\b(Bearer\s+)[^\s'\",]{8,}", re.IGNORECASE), rf"\1{HIDDEN}"),
     (re.compile(r"\bsk-[\w-]{8,}"), HIDDEN),
+    # Of Discord's interactions: in addresses, and wherever one stands ("interaction:" in Base64).
+    (re.compile(r"(/(?:webhooks|interactions)/\d+/)[\w.-]+"), rf"\1{HIDDEN}"),
+    (re.compile(r"\baW50ZXJhY3Rpb24[\w=.-]+"), HIDDEN),
     # As far as the last @, for a password may hold one.
     (re.compile(r"(\b[a-z][a-z0-9+.-]*://)[^\s/'\"]+@", re.IGNORECASE), rf"\1{HIDDEN}@"),
 )
-_CHATTY = ("aiosqlite", "alembic", "httpcore", "httpx", "PIL", "telegram")
+_CHATTY = ("aiosqlite", "alembic", "discord", "httpcore", "httpx", "PIL", "telegram")
 """Libraries that tell of every request, statement or block."""
 
 

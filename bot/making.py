@@ -122,8 +122,8 @@ async def _accept(call: Call, draft: Draft, note: str = "") -> Reply:
     desk = call.desk
     update = call.request.update
     key = f"{call.request.place.front_end}:{update}" if update else None
-    draft = replace(draft, update_key=key)
     try:
+        draft = _in_group(call, replace(draft, update_key=key))
         accepted = await desk.database.transact(lambda tx: _take_in(tx, call, draft))
     except DatabaseError:
         # The commit may have happened although its answer was lost.
@@ -139,6 +139,20 @@ async def _accept(call: Call, draft: Draft, note: str = "") -> Reply:
     desk.wake()
     text = "\n".join(part for part in (_accepted_text(call, accepted), note) if part)
     return Reply(text, task=accepted.task)
+
+
+def _in_group(call: Call, draft: Draft) -> Draft:
+    """What the group says: where it may be asked for, how it is shown, who pays."""
+    group, there = call.group, call.request.whereabouts
+    if group is None or there is None:
+        return draft
+    if group.channels and group.channels.isdisjoint(there.channels):
+        channels = ", ".join(f"<#{one}>" for one in sorted(group.channels))
+        raise Refusal("channel-not-allowed", all=channels)
+    order = draft.order
+    if order.spoiler is None and group.spoiler:
+        order = replace(order, spoiler=True)
+    return replace(draft, order=order, wallet=group.wallet, share=group.share(there.roles))
 
 
 def _take_in(tx: Tx, call: Call, draft: Draft) -> Accepted:
@@ -157,7 +171,8 @@ async def _drop_picture(call: Call, draft: Draft) -> None:
 
 def _accepted_text(call: Call, accepted: Accepted) -> str:
     view = call.outlook(accepted.task, accepted.line)
-    return accepted_text(call.language, accepted.task, view, accepted.balance.free)
+    free = None if accepted.shared else accepted.balance.free
+    return accepted_text(call.language, accepted.task, view, free)
 
 
 def _defaults(row: PersonRow) -> Defaults:
@@ -233,9 +248,10 @@ async def retry(call: Call, command: Retry) -> Reply:
         raise Refusal("retry-still-active", task=task.id)
     if not task.order.prompt:
         raise Refusal("prompt-forgotten", task=task.id)
+    prompt = command.prompt or task.order.prompt
     if task.order.remix_of:
-        return await remix(call, Remix(task.order.remix_of, task.order.prompt))
-    return await make_video(call, _again(call, task, task.order.prompt))
+        return await remix(call, Remix(task.order.remix_of, prompt))
+    return await make_video(call, _again(call, task, prompt))
 
 
 def _again(call: Call, task: Task, prompt: str) -> MakeVideo:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -11,6 +12,9 @@ from providers.base import Orientation
 
 Language = str
 """A two-letter code that `bot/locales` has."""
+
+Countdown = Callable[[float], str]
+"""UNIX seconds -> how a chat writes a moment that it counts down to by itself."""
 
 Fit = Literal["crop", "pad"]
 """How a picture gets the shape of its video: cut to fill it, or whole with a blurred rim."""
@@ -185,6 +189,47 @@ class Video:
     """A small JPEG of it."""
 
 
+@dataclass(frozen=True, slots=True)
+class Group:
+    """What those who manage a group have set for it."""
+
+    id: str
+    """`<front-end>:<its id there>`."""
+    channels: frozenset[str] = frozenset()
+    """Where videos may be asked for; empty: everywhere."""
+    shares: Mapping[str, int] = field(default_factory=dict)
+    """Role -> credits that one with it may take from the shared wallet in a day.
+
+    Empty: everybody as many as there are.
+    """
+    language: Language | None = None
+    spoiler: bool | None = None
+    """Whether videos are hidden where nobody has said so."""
+
+    @property
+    def wallet(self) -> str:
+        """The account that the group shares, if an admin has filled it."""
+        return f"group:{self.id}"
+
+    def share(self, roles: Collection[str]) -> int | None:
+        """What one with these roles may take in a day; None: as much as there is."""
+        if not self.shares:
+            return None
+        return max((self.shares[role] for role in roles if role in self.shares), default=0)
+
+
+@dataclass(frozen=True, slots=True)
+class Whereabouts:
+    """In which group something is asked for, and as what."""
+
+    group: str
+    channels: tuple[str, ...] = ()
+    """The channel, and what it is part of."""
+    roles: tuple[str, ...] = ()
+    manages: bool = False
+    """The person may change what is set for the group."""
+
+
 class CardKind(StrEnum):
     """What people can do with a message of ours."""
 
@@ -210,7 +255,7 @@ class Card:
     """Whose it is: to others it says so and does nothing."""
     place: Place
     task: str | None = None
-    """Of a status or a result; a task has one of each."""
+    """Of a status, a result, or the choices below a last word; a task has one of each."""
     message: str | None = None
     """Where it stands, in the front-end's own words; None: nobody knows that it does."""
     sends: int = 0
@@ -306,6 +351,8 @@ class Cancel:
 @dataclass(frozen=True, slots=True)
 class Retry:
     task: str
+    prompt: str | None = None
+    """Other words for it; None: the same."""
     seen: bool = False
     """The person has its video before them, whether or not that is written down yet."""
 
@@ -348,6 +395,22 @@ class ForgetMe:
 
 
 @dataclass(frozen=True, slots=True)
+class ChangeGroup:
+    """What holds for a group: `channels` to `allow` and `forbid`, shares of roles, and the rest.
+
+    With nothing to change it shows it.
+    """
+
+    allow: str | None = None
+    forbid: str | None = None
+    role: str | None = None
+    share: int | None = None
+    """Of that role; below 0: none of its own."""
+    language: Language | None = None
+    spoiler: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Start:
     pass
 
@@ -382,6 +445,7 @@ Command = (
     | ChangeLanguage
     | ShowPrivacy
     | ForgetMe
+    | ChangeGroup
     | Start
     | Help
     | Admin
@@ -397,6 +461,10 @@ class Request:
     command: Command
     update: str | None = None
     """The platform's id of the update; the same one twice makes one task."""
+    countdown: Countdown | None = None
+    """None: the chat cannot, and is told how long it takes."""
+    whereabouts: Whereabouts | None = None
+    """None: nobody else is there."""
 
 
 @dataclass(frozen=True, slots=True)

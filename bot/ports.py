@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from bot.model import Delivery, Place, Task, Video
+from bot.model import Countdown, Delivery, Place, Task, Video
 
 
 class Clock(Protocol):
@@ -46,6 +46,8 @@ class Messenger(Protocol):
 
     name: str
     """The first part of the ids of its people, and `Place.front_end`."""
+    countdown: Countdown | None
+    """How its chats write a moment that they count down to by themselves; None: they cannot."""
 
     def largest(self, place: Place) -> int | None:
         """The most bytes that a video may have there; None: as it is, whatever its size."""

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from bot.catalog import Catalog
 from bot.durations import Durations, Spread
-from bot.model import Breaker, Health, State, Task
+from bot.model import Breaker, Countdown, Health, State, Task
 from bot.offers import Model, Offer
 from bot.replies import about, say
 
@@ -27,6 +27,13 @@ class Outlook:
     """Seconds; None where nothing was measured yet."""
     line: int | None = None
     """How many tasks wait before it."""
+    now: float = 0.0
+    countdown: Countdown | None = None
+
+    @property
+    def ready_at(self) -> float | None:
+        """The moment at which it is probably ready."""
+        return None if self.remaining is None else self.now + self.remaining
 
 
 def spread_of(task: Task, catalog: Catalog, durations: Durations) -> Spread | None:
@@ -51,31 +58,38 @@ def remaining(task: Task, spread: Spread | None, now: float) -> float | None:
 
 
 def outlook(
-    task: Task, catalog: Catalog, durations: Durations, now: float, line: int | None = None
+    task: Task,
+    catalog: Catalog,
+    durations: Durations,
+    now: float,
+    line: int | None = None,
+    countdown: Countdown | None = None,
 ) -> Outlook:
     """What can be expected of this task now."""
-    return Outlook(remaining(task, spread_of(task, catalog, durations), now), line)
+    rest = remaining(task, spread_of(task, catalog, durations), now)
+    return Outlook(rest, line, now, countdown)
 
 
 def _expected(language: str, view: Outlook) -> str:
     line = say(language, "expected-line", line=view.line or 0)
-    if view.remaining is None:
+    if view.remaining is None or view.ready_at is None:
         rest = say(language, "expected-unknown")
+    elif view.countdown is not None:
+        rest = say(language, "expected-at", moment=view.countdown(view.ready_at))
     else:
         rest = say(language, "expected-in", time=about(language, view.remaining))
     return " ".join(part for part in (line, rest) if part)
 
 
-def accepted_text(language: str, task: Task, view: Outlook, free: int) -> str:
-    """The answer to a request: id, price, expectation, what is left."""
-    return say(
-        language,
-        "accepted",
-        task=task.id,
-        price=task.price,
-        expected=_expected(language, view),
-        free=free,
-    )
+def accepted_text(language: str, task: Task, view: Outlook, free: int | None) -> str:
+    """The answer to a request: id, price, expectation, what is left.
+
+    `free` is None where a group's shared wallet pays.
+    """
+    expected = _expected(language, view)
+    if free is None:
+        return say(language, "accepted-shared", task=task.id, price=task.price, expected=expected)
+    return say(language, "accepted", task=task.id, price=task.price, expected=expected, free=free)
 
 
 def reason_text(language: str, task: Task) -> str:

@@ -103,7 +103,9 @@ def _not_delivered(task: Task, world: World, error: DeliveryError) -> Outcome:
     now = world.clock.now()
     if error.permanent or now - task.moved_at > GIVE_UP:
         return _undelivered(task, error.reason, str(error))
-    wait = world.backoff(task.attempts, error.retry_after)
+    # A full chat that says when it has room is no failure: nobody waits longer for it each time.
+    failed = error.retry_after is None
+    wait = world.backoff(task.attempts if failed else 0, error.retry_after)
     return Snooze(
-        now + wait, failed=True, raw=str(error), also=lambda tx: deliveries.unsent(tx, task.id)
+        now + wait, failed=failed, raw=str(error), also=lambda tx: deliveries.unsent(tx, task.id)
     )

@@ -63,5 +63,6 @@ async def show(world: World, task: Task, verdict: Outcome) -> None:
     now_is = await world.database.read(lambda tx: tasks.get(tx, task.id))
     if messenger is None or now_is is None or now_is.state not in ACTIVE:
         return
-    view = outlook(now_is, world.catalog, world.durations, world.clock.now())
+    now, countdown = world.clock.now(), messenger.countdown
+    view = outlook(now_is, world.catalog, world.durations, now, countdown=countdown)
     await messenger.show(now_is, status_text(now_is.language, now_is, view))

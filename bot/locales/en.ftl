@@ -75,12 +75,12 @@ style-unknown = { $nearest ->
     [none] { $model } has no style "{ $asked }". Styles: { $all }.
    *[other] { $model } has no style "{ $asked }". Did you mean { $nearest }? Styles: { $all }.
 }
-style-not-possible = { $model } has no styles. Leave --style out.
+style-not-possible = { $model } has no styles. Leave the style out.
 image-not-possible = { $model } takes no picture. Leave it out, or choose another model: /models
 image-needs-link = { $model } takes pictures only as links at the moment, and this bot has no public address to give one. Leave the picture out, or ask an admin to set PUBLIC_URL or S3_ENDPOINT.
 watermark-not-possible = { $model } gives no choice about the watermark. Leave that option out.
-private-not-possible = { $model } has no private videos. Leave --private out.
-storyboard-not-possible = { $model } knows no storyboards. Leave --storyboard out.
+private-not-possible = { $model } has no private videos. Leave that option out.
+storyboard-not-possible = { $model } knows no storyboards. Leave that option out.
 together-not-possible = { $model } cannot do all of this at once: { $wishes }. { $durations ->
     [none] { $without ->
         [none] Please ask for less.
@@ -111,7 +111,22 @@ image-broken = The picture is damaged or cut off and cannot be read. Please send
 picture-cut = About { $cut } % of your picture was cut away to fill the video. To keep all of it, cancel the task and send it again with --fit pad.
 fit-unknown = "{ $asked }" is no way to fit a picture. Allowed: { $allowed }.
 fit-without-image = --fit { $fit } says how a picture is fitted, and there is none. Add a picture, or leave it out.
-fit-not-possible = { $model } gets pictures as they are. Leave out --fit.
+fit-not-possible = { $model } gets pictures as they are. Leave that option (--fit) out.
+no-credits-in-group = This needs { $needed } { $needed ->
+    [one] credit
+   *[other] credits
+}; you have { $have } of your own, and may take { $left } from the shared wallet today. Both are filled again at { $refills_at }.
+channel-not-allowed = Videos are made in other channels here: { $all }
+group-nowhere = This is about a server or a group; use it there.
+group-not-yours = Only those who manage this server can change that.
+group-role-and-share = Name both: the role, and how many credits a day one with it may take.
+group-too-many = That is too many: at most { $limit }.
+group-not-an-id = "{ $group }" is no group. Write discord: and the server's number, or telegram: and the group's.
+group = Here: videos in these channels: { $channels }; shares of roles in the wallet, credits a day: { $shares }; language: { $language }; { $spoiler ->
+    [yes] videos are hidden until somebody clicks them.
+   *[no] videos are shown at once.
+}
+group-wallet = Credits in the shared wallet here: { $free } of today's { $limit }. You may take { $left } of them now.
 no-credits = This needs { $needed } { $needed ->
     [one] credit
    *[other] credits
@@ -133,13 +148,15 @@ prompt-forgotten = The prompt of { $task } is no longer kept. Please type it aga
 retry-still-active = { $task } is still under way. /tasks shows how far it is.
 remix-not-finished = { $task } has no finished video that could be changed.
 remix-not-possible = The gateway that made { $task } cannot change videos. Make a new one with /video.
-remix-private = { $task } was made with --private, and its gateway does not change such videos.
+remix-private = { $task } was made as a private video, and its gateway does not change such videos.
 remix-not-this-one = { $task } cannot be changed: its gateway gave no handle for it. Make a new one with /video.
 task-unknown = You have no task { $task }. /tasks shows yours.
 
 accepted = Task { $task }: { $price }. { $expected } You have { $free } left.
+accepted-shared = Task { $task }: { $price }, paid from the shared wallet here. { $expected }
 expected-unknown = How long it takes is not known yet; the video will come here.
 expected-in = It should be ready in { $time }.
+expected-at = It should be ready { $moment }.
 expected-line = { $line ->
     [0] { "" }
     [one] One task is ahead of it.
@@ -284,8 +301,8 @@ forgetme-done = { $count ->
    *[other] Your settings and what was kept of { $count } tasks are deleted.
 } { $active ->
     [0] { "" }
-    [one] One task is still under way; write /forgetme yes again when it has ended.
-   *[other] { $active } tasks are still under way; write /forgetme yes again when they have ended.
+    [one] One task is still under way; use /forgetme again when it has ended.
+   *[other] { $active } tasks are still under way; use /forgetme again when they have ended.
 }
 start = Tell me what you would like to see, and I will make a video of it: /video a red kite over the sea
     Add a picture if you like, and the video begins with it. /help shows everything.
@@ -319,9 +336,11 @@ menu-admin = the commands of admins
 ## Admins
 
 admin-only = This command is for admins.
+admin-none-yet = This command is for admins, and there is none here yet. If you run this bot, write ADMINS={ $person } into its settings and start it again.
 admin-help-title = What admins can write:
 admin-help-grant = give credits that stay, or take some with a negative number
 admin-help-limit = set the daily credits; 0 means none
+admin-help-group = set the daily credits that a group shares; 0 means none
 admin-help-ban = no new videos
 admin-help-unban = lift a ban
 admin-help-user = what is known of somebody
@@ -337,8 +356,8 @@ admin-word-unknown = { $nearest ->
     [none] There is no /admin { $word }. Words: { $all }.
    *[other] There is no /admin { $word }. Did you mean { $nearest }? Words: { $all }.
 }
-person-missing = Whom? Write console:local, telegram:123 or discord:456.
-person-not-an-id = "{ $person }" is nobody's id. Write console:local, telegram:123 or discord:456.
+person-missing = Whom? Write telegram:123, discord:456 or console:local; in a chat also @name, or reply to a message of theirs.
+person-not-an-id = "{ $person }" is nobody's id. Write telegram:123, discord:456 or console:local; in a chat also @name, or reply to a message of theirs.
 person-unknown = { $person } has never written here.
 credits-missing = How many credits? Write a whole number from { $least } to { $most }.
 credits-not-a-number = "{ $asked }" is not a number of credits. Write a whole number from { $least } to { $most }.
@@ -348,6 +367,7 @@ verdict-unknown = How should it end? Write one of: { $all }.
 remote-id-missing = Which job? Write attach and the gateway's own id of it.
 admin-granted = Granted to { $person }: { $credits }. To spend now: { $free }.
 admin-limited = Daily credits of { $person }: { $credits }. To spend now: { $free }.
+admin-group = Credits that { $group } shares in a day: { $credits }. To spend now: { $free }.
 admin-banned = { $person } can make no new videos{ $reason ->
     [none] .
    *[other] : { $reason }
@@ -445,6 +465,91 @@ group-greeting = Hello! I make videos from words and pictures: /video a red kite
 about = I make videos from what you write, and from your pictures. Send me a few words or a photo, look at the price, press Start, and the video comes right here.
     /help shows everything, /privacy what is kept.
 about-short = Videos from your words and pictures, right here in the chat.
+
+## Discord
+
+answered-in-private = I have answered in private.
+help-title-discord = What I can do:
+help-discord = While you type a command, Discord shows what can be added to it: a picture, the model, the seconds and more. /models tells what each model can do.
+    In the menu of any message, under Apps: { menu-picture }, { menu-remix }.
+menu-picture = Make a video of this picture
+menu-remix = Remix this video
+fit-crop = cut to fill
+fit-pad = whole, with a blurred border
+option-model = model
+option-model-about = which model makes it
+option-prompt = prompt
+option-prompt-about = what you would like to see
+option-image = image
+option-image-about = a picture that the video begins with
+option-duration = duration
+option-duration-about = seconds
+option-orientation = orientation
+option-orientation-about = upright or across
+option-size = size
+option-size-about = width and height
+option-style = style
+option-style-about = how it looks
+option-watermark = watermark
+option-watermark-about = with or without the gateway's mark
+option-private = private
+option-private-about = the gateway shows it to nobody
+option-spoiler = spoiler
+option-spoiler-about = hidden in the channel until somebody clicks it
+option-storyboard = storyboard
+option-storyboard-about = the prompt is a list of scenes
+option-fit = fit
+option-fit-about = what becomes of a picture of another shape
+option-task = task
+option-task-about = the id of a task
+option-clear = clear
+option-clear-about = a default that is to be none again
+option-code = code
+option-code-about = the language
+option-language = language
+help-server = what holds for this server
+option-allow = allow
+option-allow-about = videos may be asked for in this channel; others then only if named as well
+option-forbid = forbid
+option-forbid-about = no longer in this channel
+option-role = role
+option-role-about = a role that may take credits from the shared wallet
+option-server = server
+option-server-about = its number; left out: this one
+option-language-about = how people are spoken to who have chosen none
+option-user = user
+option-user-about = whom it is about
+option-credits = credits
+option-credits-about = how many
+option-reason = reason
+option-reason-about = why; they are told
+option-state = state
+option-state-about = only those in this state
+option-verdict = verdict
+option-verdict-about = who pays: charge, refund; or attach the gateway's job
+option-job = job
+option-job-about = the gateway's own id, for attach
+option-name = name
+option-name-about = the provider's name
+option-mode = mode
+option-mode-about = on, off or drain
+option-count = count
+option-count-about = how many lines
+form-picture = A video of this picture
+form-again = Once more
+form-remix = Change this video
+form-prompt = What should it show?
+form-change = What should be different?
+button-original = Original
+button-delete = Delete
+no-picture-there = There is no picture in that message. I take JPEG, PNG, WebP, HEIC, GIF and AVIF.
+no-video-there = That is no video of mine. Use this on a message with one of your videos.
+picture-gone-discord = Discord no longer has that picture. Please attach it again.
+status-lent = Here I can write for 15 minutes only. If it takes longer, the video is kept: /fetch { $task }
+reason-answer-expired = Discord let me write there for 15 minutes only.
+cannot-delete = I cannot delete that message any more.
+result-deleted = Deleted here. The video is still kept for you: /fetch { $task }
+busy = I cannot write anything down right now. Nothing was charged; please try again in a minute.
 
 ## The console
 

@@ -72,12 +72,12 @@ style-unknown = { $nearest ->
     [none] { $model } 没有风格“{ $asked }”。可用风格：{ $all }。
    *[other] { $model } 没有风格“{ $asked }”。您是不是要 { $nearest }？可用风格：{ $all }。
 }
-style-not-possible = { $model } 没有风格可选，请去掉 --style。
+style-not-possible = { $model } 没有风格可选，请去掉风格。
 image-not-possible = { $model } 不接受图片。请去掉图片，或换一个模型：/models
 image-needs-link = { $model } 目前只接受图片链接，而本机器人没有公网地址可用。请去掉图片，或请管理员设置 PUBLIC_URL 或 S3_ENDPOINT。
 watermark-not-possible = { $model } 不能选择水印，请去掉该选项。
-private-not-possible = { $model } 不支持私有视频，请去掉 --private。
-storyboard-not-possible = { $model } 不支持分镜脚本，请去掉 --storyboard。
+private-not-possible = { $model } 不支持私有视频，请去掉该选项。
+storyboard-not-possible = { $model } 不支持分镜脚本，请去掉该选项。
 together-not-possible = { $model } 不能同时满足：{ $wishes }。{ $durations ->
     [none] { $without ->
         [none] 请减少要求。
@@ -108,7 +108,19 @@ image-broken = 图片已损坏或不完整，无法读取，请重新发送。
 picture-cut = 为填满画面，您的图片约有 { $cut } % 被裁掉。若要保留全图，请取消该任务，并加上 --fit pad 重新发送。
 fit-unknown = “{ $asked }”不是适配图片的方式。可用：{ $allowed }。
 fit-without-image = --fit { $fit } 用于适配图片，但没有图片。请附上图片，或去掉该选项。
-fit-not-possible = { $model } 会原样收到图片，请去掉 --fit。
+fit-not-possible = { $model } 会原样收到图片，请去掉该选项（--fit）。
+no-credits-in-group = 这需要 { $needed } 点；您自己有 { $have } 点，今天还可从共享钱包取 { $left } 点。两者都将于 { $refills_at }恢复。
+channel-not-allowed = 这里只能在其他频道生成视频：{ $all }
+group-nowhere = 这是关于服务器或群组的设置；请在那里使用。
+group-not-yours = 只有管理此服务器的人可以修改。
+group-role-and-share = 请同时指定身份组，以及拥有它的人每天可取多少点。
+group-too-many = 太多了：最多 { $limit } 个。
+group-not-an-id = “{ $group }”不是群组。请写 discord: 加服务器编号，或 telegram: 加群组编号。
+group = 此处：可生成视频的频道：{ $channels }；各身份组每天可从钱包取的点数：{ $shares }；语言：{ $language }；{ $spoiler ->
+    [yes] 视频先遮住，点击后显示。
+   *[no] 视频直接显示。
+}
+group-wallet = 此处的共享钱包每天 { $limit } 点，现有 { $free } 点；您现在可取 { $left } 点。
 no-credits = 这需要 { $needed } 点；您有 { $have } 点。{ $limit ->
     [0] 您没有每日点数；管理员可以赠送。
    *[other] 您的 { $limit } 点每日点数将于 { $refills_at }恢复。
@@ -125,13 +137,15 @@ prompt-forgotten = { $task } 的提示词已不再保存，请用 /video 重新�
 retry-still-active = { $task } 还在进行中。/tasks 查看进度。
 remix-not-finished = { $task } 没有可以修改的成品视频。
 remix-not-possible = 生成 { $task } 的网关不能修改视频，请用 /video 重新生成。
-remix-private = { $task } 是以 --private 生成的，其网关不能修改这样的视频。
+remix-private = { $task } 是私有视频，其网关不能修改这样的视频。
 remix-not-this-one = { $task } 不能修改：其网关没有给出修改所需的编号。请用 /video 重新生成。
 task-unknown = 您没有任务 { $task }。/tasks 列出您的任务。
 
 accepted = 任务 { $task }：{ $price }。{ $expected }您还剩 { $free } 点。
+accepted-shared = 任务 { $task }：{ $price }，由此处的共享钱包支付。{ $expected }
 expected-unknown = 暂时无法预计需要多久；完成后会发到这里。
 expected-in = 预计{ $time }后完成。
+expected-at = 预计{ $moment }完成。
 expected-line = { $line ->
     [0] { "" }
    *[other] 前面还有 { $line } 个任务。
@@ -256,7 +270,7 @@ forgetme-done = { $count ->
    *[other] 您的设置和 { $count } 个任务的内容已删除。
 }{ $active ->
     [0] { "" }
-   *[other] 还有 { $active } 个任务在进行中；结束后请再写一次 /forgetme yes。
+   *[other] 还有 { $active } 个任务在进行中；结束后请再用一次 /forgetme。
 }
 start = 告诉我您想看什么，我来把它做成视频：/video 海面上的红色风筝
     也可以附一张图片，视频会从它开始。/help 查看全部命令。
@@ -290,9 +304,11 @@ menu-admin = 管理员命令
 ## 管理员
 
 admin-only = 此命令仅供管理员使用。
+admin-none-yet = 此命令仅供管理员使用，而这里还没有管理员。如果机器人由你运营，请在设置中写入 ADMINS={ $person }，然后重新启动。
 admin-help-title = 管理员可以写：
 admin-help-grant = 赠送不过期的点数，负数则收回
 admin-help-limit = 设置每日点数；0 表示没有
+admin-help-group = 设置群组每天共享的点数；0 表示没有
 admin-help-ban = 禁止生成新视频
 admin-help-unban = 解除禁止
 admin-help-user = 某人的情况
@@ -308,8 +324,8 @@ admin-word-unknown = { $nearest ->
     [none] 没有 /admin { $word }。可用：{ $all }。
    *[other] 没有 /admin { $word }。您是不是要 { $nearest }？可用：{ $all }。
 }
-person-missing = 谁？请写 console:local、telegram:123 或 discord:456。
-person-not-an-id = “{ $person }”不是用户标识。请写 console:local、telegram:123 或 discord:456。
+person-missing = 谁？请写 telegram:123、discord:456 或 console:local；在聊天中也可写 @用户名，或回复其消息。
+person-not-an-id = “{ $person }”不是用户标识。请写 telegram:123、discord:456 或 console:local；在聊天中也可写 @用户名，或回复其消息。
 person-unknown = { $person } 从未在这里写过。
 credits-missing = 多少点？请写 { $least } 到 { $most } 的整数。
 credits-not-a-number = “{ $asked }”不是点数。请写 { $least } 到 { $most } 的整数。
@@ -319,6 +335,7 @@ verdict-unknown = 如何结束？请写其中之一：{ $all }。
 remote-id-missing = 哪个网关任务？请写 attach 和网关给它的标识。
 admin-granted = 已给 { $person } { $credits } 点，现在可用 { $free } 点。
 admin-limited = { $person } 现在每天有 { $credits } 点，可用 { $free } 点。
+admin-group = { $group } 每天共享 { $credits } 点，现在可用 { $free } 点。
 admin-banned = { $person } 不能再生成新视频{ $reason ->
     [none] 。
    *[other] ：{ $reason }
@@ -416,6 +433,91 @@ group-greeting = 大家好！我用文字和图片生成视频：/video 海面�
 about = 我把您的文字和图片做成视频。发几句话或一张照片，看看价格，按“开始”，视频就会出现在这里。
     /help 列出全部命令，/privacy 说明保留哪些内容。
 about-short = 用您的文字和图片生成视频，就在聊天里。
+
+## Discord
+
+answered-in-private = 已私下回复。
+help-title-discord = 我能做的：
+help-discord = 输入命令时，Discord 会显示可以添加的选项：图片、模型、时长等。/models 查看各模型能做什么。
+    在任意消息的菜单里，“应用”之下：{ menu-picture }、{ menu-remix }。
+menu-picture = 用这张图片生成视频
+menu-remix = 修改这个视频
+fit-crop = 裁剪填满
+fit-pad = 保留全图，边缘模糊
+option-model = 模型
+option-model-about = 使用哪个模型
+option-prompt = 提示词
+option-prompt-about = 您想看到的内容
+option-image = 图片
+option-image-about = 视频从这张图片开始
+option-duration = 时长
+option-duration-about = 秒数
+option-orientation = 方向
+option-orientation-about = 竖屏或横屏
+option-size = 尺寸
+option-size-about = 宽和高
+option-style = 风格
+option-style-about = 画面风格
+option-watermark = 水印
+option-watermark-about = 是否带网关的水印
+option-private = 私有
+option-private-about = 网关不向他人展示
+option-spoiler = 遮挡
+option-spoiler-about = 在频道中先遮住，点击后显示
+option-storyboard = 分镜
+option-storyboard-about = 提示词是分镜脚本
+option-fit = 适配
+option-fit-about = 图片形状不同时怎么办
+option-task = 任务
+option-task-about = 任务编号
+option-clear = 清除
+option-clear-about = 要清除的默认设置
+option-code = 语言
+option-code-about = 使用的语言
+option-language = 语言
+help-server = 此服务器的设置
+option-allow = 允许
+option-allow-about = 可在此频道生成视频；其他频道需另行指定
+option-forbid = 取消允许
+option-forbid-about = 不再允许此频道
+option-role = 身份组
+option-role-about = 可从共享钱包取点数的身份组
+option-server = 服务器
+option-server-about = 服务器编号；不填则为此处
+option-language-about = 对未选择语言的人使用的语言
+option-user = 用户
+option-user-about = 针对谁
+option-credits = 点数
+option-credits-about = 多少点
+option-reason = 原因
+option-reason-about = 会告诉对方的原因
+option-state = 状态
+option-state-about = 只看此状态的任务
+option-verdict = 裁定
+option-verdict-about = charge 收费、refund 退回，或 attach 网关的任务
+option-job = 网关任务
+option-job-about = 网关自己的编号，用于 attach
+option-name = 名称
+option-name-about = 网关的名称
+option-mode = 模式
+option-mode-about = on、off 或 drain
+option-count = 数量
+option-count-about = 多少行
+form-picture = 用这张图片生成视频
+form-again = 再来一次
+form-remix = 修改这个视频
+form-prompt = 视频要展示什么？
+form-change = 要改成什么样？
+button-original = 原始文件
+button-delete = 删除
+no-picture-there = 那条消息里没有图片。我接受 JPEG、PNG、WebP、HEIC、GIF 和 AVIF。
+no-video-there = 那不是我的视频。请对带有您的视频的消息使用。
+picture-gone-discord = Discord 已没有这张图片，请重新附上。
+status-lent = 在这里我只能在 15 分钟内发消息。若超过时间，视频会保留：/fetch { $task }
+reason-answer-expired = Discord 只允许我在 15 分钟内在那里发消息。
+cannot-delete = 我无法再删除那条消息。
+result-deleted = 已在此删除。视频仍为您保留：/fetch { $task }
+busy = 我现在无法记录任何内容。没有扣点；请稍后再试。
 
 ## 控制台
 

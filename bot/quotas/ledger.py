@@ -74,6 +74,12 @@ def balance_of(row: AccountRow, rules: Rules, now: float) -> Balance:
     )
 
 
+def is_shared(tx: Tx, wallet: str) -> bool:
+    """Whether a group has credits to share: an admin has filled its wallet."""
+    row = accounts.peek(tx, wallet)
+    return row is not None and bool(row.daily_limit or row.granted)
+
+
 def hold(
     tx: Tx, account: AccountRow, task: str, price: int, rules: Rules, now: float
 ) -> AccountRow:

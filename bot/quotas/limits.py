@@ -17,6 +17,11 @@ def next_reset(now: float, timezone: ZoneInfo) -> float:
     return datetime.combine(tomorrow, time.min, timezone).timestamp()
 
 
+def day_start(now: float, timezone: ZoneInfo) -> float:
+    """When the day of that moment began there."""
+    return datetime.combine(day_of(now, timezone), time.min, timezone).timestamp()
+
+
 def split(price: int, daily: int, granted: int) -> tuple[int, int]:
     """(from the daily credits, from the granted ones): those that lapse are spent first."""
     from_daily = min(price, daily)

@@ -131,10 +131,14 @@ def left_behind(tx: Tx, front_end: str, limit: int) -> list[Card]:
 
 
 def forget(tx: Tx, person: str) -> None:
-    """Blank what a person's cards say: prompts, pictures, names of files."""
-    tx.execute(update(cards).where(cards.c.person == person).values(body="{}"))
+    """Blank what a person's cards say: prompts, pictures, names of files.
+
+    Choices say only which commands there are; and one of them was to forget, and must be told.
+    """
+    theirs = (cards.c.person == person, cards.c.kind != CardKind.CHOICES)
+    tx.execute(update(cards).where(*theirs).values(body="{}"))
     unborn = cards.c.task.is_(None)
-    tx.execute(delete(cards).where(cards.c.person == person, unborn))
+    tx.execute(delete(cards).where(*theirs, unborn))
 
 
 def prune(tx: Tx, before: float) -> None:
@@ -155,6 +159,20 @@ def marked(tx: Tx, front_end: str) -> dict[str, str]:
     """All that the front-end has remembered."""
     query = select(marks.c.name, marks.c.value).where(marks.c.front_end == front_end)
     return {row.name: row.value for row in tx.execute(query)}
+
+
+def claim_mark(tx: Tx, front_end: str, name: str, worker: str, now: float, until: float) -> bool:
+    """Take what the mark stands for, unless another worker has it whose time is not over."""
+    value = f"{worker} {until:.3f}"
+    if add_if_new(tx, marks, {"front_end": front_end, "name": name, "value": value}):
+        return True
+    where = (marks.c.front_end == front_end, marks.c.name == name)
+    taken = str(tx.execute(select(marks.c.value).where(*where).with_for_update()).scalar_one())
+    holder, _, end = taken.partition(" ")
+    if holder != worker and float(end or 0) > now:
+        return False
+    tx.execute(update(marks).where(*where).values(value=value))
+    return True
 
 
 def set_mark(tx: Tx, front_end: str, name: str, value: str) -> None:

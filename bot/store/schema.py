@@ -394,3 +394,17 @@ audit = Table(
     Column("by", Text, nullable=False),
     Column("what", Text, nullable=False),
 )
+groups = Table(
+    "groups",
+    metadata,
+    # What those who manage a group have set for it: `<front-end>:<its id there>`.
+    Column("id", Text, primary_key=True),
+    # Ids of the channels in which videos may be asked for; none named: in all.
+    Column("channels", Text, nullable=False, server_default="[]"),
+    # Role -> credits that one with it may take from the shared wallet in a day.
+    Column("shares", Text, nullable=False, server_default="{}"),
+    Column("language", Text),
+    Column("spoiler", Boolean),
+    Column("changed_at", Double, nullable=False),
+    Column("changed_by", Text, nullable=False),
+)

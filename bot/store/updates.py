@@ -12,6 +12,7 @@ from bot.store.database import Tx
 from bot.store.schema import updates
 
 _OPEN = updates.c.done_at.is_(None)
+_ARRIVED = select(updates.c.id, updates.c.lane, updates.c.body, updates.c.attempts)
 _KEY = (updates.c.front_end == bindparam("front"), updates.c.id == bindparam("which"))
 _DONE = update(updates).where(*_KEY).values(done_at=bindparam("now"), body="", worker=None)
 
@@ -53,8 +54,9 @@ def claim(
     taken for ever, and what stands behind it is.
     """
     query = (
-        select(updates.c.id, updates.c.lane, updates.c.body, updates.c.attempts)
-        .where(_OPEN, updates.c.front_end == front_end, updates.c.due_at <= now, _not_of(worker))
+        _ARRIVED.where(
+            _OPEN, updates.c.front_end == front_end, updates.c.due_at <= now, _not_of(worker)
+        )
         .order_by(updates.c.id)
         .limit(limit)
         .with_for_update(skip_locked=True)
@@ -72,6 +74,12 @@ def claim(
         )
         tx.execute(tried.values(attempts=updates.c.attempts + 1))
     return found
+
+
+def of_worker(tx: Tx, front_end: str, worker: str) -> list[Arrived]:
+    """All that this worker has in hand, or should have, oldest first."""
+    query = _ARRIVED.where(_OPEN, updates.c.front_end == front_end, updates.c.worker == worker)
+    return [Arrived(*row) for row in tx.execute(query.order_by(updates.c.id))]
 
 
 def extend(tx: Tx, worker: str, until: float) -> None:

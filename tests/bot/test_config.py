@@ -220,10 +220,6 @@ def test_the_short_scheme_of_postgresql_is_understood() -> None:
             {"TELEGRAM_WEBHOOK_SECRET": "abc", "HTTP_PORT": "0"},
             "HTTP_PORT: is 0; TELEGRAM_WEBHOOK_SECRET needs a port on which Telegram calls",
         ),
-        (
-            {"DISCORD_BOT_TOKEN": "abc"},
-            "DISCORD_BOT_TOKEN: this version has no such front-end yet; leave it empty",
-        ),
         ({"S3_BUCKET": "videos"}, "S3_ENDPOINT: is missing; other settings of S3 are there"),
     ],
 )

@@ -116,7 +116,7 @@ async def test_another_persons_task_is_touched_or_shown(town: Town) -> None:
 async def test_a_person_runs_an_admins_word(town: Town, word: str) -> None:
     """Every word of /admin is refused to whoever is no admin, and changes nothing."""
     arguments = {"grant": "console:me 5", "limit": "console:me 5", "resolve": "abcd2345 refund"}
-    arguments |= {"provider": "p drain"}
+    arguments |= {"provider": "p drain", "group": "discord:1 5"}
     line = f"/admin {word} {arguments.get(word, '')}"
     if word in {"ban", "unban", "user"}:
         line = f"/admin {word} console:other"

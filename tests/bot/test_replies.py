@@ -15,7 +15,7 @@ from fluent.syntax import parse, visitor
 
 import bot
 from bot.admin_words import ADMIN_WORDS
-from bot.commands import COMMANDS, VIDEO_OPTIONS
+from bot.commands import COMMANDS, FITS, SETTINGS, VIDEO_OPTIONS
 from bot.media.images import FORMATS
 from bot.model import Mode, Refusal, State
 from bot.replies import FOLDER, LANGUAGES, about, admin_help_text, help_text, moment, refusal, say
@@ -91,6 +91,15 @@ def said() -> list[tuple[str, str, set[str]]]:
     return found
 
 
+OPTIONS = (
+    *("prompt", "image", "model", "duration", "orientation", "size", "style", "watermark"),
+    *("private", "spoiler", "storyboard", "fit", "task", "clear", "code", "user", "credits"),
+    *("reason", "state", "verdict", "job", "name", "mode", "count"),
+    *("allow", "forbid", "role", "server", "language"),
+)
+"""Of the commands in Discord: each is named and described."""
+
+
 def families() -> set[str]:
     """The keys that code puts together."""
     parts = [f"{kind}-{state}" for kind in ("state", "status") for state in State]
@@ -101,6 +110,9 @@ def families() -> set[str]:
     parts += [f"alert-{why}" for why in ("misconfigured", "unreachable")]
     parts += [f"{what}-not-possible" for what in ("watermark", "private", "storyboard")]
     parts += [word.summary for word in (*COMMANDS, *ADMIN_WORDS)]
+    parts += [f"option-{name}{more}" for name in OPTIONS for more in ("", "-about")]
+    parts += [f"option-{name}" for name in SETTINGS] + ["help-server"]
+    parts += [f"fit-{fit}" for fit in FITS] + [f"form-{verb}" for verb in ("again", "remix")]
     return set(parts) | {f"reason-{reason}" for reason in reasons()}
 
 
@@ -108,6 +120,7 @@ def reasons() -> set[str]:
     """Why a task may be where it is: as gateways, front-ends and our own code name it."""
     found = {kind.replace("_", "-") for kind in FailureKind}
     found |= {"unknown", "chat-gone", "blocked", "too-large", "send-unclear", "create-unclear"}
+    found |= {"answer-expired"}
     for _, call in calls("fail", "DeliveryError"):
         found.add(literal(call.args[0]) or "unknown")
     for tree in trees().values():

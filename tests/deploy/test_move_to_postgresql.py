@@ -23,6 +23,7 @@ from bot.store.schema import (
     durations,
     entries,
     events,
+    groups,
     heard,
     marks,
     metadata,
@@ -83,6 +84,7 @@ def _fill(tx: Tx) -> None:
             },
         ),
         (cards, {"token": "t", "task": "zzz", "kind": "result", "person": "telegram:1", **_CARD}),
+        (groups, {"id": "discord:1", "changed_at": 1.0, "changed_by": "discord:2"}),
         (marks, {"front_end": "telegram", "name": "moved:-5", "value": "-1005"}),
     ):
         if tx.execute(select(table)).first() is None:

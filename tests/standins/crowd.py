@@ -14,7 +14,7 @@ from bot.app import App, Parts, parts_of
 from bot.config import Settings
 from bot.desk import Desk
 from bot.handlers import handle
-from bot.model import Command, Delivery, Person, Place, Reply, Request, Task, Video
+from bot.model import Command, Countdown, Delivery, Person, Place, Reply, Request, Task, Video
 
 PLACE = Place("crowd")
 
@@ -30,6 +30,7 @@ class Crowd:
     ready: asyncio.Event = field(default_factory=asyncio.Event)
     leave: asyncio.Event = field(default_factory=asyncio.Event)
     changed: asyncio.Event = field(default_factory=asyncio.Event)
+    countdown: Countdown | None = None
 
     def largest(self, place: Place) -> int | None:
         del place

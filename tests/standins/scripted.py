@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from bot.model import Delivery, Place, Task, Video
+from bot.model import Countdown, Delivery, Place, Task, Video
 from bot.telling import delivery_text
 from providers.base import (
     Capabilities,
@@ -139,6 +139,7 @@ class ScriptedFrontEnd:
     told_texts: list[str] = field(default_factory=list)
     shown_texts: list[str] = field(default_factory=list)
     alerts: list[str] = field(default_factory=list)
+    countdown: Countdown | None = None
 
     @staticmethod
     def _next(answers: list[Exception | None]) -> None:

@@ -206,6 +206,7 @@ class DyingFrontEnd:
         self.real = real
         self.points = points
         self.name = real.name
+        self.countdown = real.countdown
 
     def largest(self, place: Place) -> int | None:
         return self.real.largest(place)

@@ -11,7 +11,7 @@ from aiohttp.web import RouteDef
 
 from bot.config import Settings
 from bot.desk import Desk
-from bot.model import Delivery, Person, Place, Task, Video
+from bot.model import Countdown, Delivery, Person, Place, Task, Video
 from bot.ports import DeliveryError
 from bot.telling import delivery_text
 
@@ -24,6 +24,7 @@ class Console:
     """The front-end of the person at this machine, who is an admin."""
 
     name = NAME
+    countdown: Countdown | None = None
 
     def __init__(
         self, settings: Settings, stdin: TextIO | None = None, stdout: TextIO | None = None

@@ -25,7 +25,7 @@ from bot.frontends.telegram.drafts import Drafts
 from bot.frontends.telegram.hearing import Hearing
 from bot.frontends.telegram.incoming import person_of
 from bot.frontends.telegram.kit import NAME, Kit
-from bot.frontends.telegram.markup import escaped
+from bot.frontends.telegram.markup import pieces
 from bot.frontends.telegram.menus import Menus
 from bot.frontends.telegram.pace import Pace, Rank, Rules
 from bot.frontends.telegram.post import Post
@@ -37,8 +37,8 @@ from bot.frontends.telegram.talk import Talk
 from bot.frontends.telegram.wire import Throttled, Wire
 from bot.handlers import language_of
 from bot.inbox import Arrived, Inbox
-from bot.model import Delivery, Place, Task, Video
-from bot.ports import Clock, DeliveryError
+from bot.model import Countdown, Delivery, Place, Task, Video
+from bot.ports import Clock, DeliveryError, DeliveryUnclear
 from bot.replies import say
 
 _log = structlog.get_logger(__name__)
@@ -55,6 +55,7 @@ class Telegram:
     """The front-end of one bot."""
 
     name = NAME
+    countdown: Countdown | None = None
 
     def __init__(
         self, settings: Settings, clock: Clock | None = None, rules: Rules | None = None
@@ -115,7 +116,8 @@ class Telegram:
         self._kit.me = await self._introduced()
         if self._kit.me is None:
             return 1
-        inbox = Inbox(desk.database, self._clock, NAME, self._handle)
+        # Each bot's updates have numbers of their own, and the token may change.
+        inbox = Inbox(desk.database, self._clock, f"{NAME}:{self._kit.me.id}", self._handle)
         beside = [asyncio.create_task(one) for one in (inbox.run(), self._statuses.tidy())]
         self._kit.beside(self._menus.announce())
         _log.info("telegram_serves", bot=self._kit.me.username)
@@ -199,14 +201,16 @@ class Telegram:
     async def alert(self, text: str) -> None:
         """Tell every admin here; who has not started the bot cannot be told."""
         await self._ready.wait()
-        told, failed = False, None
+        told = False
+        failed: DeliveryError | DeliveryUnclear | None = None
         for admin in sorted(self._settings.admins):
             if not admin.startswith(f"{NAME}:"):
                 continue
             try:
-                await self._kit.post.text(Spot(user_of(admin)), escaped(text), Rank.WORD)
+                for part in pieces(text):
+                    await self._kit.post.text(Spot(user_of(admin)), part, Rank.WORD)
                 told = True
-            except DeliveryError as error:
+            except (DeliveryError, DeliveryUnclear) as error:
                 failed = error
         if failed is not None and not told:
             raise failed

@@ -10,7 +10,7 @@ from typing import Any
 from telegram import InlineKeyboardMarkup
 
 from bot.frontends.telegram.incoming import Incoming
-from bot.frontends.telegram.kit import NAME, Kit
+from bot.frontends.telegram.kit import NAME, Kit, remember
 from bot.frontends.telegram.making import Wish, make
 from bot.frontends.telegram.markup import Button, Html, cut, escaped, keyboard
 from bot.frontends.telegram.spot import Spot, message_of
@@ -65,10 +65,14 @@ class Drafts:
     async def fill(self, incoming: Incoming) -> bool:
         """A text that follows a picture without words belongs to it. Whether there was one."""
         card = await self._last(incoming)
-        if card is None or card.message is None or card.body["video"]["prompt"]:
+        if card is None or card.message is None:
+            return False
+        if card.body["video"]["prompt"] and card.body.get("words") != incoming.spot.reply:
             return False
         video = card.body["video"] | {"prompt": incoming.text}
-        await self._redraw(replace(card, body=card.body | {"video": video}), incoming.person)
+        # When it is tried again, these very words are there already.
+        body = card.body | {"video": video, "words": incoming.spot.reply}
+        await self._redraw(replace(card, body=body), incoming.person)
         return True
 
     async def join(self, incoming: Incoming) -> bool:
@@ -78,7 +82,7 @@ class Drafts:
         card = await self.of_album(incoming)
         if card is None:
             return False
-        if incoming.text and not card.body["video"]["prompt"]:
+        if incoming.text:
             await self.fill(incoming)
         return True
 
@@ -90,9 +94,7 @@ class Drafts:
     def dealt_with(self, album: str | None) -> None:
         """A command has used this album: what is still to come of it brings no draft."""
         if album is not None:
-            self._albums[album] = None
-            while len(self._albums) > _REMEMBERED:
-                del self._albums[next(iter(self._albums))]
+            remember(self._albums, album, None, _REMEMBERED)
 
     # --- presses -------------------------------------------------------------------------
 
@@ -173,9 +175,10 @@ class Drafts:
         """What may help where the wish cannot be fulfilled: to begin anew."""
         card.body["offered"] = [["model", None]]
         card.body["page"] = ""
-        return [
-            [(say(language, "button-reset"), "0"), (say(language, "button-drop"), "drop")],
-        ]
+        row = [(say(language, "button-drop"), "drop")]
+        if any(value for name, value in card.body["video"].items() if name != "prompt"):
+            row.insert(0, (say(language, "button-reset"), "0"))
+        return [row]
 
 
 def _chosen(card: Card, number: int) -> Card:

@@ -25,6 +25,8 @@ ROUTE = "/telegram/webhook"
 _HEADER = "X-Telegram-Bot-Api-Secret-Token"
 _AT_ONCE = 100
 _LONGEST_WAIT = 30.0
+_LARGEST = 1 << 20
+"""Bytes of an update: one that names a hundred people, in reply to another such, has 100 kB."""
 _log = structlog.get_logger(__name__)
 
 
@@ -88,10 +90,12 @@ class Hearing:
         """One update; 200 means that it is kept."""
         secret = self._settings.telegram_webhook_secret.get_secret_value()
         given = request.headers.get(_HEADER, "")
-        if not hmac.compare_digest(given.encode(), secret.encode()):
+        if not hmac.compare_digest(given.encode(errors="surrogateescape"), secret.encode()):
             return web.Response(status=401)
         if self._bot is None or self._inbox is None:
             return web.Response(status=503, headers={"Retry-After": "2"})
+        # Other routes of our server take less.
+        request = request.clone(client_max_size=_LARGEST)
         try:
             one = arrived(json.loads(await request.text()), self._bot)
         except (KeyError, TypeError, ValueError, AttributeError):

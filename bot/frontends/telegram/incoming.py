@@ -82,7 +82,13 @@ class Incoming:
 
 
 def lane_of(update: Update) -> str:
-    """Whose update it is: one person's are handled one after the other."""
+    """Whose update it is: one person's are handled one after the other.
+
+    What chats say is theirs: all of them bear the same user's name.
+    """
+    message = update.message
+    if message is not None and is_nobody(message):
+        return f"chat:{message.chat.id}"
     user = update.effective_user
     return person_id(user.id) if user is not None else _NO_BODY
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 from telegram import Bot, User
 from telegram.error import InvalidToken, TelegramError
 
 from bot.config import Settings
 from bot.frontends.telegram.hearing import by_webhook, webhook_url
 from bot.frontends.telegram.wire import Wire
+
+_OFFICIAL = Settings.model_fields["telegram_api_url"].default
+_PORTS = {None, 80, 88, 443, 8443}
 
 
 class NoBot(Exception):
@@ -16,6 +21,8 @@ class NoBot(Exception):
 
 async def introduced(settings: Settings) -> str:
     """Ask Telegram who the bot is; nothing is changed there. Raises `NoBot`."""
+    if by_webhook(settings) and settings.telegram_api_url == _OFFICIAL:
+        _refuse_uncallable(settings.public_url)
     wire = Wire(settings)
     try:
         me = await wire.bot.get_me()
@@ -31,6 +38,16 @@ async def introduced(settings: Settings) -> str:
     return f"@{me.username}, {heard}; {_in_groups(me)}"
 
 
+def _refuse_uncallable(address: str) -> None:
+    """A server of one's own may call other addresses; see "setWebhook" in the Bot API."""
+    parts = urlsplit(address)
+    if parts.scheme != "https" or parts.port not in _PORTS:
+        raise NoBot(
+            f"PUBLIC_URL: Telegram does not call {address}; write one with https, and with"
+            " no port or one of 443, 80, 88 and 8443"
+        )
+
+
 async def _heard(bot: Bot, settings: Settings) -> str:
     if not by_webhook(settings):
         return "by long polling"
@@ -41,6 +58,8 @@ async def _heard(bot: Bot, settings: Settings) -> str:
             f"Telegram does not get through to {url}: {info.last_error_message}"
             f" ({info.pending_update_count} updates wait)"
         )
+    if info.url != url:
+        return f"by webhook at {url}, which is not set there now: a start sets it"
     return f"by webhook at {url}"
 
 
@@ -48,4 +67,4 @@ def _in_groups(me: User) -> str:
     if not me.can_join_groups:
         return "BotFather lets nobody bring it into groups"
     every = me.can_read_all_group_messages
-    return f"in groups it hears {'everything' if every else 'what is meant for it'}"
+    return f"in groups it hears {'everything' if every else 'only commands and replies to it'}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Coroutine
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 from telegram import Bot, ForceReply, InlineKeyboardMarkup, Message, User
@@ -17,14 +17,26 @@ from bot.frontends.telegram.pace import Rank
 from bot.frontends.telegram.post import Post
 from bot.frontends.telegram.spot import Spot, message_key
 from bot.inbox import Later
-from bot.model import Card
+from bot.model import Card, CardKind, Person
 from bot.ports import DeliveryError, DeliveryUnclear
 from bot.replies import say
 
 NAME = "telegram"
-_SENDS = 2
+SENDS = 2
 """How often a message may be sent whose answer was lost."""
+_REMEMBERED = 1000
+_TRIED_AGAIN = 86400.0
+"""Seconds in which an update may be tried again; an outage may last."""
 _log = structlog.get_logger(__name__)
+_Key = TypeVar("_Key")
+_Value = TypeVar("_Value")
+
+
+def remember(known: dict[_Key, _Value], key: _Key, value: _Value, most: int) -> None:
+    """Keep it in memory, and forget the oldest of more than so many."""
+    known[key] = value
+    while len(known) > most:
+        del known[next(iter(known))]
 
 
 @dataclass(slots=True)
@@ -38,8 +50,10 @@ class Kit:
     me: User | None = None
     """None until Telegram has said it."""
     _beside: set[asyncio.Task[None]] = field(default_factory=set)
+    _lost: dict[tuple[str, str], int] = field(default_factory=dict)
+    """Answers (where, what) whose sends got no answer, until they are said once more."""
 
-    def beside(self, work: Coroutine[Any, Any, None]) -> None:
+    def beside(self, work: Coroutine[Any, Any, object]) -> None:
         """Do something that nobody has to wait for, and that may fail."""
         running = asyncio.create_task(_tried(work))
         self._beside.add(running)
@@ -75,20 +89,29 @@ class Kit:
         text: Html,
         markup: InlineKeyboardMarkup | ForceReply | None,
     ) -> Message | None:
-        async def send(words: Html) -> Message:
-            return await self.post.text(spot, words, Rank.ANSWER, markup)
-
-        try:
+        this = (spot.address, text)
+        for lost in range(self._lost.pop(this, 0), SENDS):
+            words = f"{escaped(say(language, 'repeated'))} {text}" if lost else text
             try:
-                return await send(text)
+                return await self.post.text(spot, words, Rank.ANSWER, markup)
             except DeliveryUnclear:
-                await self.post.reach()
-                return await send(f"{escaped(say(language, 'repeated'))} {text}")
-        except DeliveryUnclear:
-            return None
-        except DeliveryError as error:
-            _only_for_now(error)
-            return None
+                continue
+            except DeliveryError as error:
+                if lost:
+                    remember(self._lost, this, lost, _REMEMBERED)
+                _only_for_now(error)
+                break
+        return None
+
+    async def open_once(
+        self, kind: CardKind, person: Person, spot: Spot, body: dict[str, Any], cause: str
+    ) -> Card:
+        """The card that an update, the `cause`, brings: the same one whenever it is tried again."""
+        address = spot.room.address
+        known = await self.cards.newest(kind, person.id, address, _TRIED_AGAIN)
+        if known is not None and known.body.get("cause") == cause:
+            return known
+        return await self.cards.open(kind, person.id, address, body=body | {"cause": cause})
 
     async def put_up(
         self,
@@ -103,7 +126,7 @@ class Kit:
         None: it does not stand there. Raises `Later`.
         """
         times = await self.cards.begin(card)
-        if times > _SENDS:
+        if times > SENDS:
             return None
         if times > 1:
             text = f"{escaped(say(language, 'repeated'))} {text}"
@@ -126,7 +149,7 @@ def _only_for_now(error: DeliveryError) -> None:
     _log.info("nobody_to_answer", why=str(error))
 
 
-async def _tried(work: Awaitable[None]) -> None:
+async def _tried(work: Awaitable[object]) -> None:
     try:
         await work
     except (DeliveryError, DeliveryUnclear, Later) as error:

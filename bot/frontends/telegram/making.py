@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import structlog
 from telegram.error import TelegramError
 
 from bot.frontends.telegram.incoming import Picture
@@ -17,8 +18,20 @@ from bot.frontends.telegram.wire import Throttled, Unclear, Unsent
 from bot.handlers import handle
 from bot.inbox import Later
 from bot.media import images
-from bot.model import Command, MakeVideo, Person, Place, Refusal, Remix, Reply, Request, Task
+from bot.model import (
+    Command,
+    MakeVideo,
+    Person,
+    Place,
+    Refusal,
+    Remix,
+    Reply,
+    Request,
+    Task,
+    Whereabouts,
+)
 
+_log = structlog.get_logger(__name__)
 CLOUD_DOWNLOAD = 20 << 20
 """Bytes that getFile gives (https://core.telegram.org/bots/api#getfile)."""
 _IN_A_WISH = (
@@ -101,8 +114,11 @@ class Wish:
 async def ask(kit: Kit, person: Person, spot: Spot, command: Command, update: str) -> Reply:
     """Have a command done. `update` tells it from every other one, for ever."""
     assert kit.me is not None  # noqa: S101 - nobody is heard before the bot knows itself
-    place = Place(NAME, spot.address)
-    return await handle(Request(person, place, command, f"{kit.me.id}:{update}"), kit.desk)
+    place, there = Place(NAME, spot.address), None
+    if not spot.private:
+        there = Whereabouts(f"{NAME}:{kit.post.now_at(spot).chat}")
+    request = Request(person, place, command, f"{kit.me.id}:{update}", whereabouts=there)
+    return await handle(request, kit.desk)
 
 
 async def make(kit: Kit, person: Person, spot: Spot, wish: Wish, update: str) -> Reply:
@@ -131,7 +147,8 @@ async def _fetch(kit: Kit, picture: Picture, path: Path) -> None:
         raise Later(str(error), error.seconds) from None
     except (Unsent, Unclear) as error:
         raise Later(str(error)) from None
-    except TelegramError:
-        # Too old, or no longer there.
+    except TelegramError as error:
+        # Too old, or no longer there; or a Bot API server of one's own keeps its files from us.
+        _log.warning("picture_not_given", why=error.message)
         raise Refusal("picture-gone") from None
     await asyncio.to_thread(path.write_bytes, content)

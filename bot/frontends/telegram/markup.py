@@ -17,6 +17,15 @@ LONGEST_TOAST = 200
 """What a caller may see of an answer to a press."""
 _MENTION = re.compile(r"@(?=\w)")
 _LONGEST_DATA = 64
+_JOINER = "\u200d"
+_CLINGING = re.compile(
+    "[\u200d\u0300-\u036f\u20d0-\u20ff\ufe00-\ufe0f\U0001f3fb-\U0001f3ff\U000e0020-\U000e007f]"
+)
+"""What belongs to the sign before it: accents, colours of skin, other looks."""
+_FLAG_LETTERS = "".join(map(chr, range(0x1F1E6, 0x1F200)))
+"""Two of them are a flag."""
+_LONGEST_SIGN = 40
+"""Characters; longer ones are made to annoy."""
 
 Html = str
 """A text in Telegram's HTML."""
@@ -35,7 +44,19 @@ def cut(text: str, most: int) -> str:
         return text
     short = text.encode("utf-16-le")[: 2 * (most - 1)].decode("utf-16-le", "ignore")
     head, space, _ = short.rpartition(" ")
-    return (head if space and len(head) > len(short) // 2 else short).rstrip() + "\u2026"
+    part = head if space and len(head) > len(short) // 2 else text[: _between(text, len(short))]
+    return part.rstrip() + "\u2026"
+
+
+def _between(text: str, end: int) -> int:
+    """The nearest place at or before `end` that tears no emoji, flag or accented letter apart."""
+    for place in range(end, max(end - _LONGEST_SIGN, 0), -1):
+        before = text[:place]
+        letters = len(before) - len(before.rstrip(_FLAG_LETTERS))
+        in_flag = text[place] in _FLAG_LETTERS and letters % 2 == 1
+        if not (in_flag or before[-1] == _JOINER or _CLINGING.match(text, place)):
+            return place
+    return end
 
 
 def escaped(text: str) -> Html:
@@ -77,10 +98,9 @@ def caption(task: Task, note: str, *, repeated: bool) -> Html:
 
 
 def _quoted(prompt: str, room: int) -> Html:
-    line = " ".join(prompt.split())
-    # The joiners of mentions count as well.
-    most = room - len(_MENTION.findall(line))
-    return f"<blockquote expandable>{escaped(cut(line, most))}</blockquote>" if line else ""
+    # With the joiners of mentions: they count as well.
+    line = _MENTION.sub("@\u2060", " ".join(prompt.split()))
+    return f"<blockquote expandable>{escaped(cut(line, room))}</blockquote>" if line else ""
 
 
 def keyboard(card: Card, rows: Sequence[Sequence[Button]]) -> InlineKeyboardMarkup:

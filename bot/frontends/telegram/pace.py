@@ -29,6 +29,8 @@ _SHARE = 0.02
 _JITTER = 0.02
 """Telegram counts when messages arrive, and one may be slower on its way than the next. So every
 span is this share and these seconds longer than the rule says."""
+_LATE = 120.0
+"""Seconds by which a result may come back later than it was told to: the engine's longest wait."""
 _NEVER = -math.inf
 _STALE = 16
 """Out-of-date entries that a heap may always have."""
@@ -110,6 +112,18 @@ class Pace:
             if known.waiting.drop(served):
                 self._place(chat, self._now())
                 self._set_alarm()
+
+    def wait(self, chat: int, rank: Rank) -> float:
+        """Seconds until this chat's own limits take one more, if nobody else waits; 0.0: now."""
+        now = self._now()
+        return max(self._known(chat, now).free(rank) - now, 0.0)
+
+    def expect(self, chat: int, seconds: float) -> None:
+        """A result that found no room comes back in so many seconds: no edit goes before it."""
+        now = self._now()
+        known = self._known(chat, now)
+        known.expected = max(known.expected, now + seconds + _LATE)
+        self._place(chat, now)
 
     def try_edit(self, chat: int) -> float:
         """0.0: the edit may be made now, and its slot is taken. Else: seconds until asking pays.
@@ -286,13 +300,16 @@ class _Chat:
         self._edits = _Window(1, rules.edit_every_group if group else rules.edit_every_private)
         self.held = _NEVER
         """The moment at which what Telegram has asked for is over."""
+        self.expected = _NEVER
+        """The moment until which a result may come back; see `Pace.expect`."""
         self.waiting: _Line[asyncio.Future[None]] = _Line()
 
     def free(self, rank: float) -> float:
         """The moment from which this chat takes a message, or an edit."""
         if rank != Rank.EDIT:
             return max(self.held, self.messages.free())
-        return max(self.held, self.messages.free(self._reserve), self._edits.free())
+        soonest = max(self.held, self.expected)
+        return max(soonest, self.messages.free(self._reserve), self._edits.free())
 
     def take(self, rank: float, now: float) -> None:
         if rank == Rank.EDIT:
@@ -301,7 +318,8 @@ class _Chat:
 
     def quiet(self) -> float:
         """The moment from which nothing needs to be known of it."""
-        return max(self.held, self.messages.free(self.messages.most - 1), self._edits.free())
+        empty = self.messages.free(self.messages.most - 1)
+        return max(self.held, self.expected, empty, self._edits.free())
 
 
 class _Line(Generic[_T]):

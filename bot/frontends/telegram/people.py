@@ -24,8 +24,10 @@ async def remember(desk: Desk, incoming: Incoming) -> None:
 async def with_person(desk: Desk, incoming: Incoming) -> str:
     """The line of `/admin` with the person's id where a mention or a reply stands for it.
 
-    Raises `Refusal` for a mention of somebody who was never seen.
+    Raises `Refusal` for a mention of somebody who was never seen, and for who is no admin.
     """
+    if not incoming.person.admin:
+        raise _no_admin(desk, incoming)
     command, rest = first(incoming.text)
     word, rest = first(rest)
     if word.lower() not in _ABOUT_PEOPLE:
@@ -43,3 +45,11 @@ async def with_person(desk: Desk, incoming: Incoming) -> str:
     if answered is not None and answered.person is not None and not _ID.fullmatch(who):
         return f"{command} {word} {answered.person} {rest}"
     return incoming.text
+
+
+def _no_admin(desk: Desk, incoming: Incoming) -> Refusal:
+    """Who sets a bot up needs a number that Telegram shows nowhere; nobody else is told of it."""
+    named = any(admin.startswith(f"{NAME}:") for admin in desk.settings.admins)
+    if named or not incoming.spot.private:
+        return Refusal("admin-only")
+    return Refusal("admin-none-yet", person=incoming.person.id)

@@ -39,11 +39,15 @@ _log = structlog.get_logger(__name__)
 _T = TypeVar("_T")
 _TRIES = 4
 _PATIENCE = 90.0
-"""Seconds that a throttled send is waited for here; more is for those who keep the schedule."""
+"""Seconds that a chat which is full or throttled is waited for; then the update is tried later."""
+_BRIEF = 5.0
+"""The same for what the engine sends. It keeps a schedule, and results that wait here for one chat
+keep those for others from their turn; a last word that waits longer than a lease is told twice."""
 _MOVED = "moved:"
 _ACTION = 4.5
 """An action is shown for 5 s."""
 _PROBE = 10.0
+_BETWEEN_PROBES = 1.0
 _NO_PREVIEW = LinkPreviewOptions(is_disabled=True)
 _REASONS = (
     ("bot was blocked", "blocked"),
@@ -92,6 +96,7 @@ class Post:
         self._trouble = False
         """The last request got no answer."""
         self._probing = asyncio.Lock()
+        self._next_probe = 0.0
 
     async def open(self) -> None:
         """Learn which groups have become supergroups."""
@@ -169,25 +174,32 @@ class Post:
             reply_markup=film.markup,
         )
 
-    async def document(self, spot: Spot, document: Path | str, name: str) -> Message:
-        """Send a file as it is, or by the id of one that Telegram has."""
+    async def document(
+        self, spot: Spot, document: Path | str, name: str, caption: Html = ""
+    ) -> Message:
+        """Send a file as it is, under this name, or by the id of one that Telegram has."""
 
         async def send(at: Spot) -> Message:
-            where = {"message_thread_id": at.thread, "reply_parameters": _answering(at)}
             if isinstance(document, str):
-                return await self._bot.send_document(at.chat, document, **where)  # type: ignore[arg-type]
+                return await self._document(at, document, caption)
             async with (
                 self._uploading(at, ChatAction.UPLOAD_DOCUMENT),
                 _Upload(document, name) as file,
             ):
-                return await self._bot.send_document(
-                    at.chat,
-                    file,
-                    disable_content_type_detection=True,
-                    **where,  # type: ignore[arg-type]
-                )
+                return await self._document(at, file, caption)
 
         return await self._send(spot, Rank.RESULT, send)
+
+    async def _document(self, at: Spot, file: InputFile | str, caption: Html) -> Message:
+        return await self._bot.send_document(
+            at.chat,
+            file,
+            caption=caption or None,
+            parse_mode=ParseMode.HTML,
+            disable_content_type_detection=True,
+            message_thread_id=at.thread,
+            reply_parameters=_answering(at),
+        )
 
     async def edit(
         self,
@@ -205,6 +217,9 @@ class Post:
             return False
 
         async def change(at: Spot) -> bool:
+            if at.chat != chat:
+                # It has just turned out to have moved: there this id is another message's.
+                return False
             await self._bot.edit_message_text(
                 text,
                 at.chat,
@@ -238,30 +253,33 @@ class Post:
         except TelegramError as error:
             return "to delete not found" in error.message.lower()
 
-    async def toast(self, query: str, text: str = "", *, alert: bool = False) -> None:
-        """Answer a press, once; too late, or without a connection, it is not worth a word."""
-        with contextlib.suppress(TelegramError):
-            await self._bot.answer_callback_query(query, text or None, show_alert=alert)
+    async def toast(self, query: str, text: str = "", *, alert: bool = False) -> bool:
+        """Answer a press, once. False: it was not said, for it came too late, or nobody heard."""
+        try:
+            return await self._bot.answer_callback_query(query, text or None, show_alert=alert)
+        except TelegramError:
+            return False
 
     # --- how -----------------------------------------------------------------------------
 
     async def _send(
         self, spot: Spot, rank: Rank | None, send: Callable[[Spot], Awaitable[_T]]
     ) -> _T:
-        if rank is Rank.RESULT:
-            await self.reach()
+        if rank is not None:
+            await self._reach()
         began = self._clock.now()
+        patience = _BRIEF if rank in {Rank.RESULT, Rank.WORD} else _PATIENCE
         for _ in range(_TRIES):
             at = self.now_at(spot)
             if rank is not None:
-                await self._pace.turn(at.chat, rank)
+                await self._turn(at.chat, rank, patience)
             try:
                 sent = await send(at)
             except ChatMigrated as error:
                 await self.moved(at.chat, error.new_chat_id)
             except Throttled as error:
                 self._pace.hold(at.chat, error.seconds)
-                if rank is None or self._clock.now() - began + error.seconds > _PATIENCE:
+                if rank is None or self._clock.now() - began + error.seconds > patience:
                     raise _throttled(error.seconds) from None
             except TelegramError as error:
                 self._note(error)
@@ -271,16 +289,28 @@ class Post:
                 return sent
         raise _throttled(None)
 
+    async def _turn(self, chat: int, rank: Rank, patience: float) -> None:
+        wait = self._pace.wait(chat, rank)
+        if wait > patience:
+            if rank is Rank.RESULT:
+                self._pace.expect(chat, wait)
+            raise _throttled(wait)
+        try:
+            async with asyncio.timeout(patience if rank is Rank.WORD else None):
+                await self._pace.turn(chat, rank)
+        except TimeoutError:
+            raise _throttled(None) from None
+
     def _note(self, error: TelegramError) -> None:
         if isinstance(error, TooLarge):
             # Behind another address may be the ordinary server: what it takes is known then.
             self.largest = min(self.largest, 50_000_000)
         self._trouble = isinstance(error, Unsent | Unclear)
 
-    async def reach(self) -> None:
-        """After trouble, see whether Telegram is there before a result is sent into the dark.
+    async def _reach(self) -> None:
+        """After trouble, see whether Telegram is there before anything is sent into the dark.
 
-        Else each result that waits would become one that may have been posted.
+        Else each message that waits would become one that may have been posted.
         """
         if self._trouble:
             async with self._probing:
@@ -290,10 +320,13 @@ class Post:
         if not self._trouble:
             # Somebody else has just got an answer.
             return
+        if self._clock.now() < self._next_probe:
+            raise DeliveryError("unreachable", "Telegram did not answer a moment ago")
         try:
             async with asyncio.timeout(_PROBE):
                 await self._bot.get_me()
         except (TelegramError, TimeoutError) as error:
+            self._next_probe = self._clock.now() + _BETWEEN_PROBES
             raise DeliveryError("unreachable", str(error)) from None
         self._trouble = False
 

@@ -11,7 +11,7 @@ from bot import commands
 from bot.cards import DatabaseError
 from bot.frontends.telegram.drafts import Drafts
 from bot.frontends.telegram.incoming import person_of
-from bot.frontends.telegram.kit import Kit
+from bot.frontends.telegram.kit import Kit, remember
 from bot.frontends.telegram.making import ask
 from bot.frontends.telegram.markup import LONGEST_TOAST, cut, escaped, pressed
 from bot.frontends.telegram.results import Results
@@ -92,9 +92,7 @@ class Presses:
         try:
             await self._kinds[press.card.kind](press)
         except Refusal as refused:
-            text = refusal(press.language, refused, self._kit.desk.rules.timezone)
-            if not await self._toast(press.query, text, alert=True):
-                await self._kit.answer(press.spot, press.language, text)
+            await self._say(press, refusal(press.language, refused, self._kit.desk.rules.timezone))
         except DeliveryError as error:
             if not error.permanent:
                 raise Later(str(error), error.retry_after) from None
@@ -104,9 +102,12 @@ class Presses:
             raise
         except Exception:  # noqa: BLE001 - a fault of ours; the person is not to wait for nothing
             _log.exception("press_failed")
-            text = say(press.language, "internal-error")
-            if not await self._toast(press.query, text, alert=True):
-                await self._kit.answer(press.spot, press.language, text)
+            await self._say(press, say(press.language, "internal-error"))
+
+    async def _say(self, press: _Press, text: str) -> None:
+        """What must be heard: over the chat, or in it if it is too long or too late for that."""
+        if not await self._toast(press.query, text, alert=True):
+            await self._kit.answer(press.spot, press.language, text)
 
     async def _seen(self, query: CallbackQuery, card: Card) -> Card:
         """Who presses has proven that the message is there, whatever became of our send."""
@@ -120,25 +121,23 @@ class Presses:
         """Answer the press, if that was not done. Whether all of the text was said by it."""
         if query.id in self._answered:
             return False
-        self._answered[query.id] = None
-        while len(self._answered) > _REMEMBERED:
-            del self._answered[next(iter(self._answered))]
+        remember(self._answered, query.id, None, _REMEMBERED)
         short = cut(text, LONGEST_TOAST)
-        await self._kit.post.toast(query.id, short, alert=alert)
-        return short == text
+        return await self._kit.post.toast(query.id, short, alert=alert) and short == text
 
     # --- by kind -------------------------------------------------------------------------
 
     async def _status(self, press: _Press) -> None:
         task = await task_by_id(self._kit.desk, press.card.task or "")
         if press.verb != "cancel" or task is None:
-            # The card was a draft; its start was pressed twice.
+            # The card was a draft; its start was pressed twice, or is tried again.
             await self._toast(press.query, say(press.language, "press-done"))
+            if task is not None and task.state in ACTIVE:
+                self._statuses.refresh(task)
             return
         update = f"cancel:{press.query.id}"
         reply = await ask(self._kit, press.person, press.spot, Cancel(task.id), update)
-        if not await self._toast(press.query, reply.text, alert=True):
-            await self._kit.answer(press.spot, press.language, reply.text)
+        await self._say(press, reply.text)
         now_is = await task_by_id(self._kit.desk, task.id)
         if now_is is not None and now_is.state is State.CANCELLED:
             await self._statuses.end(now_is, last_word(now_is))
@@ -154,7 +153,7 @@ class Presses:
     async def _again(self, press: _Press) -> None:
         card, before = press.card, press.card.body.get("again", "")
         last = await task_by_id(self._kit.desk, str(before)) if before else None
-        if last is not None and last.state in ACTIVE - {State.DELIVERING}:
+        if last is not None and last.state in ACTIVE and not await self._results.posted(last):
             toast = say(press.language, "again-under-way", task=last.id)
             await self._toast(press.query, toast, alert=True)
             return
@@ -163,8 +162,7 @@ class Presses:
         command = Retry(card.task or "", seen=True)
         reply = await ask(self._kit, press.person, press.spot, command, update)
         if reply.task is None or not reply.ok:
-            if not await self._toast(press.query, reply.text, alert=True):
-                await self._kit.answer(press.spot, press.language, reply.text)
+            await self._say(press, reply.text)
             return
         await self._toast(press.query)
         await self._statuses.announce(press.spot, reply.task, reply.text)
@@ -178,7 +176,8 @@ class Presses:
             await self._toast(press.query, say(press.language, "question-open"), alert=True)
             return
         await self._toast(press.query)
-        await self._talk.ask_for_change(press.person, _asking(press), press.card)
+        cause = f"press:{press.query.id}"
+        await self._talk.ask_for_change(press.person, _asking(press), press.card, cause)
 
     async def _file(self, press: _Press) -> None:
         task = await task_by_id(self._kit.desk, press.card.task or "")
@@ -212,8 +211,8 @@ class Presses:
         if isinstance(command, ChangeLanguage | ForgetMe):
             reply = await ask(self._kit, press.person, press.spot, command, update)
             await self._close(press, reply.text)
-        else:
-            await self._talk.do(press.person, press.spot, command, update)
+        elif await self._talk.do(press.person, press.spot, command, update):
+            await self._kit.cards.end(press.card)
 
     async def _close(self, press: _Press, text: str) -> None:
         """The choice is made: its message says what came of it."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 import structlog
 from telegram import InlineKeyboardMarkup, Message
 
 from bot.cards import DatabaseError
-from bot.frontends.telegram.kit import Kit
+from bot.frontends.telegram.kit import SENDS, Kit
 from bot.frontends.telegram.markup import Html, caption, escaped, keyboard
 from bot.frontends.telegram.pace import Rank
 from bot.frontends.telegram.post import Film
@@ -19,7 +20,7 @@ from bot.media.publish import PublishError
 from bot.media.spool import DiskFull
 from bot.model import Card, CardKind, Delivery, Refusal, State, Task, Video
 from bot.parcels import packed
-from bot.ports import DeliveryError
+from bot.ports import DeliveryError, DeliveryUnclear
 from bot.replies import say
 
 _log = structlog.get_logger(__name__)
@@ -65,9 +66,7 @@ class Results:
     async def tell(self, task: Task, text: str) -> None:
         """The last word: below the request, or in the status if its person has stopped it."""
         spot = Spot.parse(task.place.address)
-        status = await self._kit.cards.of_task(task.id, CardKind.STATUS)
-        if task.state is State.CANCELLED and status is not None and status.message:
-            await self._statuses.end(task, text)
+        if task.state is State.CANCELLED and await self._statuses.end(task, text):
             return
         markup = await self._choice(task, spot)
         try:
@@ -100,43 +99,67 @@ class Results:
         Raises `Refusal`, `Later`, `DeliveryError`, `DeliveryUnclear`.
         """
         card = await self._card(task, spot)
-        known, task = card.body.get("video"), replace(task, language=language)
-        if known:
-            film = self._film(card, task, str(known), caption(task, "", repeated=False))
-            try:
-                await self._kit.post.film(spot, film)
-            except DeliveryError as error:
-                # Another bot's token cannot use the ids of the one before it.
-                if not error.permanent or error.reason != "unknown":
-                    raise
-            else:
+        task = replace(task, language=language)
+
+        async def send(known: str | None, lost: int) -> None:
+            video, note = (known, "") if known else await self._packed(task)
+            if video is None:
+                await self._kit.answer(spot, language, note)
                 return
-        video, note = await self._packed(task)
-        if video is None:
-            await self._kit.answer(spot, language, note)
-            return
-        film = self._film(card, task, video, caption(task, note, repeated=False))
-        message = await self._kit.post.film(spot, film)
-        await self._remember(card, message, None, whole=not note)
+            film = self._film(card, task, video, caption(task, note, repeated=lost > 0))
+            message = await self._kit.post.film(spot, film)
+            await self._remember(card, message, None, whole=not note)
+
+        await self._at_most_twice(card, card.body.get("video"), send)
 
     async def as_file(self, task: Task, card: Card, spot: Spot, language: str) -> None:
         """The video as the file that the gateway has made; raises as `again` does."""
-        known = card.body.get("file")
-        if known:
-            await self._kit.post.document(spot, str(known), "")
+
+        async def send(known: str | None, lost: int) -> None:
+            path = self._kit.desk.spool.result(task.file or "-")
+            if not known and (task.file is None or not path.is_file()):
+                raise Refusal("fetch-expired", task=task.id)
+            if not known and (task.bytes or 0) > self._kit.post.largest:
+                _, note = await self._packed(replace(task, language=language))
+                await self._kit.answer(spot, language, note or say(language, "reason-too-large"))
+                return
+            words = escaped(say(language, "caption-repeated")) if lost else ""
+            file = known or path
+            message = await self._kit.post.document(spot, file, f"{task.id}.mp4", words)
+            if message.document is not None:
+                await self._change(card, file=message.document.file_id)
             await self._file_stands(card)
-            return
-        path = self._kit.desk.spool.result(task.file or "-")
-        if task.file is None or not path.is_file():
-            raise Refusal("fetch-expired", task=task.id)
-        if (task.bytes or 0) > self._kit.post.largest:
-            _, note = await self._packed(replace(task, language=language))
-            await self._kit.answer(spot, language, note or say(language, "reason-too-large"))
-            return
-        message = await self._kit.post.document(spot, path, f"{task.id}.mp4")
-        if message.document is not None:
-            await self._change(card, file=message.document.file_id)
-        await self._file_stands(card)
+
+        await self._at_most_twice(card, card.body.get("file"), send)
+
+    async def _at_most_twice(
+        self, card: Card, known: str | None, send: Callable[[str | None, int], Awaitable[None]]
+    ) -> None:
+        """Send by Telegram's id where one is known, else from our disk; `send` marks a repetition.
+
+        A send whose answer was lost is remembered, for this update will be tried again.
+        """
+        lost = int(card.body.get("lost", 0))
+        try:
+            if lost < SENDS:
+                await self._by_id_or_anew(known, lost, send)
+        except DeliveryUnclear:
+            await self._kit.cards.note(card, lost=lost + 1)
+            raise
+        if lost:
+            await self._change(card, lost=0)
+
+    @staticmethod
+    async def _by_id_or_anew(
+        known: str | None, lost: int, send: Callable[[str | None, int], Awaitable[None]]
+    ) -> None:
+        try:
+            await send(known, lost)
+        except DeliveryError as error:
+            # Another bot's token cannot use the ids of the one before it.
+            if known is None or not error.permanent or error.reason != "unknown":
+                raise
+            await send(None, lost)
 
     def has_file(self, card: Card) -> bool:
         """Whether the file was posted just now: who presses twice wants it once."""
@@ -182,6 +205,7 @@ class Results:
             CardKind.CHOICES,
             task.person,
             spot.room.address,
+            task=task.id,
             body={"choices": [f"/{verb} {task.id}"]},
         )
         return keyboard(card, [[(say(task.language, word), "0")]])

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from weakref import WeakValueDictionary
 
 import structlog
 
 from bot.cards import DatabaseError
-from bot.frontends.telegram.kit import Kit
+from bot.frontends.telegram.kit import Kit, remember
 from bot.frontends.telegram.markup import Button, escaped, keyboard
 from bot.frontends.telegram.pace import Pace
 from bot.frontends.telegram.spot import Spot, message_of
@@ -17,12 +16,16 @@ from bot.handlers import task_by_id
 from bot.model import ACTIVE, Card, CardKind, Task
 from bot.ports import DeliveryError
 from bot.replies import say
+from bot.telling import outlook, status_text
 
 _log = structlog.get_logger(__name__)
 _TIDIED = 50
 TIDY_EVERY = 60.0
 _REMEMBERED = 5000
 """Texts that are known to stand in a chat."""
+_PAUSE = 2.0
+_LONGEST_PAUSE = 60.0
+"""After an edit that did not get through, for its chat; doubling."""
 
 
 class Statuses:
@@ -51,65 +54,82 @@ class Statuses:
         if card.message is None and not card.gone:
             markup = keyboard(card, _buttons(task))
             await self._kit.put_up(card, spot, task.language, escaped(text), markup)
-            await self._end_if_over(task)
+            await self._catch_up(task)
 
     async def take_over(self, draft: Card, task: Task, text: str) -> None:
         """The draft's message becomes the status of the task that it has started."""
         cards = self._kit.cards
-        known = await cards.of_task(task.id, CardKind.STATUS)
-        if known is None:
-            await cards.change(draft, kind=CardKind.STATUS, task=task.id, body={})
-        elif known.token != draft.token:
-            return
-        if draft.message is not None and task.state in ACTIVE:
+        async with self._alone(task):
+            known = await cards.of_task(task.id, CardKind.STATUS)
+            if known is None:
+                await cards.change(draft, kind=CardKind.STATUS, task=task.id, body={})
+            elif known.token != draft.token:
+                return
+            if draft.message is None or task.state not in ACTIVE:
+                return
             chat, message = message_of(draft.message)
             markup = keyboard(draft, _buttons(task))
             await self._kit.post.edit(chat, message, escaped(text), markup)
-            await self._end_if_over(task)
+        await self._catch_up(task)
 
     def show(self, task: Task, text: str) -> None:
         """Bring a status up to date, soon. What was wanted before and not shown is forgotten."""
         chat = self._kit.post.now_at(Spot.parse(task.place.address)).chat
         self._wanted.setdefault(chat, {})[task.id] = (task, text)
         if chat not in self._pumps:
-            pump = asyncio.create_task(self._pump(chat))
-            self._pumps[chat] = pump
-            pump.add_done_callback(lambda _: self._pumps.pop(chat, None))
+            self._pumps[chat] = asyncio.create_task(self._pump(chat))
 
-    async def end(self, task: Task, text: str | None = None) -> None:
-        """No status any more: take the message away, or let it say its last word."""
+    def refresh(self, task: Task) -> None:
+        """Bring a status up to date with what is known now."""
+        desk = self._kit.desk
+        view = outlook(task, desk.catalog, desk.durations, desk.clock.now())
+        self.show(task, status_text(task.language, task, view))
+
+    async def end(self, task: Task, text: str | None = None) -> bool:
+        """No status any more: take the message away, or let it say its last word.
+
+        Whether such a word stands there.
+        """
         self._forget(task)
         async with self._alone(task):
             card = await self._kit.cards.of_task(task.id, CardKind.STATUS)
-            if card is None or card.gone or card.message is None:
-                return
+            if card is None or card.message is None:
+                return False
+            if card.gone:
+                return "said" in card.body
             chat, message = message_of(card.message)
-            if text is not None:
-                await self._kit.post.edit(chat, message, escaped(text))
-            elif not await self._kit.post.delete(chat, message):
+            said = text is not None and await self._kit.post.edit(chat, message, escaped(text))
+            if said:
+                await self._kit.cards.note(card, said=True)
+            elif text is None and not await self._kit.post.delete(chat, message):
                 # Older than two days, or in a chat that does not let us.
                 over = escaped(say(task.language, "status-over"))
                 await self._kit.post.edit(chat, message, over)
             await self._kit.cards.end(card)
+            return said
 
     def _alone(self, task: Task) -> asyncio.Lock:
         return self._touched.setdefault(task.id, asyncio.Lock())
 
-    async def _end_if_over(self, task: Task) -> None:
-        """A quick gateway may have been done before it was known where the status stands."""
+    async def _catch_up(self, task: Task) -> None:
+        """A quick gateway may have gone on before it was known where the status stands."""
         # The video may stand there already and the task not know it yet.
         result = await self._kit.cards.of_task(task.id, CardKind.RESULT)
         now_is = await task_by_id(self._kit.desk, task.id)
         posted = result is not None and result.message is not None
-        if posted or (now_is is not None and now_is.state not in ACTIVE):
+        if posted or now_is is None or now_is.state not in ACTIVE:
             await self.end(task)
+        elif now_is.state is not task.state:
+            self.refresh(now_is)
 
     async def tidy(self) -> None:
         """Take away what a crash or an outage has left standing; again and again."""
         while True:
-            with contextlib.suppress(DatabaseError):
+            try:
                 for card in await self._kit.cards.left_behind(_TIDIED):
                     await self._take_away(card)
+            except Exception:  # noqa: BLE001 - the next time may go better
+                _log.exception("tidying_failed")
             await self._kit.desk.clock.sleep(TIDY_EVERY)
 
     async def stop(self) -> None:
@@ -140,35 +160,54 @@ class Statuses:
 
     async def _pump(self, chat: int) -> None:
         """Change what is to be changed in one chat, one at a time, when it can bear it."""
-        wanted = self._wanted[chat]
+        wanted, pause = self._wanted[chat], _PAUSE
         try:
             while wanted:
                 task, text = next(iter(wanted.values()))
                 if self._shown.get(task.id) == text:
-                    wanted.pop(task.id, None)
+                    del wanted[task.id]
                     continue
-                wait = self._pace.try_edit(chat)
-                if wait > 0:
+                wait, failed = await self._shown_or_later(wanted, task.id, chat, pause)
+                pause = min(2 * pause, _LONGEST_PAUSE) if failed else _PAUSE
+                if wait:
                     await self._kit.desk.clock.sleep(wait)
-                    continue
-                await self._change(*wanted.pop(task.id))
+        finally:
+            # With nothing to wait for in between: what is wanted from now on gets its own.
+            del self._wanted[chat], self._pumps[chat]
+
+    async def _shown_or_later(
+        self, wanted: dict[str, tuple[Task, str]], task: str, chat: int, pause: float
+    ) -> tuple[float, bool]:
+        """Change one message; else the seconds after which to try again what is wanted then.
+
+        And whether it failed, which is more than that the chat could not bear it.
+        """
+        this = wanted.pop(task)
+        try:
+            wait = await self._change(*this, chat)
         except (DeliveryError, DatabaseError) as error:
             _log.info("status_not_shown", why=str(error))
-        finally:
-            if not wanted:
-                self._wanted.pop(chat, None)
+            wanted.setdefault(task, this)
+            hint = error.retry_after if isinstance(error, DeliveryError) else None
+            return max(hint or 0.0, pause), True
+        if wait:
+            wanted.setdefault(task, this)
+        return wait, False
 
-    async def _change(self, task: Task, text: str) -> None:
+    async def _change(self, task: Task, text: str, room: int) -> float:
+        """0.0: changed, or nothing to change. Else: seconds until the chat can bear it."""
         async with self._alone(task):
             card = await self._kit.cards.of_task(task.id, CardKind.STATUS)
             if card is None or card.gone or card.message is None:
-                return
+                return 0.0
+            # At the last moment, for what counts is when it arrives.
+            if (wait := self._pace.try_edit(room)) > 0:
+                return wait
             chat, message = message_of(card.message)
             markup = keyboard(card, _buttons(task))
             if await self._kit.post.edit(chat, message, escaped(text), markup, rank=None):
-                self._shown[task.id] = text
-                while len(self._shown) > _REMEMBERED:
-                    del self._shown[next(iter(self._shown))]
+                remember(self._shown, task.id, text, _REMEMBERED)
+        return 0.0
 
 
 def _buttons(task: Task) -> list[list[Button]]:

@@ -158,7 +158,7 @@ class Talk:
             return
         if name in _OF_TASKS and card is not None and card.task is not None:
             line = _about(card.task, line)
-        if name == "admin" and incoming.person.admin:
+        if name == "admin":
             line = await people.with_person(self._kit.desk, incoming)
         if name in {"language", "forgetme"} and not first(first(line)[1])[0]:
             await self._offer(incoming, name)
@@ -172,18 +172,23 @@ class Talk:
             raise
         await self.do(incoming.person, incoming.spot, command, _key(incoming))
 
-    async def do(self, person: Person, spot: Spot, command: Command, update: str) -> None:
-        """Have a command done and answer it. Raises as `_understood` does."""
+    async def do(self, person: Person, spot: Spot, command: Command, update: str) -> bool:
+        """Have a command done and answer it. Whether it has brought a task.
+
+        Raises as `_understood` does.
+        """
         reply = await ask(self._kit, person, spot, command, update)
         language = await language_of(self._kit.desk, person)
         if isinstance(command, Fetch) and reply.video is not None and reply.task is not None:
             await self._results.again(reply.task, spot, language)
         elif isinstance(command, _MAKING) and reply.ok and reply.task is not None:
             await self._statuses.announce(spot, reply.task, reply.text)
+            return True
         else:
             await self._kit.answer(spot, language, reply.text)
             if reply.ok and reply.task is not None and not isinstance(command, Admin):
                 await self._brought_up_to_date(reply.task)
+        return False
 
     async def _brought_up_to_date(self, task: Task) -> None:
         now_is = await task_by_id(self._kit.desk, task.id)
@@ -215,11 +220,11 @@ class Talk:
             choices = ["/forgetme yes", ""]
             labels = [say(language, "button-forget"), say(language, "button-keep")]
             text = say(language, "forgetme-choose")
-        card = await self._kit.cards.open(
-            CardKind.CHOICES, person.id, spot.room.address, body={"choices": choices}
-        )
+        body = {"choices": choices}
+        card = await self._kit.open_once(CardKind.CHOICES, person, spot, body, _key(incoming))
         markup = keyboard(card, [[(label, str(n)) for n, label in enumerate(labels)]])
-        await self._kit.put_up(card, spot, language, escaped(text), markup)
+        if card.message is None:
+            await self._kit.put_up(card, spot, language, escaped(text), markup)
 
     # --- videos --------------------------------------------------------------------------
 
@@ -235,7 +240,7 @@ class Talk:
                 wish = await self._after(card, command)
                 await self._order(incoming.person, incoming.spot, wish, _key(incoming))
             else:
-                await self.ask_for_change(incoming.person, incoming.spot, card)
+                await self.ask_for_change(incoming.person, incoming.spot, card, _key(incoming))
             return
         draft = await self._drafts.of_album(incoming)
         self._drafts.dealt_with(incoming.album)
@@ -303,22 +308,29 @@ class Talk:
 
     async def _ask_for_words(self, incoming: Incoming, wish: Wish) -> None:
         """`/video` alone: what should it show? The picture and the options are kept."""
-        await self._question(incoming.person, incoming.spot, "question-video", wish.body)
+        cause = _key(incoming)
+        await self._question(incoming.person, incoming.spot, "question-video", wish.body, cause)
 
-    async def ask_for_change(self, person: Person, spot: Spot, card: Card) -> None:
+    async def ask_for_change(self, person: Person, spot: Spot, card: Card, cause: str) -> None:
         """What should be other in this video? Raises `Refusal`, `Later`."""
         if card.person != person.id or card.task is None:
             raise Refusal("card-not-yours")
         body = {"remix": card.task, "card": card.token}
-        await self._question(person, spot, "question-remix", body, task=card.task)
+        await self._question(person, spot, "question-remix", body, cause, task=card.task)
 
     async def _question(
-        self, person: Person, spot: Spot, sentence: str, body: dict[str, Any], **facts: str
+        self,
+        person: Person,
+        spot: Spot,
+        sentence: str,
+        body: dict[str, Any],
+        cause: str,
+        **facts: str,
     ) -> None:
         language = await language_of(self._kit.desk, person)
-        card = await self._kit.cards.open(
-            CardKind.QUESTION, person.id, spot.room.address, body=body
-        )
+        card = await self._kit.open_once(CardKind.QUESTION, person, spot, body, cause)
+        if card.message is not None:
+            return
         # In a group only the one who is asked gets the field to answer in.
         markup = ForceReply(
             selective=True, input_field_placeholder=say(language, "question-placeholder")

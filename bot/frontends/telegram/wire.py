@@ -95,6 +95,15 @@ class _Request(HTTPXRequest):
         _check(code, payload, is_file=method == "GET")
         return code, payload
 
+    @staticmethod
+    def parse_json_payload(payload: bytes) -> dict[str, Any]:
+        """What Telegram says. Raises `Unclear` for an answer that ends in the middle."""
+        try:
+            said: dict[str, Any] = json.loads(payload.decode(errors="replace"))
+        except ValueError as error:
+            raise Unclear("the answer of Telegram was cut off") from error
+        return said
+
 
 def _check(code: int, payload: bytes, *, is_file: bool) -> None:
     if code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
@@ -136,6 +145,13 @@ def _session(context: ssl.SSLContext) -> aiohttp.ClientSession:
     return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
 
 
+class _Bot(Bot):
+    """The library's, but what is shown of it is without the token."""
+
+    def __repr__(self) -> str:
+        return "Bot[token=***]"
+
+
 class Wire:
     """The bot of the settings' token, not yet connected, with its connections."""
 
@@ -145,7 +161,7 @@ class Wire:
             _Request(read_timeout=_READ, whole=_PLAIN),
             _Request(read_timeout=POLL + 15.0, whole=POLL + 30.0),
         )
-        self.bot = Bot(
+        self.bot: Bot = _Bot(
             settings.telegram_bot_token.get_secret_value(),
             base_url=f"{url}/bot",
             base_file_url=f"{url}/file/bot",

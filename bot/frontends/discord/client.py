@@ -1,0 +1,79 @@
+"""The connection to Discord's gateway: the least that is needed, in as many shards as there are."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import discord
+from discord import app_commands
+
+from bot.frontends.discord.markup import Press
+from bot.frontends.discord.slash import Words
+
+if TYPE_CHECKING:
+    from bot.frontends.discord.hearing import Hearing
+    from bot.frontends.discord.wire import Refused
+
+_LONGEST_WAIT = 60.0
+"""Seconds that discord.py waits at a 429; what is told to wait longer comes back to us."""
+
+
+# Nothing is ever said aloud: that it could not be is no news.
+discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False
+
+
+class Client(discord.AutoShardedClient):
+    """A client that hears interactions and nothing else."""
+
+    def __init__(self, refused: Refused, shards: tuple[list[int], int] | None) -> None:
+        own: Any = {"shard_ids": shards[0], "shard_count": shards[1]} if shards else {}
+        super().__init__(
+            # No privileged one: what people say is none of our business.
+            intents=discord.Intents(guilds=True),
+            allowed_mentions=discord.AllowedMentions.none(),
+            member_cache_flags=discord.MemberCacheFlags.none(),
+            chunk_guilds_at_startup=False,
+            max_messages=None,
+            max_ratelimit_timeout=_LONGEST_WAIT,
+            http_trace=refused.trace(),
+            **own,
+        )
+        self.hearing: Hearing | None = None
+        self.tree = Tree(self)
+        self.add_dynamic_items(Press)
+
+    async def pressed(self, interaction: discord.Interaction, sent: str) -> None:
+        """A button of ours."""
+        if self.hearing is not None:
+            await self.hearing.pressed(interaction, sent)
+
+    async def on_interaction(self, interaction: discord.Interaction) -> None:
+        """Forms: discord.py knows only those that were opened in this life of the process."""
+        if interaction.type is discord.InteractionType.modal_submit and self.hearing is not None:
+            await self.hearing.filled(interaction)
+
+
+class Tree(app_commands.CommandTree[Client]):
+    """The commands, in every language."""
+
+    async def load(self) -> None:
+        """Learn the languages."""
+        await self.set_translator(Words())
+
+    async def payload(self) -> list[dict[str, Any]]:
+        """All that Discord would be told."""
+        translator = self.translator
+        assert translator is not None  # noqa: S101 - `load` comes first
+        return [
+            await command.get_translated_payload(self, translator)
+            for command in self._get_all_commands(guild=None)
+        ]
+
+
+def shards_of(setting: str) -> tuple[list[int], int] | None:
+    """`0-3/16` -> (the shards of this process, how many there are in all); None: all."""
+    if not setting:
+        return None
+    those, _, count = setting.partition("/")
+    first, _, last = those.partition("-")
+    return list(range(int(first), int(last or first) + 1)), int(count)

@@ -1,0 +1,33 @@
+"""What `reelay check` tells of the bot: who it is, or why it could serve nobody."""
+
+from __future__ import annotations
+
+import aiohttp
+import discord
+
+from bot.clock import SystemClock
+from bot.config import Settings
+from bot.frontends.discord.client import Client
+from bot.frontends.discord.wire import Refused, point_at
+
+
+class NoBot(Exception):
+    """Nobody could be served; the text says why, for an operator."""
+
+
+async def introduced(settings: Settings) -> str:
+    """Ask Discord who the bot is; nothing is changed there. Raises `NoBot`."""
+    point_at(settings.discord_api_url)
+    client = Client(Refused(SystemClock()), None)
+    try:
+        await client.login(settings.discord_bot_token.get_secret_value())
+        limits = await client.fetch_session_start_limits()
+    except discord.LoginFailure:
+        raise NoBot(
+            "DISCORD_BOT_TOKEN: Discord does not know it; write what the developer portal gives"
+        ) from None
+    except (discord.DiscordException, aiohttp.ClientError, OSError) as error:
+        raise NoBot(f"{settings.discord_api_url}: {type(error).__name__} {error}"[:200]) from None
+    finally:
+        await client.close()
+    return f"{client.user}, {limits.remaining} of {limits.total} logins left today"

@@ -1,0 +1,100 @@
+"""What the parts of the Discord front-end work with, and how a person is answered."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Coroutine
+from dataclasses import dataclass, field
+from typing import Any
+
+import discord
+import structlog
+
+from bot.cards import Cards
+from bot.desk import Desk
+from bot.frontends.discord.asked import Asked
+from bot.frontends.discord.markup import countdown, pieces
+from bot.frontends.discord.post import Post, Words
+from bot.handlers import handle, language_of
+from bot.inbox import Later
+from bot.model import Command, Place, Reply, Request
+from bot.ports import DeliveryError, DeliveryUnclear
+from bot.replies import say
+
+NAME = "discord"
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class Kit:
+    """The way out, and what is kept."""
+
+    desk: Desk
+    post: Post
+    cards: Cards
+    _beside: set[asyncio.Task[None]] = field(default_factory=set)
+
+    def beside(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do something that nobody has to wait for, and that may fail."""
+        running = asyncio.create_task(_tried(work))
+        self._beside.add(running)
+        running.add_done_callback(self._beside.discard)
+
+    async def quiet(self) -> None:
+        """Return when nothing is done beside."""
+        while self._beside:
+            await asyncio.wait(self._beside)
+
+    async def ask(self, asked: Asked, command: Command, update: str = "") -> Reply:
+        """Have a command done."""
+        place = Place(NAME, asked.spot.address)
+        update = update or asked.update
+        there = asked.whereabouts
+        request = Request(asked.person, place, command, update, countdown, there)
+        return await handle(request, self.desk)
+
+    async def answer(
+        self, asked: Asked, text: str, view: discord.ui.View | None = None
+    ) -> str | None:
+        """Answer a person, so that nobody else sees it. The last message's key.
+
+        None: it is too late, or nobody can be answered there. Raises `Later`.
+        """
+        if not asked.spot.by_token(self.desk.clock.now()):
+            _log.info("nobody_to_answer", why="the interaction is over")
+            return None
+        embeds, key = pieces(text), None
+        fills = asked.fresh
+        try:
+            if asked.fresh and asked.public:
+                # What all can see was to be a video. Only once it says something can a further
+                # message be for one person alone (receiving-and-responding, "followup messages").
+                language = await language_of(self.desk, asked.person, asked.group)
+                said = say(language, "answered-in-private")
+                await self.post.fill(asked.spot, Words(pieces(said)))
+                fills = False
+            for number, part in enumerate(embeds):
+                words = Words([part], view if number == len(embeds) - 1 else None)
+                if fills and number == 0:
+                    key = await self.post.fill(asked.spot, words)
+                else:
+                    key = await self.post.follow(asked.spot, words, private=True)
+            if asked.fresh and asked.public:
+                await self.post.take_back(asked.spot)
+        except DeliveryUnclear:
+            # It is likelier there than not, and nobody is harmed by one answer less.
+            return key
+        except DeliveryError as error:
+            if not error.permanent:
+                raise Later(str(error), error.retry_after) from None
+            _log.info("nobody_to_answer", why=str(error))
+        return key
+
+
+async def _tried(work: Awaitable[None]) -> None:
+    try:
+        await work
+    except (DeliveryError, DeliveryUnclear, Later) as error:
+        _log.info("left_undone", why=str(error))
+    except Exception:  # noqa: BLE001 - nobody waits for it
+        _log.exception("beside_failed")

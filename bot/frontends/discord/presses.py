@@ -1,0 +1,86 @@
+"""What comes of a button: each press does its work once, and only for its person."""
+
+from __future__ import annotations
+
+from bot import commands
+from bot.frontends.discord.asked import Asked
+from bot.frontends.discord.kit import Kit
+from bot.frontends.discord.markup import embed, pressed
+from bot.frontends.discord.post import Words
+from bot.frontends.discord.results import Results
+from bot.frontends.discord.statuses import Statuses
+from bot.frontends.discord.talk import Talk
+from bot.handlers import language_of, task_by_id
+from bot.model import Cancel, Card, CardKind, ForgetMe, Refusal
+from bot.ports import DeliveryError, DeliveryUnclear
+from bot.replies import say
+
+
+class Presses:
+    """Deals with what people press."""
+
+    def __init__(self, kit: Kit, statuses: Statuses, results: Results, talk: Talk) -> None:
+        self._kit = kit
+        self._statuses = statuses
+        self._results = results
+        self._talk = talk
+
+    async def press(self, asked: Asked) -> None:
+        """One press, whoever's. Raises `Later`."""
+        await self._talk.kindly(asked, self._press(asked))
+
+    async def _press(self, asked: Asked) -> None:
+        token, verb = pressed(str(asked.what["press"]))
+        card = await self._kit.cards.get(token)
+        if card is None:
+            raise Refusal("press-too-old")
+        if card.person != asked.person.id:
+            raise Refusal("card-not-yours")
+        if card.kind is CardKind.CHOICES:
+            await self._choice(asked, card, verb)
+        elif card.kind is CardKind.STATUS:
+            await self._cancel(asked, card)
+        else:
+            await self._result(asked, card, verb)
+
+    async def _cancel(self, asked: Asked, card: Card) -> None:
+        reply = await self._kit.ask(asked, Cancel(card.task or ""))
+        await self._kit.answer(asked, reply.text)
+        now_is = await task_by_id(self._kit.desk, card.task or "")
+        if now_is is not None:
+            await self._statuses.end_if_cancelled(now_is)
+
+    async def _result(self, asked: Asked, card: Card, verb: str) -> None:
+        task = await task_by_id(self._kit.desk, card.task or "")
+        if task is None:
+            raise Refusal("press-too-old")
+        if verb == "original":
+            await self._results.original(asked, task)
+        elif verb == "delete":
+            await self._results.delete(asked, card, str(asked.what["message"]))
+        else:
+            raise Refusal("press-too-old")
+
+    async def _choice(self, asked: Asked, card: Card, verb: str) -> None:
+        choices = card.body.get("choices", [])
+        if card.gone or not verb.isdecimal() or int(verb) >= len(choices):
+            raise Refusal("press-done")
+        line, update = str(choices[int(verb)]), f"choice:{card.token}:{verb}"
+        language = await language_of(self._kit.desk, asked.person, asked.group)
+        if not line:
+            await self._close(asked, card, say(language, "nothing-done"))
+            return
+        command = commands.parse(line)
+        if isinstance(command, ForgetMe):
+            reply = await self._kit.ask(asked, command, update)
+            await self._close(asked, card, reply.text)
+        else:
+            await self._talk.do(asked, command, update)
+
+    async def _close(self, asked: Asked, card: Card, text: str) -> None:
+        """The choice is made: its message says what came of it."""
+        try:
+            await self._kit.post.edit(asked.spot, str(asked.what["message"]), Words([embed(text)]))
+        except (DeliveryError, DeliveryUnclear):
+            await self._kit.answer(asked, text)
+        await self._kit.cards.end(card)

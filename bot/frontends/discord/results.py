@@ -1,0 +1,222 @@
+"""Finished videos on their way to those who wait, whatever the time, and once more on demand."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import discord
+import structlog
+
+from bot.cards import DatabaseError
+from bot.frontends.discord.asked import Asked
+from bot.frontends.discord.kit import Kit
+from bot.frontends.discord.markup import Button, caption, embed, keyboard, note_with_link
+from bot.frontends.discord.post import Words
+from bot.frontends.discord.spot import Spot, user_of
+from bot.frontends.discord.statuses import Statuses
+from bot.handlers import can_remix, language_of
+from bot.inbox import Later
+from bot.media.publish import PublishError
+from bot.media.spool import DiskFull
+from bot.model import Card, CardKind, Delivery, Refusal, State, Task, Video
+from bot.parcels import Parcel, packed
+from bot.ports import DeliveryError, DeliveryUnclear
+from bot.replies import say
+
+_log = structlog.get_logger(__name__)
+_DAY = 86400.0
+_STYLE = discord.ButtonStyle
+_CHOICES = {
+    State.FAILED: ("button-retry", "retry"),
+    State.UNDELIVERED: ("button-fetch", "fetch"),
+}
+"""What a person may want to press below the last word."""
+
+
+class Results:
+    """Posts results and last words."""
+
+    def __init__(self, kit: Kit, statuses: Statuses) -> None:
+        self._kit = kit
+        self._statuses = statuses
+
+    # --- for the engine ------------------------------------------------------------------
+
+    async def deliver(self, task: Task, delivery: Delivery, video: Video, note: str) -> str:
+        """Post the result where it was asked for, or to its person if that is closed to us."""
+        spot = Spot.parse(delivery.place.address)
+        card = await self._card(task, spot)
+        beside = caption(task, note, repeated=delivery.repeated)
+        words = self._words(card, task, video, beside, whole=not note)
+        key = await self._posted(task, spot, words, f"v{task.id}")
+        await self._note(card, key, whole=not note)
+        self._kit.beside(self._statuses.end(task))
+        return key
+
+    async def posted(self, task: Task, delivery: Delivery) -> str | None:
+        """Whether it stands somewhere, as far as that was noted or can be seen."""
+        card = await self._kit.cards.of_task(task.id, CardKind.RESULT)
+        if card is None:
+            return None
+        if card.message is not None:
+            return card.message
+        try:
+            return await self._kit.post.look(Spot.parse(delivery.place.address), card.token)
+        except (DeliveryError, DeliveryUnclear):
+            return None
+
+    async def tell(self, task: Task, text: str) -> None:
+        """The last word: a message to its person, or in the status if they have stopped it."""
+        status = await self._kit.cards.of_task(task.id, CardKind.STATUS)
+        if task.state is State.CANCELLED and status is not None and status.message:
+            await self._statuses.end(task, text)
+            return
+        spot = Spot.parse(task.place.address)
+        said = discord.Embed(description=note_with_link(text))
+        words = Words([said], await self._choice(task, spot), mention=user_of(task.person))
+        await self._posted(task, spot, words, f"w{task.id}{task.state.value[:3]}")
+        self._kit.beside(self._statuses.end(task))
+
+    # --- where it goes -------------------------------------------------------------------
+
+    async def _posted(self, task: Task, spot: Spot, words: Words, nonce: str) -> str:
+        """By the token, then by the bot's own right, then to the person alone."""
+        closed: DeliveryError | None = None
+        if spot.by_token(self._kit.desk.clock.now()):
+            try:
+                return await self._kit.post.follow(spot, words)
+            except DeliveryError as error:
+                if not error.permanent:
+                    raise
+                closed = error
+        if spot.right == "lent":
+            raise closed or DeliveryError("answer-expired", permanent=True)
+        if spot.right == "own":
+            try:
+                return await self._kit.post.send(spot.channel, words, nonce)
+            except DeliveryError as error:
+                if not error.permanent or spot.guild is None:
+                    raise
+                closed = error
+        return await self._in_private(task, words, nonce, closed)
+
+    async def _in_private(
+        self, task: Task, words: Words, nonce: str, closed: DeliveryError | None
+    ) -> str:
+        why = embed(say(task.language, "posted-in-private"))
+        words = replace(words, embeds=[why, *words.embeds], mention=None)
+        try:
+            channel = await self._kit.post.direct(user_of(task.person))
+            return await self._kit.post.send(channel, words, f"p{nonce}")
+        except DeliveryError as second:
+            # Why the channel itself does not take it says more than that there is no other way.
+            raise (closed if second.permanent and closed is not None else second) from None
+
+    # --- for people ----------------------------------------------------------------------
+
+    async def again(self, asked: Asked, task: Task) -> None:
+        """A result that was delivered before, once more. Raises `Refusal`, `Later`."""
+        card = await self._card(task, asked.spot)
+        parcel = await self._packed(task, self._kit.post.largest(asked.spot))
+        if parcel.video is None:
+            await self._kit.answer(asked, parcel.note)
+            return
+        beside = caption(task, parcel.note, repeated=False)
+        words = self._words(card, task, parcel.video, beside, whole=not parcel.note)
+        try:
+            if asked.fresh:
+                await self._kit.post.fill(asked.spot, replace(words, mention=None))
+            else:
+                await self._kit.post.follow(asked.spot, replace(words, mention=None), private=True)
+        except DeliveryUnclear as error:
+            raise Later(str(error)) from None
+        except DeliveryError as error:
+            if not error.permanent:
+                raise Later(str(error), error.retry_after) from None
+            _log.info("not_fetched", task=task.id, why=str(error))
+
+    async def original(self, asked: Asked, task: Task) -> None:
+        """The video as the gateway has made it: by a link, or as a file if it fits."""
+        desk = self._kit.desk
+        path = desk.spool.result(task.file or "-")
+        if task.file is None or not path.is_file():
+            raise Refusal("fetch-expired", task=task.id)
+        if desk.publisher is not None:
+            valid_for = min(desk.settings.result_retention_days * _DAY, desk.publisher.longest)
+            link = await desk.publisher.publish(path, desk.clock.now(), valid_for)
+            await self._kit.answer(asked, link)
+            return
+        if (task.bytes or 0) > self._kit.post.largest(asked.spot):
+            raise Refusal("reason-too-large")
+        words = Words([], file=path, name=f"{task.id}.mp4")
+        try:
+            await self._kit.post.follow(asked.spot, words, private=True)
+        except (DeliveryError, DeliveryUnclear) as error:
+            _log.info("original_not_sent", task=task.id, why=str(error))
+
+    async def delete(self, asked: Asked, card: Card, key: str) -> None:
+        """Take a result away; the video itself is kept for `/fetch`. Raises `Later`."""
+        try:
+            gone = await self._kit.post.delete(asked.spot, key)
+        except (DeliveryError, DeliveryUnclear) as error:
+            raise Later(str(error)) from None
+        language = await language_of(self._kit.desk, asked.person, asked.group)
+        if not gone:
+            raise Refusal("cannot-delete")
+        task = card.task or ""
+        await self._kit.answer(asked, say(language, "result-deleted", task=task))
+
+    async def _packed(self, task: Task, limit: int) -> Parcel:
+        desk = self._kit.desk
+        kept_for = desk.settings.result_retention_days * _DAY
+        try:
+            parcel = await packed(desk, task, limit, kept_for)
+        except FileNotFoundError:
+            raise Refusal("fetch-expired", task=task.id) from None
+        except (DiskFull, PublishError) as error:
+            raise Later(str(error)) from None
+        if parcel.video is None and not parcel.note:
+            raise Refusal("reason-too-large")
+        return parcel
+
+    # --- cards ---------------------------------------------------------------------------
+
+    async def _card(self, task: Task, spot: Spot) -> Card:
+        return await self._kit.cards.open(CardKind.RESULT, task.person, spot.room, task=task.id)
+
+    def _words(
+        self, card: Card, task: Task, video: Video, beside: discord.Embed, *, whole: bool
+    ) -> Words:
+        language = task.language
+        row: list[Button] = [(say(language, "button-again"), "again", _STYLE.primary)]
+        if can_remix(self._kit.desk, task):
+            row.append((say(language, "button-remix"), "remix", _STYLE.secondary))
+        if not whole or video.path.name != task.file:
+            row.append((say(language, "button-original"), "original", _STYLE.secondary))
+        row.append((say(language, "button-delete"), "delete", _STYLE.danger))
+        return Words(
+            [beside],
+            keyboard(card, [row]),
+            mention=user_of(task.person),
+            file=video.path,
+            name=f"{task.id}.mp4",
+            spoiler=bool(task.order.spoiler),
+        )
+
+    async def _choice(self, task: Task, spot: Spot) -> discord.ui.View | None:
+        if task.state not in _CHOICES:
+            return None
+        word, verb = _CHOICES[task.state]
+        body = {"choices": [f"/{verb} {task.id}"]}
+        card = await self._kit.cards.open(
+            CardKind.CHOICES, task.person, spot.room, task=task.id, body=body
+        )
+        return keyboard(card, [[(say(task.language, word), "0", _STYLE.primary)]])
+
+    async def _note(self, card: Card, key: str, *, whole: bool) -> None:
+        try:
+            await self._kit.cards.note(card, whole=whole)
+            await self._kit.cards.change(card, message=key)
+        except DatabaseError as error:
+            # It stands in the channel: that is what counts.
+            _log.warning("result_not_remembered", task=card.task, why=str(error))

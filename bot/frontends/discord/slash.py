@@ -1,0 +1,391 @@
+"""The commands as Discord shows them: typed options, choices, and what can be done with a message.
+
+Names of commands are the words that the texts and the other chats use; everything else is in the
+language of the person's app.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import discord
+from discord import app_commands
+from discord.app_commands import Choice, Range, locale_str
+
+from bot.commands import FITS, ORIENTATIONS
+from bot.frontends.discord.asked import fit_of, orientation_of
+from bot.frontends.discord.choices import Choices
+from bot.frontends.discord.hearing import Hearing
+from bot.model import MakeVideo, Mode, State
+from bot.replies import DEFAULT, LANGUAGES, say
+
+Prompt = Range[str, 1, 4000]
+Seconds = Range[int, 1, 3600]
+Credits = Range[int, -1_000_000_000, 1_000_000_000]
+Share = Range[int, -1, 1_000_000_000]
+Limit = Range[int, 0, 1_000_000_000]
+Count = Range[int, 1, 999]
+TaskId = Range[str, 1, 40]
+Word = Range[str, 1, 100]
+Place = discord.TextChannel | discord.VoiceChannel | discord.ForumChannel | discord.Thread
+"""Where commands can be used in a guild."""
+_EVERYWHERE = app_commands.AppCommandContext(guild=True, dm_channel=True, private_channel=True)
+_ANYBODY = app_commands.AppInstallationType(guild=True, user=True)
+_LANGUAGE_OF = {
+    discord.Locale.american_english: "en",
+    discord.Locale.british_english: "en",
+    discord.Locale.chinese: "zh",
+    discord.Locale.taiwan_chinese: "zh",
+}
+_LONGEST = 100
+"""Characters of a description (application-commands, "command structure")."""
+
+
+class Words(app_commands.Translator):
+    """Names and descriptions in each language that we have."""
+
+    async def translate(
+        self,
+        string: locale_str,
+        locale: discord.Locale,
+        context: app_commands.TranslationContextTypes,
+    ) -> str | None:
+        """The string in that language; None: Discord shows the English one."""
+        del context
+        key, language = string.extras.get("key"), _LANGUAGE_OF.get(locale)
+        return None if key is None or language is None else say(language, key)[:_LONGEST]
+
+
+def build(tree: app_commands.CommandTree[Any], ear: Hearing, choices: Choices) -> None:
+    """Give the tree every command."""
+    for command in (*_of_videos(ear, choices), *_of_tasks(ear, choices), *_of_people(ear, choices)):
+        tree.add_command(command)
+    for menu in _menus(ear):
+        tree.add_command(menu)
+    tree.add_command(_admin(ear))
+    tree.add_command(_server(ear))
+
+
+def _word(key: str) -> locale_str:
+    return locale_str(say(DEFAULT, key)[:_LONGEST], key=key)
+
+
+def _command(
+    name: str,
+    callback: Callable[..., Any],
+    suggestions: dict[str, Callable[..., Any]] | None = None,
+    *,
+    within: str = "",
+    **fixed: list[Choice[Any]],
+) -> app_commands.Command[Any, Any, Any]:
+    """A command, or one `within` a group.
+
+    Each option is named and described by `option-<its name>` in the locales.
+    """
+    options = [one for one in callback.__annotations__ if one not in {"interaction", "return"}]
+    for decorate in (
+        app_commands.describe(**{one: _word(f"option-{one}-about") for one in options}),
+        app_commands.rename(**{one: _word(f"option-{one}") for one in options}),
+        app_commands.autocomplete(**(suggestions or {})),
+        app_commands.choices(**fixed),
+    ):
+        callback = decorate(callback)
+    return app_commands.Command(
+        name=name,
+        description=_word(f"{within}help-{name}"),
+        callback=callback,
+        # A group says that for all in it.
+        allowed_contexts=None if within else _EVERYWHERE,
+        allowed_installs=None if within else _ANYBODY,
+    )
+
+
+def _one_of(prefix: str, words: Any) -> list[Choice[Any]]:  # noqa: ANN401 - an enum or a tuple
+    return [Choice(name=_word(f"{prefix}-{one}"), value=str(one)) for one in words]
+
+
+def _as_typed(words: Any) -> list[Choice[Any]]:  # noqa: ANN401 - an enum or a tuple
+    return [Choice(name=str(one), value=str(one)) for one in words]
+
+
+def _of_videos(ear: Hearing, choices: Choices) -> list[app_commands.Command[Any, Any, Any]]:
+    async def video(
+        interaction: discord.Interaction,
+        prompt: Prompt,
+        image: discord.Attachment | None = None,
+        model: Word | None = None,
+        duration: Seconds | None = None,
+        orientation: str | None = None,
+        size: Word | None = None,
+        style: Word | None = None,
+        watermark: bool | None = None,  # noqa: FBT001 - as above
+        private: bool | None = None,  # noqa: FBT001 - as above
+        spoiler: bool | None = None,  # noqa: FBT001 - as above
+        storyboard: bool | None = None,  # noqa: FBT001 - as above
+        fit: str | None = None,
+    ) -> None:
+        wish = MakeVideo(
+            prompt=prompt,
+            model=model,
+            seconds=duration,
+            orientation=orientation_of(orientation),
+            size=size,
+            style=style,
+            watermark=watermark,
+            # "No" is what nobody needs to say.
+            private=private or None,
+            spoiler=spoiler or None,
+            storyboard=storyboard or None,
+            fit=fit_of(fit),
+        )
+        await ear.video(interaction, wish, image)
+
+    async def remix(interaction: discord.Interaction, task: TaskId, prompt: Prompt) -> None:
+        await ear.remix(interaction, task, prompt)
+
+    async def retry(interaction: discord.Interaction, task: TaskId) -> None:
+        await ear.retry(interaction, task)
+
+    asked = {
+        "model": _typing(choices.models),
+        "duration": _typing(choices.durations),
+        "size": _typing(choices.sizes),
+        "style": _typing(choices.styles),
+    }
+    own = {"task": _typing(choices.tasks)}
+    return [
+        _command(
+            "video",
+            video,
+            asked,
+            orientation=_one_of("orientation", ORIENTATIONS),
+            fit=_one_of("fit", FITS),
+        ),
+        _command("remix", remix, own),
+        _command("retry", retry, own),
+    ]
+
+
+def _of_tasks(ear: Hearing, choices: Choices) -> list[app_commands.Command[Any, Any, Any]]:
+    async def cancel(interaction: discord.Interaction, task: TaskId) -> None:
+        await ear.line(interaction, f"/cancel {task}")
+
+    async def fetch(interaction: discord.Interaction, task: TaskId) -> None:
+        await ear.line(interaction, f"/fetch {task}")
+
+    own = {"task": _typing(choices.tasks)}
+    return [_plain("tasks", ear), _command("cancel", cancel, own), _command("fetch", fetch, own)]
+
+
+def _of_people(ear: Hearing, choices: Choices) -> list[app_commands.Command[Any, Any, Any]]:
+    async def settings(
+        interaction: discord.Interaction,
+        model: Word | None = None,
+        duration: Seconds | None = None,
+        orientation: str | None = None,
+        clear: str | None = None,
+    ) -> None:
+        named: dict[str, str | int | None] = {
+            "model": model,
+            "seconds": duration,
+            "orientation": orientation,
+        }
+        changes: dict[str, str | int | None] = {
+            name: value for name, value in named.items() if value is not None
+        }
+        if clear is not None:
+            changes["seconds" if clear == "duration" else clear] = None
+        await ear.settings(interaction, changes)
+
+    async def language(interaction: discord.Interaction, code: str | None = None) -> None:
+        await ear.line(interaction, f"/language {code or ''}")
+
+    return [
+        *(_plain(name, ear) for name in ("quota", "models", "privacy", "forgetme")),
+        *(_plain(name, ear) for name in ("start", "help")),
+        _command(
+            "settings",
+            settings,
+            {"model": _typing(choices.models), "duration": _typing(choices.durations)},
+            orientation=_one_of("orientation", ORIENTATIONS),
+            clear=_one_of("option", ("model", "duration", "orientation", "language")),
+        ),
+        _command(
+            "language",
+            language,
+            code=[Choice(name=name, value=code) for code, name in LANGUAGES.items()],
+        ),
+    ]
+
+
+def _plain(name: str, ear: Hearing) -> app_commands.Command[Any, Any, Any]:
+    async def plain(interaction: discord.Interaction) -> None:
+        await ear.line(interaction, f"/{name}")
+
+    return _command(name, plain)
+
+
+def _typing(find: Callable[..., Any]) -> Callable[..., Any]:
+    # A method looks to discord.py as if the command were one of a group.
+    async def typing(interaction: discord.Interaction, typed: str) -> list[Choice[Any]]:
+        found: list[Choice[Any]] = await find(interaction, typed)
+        return found
+
+    return typing
+
+
+def _menus(ear: Hearing) -> list[app_commands.ContextMenu]:
+    async def picture(interaction: discord.Interaction, message: discord.Message) -> None:
+        await ear.use_picture(interaction, message)
+
+    async def video(interaction: discord.Interaction, message: discord.Message) -> None:
+        await ear.use_video(interaction, message)
+
+    return [
+        app_commands.ContextMenu(
+            name=_word(key),
+            callback=callback,
+            allowed_contexts=_EVERYWHERE,
+            allowed_installs=_ANYBODY,
+        )
+        for key, callback in (("menu-picture", picture), ("menu-remix", video))
+    ]
+
+
+def _server(ear: Hearing) -> app_commands.Command[Any, Any, Any]:
+    """`/server`: hidden from those who do not manage the guild, and refused to them."""
+
+    async def server(
+        interaction: discord.Interaction,
+        allow: Place | None = None,
+        forbid: Place | None = None,
+        role: discord.Role | None = None,
+        credits: Share | None = None,  # noqa: A002 - the option's name
+        language: str | None = None,
+        spoiler: bool | None = None,  # noqa: FBT001 - as above
+    ) -> None:
+        changes = {
+            "allow": str(allow.id) if allow is not None else None,
+            "forbid": str(forbid.id) if forbid is not None else None,
+            "role": str(role.id) if role is not None else None,
+            "share": credits,
+            "language": language,
+            "spoiler": spoiler,
+        }
+        await ear.group(interaction, changes)
+
+    command = _command(
+        "server",
+        server,
+        language=[Choice(name=name, value=code) for code, name in LANGUAGES.items()],
+    )
+    command.default_permissions = discord.Permissions(manage_guild=True)
+    command.allowed_contexts = app_commands.AppCommandContext(guild=True)
+    command.allowed_installs = app_commands.AppInstallationType(guild=True)
+    return command
+
+
+# --- for admins --------------------------------------------------------------------------
+
+
+def _admin(ear: Hearing) -> app_commands.Group:
+    """`/admin`: hidden until somebody shows it, and refused to all but `ADMINS` all the same."""
+    group = app_commands.Group(
+        name="admin",
+        description=_word("menu-admin"),
+        default_permissions=discord.Permissions.none(),
+        allowed_contexts=_EVERYWHERE,
+        allowed_installs=_ANYBODY,
+    )
+    for command in (*_about_people(ear), *_about_work(ear)):
+        group.add_command(command)
+    return group
+
+
+def _speaking(ear: Hearing) -> Callable[..., Any]:
+    """Puts an admin's options into the line that the console would get."""
+
+    async def say_so(interaction: discord.Interaction, word: str, *more: object) -> None:
+        rest = " ".join(str(one) for one in more if one is not None)
+        await ear.line(interaction, f"/admin {word} {rest}".rstrip())
+
+    return say_so
+
+
+def _about_people(ear: Hearing) -> list[app_commands.Command[Any, Any, Any]]:
+    say_so = _speaking(ear)
+
+    async def grant(interaction: discord.Interaction, user: discord.User, credits: Credits) -> None:  # noqa: A002 - the option's name
+        await say_so(interaction, "grant", f"discord:{user.id}", credits)
+
+    async def limit(interaction: discord.Interaction, user: discord.User, credits: Limit) -> None:  # noqa: A002 - the option's name
+        await say_so(interaction, "limit", f"discord:{user.id}", credits)
+
+    async def ban(
+        interaction: discord.Interaction, user: discord.User, reason: Word | None = None
+    ) -> None:
+        await say_so(interaction, "ban", f"discord:{user.id}", reason)
+
+    async def unban(interaction: discord.Interaction, user: discord.User) -> None:
+        await say_so(interaction, "unban", f"discord:{user.id}")
+
+    async def user(interaction: discord.Interaction, user: discord.User) -> None:
+        await say_so(interaction, "user", f"discord:{user.id}")
+
+    callbacks = (grant, limit, ban, unban, user)
+    return [_command(one.__name__, one, within="admin-") for one in callbacks]
+
+
+def _about_work(ear: Hearing) -> list[app_commands.Command[Any, Any, Any]]:
+    say_so = _speaking(ear)
+
+    async def group(
+        interaction: discord.Interaction,
+        credits: Limit,  # noqa: A002 - the option's name
+        server: Word | None = None,
+    ) -> None:
+        await say_so(interaction, "group", f"discord:{server or interaction.guild_id}", credits)
+
+    async def tasks(interaction: discord.Interaction, state: str | None = None) -> None:
+        await say_so(interaction, "tasks", state)
+
+    async def task(interaction: discord.Interaction, task: TaskId) -> None:
+        await say_so(interaction, "task", task)
+
+    async def requeue(interaction: discord.Interaction, task: TaskId) -> None:
+        await say_so(interaction, "requeue", task)
+
+    async def resolve(
+        interaction: discord.Interaction,
+        task: TaskId,
+        verdict: str,
+        job: Word | None = None,
+    ) -> None:
+        await say_so(interaction, "resolve", task, verdict, job)
+
+    async def providers(interaction: discord.Interaction) -> None:
+        await say_so(interaction, "providers")
+
+    async def provider(interaction: discord.Interaction, name: Word, mode: str) -> None:
+        await say_so(interaction, "provider", name, mode)
+
+    async def reload(interaction: discord.Interaction) -> None:
+        await say_so(interaction, "reload")
+
+    async def audit(interaction: discord.Interaction, count: Count | None = None) -> None:
+        await say_so(interaction, "audit", count)
+
+    return [
+        _command("group", group, within="admin-"),
+        _command("tasks", tasks, within="admin-", state=_as_typed(State)),
+        _command("task", task, within="admin-"),
+        _command("requeue", requeue, within="admin-"),
+        _command(
+            "resolve", resolve, within="admin-", verdict=_as_typed(("charge", "refund", "attach"))
+        ),
+        _command("providers", providers, within="admin-"),
+        _command("provider", provider, within="admin-", mode=_as_typed(Mode)),
+        _command("reload", reload, within="admin-"),
+        _command("audit", audit, within="admin-"),
+    ]

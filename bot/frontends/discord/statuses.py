@@ -1,0 +1,182 @@
+"""The one status message of each task: told once, changed seldom, taken away."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from weakref import WeakValueDictionary
+
+import discord
+import structlog
+
+from bot.cards import DatabaseError
+from bot.frontends.discord.asked import Asked
+from bot.frontends.discord.kit import Kit
+from bot.frontends.discord.markup import embed, keyboard
+from bot.frontends.discord.post import Words
+from bot.frontends.discord.spot import Spot
+from bot.handlers import task_by_id
+from bot.inbox import Later
+from bot.model import ACTIVE, Card, CardKind, State, Task
+from bot.ports import DeliveryError, DeliveryUnclear
+from bot.replies import say
+from bot.telling import last_word
+
+_log = structlog.get_logger(__name__)
+_TIDIED = 50
+TIDY_EVERY = 60.0
+_REMEMBERED = 5000
+_SENDS = 2
+_STEP = 25
+"""Percent between two edits: the countdown in the text goes on by itself."""
+
+
+class Statuses:
+    """The status messages of one front-end."""
+
+    def __init__(self, kit: Kit) -> None:
+        self._kit = kit
+        self._wanted: dict[str, tuple[Task, str]] = {}
+        self._changing: set[str] = set()
+        self._shown: dict[str, str] = {}
+        self._touched: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        """Task -> held while its message is changed: an edit must not overtake the last one."""
+
+    async def announce(self, asked: Asked, task: Task, text: str) -> None:
+        """Tell that a task was taken in, in a message that will show how it goes. Raises `Later`.
+
+        Again for the same task it does nothing, and where a send has left it open whether the
+        message is there, the second one says so.
+        """
+        if task.state not in ACTIVE:
+            return
+        card = await self._kit.cards.open(
+            CardKind.STATUS, task.person, asked.spot.room, task=task.id
+        )
+        if card.message is not None or card.gone:
+            return
+        if asked.spot.right == "lent":
+            text = "\n".join((text, say(task.language, "status-lent", task=task.id)))
+        try:
+            key = await self._told(asked, card, task, text)
+        except DeliveryUnclear as error:
+            raise Later(str(error)) from None
+        except DeliveryError as error:
+            if not error.permanent:
+                raise Later(str(error), error.retry_after) from None
+            # The video finds its way without it.
+            _log.info("status_not_told", task=task.id, why=str(error))
+            return
+        await self._kit.cards.change(card, message=key)
+        await self._end_if_over(task)
+
+    async def _told(self, asked: Asked, card: Card, task: Task, text: str) -> str:
+        times = await self._kit.cards.begin(card)
+        view = self._buttons(card, task)
+        if asked.fresh:
+            # To fill the acknowledgement twice changes nothing.
+            return await self._kit.post.fill(asked.spot, Words([embed(text)], view))
+        if times > _SENDS:
+            raise DeliveryError("send-unclear", permanent=True)
+        if times > 1:
+            text = f"{say(task.language, 'repeated')} {text}"
+        return await self._kit.post.follow(asked.spot, Words([embed(text)], view))
+
+    def show(self, task: Task, text: str) -> None:
+        """Bring a status up to date, soon, if it would show something new."""
+        # What it said when the task was taken in holds until the gateway has it.
+        if self._shown.setdefault(task.id, _stage_of(State.QUEUED)) == _stage(task):
+            return
+        self._wanted[task.id] = (task, text)
+        if task.id not in self._changing:
+            self._changing.add(task.id)
+            self._kit.beside(self._change(task.id))
+
+    async def end(self, task: Task, text: str | None = None) -> None:
+        """No status any more: take the message away, or let it say its last word."""
+        self._wanted.pop(task.id, None)
+        self._shown.pop(task.id, None)
+        async with self._alone(task.id):
+            card = await self._kit.cards.of_task(task.id, CardKind.STATUS)
+            if card is None or card.gone or card.message is None:
+                return
+            await self._end(card, Spot.parse(task.place.address), task.language, text)
+
+    async def end_if_cancelled(self, task: Task) -> None:
+        """A cancelled task's status says so at once. Raises `Later`."""
+        if task.state is not State.CANCELLED:
+            return
+        try:
+            await self.end(task, last_word(task))
+        except (DeliveryError, DeliveryUnclear) as error:
+            raise Later(str(error)) from None
+
+    async def _end(self, card: Card, spot: Spot, language: str, text: str | None = None) -> None:
+        key = card.message or ""
+        if text is not None:
+            await self._kit.post.edit(spot, key, Words([embed(text)]))
+        elif not await self._kit.post.delete(spot, key):
+            over = embed(say(language, "status-over"))
+            await self._kit.post.edit(spot, key, Words([over]))
+        await self._kit.cards.end(card)
+
+    async def tidy(self) -> None:
+        """Take away what a crash or an outage has left standing; again and again."""
+        while True:
+            with contextlib.suppress(DatabaseError):
+                for card in await self._kit.cards.left_behind(_TIDIED):
+                    task = await task_by_id(self._kit.desk, card.task or "")
+                    if task is not None and task.state is not State.CANCELLED:
+                        self._kit.beside(self.end(task))
+                    elif task is not None:
+                        await self._kit.cards.end(card)
+            await self._kit.desk.clock.sleep(TIDY_EVERY)
+
+    def _alone(self, task: str) -> asyncio.Lock:
+        return self._touched.setdefault(task, asyncio.Lock())
+
+    async def _end_if_over(self, task: Task) -> None:
+        """A quick gateway may have been done before it was known where the status stands."""
+        result = await self._kit.cards.of_task(task.id, CardKind.RESULT)
+        now_is = await task_by_id(self._kit.desk, task.id)
+        posted = result is not None and result.message is not None
+        if posted or (now_is is not None and now_is.state not in ACTIVE):
+            await self.end(task)
+
+    async def _change(self, task_id: str) -> None:
+        """Show what is wanted until nothing newer is."""
+        try:
+            while task_id in self._wanted:
+                task, text = self._wanted.pop(task_id)
+                async with self._alone(task_id):
+                    await self._edit(task, text)
+        finally:
+            self._changing.discard(task_id)
+
+    async def _edit(self, task: Task, text: str) -> None:
+        card = await self._kit.cards.of_task(task.id, CardKind.STATUS)
+        if card is None or card.gone or card.message is None:
+            return
+        words = Words([embed(text)], self._buttons(card, task))
+        if await self._kit.post.edit(Spot.parse(task.place.address), card.message, words):
+            self._shown[task.id] = _stage(task)
+            while len(self._shown) > _REMEMBERED:
+                del self._shown[next(iter(self._shown))]
+
+    def _buttons(self, card: Card, task: Task) -> discord.ui.View:
+        label = say(task.language, "button-cancel")
+        return keyboard(card, [[(label, "cancel", discord.ButtonStyle.secondary)]])
+
+
+_ALIKE = {State.SUBMITTING: State.QUEUED, State.DELIVERING: State.FETCHING}
+"""States that are over before somebody has read of them."""
+
+
+def _stage(task: Task) -> str:
+    """What of a task is worth an edit."""
+    state = _ALIKE.get(task.state, task.state)
+    return _stage_of(state, int((task.percent or 0) // _STEP), task.reason or "")
+
+
+def _stage_of(state: State, step: int = 0, reason: str = "") -> str:
+    return f"{state}:{step}:{reason}"

@@ -1,0 +1,171 @@
+"""discord.py pointed at an API, its refused requests counted, and what its faults mean."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from types import SimpleNamespace
+from typing import TypeVar
+
+import aiohttp
+import discord
+import structlog
+import yarl
+
+from bot.ports import Clock, DeliveryError, DeliveryUnclear
+
+_log = structlog.get_logger(__name__)
+_T = TypeVar("_T")
+_WINDOW = 600.0
+_MOST_REFUSED = 2000
+"""Of refused requests in ten minutes; Discord bans an address after 10,000 (topics/rate-limits)."""
+_TRIES = 3
+_REFUSED = frozenset({401, 403, 429})
+_REASONS = {
+    10003: "chat-gone",
+    10004: "chat-gone",
+    50001: "blocked",
+    50013: "blocked",
+    50007: "blocked",
+    50083: "blocked",
+    160005: "blocked",
+    10015: "answer-expired",
+    10062: "answer-expired",
+    50027: "answer-expired",
+    40094: "answer-expired",
+    40005: "too-large",
+}
+"""Discord's code -> the reason that people are told (topics/opcodes-and-status-codes)."""
+_TOO_LARGE = 413
+
+
+class Lost(Exception):
+    """A send was answered by a fault of the server: it may have been done."""
+
+
+def point_at(api: str, gateway: str | None = None) -> None:
+    """Where discord.py finds Discord; it takes that from its classes alone."""
+    discord.http.Route.BASE = api.rstrip("/")
+    if gateway is not None:
+        discord.gateway.DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(gateway)
+
+
+class Refused:
+    """Counts the requests that Discord refuses, and holds the next ones long before the ban."""
+
+    def __init__(self, clock: Clock, most: int = _MOST_REFUSED) -> None:
+        self._clock = clock
+        self._most = most
+        self._times: deque[float] = deque()
+        self._told = False
+
+    @property
+    def count(self) -> int:
+        """Of the last ten minutes."""
+        since = self._clock.now() - _WINDOW
+        while self._times and self._times[0] <= since:
+            self._times.popleft()
+        return len(self._times)
+
+    def trace(self, *, once: bool = False) -> aiohttp.TraceConfig:
+        """What a session is made with to be watched.
+
+        `once`: a fault of the server is no reason to send again by itself, as discord.py would.
+        """
+        config = aiohttp.TraceConfig()
+        config.on_request_start.append(self._before)
+        config.on_request_end.append(self._after)
+        if once:
+            config.on_request_end.append(_not_again)
+        return config
+
+    async def _before(
+        self, session: aiohttp.ClientSession, context: SimpleNamespace, params: object
+    ) -> None:
+        del session, context, params
+        while self.count >= self._most:
+            if not self._told:
+                self._told = True
+                why = f"Discord has refused {self.count} requests in ten minutes"
+                _log.error("discord_holds", why=f"{why}; the bot waits before it is banned")
+            await self._clock.sleep(1.0)
+        self._told = False
+
+    async def _after(
+        self,
+        session: aiohttp.ClientSession,
+        context: SimpleNamespace,
+        params: aiohttp.TraceRequestEndParams,
+    ) -> None:
+        del session, context
+        answer = params.response
+        shared = answer.headers.get("X-RateLimit-Scope") == "shared"
+        if answer.status in _REFUSED and not shared:
+            self._times.append(self._clock.now())
+
+
+async def _not_again(
+    session: aiohttp.ClientSession,
+    context: SimpleNamespace,
+    params: aiohttp.TraceRequestEndParams,
+) -> None:
+    del session, context
+    if params.method == "POST" and params.response.status >= 500:
+        raise Lost(f"HTTP {params.response.status}")
+
+
+def told(error: Exception) -> DeliveryError | DeliveryUnclear:
+    """What a fault means to those who keep results and last words."""
+    if isinstance(error, discord.RateLimited):
+        return DeliveryError("throttled", "Discord asks to wait", retry_after=error.retry_after)
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return DeliveryError("unreachable", "no connection")
+    if not isinstance(error, discord.HTTPException) or error.status >= 500:
+        return DeliveryUnclear(f"{type(error).__name__}: {error}"[:200])
+    if error.status == 429:
+        return DeliveryError("throttled", "Discord asks to wait")
+    if error.status == _TOO_LARGE:
+        return DeliveryError("too-large", error.text)
+    reason = _REASONS.get(error.code)
+    if reason == "too-large":
+        return DeliveryError("too-large", error.text)
+    if reason is None and error.status == 401:
+        # A refused token; the operator will mend that.
+        return DeliveryError("unreachable", error.text)
+    return DeliveryError(reason or "unknown", f"{error.code} {error.text}", permanent=True)
+
+
+async def safely(
+    call: Callable[[], Awaitable[_T]], clock: Clock, seconds: float, tries: int = _TRIES
+) -> _T:
+    """Do what may be done twice, again where discord.py would not. Raises as `once`.
+
+    Its own retries leave out 503 and, on Linux, every dropped connection.
+    """
+    for attempt in range(tries):
+        try:
+            return await once(call, seconds)
+        except DeliveryUnclear as error:
+            if attempt == tries - 1:
+                raise DeliveryError("unreachable", str(error)) from None
+        except DeliveryError as error:
+            if error.reason != "unreachable" or attempt == tries - 1:
+                raise
+        await clock.sleep(2.0**attempt / 2)
+    raise AssertionError
+
+
+async def once(call: Callable[[], Awaitable[_T]], seconds: float) -> _T:
+    """Do it within so many seconds. Raises `DeliveryError`, `DeliveryUnclear`."""
+    try:
+        async with asyncio.timeout(seconds):
+            return await call()
+    except (
+        discord.DiscordException,
+        aiohttp.ClientError,
+        Lost,
+        OSError,
+        TimeoutError,
+    ) as error:
+        raise told(error) from None

@@ -1,0 +1,84 @@
+"""How much Discord bears before it says 429: by bucket, and in all.
+
+Each operation has a bucket for each channel, guild or webhook. Answers to interactions and what
+follows them do not count among the 50 a second in all.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import NamedTuple
+
+_MAJOR = ("channel_id", "guild_id", "webhook_token", "interaction_token")
+_LIMITS = {
+    "create_message": (5, 5.0),
+    "update_message": (5, 5.0),
+    "delete_message": (5, 1.0),
+    "trigger_typing_indicator": (5, 5.0),
+    "execute_webhook": (5, 2.0),
+    "create_dm": (10, 10.0),
+    "bulk_set_application_commands": (2, 20.0),
+    "bulk_set_guild_application_commands": (2, 20.0),
+}
+"""(How many, in so many seconds); others are not limited by themselves."""
+_OUTSIDE = ("webhook_token", "interaction_token")
+
+
+class Wait(NamedTuple):
+    """A call must come later."""
+
+    seconds: float
+    everywhere: bool
+
+
+@dataclass
+class Flood:
+    """The limits, and what counts at present; by the machine's own clock, as clients wait by it."""
+
+    on: bool = False
+    overall: int = 50
+    limits: dict[str, tuple[int, float]] = field(default_factory=lambda: dict(_LIMITS))
+    _buckets: defaultdict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    _all: list[float] = field(default_factory=list)
+
+    def check(self, operation: str, path: Mapping[str, str], now: float) -> Wait | None:
+        """Count a call; or when it may come again."""
+        if not self.on:
+            return None
+        if not any(one in path for one in _OUTSIDE):
+            self._all[:] = [one for one in self._all if one > now - 1]
+            if len(self._all) >= self.overall:
+                return Wait(round(self._all[0] + 1 - now, 3), everywhere=True)
+        if operation in self.limits:
+            most, window = self.limits[operation]
+            times = self._recent(operation, path, now)
+            if len(times) >= most:
+                return Wait(round(times[0] + window - now, 3), everywhere=False)
+            times.append(now)
+        self._all.append(now)
+        return None
+
+    def headers(self, operation: str, path: Mapping[str, str], now: float) -> dict[str, str]:
+        """What is told of a bucket."""
+        if not self.on or operation not in self.limits:
+            return {}
+        most, window = self.limits[operation]
+        times = self._recent(operation, path, now)
+        after = times[0] + window - now if times else window
+        return {
+            "X-RateLimit-Limit": str(most),
+            "X-RateLimit-Remaining": str(most - len(times)),
+            "X-RateLimit-Reset": f"{time.time() + after:.3f}",
+            "X-RateLimit-Reset-After": f"{after:.3f}",
+            "X-RateLimit-Bucket": sha256(operation.encode()).hexdigest()[:32],
+        }
+
+    def _recent(self, operation: str, path: Mapping[str, str], now: float) -> list[float]:
+        window = self.limits[operation][1]
+        times = self._buckets[" ".join([operation, *(path.get(one, "") for one in _MAJOR)])]
+        times[:] = [one for one in times if one > now - window]
+        return times

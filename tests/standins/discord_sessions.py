@@ -1,0 +1,77 @@
+"""Sessions of the gateway and the WebSockets over which they go."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import zlib
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiohttp import web
+
+_CLOSING = object()
+
+
+@dataclass(eq=False)
+class Session:
+    """What the bot began with IDENTIFY; it outlives its connections."""
+
+    id: str
+    shard: int
+    shards: int
+    intents: int
+    seq: int = 0
+    sent: list[tuple[int, str]] = field(default_factory=list)
+    """All events, to be told again after a break."""
+    connection: Connection | None = None
+    ended: bool = False
+
+    @property
+    def connected(self) -> bool:
+        return self.connection is not None and not self.ended
+
+
+@dataclass(eq=False)
+class Connection:
+    """One WebSocket."""
+
+    ws: web.WebSocketResponse
+    request: web.Request
+    compressed: bool
+    out: asyncio.Queue[Any] = field(default_factory=asyncio.Queue)
+    session: Session | None = None
+    sent_at: list[float] = field(default_factory=list)
+    heartbeats: int = 0
+
+    def say(self, op: int, d: Any = None, s: int | None = None, t: str | None = None) -> str:
+        """Send a payload, in its turn."""
+        text = json.dumps({"op": op, "d": d, "s": s, "t": t})
+        self.out.put_nowait(text)
+        return text
+
+    def close(self, code: int, words: str = "") -> None:
+        """Close once all was sent."""
+        self.out.put_nowait((_CLOSING, code, words))
+
+    def drop(self) -> None:
+        """Break without a word."""
+        if self.request.transport is not None:
+            self.request.transport.abort()
+
+    async def pump(self) -> None:
+        """Send what is to be sent, until the end."""
+        packer = zlib.compressobj() if self.compressed else None
+        while True:
+            one = await self.out.get()
+            if isinstance(one, tuple):
+                await self.ws.close(code=one[1], message=one[2].encode())
+                return
+            try:
+                if packer is None:
+                    await self.ws.send_str(one)
+                else:
+                    packed = packer.compress(one.encode()) + packer.flush(zlib.Z_SYNC_FLUSH)
+                    await self.ws.send_bytes(packed)
+            except (ConnectionError, RuntimeError):
+                return
