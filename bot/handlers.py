@@ -261,13 +261,14 @@ async def change_settings(call: Call, command: ChangeSettings) -> Reply:
         _check_language(str(language))
     row = await _change_person(call, changes) if changes else call.row
     none = call.say("settings-none")
-    return call.reply(
+    told = call.say(
         "settings",
         model=row.model or none,
         orientation=call.say(f"orientation-{row.orientation}") if row.orientation else none,
         duration=row.seconds or none,
         language=row.language or call.language,
     )
+    return Reply(f"{told}\n{call.say('settings-how')}" if call.request.typed else told)
 
 
 async def _change_person(call: Call, changes: Mapping[str, object]) -> PersonRow:
@@ -340,7 +341,7 @@ async def start(call: Call, _command: Start) -> Reply:
 
 async def show_help(call: Call, _command: Help) -> Reply:
     """`/help`: every command in a line."""
-    return Reply(help_text(call.language, admin=call.request.person.admin))
+    return Reply(help_text(call.language, call.request.person.admin, call.request.typed))
 
 
 async def admin(call: Call, command: Admin) -> Reply:

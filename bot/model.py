@@ -465,6 +465,8 @@ class Request:
     """None: the chat cannot, and is told how long it takes."""
     whereabouts: Whereabouts | None = None
     """None: nobody else is there."""
+    typed: bool = True
+    """Options are written as words with dashes; False: the chat shows them by itself."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,10 +107,10 @@ def moment(language: str, time: float, timezone: ZoneInfo) -> str:
     return say(language, "moment", time=f"{there:%Y-%m-%d %H:%M}", zone=str(timezone))
 
 
-def help_text(language: str, *, admin: bool) -> str:
-    """Every command in a line."""
+def help_text(language: str, admin: bool, typed: bool) -> str:  # noqa: FBT001 - both are facts
+    """Every command in a line; and the options, where people type them."""
     lines = [say(language, "help-title"), *_listed(language, COMMANDS, "/")]
-    lines += ["", say(language, "help-options")]
+    lines += ["", say(language, "help-options")] if typed else []
     if admin:
         lines += [say(language, "help-admin")]
     return "\n".join(lines)

@@ -275,7 +275,7 @@ models-line = { $name } - { $title }: { $durations } s; { $sizes }; credits a se
 }
 models-free-orientation = { $sizes } in { $orientations }
 settings = Your settings: model { $model }, orientation { $orientation }, duration { $duration }, language { $language }.
-    Change one with /settings NAME VALUE, clear one with /settings NAME -
+settings-how = Change one with /settings NAME VALUE, clear one with /settings NAME -
 settings-none = not set
 language-current = Your language is { $code }. Languages: { $all }. Change it with /language CODE
 language-changed = From now on I write to you in English.
@@ -337,7 +337,7 @@ menu-admin = the commands of admins
 
 admin-only = This command is for admins.
 admin-none-yet = This command is for admins, and there is none here yet. If you run this bot, write ADMINS={ $person } into its settings and start it again.
-admin-help-title = What admins can write:
+admin-help-title = What admins can write. USER is an id as in telegram:123 or discord:456; in Telegram also @name, or left out in reply to them.
 admin-help-grant = give credits that stay, or take some with a negative number
 admin-help-limit = set the daily credits; 0 means none
 admin-help-group = set the daily credits that a group shares; 0 means none

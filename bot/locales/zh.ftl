@@ -254,7 +254,7 @@ models-line = { $name } - { $title }：{ $durations } 秒；{ $sizes }；每秒 
 }
 models-free-orientation = { $sizes }（{ $orientations }）
 settings = 您的设置：模型 { $model }，方向 { $orientation }，时长 { $duration }，语言 { $language }。
-    用 /settings 名称 值 修改，用 /settings 名称 - 清除
+settings-how = 用 /settings 名称 值 修改，用 /settings 名称 - 清除
 settings-none = 未设置
 language-current = 您的语言是 { $code }。可用语言：{ $all }。用 /language 代码 修改
 language-changed = 从现在起我会用中文回复您。
@@ -305,7 +305,7 @@ menu-admin = 管理员命令
 
 admin-only = 此命令仅供管理员使用。
 admin-none-yet = 此命令仅供管理员使用，而这里还没有管理员。如果机器人由你运营，请在设置中写入 ADMINS={ $person }，然后重新启动。
-admin-help-title = 管理员可以写：
+admin-help-title = 管理员可以写以下命令。USER 是编号，如 telegram:123 或 discord:456；在 Telegram 也可写 @用户名，或在回复对方时省略。
 admin-help-grant = 赠送不过期的点数，负数则收回
 admin-help-limit = 设置每日点数；0 表示没有
 admin-help-group = 设置群组每天共享的点数；0 表示没有

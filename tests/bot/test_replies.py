@@ -333,10 +333,11 @@ def test_a_moment_has_no_zone() -> None:
 def test_help_leaves_something_out() -> None:
     """It lists every command and option; admin words only where admins ask."""
     for language in LANGUAGES:
-        text = help_text(language, admin=False)
+        text = help_text(language, admin=False, typed=True)
         assert all(f"/{word.name}" in text for word in COMMANDS)
         assert all(f"--{option}" in text for option in VIDEO_OPTIONS)
         assert "/admin" not in text
-        assert "/admin" in help_text(language, admin=True)
+        assert "/admin" in help_text(language, admin=True, typed=True)
+        assert "--" not in help_text(language, admin=False, typed=False)
         listed = admin_help_text(language).splitlines()[1:]
         assert [line.split()[1] for line in listed] == [word.name for word in ADMIN_WORDS]

@@ -37,14 +37,15 @@ async def test_check_says_nothing_of_who_the_bot_is(telegram: Telegram, tmp_path
     assert found["telegram"] == Row(
         "telegram",
         ok=True,
-        text="@reelay_standin_bot, by long polling; in groups it hears what is meant for it",
+        text="@reelay_standin_bot, by long polling; "
+        "in groups it hears only commands and replies to it",
     )
     assert found["settings"].text == "sound; people come by telegram"
     telegram.privacy = False
     found = await rows(tmp_path, telegram, **BY_WEBHOOK)
     assert found["telegram"].text == (
-        f"@reelay_standin_bot, by webhook at {NOBODY}/telegram/webhook; "
-        "in groups it hears everything"
+        f"@reelay_standin_bot, by webhook at {NOBODY}/telegram/webhook, "
+        "which is not set there now: a start sets it; in groups it hears everything"
     )
     assert {one.method for one in telegram.calls} == {"getMe", "getWebhookInfo"}
 
@@ -65,6 +66,23 @@ async def test_check_calls_a_bot_sound_that_nobody_knows(
     """A token of nobody's and a server that is not there are two reasons."""
     found = await rows(tmp_path, telegram, **environ)
     assert found["telegram"] == Row("telegram", ok=False, text=why)
+
+
+@pytest.mark.parametrize("address", ["http://bot.example.org", "https://bot.example.org:8080"])
+async def test_check_calls_an_address_sound_that_telegram_refuses(
+    telegram: Telegram, tmp_path: Path, address: str
+) -> None:
+    """Before Telegram is asked, and only of its own servers: one's own may call anything."""
+    own = {**BY_WEBHOOK, "PUBLIC_URL": address}
+    found = await rows(tmp_path, telegram, **own)
+    assert found["telegram"].ok
+    found = await rows(tmp_path, telegram, **own, TELEGRAM_API_URL="https://api.telegram.org")
+    assert found["telegram"] == Row(
+        "telegram",
+        ok=False,
+        text=f"PUBLIC_URL: Telegram does not call {address}; write one with https, and with"
+        " no port or one of 443, 80, 88 and 8443",
+    )
 
 
 async def test_check_blames_the_token_for_a_wrong_address(

@@ -18,3 +18,21 @@ async def test_a_plain_text_brings_no_video_in_the_end(telegram: Telegram, bot: 
     assert video.reply_to is not None
     assert video.reply_to.text == "a red kite over the sea"
     assert telegram.uploads["video"] == 1
+
+
+async def test_who_sets_a_bot_up_cannot_become_its_admin(telegram: Telegram, bot: Running) -> None:
+    """The number to put into the settings is told alone, and only while there is no admin."""
+    ann, ben = telegram.person("Ann"), telegram.person("Ben")
+    group = telegram.supergroup("Friends", [ann, ben])
+    async with bot():
+        await ann.says("/admin providers", chat=group)
+        refused = await group.shows("for admins")
+        assert "ADMINS" not in refused.text
+        await ann.says("/admin")
+        await ann.chat.shows(f"ADMINS=telegram:{ann.id}")
+    async with bot(ADMINS=f"telegram:{ann.id}"):
+        asked = await ann.says("/admin")
+        await ann.chat.shows("/admin grant", after=asked)
+        await ben.says("/admin")
+        refused = await ben.chat.shows("for admins")
+        assert "ADMINS" not in refused.text

@@ -50,7 +50,7 @@ class Kit:
         place = Place(NAME, asked.spot.address)
         update = update or asked.update
         there = asked.whereabouts
-        request = Request(asked.person, place, command, update, countdown, there)
+        request = Request(asked.person, place, command, update, countdown, there, typed=False)
         return await handle(request, self.desk)
 
     async def answer(
