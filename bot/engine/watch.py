@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+from itertools import count
+
 import structlog
 
 from bot.catalog_file import CatalogError
-from bot.engine import alerts, breaker
+from bot.engine import alerts, breaker, waiting
 from bot.engine.world import World
 from bot.model import Mode
 from bot.store import providers
 
 _log = structlog.get_logger(__name__)
 EVERY = 2.0
+_LINE = round(waiting.EVERY / EVERY)
+"""Rounds between two looks at the line."""
 
 
 async def watch(world: World) -> None:
     """Look again and again, for as long as the process lives."""
-    while True:
+    for number in count():
         try:
             await once(world)
+            if number % _LINE == 0:
+                await waiting.tell(world)
         except Exception:  # noqa: BLE001 - the next time may go better
             _log.exception("watch_failed")
         await world.clock.sleep(EVERY)

@@ -178,6 +178,12 @@ def ahead_of(tx: Tx, turn: int, created_at: float) -> int:
     return tx.execute(_AHEAD, {"turn": turn, "created_at": created_at}).scalar_one()
 
 
+def line(tx: Tx, most: int) -> list[Task]:
+    """The first in line, in their order."""
+    query = WHOLE_TASKS.where(QUEUED).order_by(tasks.c.turn, tasks.c.created_at).limit(most)
+    return fetch_all(tx, query)
+
+
 def jobs_by_provider(tx: Tx) -> dict[str, tuple[int, int]]:
     """Provider -> (jobs in its hands as far as we know, those of them being submitted)."""
     submitting = func.sum(case((being(State.SUBMITTING), 1), else_=0))

@@ -35,16 +35,15 @@ _LONGEST = 0.5
 class _Hands(ThreadPoolExecutor):
     """Knows whether something is being done, though nothing is being computed."""
 
-    under_way = 0
+    def __init__(self) -> None:
+        super().__init__()
+        self.under_way: set[Future[Any]] = set()
 
     def submit(self, *args: Any, **kwargs: Any) -> Future[Any]:
-        self.under_way += 1
         future = super().submit(*args, **kwargs)
-        future.add_done_callback(self._done)
+        self.under_way.add(future)
+        future.add_done_callback(self.under_way.discard)
         return future
-
-    def _done(self, _: Future[Any]) -> None:
-        self.under_way -= 1
 
 
 class HastyClock(FakeClock):
@@ -69,7 +68,7 @@ async def _nothing_to_do(hands: _Hands) -> None:
     while quiet < _LOOKS:
         before = time.process_time()
         await asyncio.sleep(_LOOK)
-        idle = hands.under_way == 0 and time.process_time() - before < _NOTHING
+        idle = not hands.under_way and time.process_time() - before < _NOTHING
         quiet = quiet + 1 if idle else 0
 
 

@@ -61,6 +61,7 @@ async def test_two_presses_make_two_videos(telegram: Telegram, bot: Running) -> 
         assert "already being made" in answers[1].text
         second = await ann.chat.shows_video(times=2)
         assert second.reply_to is video
+        await ann.chat.until(lambda chat: chat.from_bot == [video, second])
         await ann.presses(video, "Again")
         await ann.chat.shows_video(times=3)
         assert await _tasks(ann) == 3

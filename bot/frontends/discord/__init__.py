@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import secrets
 
 import aiohttp
 import discord
@@ -42,8 +43,20 @@ from bot.ports import Clock, DeliveryError
 _log = structlog.get_logger(__name__)
 _LONGEST_WAIT = 30.0
 _LAST_MOMENT = 3.0
-_BAD_TOKEN = 4004
-"""A close code (topics/opcodes-and-status-codes)."""
+_OTHER_SHARDS = (
+    "DISCORD_SHARDS",
+    "Discord wants more shards; write more behind the stroke, or leave it empty",
+)
+_CLOSED = {
+    4004: (
+        "DISCORD_BOT_TOKEN",
+        "Discord no longer knows the token; write what the developer portal gives",
+    ),
+    4010: _OTHER_SHARDS,
+    4011: _OTHER_SHARDS,
+}
+"""Close code (topics/opcodes-and-status-codes) -> the setting to change, and why."""
+_NO_INTENTS = 4014
 
 
 class Discord:
@@ -129,7 +142,7 @@ class Discord:
             try:
                 await client.login(self._settings.discord_bot_token.get_secret_value())
                 await client.tree.load()
-                _, gateway, _ = await client.http.get_bot_gateway()
+                shards, gateway, _ = await client.http.get_bot_gateway()
             except discord.LoginFailure:
                 _log.error(
                     "discord_token_refused",
@@ -140,10 +153,15 @@ class Discord:
             except (discord.DiscordException, aiohttp.ClientError, OSError) as error:
                 wait = min(2.0**attempt, _LONGEST_WAIT)
                 _log.warning("discord_waits", why=f"{type(error).__name__} {error}", seconds=wait)
+                # The next login opens a session, and what was open goes with the one before.
+                await client.http.close()
+                client.http.connector = discord.utils.MISSING
                 await self._clock.sleep(wait)
                 attempt += 1
             else:
                 point_at(self._settings.discord_api_url, gateway)
+                # Where nothing was said: as many as Discord advises.
+                client.shard_count = client.shard_count or shards
                 return True
 
     async def _connected(self, client: Client) -> int:
@@ -151,21 +169,24 @@ class Discord:
         try:
             await client.connect()
         except discord.PrivilegedIntentsRequired:
-            why = "Discord refuses an intent that is not asked for; is it another bot's token?"
-            _log.error("discord_refused", why=why)
+            code = _NO_INTENTS
         except discord.ConnectionClosed as error:
-            if error.code == _BAD_TOKEN:
-                why = "Discord no longer knows the token; write what the developer portal gives"
-            else:
-                why = f"Discord has closed the connection for good: {error.code}"
-            _log.error("discord_refused", setting="DISCORD_BOT_TOKEN", why=why)
+            code = error.code
+        else:
+            return 1
+        if code in _CLOSED:
+            setting, why = _CLOSED[code]
+            _log.error("discord_refused", setting=setting, why=why)
+        else:
+            _log.error("discord_refused", why=f"Discord has closed the connection for good: {code}")
         return 1
 
     async def _sync(self, client: Client) -> None:
-        attempt = 0
+        attempt, worker = 0, secrets.token_hex(8)
+        cards, guilds = self._kit.cards, self._settings.discord_guilds
         while True:
             try:
-                await sync(client, self._kit.cards, self._clock, self._settings.discord_guilds)
+                await sync(client, cards, self._clock, worker, guilds)
             except Exception as error:  # noqa: BLE001 - whatever it is, people have commands
                 wait = min(2.0**attempt * 5, _LONGEST_WAIT * 10)
                 _log.warning("commands_not_told", why=str(error)[:500], seconds=wait)

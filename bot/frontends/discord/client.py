@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
+import aiohttp
 import discord
+import structlog
 from discord import app_commands
 
 from bot.frontends.discord.markup import Press
@@ -14,12 +17,33 @@ if TYPE_CHECKING:
     from bot.frontends.discord.hearing import Hearing
     from bot.frontends.discord.wire import Refused
 
+_log = structlog.get_logger(__name__)
+_AWAY = (discord.DiscordException, aiohttp.ClientError, OSError, TimeoutError)
+_BETWEEN = 5.0
+"""Seconds after which discord.py tries again what it could not begin."""
 _LONGEST_WAIT = 60.0
 """Seconds that discord.py waits at a 429; what is told to wait longer comes back to us."""
 
 
 # Nothing is ever said aloud: that it could not be is no news.
 discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False
+
+
+class _Plainly(logging.Filter):
+    """That the gateway is away is told in a line; discord.py would show where it noticed."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the line goes on as it is."""
+        error = record.exc_info[1] if record.exc_info else None
+        if not isinstance(error, _AWAY) or not isinstance(record.args, tuple):
+            return True
+        shard, seconds = (*record.args, _BETWEEN)[:2]
+        why = f"{type(error).__name__} {error}"
+        _log.warning("discord_waits", shard=shard, why=why, seconds=round(float(str(seconds)), 1))
+        return False
+
+
+logging.getLogger("discord.shard").addFilter(_Plainly())
 
 
 class Client(discord.AutoShardedClient):

@@ -49,7 +49,7 @@ class Results:
         beside = caption(task, note, repeated=delivery.repeated)
         words = self._words(card, task, video, beside, whole=not note)
         key = await self._posted(task, spot, words, f"v{task.id}")
-        await self._note(card, key, whole=not note)
+        await self._note(card, key)
         self._kit.beside(self._statuses.end(task))
         return key
 
@@ -61,9 +61,13 @@ class Results:
         if card.message is not None:
             return card.message
         try:
-            return await self._kit.post.look(Spot.parse(delivery.place.address), card.token)
+            key = await self._kit.post.look(Spot.parse(delivery.place.address), card.token)
         except (DeliveryError, DeliveryUnclear):
             return None
+        if key is not None:
+            await self._note(card, key)
+            self._kit.beside(self._statuses.end(task))
+        return key
 
     async def tell(self, task: Task, text: str) -> None:
         """The last word: a message to its person, or in the status if they have stopped it."""
@@ -213,9 +217,8 @@ class Results:
         )
         return keyboard(card, [[(say(task.language, word), "0", _STYLE.primary)]])
 
-    async def _note(self, card: Card, key: str, *, whole: bool) -> None:
+    async def _note(self, card: Card, key: str) -> None:
         try:
-            await self._kit.cards.note(card, whole=whole)
             await self._kit.cards.change(card, message=key)
         except DatabaseError as error:
             # It stands in the channel: that is what counts.

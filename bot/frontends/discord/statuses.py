@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 from weakref import WeakValueDictionary
 
 import discord
@@ -55,10 +56,8 @@ class Statuses:
         )
         if card.message is not None or card.gone:
             return
-        if asked.spot.right == "lent":
-            text = "\n".join((text, say(task.language, "status-lent", task=task.id)))
         try:
-            key = await self._told(asked, card, task, text)
+            key = await self._told(asked, card, task, _for(asked.spot, task, text))
         except DeliveryUnclear as error:
             raise Later(str(error)) from None
         except DeliveryError as error:
@@ -84,8 +83,7 @@ class Statuses:
 
     def show(self, task: Task, text: str) -> None:
         """Bring a status up to date, soon, if it would show something new."""
-        # What it said when the task was taken in holds until the gateway has it.
-        if self._shown.setdefault(task.id, _stage_of(State.QUEUED)) == _stage(task):
+        if task.state in _BRIEF or self._shown.get(task.id) == _stage(task, text):
             return
         self._wanted[task.id] = (task, text)
         if task.id not in self._changing:
@@ -157,9 +155,10 @@ class Statuses:
         card = await self._kit.cards.of_task(task.id, CardKind.STATUS)
         if card is None or card.gone or card.message is None:
             return
-        words = Words([embed(text)], self._buttons(card, task))
-        if await self._kit.post.edit(Spot.parse(task.place.address), card.message, words):
-            self._shown[task.id] = _stage(task)
+        spot = Spot.parse(task.place.address)
+        words = Words([embed(_for(spot, task, text))], self._buttons(card, task))
+        if await self._kit.post.edit(spot, card.message, words):
+            self._shown[task.id] = _stage(task, text)
             while len(self._shown) > _REMEMBERED:
                 del self._shown[next(iter(self._shown))]
 
@@ -168,15 +167,20 @@ class Statuses:
         return keyboard(card, [[(label, "cancel", discord.ButtonStyle.secondary)]])
 
 
-_ALIKE = {State.SUBMITTING: State.QUEUED, State.DELIVERING: State.FETCHING}
+_BRIEF = {State.SUBMITTING, State.DELIVERING}
 """States that are over before somebody has read of them."""
+_MOMENT = re.compile(r"<t:\d+:R>")
 
 
-def _stage(task: Task) -> str:
-    """What of a task is worth an edit."""
-    state = _ALIKE.get(task.state, task.state)
-    return _stage_of(state, int((task.percent or 0) // _STEP), task.reason or "")
+def _for(spot: Spot, task: Task, text: str) -> str:
+    """With word of how little time there is, where that is so."""
+    if spot.right != "lent":
+        return text
+    return "\n".join((text, say(task.language, "status-lent", task=task.id)))
 
 
-def _stage_of(state: State, step: int = 0, reason: str = "") -> str:
-    return f"{state}:{step}:{reason}"
+def _stage(task: Task, text: str) -> str:
+    """What of a task is worth an edit; in line only its place is."""
+    if task.state is State.QUEUED:
+        return _MOMENT.sub("", text)
+    return f"{task.state}:{int((task.percent or 0) // _STEP)}:{task.reason or ''}"
