@@ -109,6 +109,12 @@ class Call:
     """What holds where it is asked."""
 
     @property
+    def public(self) -> str:
+        """The language of what all there can see."""
+        own, group = self.row.language, self.group
+        return self.language if own or group is None else group.language or self.language
+
+    @property
     def person(self) -> str:
         """Whose request it is."""
         return self.request.person.id

@@ -90,7 +90,7 @@ async def quoted(
 
 
 async def language_of(desk: Desk, person: Person, group: str | None = None) -> str:
-    """What they chose, else what their group has, else what the front-end knows, or the default."""
+    """What they chose, else what the front-end knows, else what their group has, or the default."""
 
     def look(tx: Tx) -> tuple[PersonRow, Group | None]:
         return accounts.person(tx, person.id), groups.get(tx, group) if group else None
@@ -99,7 +99,7 @@ async def language_of(desk: Desk, person: Person, group: str | None = None) -> s
 
 
 def _language(desk: Desk, person: Person, row: PersonRow, group: Group | None) -> str:
-    for code in (row.language, group.language if group else None, person.language):
+    for code in (row.language, person.language, group.language if group else None):
         if code is not None and code[:2].lower() in LANGUAGES:
             return code[:2].lower()
     return desk.settings.default_language

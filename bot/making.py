@@ -15,6 +15,7 @@ from bot.media.spool import DiskFull, KeptPicture
 from bot.model import ACTIVE, Fit, MakeVideo, Order, Refusal, Remix, Reply, Retry, State, Task
 from bot.offers import Defaults, Model, Offer
 from bot.quotas import ledger
+from bot.replies import say
 from bot.store.accounts import PersonRow
 from bot.store.database import DatabaseError, Tx
 from bot.telling import accepted_text
@@ -32,7 +33,7 @@ async def make_video(call: Call, command: MakeVideo) -> Reply:
     if command.image:
         kept = await _keep_picture(call, command.image, task_id, order, command.fit)
         order, note = replace(order, image=kept.file), _cut_text(call, kept)
-    draft = Draft(task_id, call.person, call.request.place, call.language, order, price)
+    draft = Draft(task_id, call.person, call.request.place, call.public, order, price)
     return await _accept(call, draft, note)
 
 
@@ -114,7 +115,7 @@ def _cut_text(call: Call, kept: KeptPicture) -> str:
     """What a person must hear of what was cut away; nothing, if that was little."""
     if kept.cropped_percent < images.MUCH_CUT:
         return ""
-    return call.say("picture-cut", cut=round(kept.cropped_percent))
+    return say(call.public, "picture-cut", cut=round(kept.cropped_percent))
 
 
 async def _accept(call: Call, draft: Draft, note: str = "") -> Reply:
@@ -172,7 +173,7 @@ async def _drop_picture(call: Call, draft: Draft) -> None:
 def _accepted_text(call: Call, accepted: Accepted) -> str:
     view = call.outlook(accepted.task, accepted.line)
     free = None if accepted.shared else accepted.balance.free
-    return accepted_text(call.language, accepted.task, view, free)
+    return accepted_text(call.public, accepted.task, view, free)
 
 
 def _defaults(row: PersonRow) -> Defaults:
@@ -209,7 +210,7 @@ async def remix(call: Call, command: Remix) -> Reply:
         intake.new_task_id(),
         call.person,
         call.request.place,
-        call.language,
+        call.public,
         order,
         price,
         provider=name,

@@ -186,11 +186,14 @@ async def test_a_group_is_changed_by_anybody(guild: Guild) -> None:
 
 
 async def test_a_group_speaks_another_language_than_it_chose(guild: Guild) -> None:
-    """The group's language goes before the app's, and one's own before both."""
+    """What all see is in the group's language unless one has chosen; the rest is in the app's."""
     await guild.ask(ChangeGroup(language="zh", spoiler=True), there=MANAGER)
     made = await guild.ask(VIDEO, replace(ANN, language="en"))
     assert made.task is not None
     assert made.text.startswith("任务")
+    assert made.task.language == "zh"
+    refused = await guild.ask(replace(VIDEO, model="none"), replace(ANN, language="en"))
+    assert refused.text.isascii()
     assert made.task.order.spoiler is True
     await guild.ask(parse("/language en"), ANN)
     assert (await guild.ask(VIDEO, ANN)).text.startswith("Task")

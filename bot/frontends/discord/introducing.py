@@ -10,6 +10,11 @@ from bot.config import Settings
 from bot.frontends.discord.client import Client
 from bot.frontends.discord.wire import Refused, point_at
 
+_ELSEWHERE = (
+    "what people do goes elsewhere: take the Interactions Endpoint URL out of the application"
+    " in the developer portal"
+)
+
 
 class NoBot(Exception):
     """Nobody could be served; the text says why, for an operator."""
@@ -22,6 +27,8 @@ async def introduced(settings: Settings) -> str:
     try:
         await client.login(settings.discord_bot_token.get_secret_value())
         limits = await client.fetch_session_start_limits()
+        if client.application is not None and client.application.interactions_endpoint_url:
+            raise NoBot(_ELSEWHERE)
     except discord.LoginFailure:
         raise NoBot(
             "DISCORD_BOT_TOKEN: Discord does not know it; write what the developer portal gives"

@@ -34,6 +34,11 @@ class Kit:
     cards: Cards
     _beside: set[asyncio.Task[None]] = field(default_factory=set)
 
+    @property
+    def has_admin(self) -> bool:
+        """Whether the settings name an admin at Discord."""
+        return any(one.startswith(f"{NAME}:") for one in self.desk.settings.admins)
+
     def beside(self, work: Coroutine[Any, Any, None]) -> None:
         """Do something that nobody has to wait for, and that may fail."""
         running = asyncio.create_task(_tried(work))

@@ -34,7 +34,8 @@ async def sync(
     places: list[int | None] = [*sorted(guilds)] or [None]
     before = await _told_before(client, cards)
     wrong = []
-    for guild in [*(one for one in before if one not in guilds), *places]:
+    # First what is new: nobody is to be without any.
+    for guild in [*places, *(one for one in before if one not in guilds)]:
         state = known if guild in places else _NONE
         try:
             await _sync(client, cards, clock, worker, state, guild)
@@ -68,10 +69,13 @@ async def _sync(
             # Another process is at it.
             await clock.sleep(_LOOK)
             continue
-        if (await cards.marks()).get(mark) == known:
-            return
-        count = await _tell(client, clock, guild, nothing=known == _NONE)
-        await cards.set_mark(mark, known)
+        try:
+            if (await cards.marks()).get(mark) == known:
+                return
+            count = await _tell(client, clock, guild, nothing=known == _NONE)
+            await cards.set_mark(mark, known)
+        finally:
+            await cards.set_mark(_LOCK, "")
         _log.info("commands_told", count=count, guild=guild or "all")
 
 

@@ -18,6 +18,7 @@ from bot.frontends.discord.statuses import Statuses
 from bot.handlers import language_of, set_handle, task_by_id
 from bot.inbox import Later
 from bot.model import (
+    Admin,
     Card,
     CardKind,
     ChangeGroup,
@@ -95,6 +96,9 @@ class Talk:
         elif isinstance(command, Help):
             language = await language_of(self._kit.desk, asked.person, asked.group)
             await self._kit.answer(asked, _help(language, admin=asked.person.admin))
+        elif isinstance(command, Admin) and not self._kit.has_admin:
+            # Who sets a bot up needs a number that Discord hides well.
+            raise Refusal("admin-none-yet", person=asked.person.id)
         else:
             reply = await self._kit.ask(asked, command, update)
             await self._kit.answer(asked, reply.text)
