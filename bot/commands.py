@@ -86,7 +86,7 @@ def parse(line: str, *, files: bool = False) -> Command:
 
     `files`: whether this person may name files of this machine, as only its own console's may.
     """
-    text = _CONTROL.sub("", line).strip()
+    text = cleaned(line).strip()
     if len(text) > _LONGEST_LINE:
         raise Refusal("line-too-long", count=len(text), limit=_LONGEST_LINE)
     name, rest = first(text.removeprefix("/"))
@@ -101,6 +101,11 @@ def parse(line: str, *, files: bool = False) -> Command:
     if isinstance(command, MakeVideo) and command.image is not None and not files:
         raise Refusal("image-by-path")
     return command
+
+
+def cleaned(text: str) -> str:
+    """A text without what no database, terminal or chat takes well."""
+    return _CONTROL.sub("", text)
 
 
 # --- /video ------------------------------------------------------------------------------

@@ -27,7 +27,10 @@ async def change_group(call: Call, command: ChangeGroup) -> Reply:
         raise Refusal("group-role-and-share")
 
     def change(tx: Tx) -> tuple[Group, str]:
-        group = groups.get(tx, there.group)
+        if command == ChangeGroup():
+            group = groups.get(tx, there.group)
+        else:
+            group = groups.locked(tx, there.group, call.person, call.now)
         changes = _changes(group, command)
         if changes:
             group = groups.change(tx, group.id, call.person, call.now, changes)

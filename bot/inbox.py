@@ -101,6 +101,10 @@ class Inbox:
             self._astray = True
             raise
 
+    async def holds(self, update: int) -> bool:
+        """Whether an update is still being dealt with, here or in another process."""
+        return await self._database.read(lambda tx: updates.is_open(tx, self._front_end, update))
+
     async def room(self) -> None:
         """Return when there are not too many updates in hand."""
         await self._room.wait()

@@ -172,8 +172,8 @@ async def _drop_picture(call: Call, draft: Draft) -> None:
 
 def _accepted_text(call: Call, accepted: Accepted) -> str:
     view = call.outlook(accepted.task, accepted.line)
-    free = None if accepted.shared else accepted.balance.free
-    return accepted_text(call.public, accepted.task, view, free)
+    free = None if call.request.watched else accepted.balance.free
+    return accepted_text(call.public, accepted.task, view, free, shared=accepted.shared)
 
 
 def _defaults(row: PersonRow) -> Defaults:
@@ -247,9 +247,9 @@ async def retry(call: Call, command: Retry) -> Reply:
     posted = command.seen and task.state is State.DELIVERING
     if task.state in ACTIVE and not posted:
         raise Refusal("retry-still-active", task=task.id)
-    if not task.order.prompt:
-        raise Refusal("prompt-forgotten", task=task.id)
     prompt = command.prompt or task.order.prompt
+    if not prompt:
+        raise Refusal("prompt-forgotten", task=task.id)
     if task.order.remix_of:
         return await remix(call, Remix(task.order.remix_of, prompt))
     return await make_video(call, _again(call, task, prompt))

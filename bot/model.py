@@ -465,6 +465,8 @@ class Request:
     """None: the chat cannot, and is told how long it takes."""
     whereabouts: Whereabouts | None = None
     """None: nobody else is there."""
+    watched: bool = False
+    """Others read the answer: what somebody has left is none of their business."""
     typed: bool = True
     """Options are written as words with dashes; False: the chat shows them by itself."""
 

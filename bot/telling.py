@@ -81,14 +81,18 @@ def _expected(language: str, view: Outlook) -> str:
     return " ".join(part for part in (line, rest) if part)
 
 
-def accepted_text(language: str, task: Task, view: Outlook, free: int | None) -> str:
+def accepted_text(
+    language: str, task: Task, view: Outlook, free: int | None, *, shared: bool = False
+) -> str:
     """The answer to a request: id, price, expectation, what is left.
 
-    `free` is None where a group's shared wallet pays.
+    `free` is None where others read it. `shared`: a group's wallet pays.
     """
     expected = _expected(language, view)
-    if free is None:
+    if shared:
         return say(language, "accepted-shared", task=task.id, price=task.price, expected=expected)
+    if free is None:
+        return say(language, "accepted-here", task=task.id, price=task.price, expected=expected)
     return say(language, "accepted", task=task.id, price=task.price, expected=expected, free=free)
 
 

@@ -119,7 +119,7 @@ no-credits-in-group = This needs { $needed } { $needed ->
 channel-not-allowed = Videos are made in other channels here: { $all }
 group-nowhere = This is about a server or a group; use it there.
 group-not-yours = Only those who manage this server can change that.
-group-role-and-share = Name both: the role, and how many credits a day one with it may take.
+group-role-and-share = Name both: the role, and how many credits a day one with it may take; -1 takes the role off the list.
 group-too-many = That is too many: at most { $limit }.
 group-not-an-id = "{ $group }" is no group. Write discord: and the server's number, or telegram: and the group's.
 group = Here: videos in these channels: { $channels }; shares of roles in the wallet, credits a day: { $shares }; language: { $language }; { $spoiler ->
@@ -153,6 +153,7 @@ remix-not-this-one = { $task } cannot be changed: its gateway gave no handle for
 task-unknown = You have no task { $task }. /tasks shows yours.
 
 accepted = Task { $task }: { $price }. { $expected } You have { $free } left.
+accepted-here = Task { $task }: { $price }. { $expected }
 accepted-shared = Task { $task }: { $price }, paid from the shared wallet here. { $expected }
 expected-unknown = How long it takes is not known yet; the video will come here.
 expected-in = It should be ready in { $time }.

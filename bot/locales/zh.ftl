@@ -113,7 +113,7 @@ no-credits-in-group = 这需要 { $needed } 点；您自己有 { $have } 点，�
 channel-not-allowed = 这里只能在其他频道生成视频：{ $all }
 group-nowhere = 这是关于服务器或群组的设置；请在那里使用。
 group-not-yours = 只有管理此服务器的人可以修改。
-group-role-and-share = 请同时指定身份组，以及拥有它的人每天可取多少点。
+group-role-and-share = 请同时指定身份组，以及拥有它的人每天可取多少点；填 -1 则把该身份组移出名单。
 group-too-many = 太多了：最多 { $limit } 个。
 group-not-an-id = “{ $group }”不是群组。请写 discord: 加服务器编号，或 telegram: 加群组编号。
 group = 此处：可生成视频的频道：{ $channels }；各身份组每天可从钱包取的点数：{ $shares }；语言：{ $language }；{ $spoiler ->
@@ -142,6 +142,7 @@ remix-not-this-one = { $task } 不能修改：其网关没有给出修改所需�
 task-unknown = 您没有任务 { $task }。/tasks 列出您的任务。
 
 accepted = 任务 { $task }：{ $price }。{ $expected }您还剩 { $free } 点。
+accepted-here = 任务 { $task }：{ $price }。{ $expected }
 accepted-shared = 任务 { $task }：{ $price }，由此处的共享钱包支付。{ $expected }
 expected-unknown = 暂时无法预计需要多久；完成后会发到这里。
 expected-in = 预计{ $time }后完成。

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import RowMapping, func, select, update
 
 from bot.model import Group, State
 from bot.store.accounts import add_if_new
@@ -18,10 +18,19 @@ _NOT_PAID = (State.FAILED, State.CANCELLED)
 def get(tx: Tx, group: str) -> Group:
     """What is set for this group; a stranger's is empty."""
     row = tx.execute(select(groups).where(groups.c.id == group)).mappings().first()
-    if row is None:
-        return Group(group)
+    return Group(group) if row is None else _group(row)
+
+
+def locked(tx: Tx, group: str, by: str, now: float) -> Group:
+    """What is set for this group, locked until this transaction ends; made if it is not there."""
+    add_if_new(tx, groups, {"id": group, "changed_at": now, "changed_by": by})
+    query = select(groups).where(groups.c.id == group).with_for_update()
+    return _group(tx.execute(query).mappings().one())
+
+
+def _group(row: RowMapping) -> Group:
     return Group(
-        group,
+        row["id"],
         channels=frozenset(json.loads(row["channels"])),
         shares=json.loads(row["shares"]),
         language=row["language"],
@@ -30,9 +39,8 @@ def get(tx: Tx, group: str) -> Group:
 
 
 def change(tx: Tx, group: str, by: str, now: float, changes: dict[str, Any]) -> Group:
-    """Set `channels`, `shares`, `language` or `spoiler`; the group as it is then."""
-    row = {"id": group, "changed_at": now, "changed_by": by}
-    add_if_new(tx, groups, row)
+    """Set `channels`, `shares`, `language` or `spoiler` of one `locked`; as it is then."""
+    row = {"changed_at": now, "changed_by": by}
     written = {
         name: json.dumps(sorted(value) if name == "channels" else value)
         if name in {"channels", "shares"}

@@ -101,6 +101,12 @@ def free(tx: Tx, worker: str, now: float) -> None:
     )
 
 
+def is_open(tx: Tx, front_end: str, update_id: int) -> bool:
+    """Whether it was taken in, and not all has come of it yet."""
+    which = (_OPEN, updates.c.front_end == front_end, updates.c.id == update_id)
+    return tx.execute(select(updates.c.id).where(*which)).first() is not None
+
+
 def done(tx: Tx, front_end: str, update_id: int, now: float) -> None:
     """All has come of it; what it said is forgotten, and that it came is remembered."""
     tx.execute(_DONE, {"front": front_end, "which": update_id, "now": now})

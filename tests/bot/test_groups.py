@@ -185,6 +185,14 @@ async def test_a_group_is_changed_by_anybody(guild: Guild) -> None:
     assert "not set" in shown.text
 
 
+async def test_two_managers_undo_each_others_changes(guild: Guild) -> None:
+    """What is set at the same moment is all set."""
+    channels = [str(number) for number in range(10, 22)]
+    await asyncio.gather(*(guild.ask(ChangeGroup(allow=one), there=MANAGER) for one in channels))
+    shown = await guild.ask(ChangeGroup(), there=MANAGER)
+    assert [one for one in channels if f"<#{one}>" not in shown.text] == []
+
+
 async def test_a_group_speaks_another_language_than_it_chose(guild: Guild) -> None:
     """What all see is in the group's language unless one has chosen; the rest is in the app's."""
     await guild.ask(ChangeGroup(language="zh", spoiler=True), there=MANAGER)

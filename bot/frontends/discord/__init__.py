@@ -38,25 +38,28 @@ from bot.frontends.discord.talk import Talk
 from bot.frontends.discord.wire import Refused, point_at
 from bot.inbox import Arrived, Inbox
 from bot.model import Countdown, Delivery, Place, Task, Video
-from bot.ports import Clock, DeliveryError
+from bot.ports import Clock, DeliveryError, DeliveryUnclear
 
 _log = structlog.get_logger(__name__)
 _LONGEST_WAIT = 30.0
 _LAST_MOMENT = 3.0
+_SPARED = 20
+"""Logins that are not used up, as a process that is started again and again would."""
+_BAD_TOKEN, _NO_INTENTS = 4004, 4014
+"""Close codes (topics/opcodes-and-status-codes)."""
 _OTHER_SHARDS = (
     "DISCORD_SHARDS",
     "Discord wants more shards; write more behind the stroke, or leave it empty",
 )
 _CLOSED = {
-    4004: (
+    _BAD_TOKEN: (
         "DISCORD_BOT_TOKEN",
         "Discord no longer knows the token; write what the developer portal gives",
     ),
     4010: _OTHER_SHARDS,
     4011: _OTHER_SHARDS,
 }
-"""Close code (topics/opcodes-and-status-codes) -> the setting to change, and why."""
-_NO_INTENTS = 4014
+"""Close code -> the setting to change, and why."""
 
 
 class Discord:
@@ -70,6 +73,8 @@ class Discord:
         self._clock = clock or SystemClock()
         self._ready = asyncio.Event()
         self._stopping = asyncio.Event()
+        self._over = False
+        """Discord will not be asked again in this life of the process."""
 
     def routes(self) -> list[RouteDef]:
         """Discord's gateway is called by us: there is nothing to listen to."""
@@ -81,7 +86,11 @@ class Discord:
         stopping = asyncio.create_task(self._stopping.wait())
         try:
             await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
-            return serving.result() if serving.done() else 0
+            if not serving.done():
+                return 0
+            self._over = True
+            self._ready.set()
+            return serving.result()
         finally:
             for one in (serving, stopping):
                 one.cancel()
@@ -103,12 +112,12 @@ class Discord:
     def _assemble(self, client: Client, refused: Refused, desk: Desk) -> None:
         cards = Cards(desk.database, self._clock, NAME)
         self._client = client
-        self._kit = kit = Kit(desk, Post(client, self._clock, refused), cards)
+        self._inbox = Inbox(desk.database, self._clock, NAME, self._handle)
+        self._kit = kit = Kit(desk, Post(client, self._clock, refused), cards, self._inbox)
         self._statuses = Statuses(kit)
         self._results = Results(kit, self._statuses)
         self._talk = Talk(kit, self._statuses, self._results)
         self._presses = Presses(kit, self._statuses, self._results, self._talk)
-        self._inbox = Inbox(desk.database, self._clock, NAME, self._handle)
         client.hearing = Hearing(desk, cards, self._inbox)
         build(client.tree, client.hearing, Choices(desk))
 
@@ -124,7 +133,12 @@ class Discord:
         self._ready.set()
         beside = [
             asyncio.create_task(one)
-            for one in (self._inbox.run(), self._statuses.tidy(), self._sync(client))
+            for one in (
+                self._inbox.run(),
+                self._statuses.tidy(),
+                self._sync(client),
+                self._until_unknown(client, refused),
+            )
         ]
         _log.info("discord_serves", bot=str(client.user))
         try:
@@ -142,7 +156,7 @@ class Discord:
             try:
                 await client.login(self._settings.discord_bot_token.get_secret_value())
                 await client.tree.load()
-                shards, gateway, _ = await client.http.get_bot_gateway()
+                shards, gateway, logins = await client.http.get_bot_gateway()
             except discord.LoginFailure:
                 _log.error(
                     "discord_token_refused",
@@ -162,7 +176,15 @@ class Discord:
                 point_at(self._settings.discord_api_url, gateway)
                 # Where nothing was said: as many as Discord advises.
                 client.shard_count = client.shard_count or shards
+                await self._spare(logins["remaining"], logins["reset_after"] / 1000)
                 return True
+
+    async def _spare(self, left: int, reset_after: float) -> None:
+        """Wait with the last logins of the day: whoever needs more loses the token for good."""
+        if left <= _SPARED:
+            why = f"only {left} logins are left until Discord would take the token away"
+            _log.error("discord_waits", why=why, seconds=reset_after)
+            await self._clock.sleep(reset_after)
 
     async def _connected(self, client: Client) -> int:
         """Hear until the connection is closed for good; the exit status."""
@@ -180,6 +202,13 @@ class Discord:
         else:
             _log.error("discord_refused", why=f"Discord has closed the connection for good: {code}")
         return 1
+
+    async def _until_unknown(self, client: Client, refused: Refused) -> None:
+        """A token that is refused meanwhile is not tried again and again."""
+        await refused.unknown.wait()
+        setting, why = _CLOSED[_BAD_TOKEN]
+        _log.error("discord_refused", setting=setting, why=why)
+        await asyncio.shield(client.close())
 
     async def _sync(self, client: Client) -> None:
         attempt, worker = 0, secrets.token_hex(8)
@@ -204,6 +233,12 @@ class Discord:
 
     # --- what the engine asks for --------------------------------------------------------
 
+    async def _there(self) -> None:
+        """Return when Discord can be asked. Raises `DeliveryError` where it never will be."""
+        await self._ready.wait()
+        if self._over:
+            raise DeliveryError("unreachable", "Discord has closed the connection for good")
+
     def largest(self, place: Place) -> int | None:
         """By the interaction's own limit, then by that of the guild."""
         spot = Spot.parse(place.address)
@@ -211,7 +246,7 @@ class Discord:
 
     async def deliver(self, task: Task, delivery: Delivery, video: Video, note: str) -> str:
         """See `Messenger`."""
-        await self._ready.wait()
+        await self._there()
         return await self._results.deliver(task, delivery, video, note)
 
     async def posted(self, task: Task, delivery: Delivery) -> str | None:
@@ -221,18 +256,19 @@ class Discord:
 
     async def tell(self, task: Task, text: str) -> None:
         """See `Messenger`."""
-        await self._ready.wait()
+        await self._there()
         await self._results.tell(task, text)
 
     async def show(self, task: Task, text: str) -> None:
         """See `Messenger`."""
-        if self._ready.is_set():
+        if self._ready.is_set() and not self._over:
             self._statuses.show(task, text)
 
     async def alert(self, text: str) -> None:
         """Tell every admin here in their direct chat."""
-        await self._ready.wait()
-        told, failed = False, None
+        await self._there()
+        told = False
+        failed: DeliveryError | DeliveryUnclear | None = None
         for admin in sorted(self._settings.admins):
             if not admin.startswith(f"{NAME}:"):
                 continue
@@ -241,7 +277,7 @@ class Discord:
                 nonce = f"a{self._clock.now():.3f}"
                 await self._kit.post.send(channel, Words([embed(text)]), nonce)
                 told = True
-            except DeliveryError as error:
+            except (DeliveryError, DeliveryUnclear) as error:
                 failed = error
         if failed is not None and not told:
             raise failed

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any, NamedTuple
 
 import aiohttp
@@ -11,6 +11,7 @@ import discord
 import structlog
 
 from bot.cards import Cards, DatabaseError, new_token
+from bot.commands import cleaned
 from bot.desk import Desk
 from bot.frontends.discord.asked import (
     Asked,
@@ -25,7 +26,7 @@ from bot.frontends.discord.markup import LONGEST, cut, data, embed, form, presse
 from bot.frontends.discord.spot import message_key
 from bot.handlers import language_of, task_by_id
 from bot.inbox import Inbox
-from bot.model import Card, MakeVideo, Refusal
+from bot.model import Card, CardKind, MakeVideo, Refusal
 from bot.replies import refusal, say
 
 _log = structlog.get_logger(__name__)
@@ -44,6 +45,8 @@ class _About(NamedTuple):
     card: Card | None
     language: str
     prompt: str = ""
+    known: bool = True
+    """False: it was not found out in time, and will be when the form is sent."""
 
 
 class Hearing:
@@ -76,11 +79,12 @@ class Hearing:
         """`/video`."""
         # Whatever it says of itself: the file will tell what it is.
         picture = Picture(image.url, image.filename, image.size) if image is not None else None
+        wish = replace(wish, prompt=cleaned(wish.prompt))
         await self._hear(interaction, kept_video(wish, picture), public=True)
 
     async def remix(self, interaction: discord.Interaction, task: str, prompt: str) -> None:
         """`/remix`."""
-        await self._hear(interaction, {"remix": task, "prompt": prompt}, public=True)
+        await self._hear(interaction, {"remix": task, "prompt": cleaned(prompt)}, public=True)
 
     async def retry(self, interaction: discord.Interaction, task: str) -> None:
         """`/retry`."""
@@ -125,7 +129,7 @@ class Hearing:
         """A form that was sent."""
         found: Any = interaction.data or {}
         sent = str(found.get("custom_id", ""))
-        prompt = _value_in(found.get("components", []))
+        prompt = cleaned(_value_in(found.get("components", [])))
         await self._hear(interaction, {"form": sent, "prompt": prompt}, public=True)
 
     async def _open(self, interaction: discord.Interaction, sent: str) -> None:
@@ -133,8 +137,9 @@ class Hearing:
         token, verb = pressed(sent)
         about = await self._about(interaction, token)
         person = person_of(interaction, self._desk.settings)
-        if about.card is not None and about.card.person != person.id:
-            await self._refuse(interaction, say(about.language, "card-not-yours"))
+        refused = _refused(about, person.id)
+        if refused is not None:
+            await self._refuse(interaction, say(about.language, refused))
             return
         title = say(about.language, f"form-{verb}")
         label = say(about.language, "form-prompt" if verb == "again" else "form-change")
@@ -150,7 +155,7 @@ class Hearing:
                 task = await task_by_id(self._desk, card.task or "") if card else None
                 return _About(card, language, task.order.prompt if task else "")
         except (TimeoutError, DatabaseError):
-            return _About(None, fallback)
+            return _About(None, fallback, known=False)
 
     def _fallback_language(self, interaction: discord.Interaction) -> str:
         return interaction.locale.value or self._desk.settings.default_language
@@ -173,15 +178,18 @@ class Hearing:
         fresh: bool = True,
         public: bool = False,
     ) -> None:
-        if not await self._acknowledge(interaction, fresh=fresh, public=public):
+        acknowledged = await self._acknowledge(interaction, fresh=fresh, public=public)
+        if acknowledged is None:
+            await self._busy(interaction, private=not public)
+        if not acknowledged:
             return
         one = asked(interaction, self._desk.settings, what, fresh=fresh, public=public)
         await self._keep(one, interaction)
 
     async def _acknowledge(
         self, interaction: discord.Interaction, *, fresh: bool, public: bool
-    ) -> bool:
-        """Say within 3 seconds that it was heard. Whether that was done."""
+    ) -> bool | None:
+        """Say within 3 seconds that it was heard. Whether that was done; None: nobody knows."""
         response = interaction.response
         if fresh:
             return await self._responded(
@@ -189,7 +197,7 @@ class Hearing:
             )
         return await self._responded(response.defer)
 
-    async def _show(self, interaction: discord.Interaction, modal: discord.ui.Modal) -> bool:
+    async def _show(self, interaction: discord.Interaction, modal: discord.ui.Modal) -> bool | None:
         return await self._responded(lambda: interaction.response.send_modal(modal))
 
     async def _refuse(self, interaction: discord.Interaction, text: str) -> None:
@@ -197,7 +205,7 @@ class Hearing:
             lambda: interaction.response.send_message(embed=embed(text), ephemeral=True)
         )
 
-    async def _responded(self, respond: Any) -> bool:  # noqa: ANN401 - a call of discord.py's
+    async def _responded(self, respond: Any) -> bool | None:  # noqa: ANN401 - a call of discord.py's
         try:
             async with asyncio.timeout(_ACKNOWLEDGED_WITHIN):
                 while True:
@@ -211,13 +219,14 @@ class Hearing:
                         if error.status < 500:
                             _log.warning("not_acknowledged", why=str(error))
                             return False
-                    except (aiohttp.ClientError, OSError):
+                    except (aiohttp.ClientError, OSError, ValueError):
+                        # Dropped, or broken off: half an answer is no JSON.
                         await asyncio.sleep(0.1)
                     else:
                         return True
         except TimeoutError:
             _log.warning("not_acknowledged", why="Discord did not answer in time")
-            return False
+            return None
 
     async def _keep(self, one: Asked, interaction: discord.Interaction | None = None) -> None:
         try:
@@ -225,9 +234,27 @@ class Hearing:
         except DatabaseError as error:
             _log.warning("not_kept", why=str(error))
             if interaction is not None:
-                language = self._fallback_language(interaction)
-                text = refusal(language, Refusal("busy"))
-                await interaction.followup.send(embed=embed(text), ephemeral=True)
+                await self._busy(interaction, private=not one.public)
+
+    async def _busy(self, interaction: discord.Interaction, *, private: bool) -> None:
+        """Who sees that the bot thinks is not to wait for nothing.
+
+        `private`: as it was acknowledged; that is settled then.
+        """
+        text = refusal(self._fallback_language(interaction), Refusal("busy"))
+        try:
+            await interaction.followup.send(embed=embed(text), ephemeral=private)
+        except (discord.DiscordException, aiohttp.ClientError, OSError) as error:
+            _log.info("nobody_to_answer", why=type(error).__name__)
+
+
+def _refused(about: _About, person: str) -> str | None:
+    """Why no form opens; None: it does."""
+    if about.card is None:
+        return "press-too-old" if about.known else None
+    if about.card.person != person:
+        return "card-not-yours"
+    return None if about.card.kind is CardKind.RESULT else "no-video-there"
 
 
 def _kept(picture: Picture, token: str) -> dict[str, Any]:

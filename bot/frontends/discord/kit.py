@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Coroutine
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import discord
@@ -13,10 +13,10 @@ import structlog
 from bot.cards import Cards
 from bot.desk import Desk
 from bot.frontends.discord.asked import Asked
-from bot.frontends.discord.markup import countdown, pieces
+from bot.frontends.discord.markup import countdown, embed, note_with_link, pieces
 from bot.frontends.discord.post import Post, Words
 from bot.handlers import handle, language_of
-from bot.inbox import Later
+from bot.inbox import Inbox, Later
 from bot.model import Command, Place, Reply, Request
 from bot.ports import DeliveryError, DeliveryUnclear
 from bot.replies import say
@@ -32,6 +32,7 @@ class Kit:
     desk: Desk
     post: Post
     cards: Cards
+    inbox: Inbox
     _beside: set[asyncio.Task[None]] = field(default_factory=set)
 
     @property
@@ -39,7 +40,7 @@ class Kit:
         """Whether the settings name an admin at Discord."""
         return any(one.startswith(f"{NAME}:") for one in self.desk.settings.admins)
 
-    def beside(self, work: Coroutine[Any, Any, None]) -> None:
+    def beside(self, work: Coroutine[Any, Any, object]) -> None:
         """Do something that nobody has to wait for, and that may fail."""
         running = asyncio.create_task(_tried(work))
         self._beside.add(running)
@@ -54,21 +55,37 @@ class Kit:
         """Have a command done."""
         place = Place(NAME, asked.spot.address)
         update = update or asked.update
-        there = asked.whereabouts
-        request = Request(asked.person, place, command, update, countdown, there, typed=False)
+        request = Request(
+            asked.person,
+            place,
+            command,
+            update,
+            countdown,
+            asked.whereabouts,
+            watched=asked.spot.watched,
+            typed=False,
+        )
         return await handle(request, self.desk)
 
     async def answer(
-        self, asked: Asked, text: str, view: discord.ui.View | None = None
+        self,
+        asked: Asked,
+        text: str,
+        view: discord.ui.View | None = None,
+        *,
+        linked: bool = False,
     ) -> str | None:
         """Answer a person, so that nobody else sees it. The last message's key.
 
-        None: it is too late, or nobody can be answered there. Raises `Later`.
+        None: it is too late, or nobody can be answered there. `linked`: all of it is ours, and an
+        address in it is to be opened. Raises `Later`.
         """
         if not asked.spot.by_token(self.desk.clock.now()):
             _log.info("nobody_to_answer", why="the interaction is over")
             return None
         embeds, key = pieces(text), None
+        if linked:
+            embeds = [discord.Embed(description=note_with_link(text))]
         fills = asked.fresh
         try:
             if asked.fresh and asked.public:
@@ -83,20 +100,31 @@ class Kit:
                 if fills and number == 0:
                     key = await self.post.fill(asked.spot, words)
                 else:
-                    key = await self.post.follow(asked.spot, words, private=True)
+                    key = await self._whispered(asked, words)
             if asked.fresh and asked.public:
-                await self.post.take_back(asked.spot)
-        except DeliveryUnclear:
-            # It is likelier there than not, and nobody is harmed by one answer less.
-            return key
+                self.beside(self.post.take_back(asked.spot))
         except DeliveryError as error:
             if not error.permanent:
                 raise Later(str(error), error.retry_after) from None
             _log.info("nobody_to_answer", why=str(error))
         return key
 
+    async def _whispered(self, asked: Asked, words: Words) -> str | None:
+        """Say it to this person alone; once more, marked, if nobody knows whether it was said."""
+        try:
+            return await self.post.follow(asked.spot, words, private=True)
+        except DeliveryUnclear:
+            language = await language_of(self.desk, asked.person, asked.group)
+            mark = embed(say(language, "repeated"))
+        try:
+            words = replace(words, embeds=[mark, *words.embeds])
+            return await self.post.follow(asked.spot, words, private=True)
+        except DeliveryUnclear:
+            # It is likelier there than not, and nobody is harmed by one answer less.
+            return None
 
-async def _tried(work: Awaitable[None]) -> None:
+
+async def _tried(work: Awaitable[object]) -> None:
     try:
         await work
     except (DeliveryError, DeliveryUnclear, Later) as error:

@@ -14,9 +14,13 @@ LONGEST = 4000
 """Characters of an embed's description that we fill (4096 are allowed)."""
 _LONGEST_PROMPT = 1500
 _MARKS = re.compile(r"([\\*_~|`\[\]<>])")
-_LINE_MARKS = re.compile(r"^(\s*)([#>+-]|\d+(?=\.))", re.MULTILINE)
+_LINE_MARKS = re.compile(r"^(\s*)([#>+-])", re.MULTILINE)
+_NUMBERS = re.compile(r"^(\s*\d+)(?=\.\s)", re.MULTILINE)
+"""Of lists; no backslash hides before a digit."""
 _COUNTDOWN = re.compile(r"\\<(t:\d+:R)\\>")
+_ADDRESS = re.compile(r"(?<!\S)(https?://[^\s\\*~|`\[\]<>]+)(?!\S)")
 _MENTION = re.compile(r"@(?=\w)")
+_PLACE = re.compile(r"\\<(#\d+|@&\d+)\\>")
 PRESSED = r"(?P<token>[A-Za-z0-9_-]{8,40})\.(?P<verb>[a-z0-9]{1,20})"
 """What a button or a form of ours sends: the card's token and what is to be done."""
 
@@ -31,12 +35,16 @@ def countdown(at: float) -> str:
     return f"<t:{at:.0f}:R>"
 
 
-def escaped(text: str) -> Markdown:
-    """A text of whomever as it is: no mark, no mention, no link under other words."""
+def literal(text: str) -> Markdown:
+    """A text of whomever as it is: no mark, no mention, no moment, no link under other words."""
     plain = _MENTION.sub("@\u2060", text)
     found = _LINE_MARKS.sub(r"\1\\\2", _MARKS.sub(r"\\\1", plain))
-    # Only we write these.
-    return _COUNTDOWN.sub(r"<\1>", found)
+    return _NUMBERS.sub(r"\1\\", found)
+
+
+def escaped(text: str) -> Markdown:
+    """A text of ours, in which words of others are as they are, and moments are counted down to."""
+    return _COUNTDOWN.sub(r"<\1>", literal(text))
 
 
 def cut(text: str, most: int) -> str:
@@ -51,13 +59,19 @@ def cut(text: str, most: int) -> str:
 def pieces(text: str) -> list[discord.Embed]:
     """A text in as many embeds as it needs, parted at lines where there are any."""
     found: list[str] = []
-    rest = escaped(text)
+    # By these names people know channels and roles; in an embed they call nobody.
+    rest = _PLACE.sub(r"<\1>", escaped(text))
     while len(rest) > LONGEST:
         line = rest.rfind("\n", LONGEST // 2, LONGEST)
-        end = line if line > 0 else LONGEST
+        end = line if line > 0 else LONGEST - _half_an_escape(rest[:LONGEST])
         found.append(rest[:end])
         rest = rest[end:].lstrip("\n")
     return [discord.Embed(description=part) for part in [*found, rest] if part.strip()]
+
+
+def _half_an_escape(text: str) -> int:
+    """1 where the last character is there for one that is not there any more, else 0."""
+    return (len(text) - len(text.rstrip("\\"))) % 2
 
 
 def embed(text: str) -> discord.Embed:
@@ -71,15 +85,16 @@ def caption(task: Task, note: str, *, repeated: bool) -> discord.Embed:
     facts = say(task.language, "caption-facts", model=order.model, seconds=order.seconds)
     head = say(task.language, "caption-repeated") if repeated else ""
     prompt = cut(" ".join(order.prompt.split()), _LONGEST_PROMPT)
-    lines = [escaped(head), escaped(prompt), note_with_link(note)]
+    lines = [escaped(head), literal(prompt), note_with_link(note)]
     found = discord.Embed(description="\n".join(line for line in lines if line))
     return found.set_footer(text=f"{facts} \u00b7 {task.id}")
 
 
 def note_with_link(note: str) -> Markdown:
     """A sentence of ours, in which an address stays one that can be opened."""
-    words = (word if word.startswith("http") else escaped(word) for word in note.split(" "))
-    return " ".join(words)
+    parts = _ADDRESS.split(note)
+    # Between two others always stands an address.
+    return "".join(part if at % 2 else escaped(part) for at, part in enumerate(parts))
 
 
 class Press(discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]], template=PRESSED):

@@ -98,17 +98,20 @@ class Post:
         """Make the acknowledgement say something; twice is as good as once."""
         # The type knows only numbers; Discord knows this name too.
         original: Any = "@original"
-        message = await safely(
-            lambda: self._hook(spot).edit_message(original, **words.changes()),
-            self.clock,
-            words.seconds,
+        message = await self._noting(
+            spot.channel,
+            safely(
+                lambda: self._hook(spot).edit_message(original, **words.changes()),
+                self.clock,
+                words.seconds,
+            ),
         )
         return message_key(spot.channel, message.id)
 
     async def follow(self, spot: Spot, words: Words, *, private: bool = False) -> str:
         """One more message by the token; it may be that it is sent although its answer is lost."""
         message = await self._noting(
-            spot,
+            spot.channel,
             once(
                 lambda: self._hook(spot).send(wait=True, ephemeral=private, **words.parts()),
                 words.seconds,
@@ -138,11 +141,12 @@ class Post:
         """A message; the same nonce twice within minutes is one (message, "enforce_nonce")."""
         there = self.client.get_partial_messageable(channel)
         message = await self._noting(
-            Spot(channel),
+            channel,
             safely(
                 lambda: there.send(nonce=nonce, **words.parts()),
                 self.clock,
                 words.seconds,
+                doubtful=True,
             ),
         )
         return message_key(channel, message.id)
@@ -196,7 +200,7 @@ class Post:
         channel, message = message_of(key)
         there = self.client.get_partial_messageable(channel).get_partial_message(message)
         by_token_now = spot.by_token(self.clock.now()) and channel == spot.channel
-        if not by_token_now and spot.right != "own" and channel == spot.channel:
+        if not by_token_now and spot.right == "lent" and channel == spot.channel:
             return False
         call = by_token if by_token_now else lambda: by_right(there)
         try:
@@ -207,11 +211,15 @@ class Post:
             return False
         return True
 
-    async def _noting(self, spot: Spot, sending: Any) -> Any:  # noqa: ANN401 - a message of either kind
+    def takes_less(self, channel: int) -> None:
+        """What is posted there, or sent elsewhere instead, must be smaller than was thought."""
+        known = self._limits.get(channel, 0)
+        self._limits[channel] = known * 3 // 4 or SMALLEST_LIMIT
+
+    async def _noting(self, channel: int, sending: Any) -> Any:  # noqa: ANN401 - a message of either kind
         try:
             return await sending
         except DeliveryError as error:
             if error.reason == "too-large":
-                known = self._limits.get(spot.channel, 0)
-                self._limits[spot.channel] = known * 3 // 4 or SMALLEST_LIMIT
+                self.takes_less(channel)
             raise

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from bot import commands
 from bot.frontends.discord.asked import Asked
 from bot.frontends.discord.kit import Kit
@@ -79,8 +81,9 @@ class Presses:
 
     async def _close(self, asked: Asked, card: Card, text: str) -> None:
         """The choice is made: its message says what came of it."""
-        try:
-            await self._kit.post.edit(asked.spot, str(asked.what["message"]), Words([embed(text)]))
-        except (DeliveryError, DeliveryUnclear):
+        words, said = Words([embed(text)]), False
+        with contextlib.suppress(DeliveryError, DeliveryUnclear):
+            said = await self._kit.post.edit(asked.spot, str(asked.what["message"]), words)
+        if not said:
             await self._kit.answer(asked, text)
         await self._kit.cards.end(card)

@@ -25,6 +25,7 @@ from bot.replies import say
 
 _log = structlog.get_logger(__name__)
 _DAY = 86400.0
+_MOMENT = 1.0
 _STYLE = discord.ButtonStyle
 _CHOICES = {
     State.FAILED: ("button-retry", "retry"),
@@ -71,9 +72,7 @@ class Results:
 
     async def tell(self, task: Task, text: str) -> None:
         """The last word: a message to its person, or in the status if they have stopped it."""
-        status = await self._kit.cards.of_task(task.id, CardKind.STATUS)
-        if task.state is State.CANCELLED and status is not None and status.message:
-            await self._statuses.end(task, text)
+        if task.state is State.CANCELLED and await self._statuses.end(task, text):
             return
         spot = Spot.parse(task.place.address)
         said = discord.Embed(description=note_with_link(text))
@@ -86,7 +85,12 @@ class Results:
     async def _posted(self, task: Task, spot: Spot, words: Words, nonce: str) -> str:
         """By the token, then by the bot's own right, then to the person alone."""
         closed: DeliveryError | None = None
-        if spot.by_token(self._kit.desk.clock.now()):
+        # The first that follows an acknowledgement fills it, and what was to fill it would be
+        # written over the video (receiving-and-responding, "followup messages").
+        if await self._kit.inbox.holds(spot.asked):
+            if spot.right != "own":
+                raise DeliveryError("throttled", "it is being answered", retry_after=_MOMENT)
+        elif spot.by_token(self._kit.desk.clock.now()):
             try:
                 return await self._kit.post.follow(spot, words)
             except DeliveryError as error:
@@ -102,10 +106,10 @@ class Results:
                 if not error.permanent or spot.guild is None:
                     raise
                 closed = error
-        return await self._in_private(task, words, nonce, closed)
+        return await self._in_private(task, spot, words, nonce, closed)
 
     async def _in_private(
-        self, task: Task, words: Words, nonce: str, closed: DeliveryError | None
+        self, task: Task, spot: Spot, words: Words, nonce: str, closed: DeliveryError | None
     ) -> str:
         why = embed(say(task.language, "posted-in-private"))
         words = replace(words, embeds=[why, *words.embeds], mention=None)
@@ -113,6 +117,8 @@ class Results:
             channel = await self._kit.post.direct(user_of(task.person))
             return await self._kit.post.send(channel, words, f"p{nonce}")
         except DeliveryError as second:
+            if second.reason == "too-large":
+                self._kit.post.takes_less(spot.channel)
             # Why the channel itself does not take it says more than that there is no other way.
             raise (closed if second.permanent and closed is not None else second) from None
 
@@ -121,9 +127,12 @@ class Results:
     async def again(self, asked: Asked, task: Task) -> None:
         """A result that was delivered before, once more. Raises `Refusal`, `Later`."""
         card = await self._card(task, asked.spot)
+        # It may be another one by now than when it was ordered.
+        language = await language_of(self._kit.desk, asked.person, asked.group)
+        task = replace(task, language=language)
         parcel = await self._packed(task, self._kit.post.largest(asked.spot))
         if parcel.video is None:
-            await self._kit.answer(asked, parcel.note)
+            await self._kit.answer(asked, parcel.note, linked=True)
             return
         beside = caption(task, parcel.note, repeated=False)
         words = self._words(card, task, parcel.video, beside, whole=not parcel.note)
@@ -147,15 +156,25 @@ class Results:
             raise Refusal("fetch-expired", task=task.id)
         if desk.publisher is not None:
             valid_for = min(desk.settings.result_retention_days * _DAY, desk.publisher.longest)
-            link = await desk.publisher.publish(path, desk.clock.now(), valid_for)
-            await self._kit.answer(asked, link)
+            try:
+                link = await desk.publisher.publish(path, desk.clock.now(), valid_for)
+            except PublishError as error:
+                raise Later(str(error)) from None
+            await self._kit.answer(asked, link, linked=True)
             return
         if (task.bytes or 0) > self._kit.post.largest(asked.spot):
             raise Refusal("reason-too-large")
         words = Words([], file=path, name=f"{task.id}.mp4")
         try:
             await self._kit.post.follow(asked.spot, words, private=True)
-        except (DeliveryError, DeliveryUnclear) as error:
+        except DeliveryUnclear as error:
+            # It is likelier there than not.
+            _log.info("original_not_heard_of", task=task.id, why=str(error))
+        except DeliveryError as error:
+            if error.reason == "too-large":
+                raise Refusal("reason-too-large") from None
+            if not error.permanent:
+                raise Later(str(error), error.retry_after) from None
             _log.info("original_not_sent", task=task.id, why=str(error))
 
     async def delete(self, asked: Asked, card: Card, key: str) -> None:

@@ -28,7 +28,13 @@ Limit = Range[int, 0, 1_000_000_000]
 Count = Range[int, 1, 999]
 TaskId = Range[str, 1, 40]
 Word = Range[str, 1, 100]
-Place = discord.TextChannel | discord.VoiceChannel | discord.ForumChannel | discord.Thread
+Place = (
+    discord.TextChannel
+    | discord.VoiceChannel
+    | discord.ForumChannel
+    # As Discord tells of it: a thread that is put away is not known otherwise.
+    | app_commands.AppCommandThread
+)
 """Where commands can be used in a guild."""
 _EVERYWHERE = app_commands.AppCommandContext(guild=True, dm_channel=True, private_channel=True)
 _ANYBODY = app_commands.AppInstallationType(guild=True, user=True)
@@ -135,7 +141,7 @@ def _of_videos(ear: Hearing, choices: Choices) -> list[app_commands.Command[Any,
             watermark=watermark,
             # "No" is what nobody needs to say.
             private=private or None,
-            spoiler=spoiler or None,
+            spoiler=spoiler,
             storyboard=storyboard or None,
             fit=fit_of(fit),
         )
@@ -345,7 +351,8 @@ def _about_work(ear: Hearing) -> list[app_commands.Command[Any, Any, Any]]:
         credits: Limit,  # noqa: A002 - the option's name
         server: Word | None = None,
     ) -> None:
-        await say_so(interaction, "group", f"discord:{server or interaction.guild_id}", credits)
+        chat = server or str(interaction.guild_id or "CHAT")
+        await say_so(interaction, "group", chat if ":" in chat else f"discord:{chat}", credits)
 
     async def tasks(interaction: discord.Interaction, state: str | None = None) -> None:
         await say_so(interaction, "tasks", state)

@@ -54,13 +54,20 @@ class Spot:
         """The channel alone, as cards name it."""
         return str(self.channel)
 
+    @property
+    def watched(self) -> bool:
+        """Whether others than the person may be there."""
+        return self.guild is not None or self.right == "lent"
+
     def by_token(self, now: float) -> bool:
         """Whether the interaction can still be answered."""
         return bool(self.token) and now < self.until - _MARGIN
 
     def limit(self, now: float) -> int:
-        """Bytes that a file may have there now."""
-        return self.lent_limit if self.by_token(now) else self.own_limit
+        """Bytes that a file may have that is posted there now, or else sent to its person."""
+        if self.by_token(now):
+            return self.lent_limit
+        return self.own_limit if self.right == "own" else SMALLEST_LIMIT
 
 
 def message_key(channel: int, message: int) -> str:

@@ -43,20 +43,23 @@ class Statuses:
         self._touched: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         """Task -> held while its message is changed: an edit must not overtake the last one."""
 
-    async def announce(self, asked: Asked, task: Task, text: str) -> None:
+    async def announce(self, asked: Asked, task: Task, text: str) -> bool:
         """Tell that a task was taken in, in a message that will show how it goes. Raises `Later`.
 
-        Again for the same task it does nothing, and where a send has left it open whether the
-        message is there, the second one says so.
+        Again for the same task it does nothing, which is False, and where a send has left it open
+        whether the message is there, the second one says so.
         """
-        if task.state not in ACTIVE:
-            return
         card = await self._kit.cards.open(
             CardKind.STATUS, task.person, asked.spot.room, task=task.id
         )
         if card.message is not None or card.gone:
-            return
+            return False
         try:
+            if task.state not in ACTIVE:
+                # It took us longer than the gateway.
+                if asked.fresh:
+                    await self._kit.post.take_back(asked.spot)
+                return False
             key = await self._told(asked, card, task, _for(asked.spot, task, text))
         except DeliveryUnclear as error:
             raise Later(str(error)) from None
@@ -65,9 +68,10 @@ class Statuses:
                 raise Later(str(error), error.retry_after) from None
             # The video finds its way without it.
             _log.info("status_not_told", task=task.id, why=str(error))
-            return
+            return True
         await self._kit.cards.change(card, message=key)
         await self._end_if_over(task)
+        return True
 
     async def _told(self, asked: Asked, card: Card, task: Task, text: str) -> str:
         times = await self._kit.cards.begin(card)
@@ -90,15 +94,20 @@ class Statuses:
             self._changing.add(task.id)
             self._kit.beside(self._change(task.id))
 
-    async def end(self, task: Task, text: str | None = None) -> None:
-        """No status any more: take the message away, or let it say its last word."""
+    async def end(self, task: Task, text: str | None = None) -> bool:
+        """No status any more: take the message away, or let it say its last word.
+
+        Whether such a word stands there.
+        """
         self._wanted.pop(task.id, None)
         self._shown.pop(task.id, None)
         async with self._alone(task.id):
             card = await self._kit.cards.of_task(task.id, CardKind.STATUS)
-            if card is None or card.gone or card.message is None:
-                return
-            await self._end(card, Spot.parse(task.place.address), task.language, text)
+            if card is None or card.message is None:
+                return False
+            if card.gone:
+                return "said" in card.body
+            return await self._end(card, Spot.parse(task.place.address), task.language, text)
 
     async def end_if_cancelled(self, task: Task) -> None:
         """A cancelled task's status says so at once. Raises `Later`."""
@@ -109,14 +118,16 @@ class Statuses:
         except (DeliveryError, DeliveryUnclear) as error:
             raise Later(str(error)) from None
 
-    async def _end(self, card: Card, spot: Spot, language: str, text: str | None = None) -> None:
+    async def _end(self, card: Card, spot: Spot, language: str, text: str | None = None) -> bool:
         key = card.message or ""
-        if text is not None:
-            await self._kit.post.edit(spot, key, Words([embed(text)]))
-        elif not await self._kit.post.delete(spot, key):
+        said = text is not None and await self._kit.post.edit(spot, key, Words([embed(text)]))
+        if said:
+            await self._kit.cards.note(card, said=True)
+        elif text is None and not await self._kit.post.delete(spot, key):
             over = embed(say(language, "status-over"))
             await self._kit.post.edit(spot, key, Words([over]))
         await self._kit.cards.end(card)
+        return said
 
     async def tidy(self) -> None:
         """Take away what a crash or an outage has left standing; again and again."""
@@ -124,10 +135,9 @@ class Statuses:
             with contextlib.suppress(DatabaseError):
                 for card in await self._kit.cards.left_behind(_TIDIED):
                     task = await task_by_id(self._kit.desk, card.task or "")
-                    if task is not None and task.state is not State.CANCELLED:
-                        self._kit.beside(self.end(task))
-                    elif task is not None:
-                        await self._kit.cards.end(card)
+                    if task is not None:
+                        stopped = task.state is State.CANCELLED
+                        self._kit.beside(self.end(task, last_word(task) if stopped else None))
             await self._kit.desk.clock.sleep(TIDY_EVERY)
 
     def _alone(self, task: str) -> asyncio.Lock:
@@ -157,10 +167,11 @@ class Statuses:
             return
         spot = Spot.parse(task.place.address)
         words = Words([embed(_for(spot, task, text))], self._buttons(card, task))
-        if await self._kit.post.edit(spot, card.message, words):
-            self._shown[task.id] = _stage(task, text)
-            while len(self._shown) > _REMEMBERED:
-                del self._shown[next(iter(self._shown))]
+        await self._kit.post.edit(spot, card.message, words)
+        # Also where it is out of our reach: to ask again and again brings nearer to a ban.
+        self._shown[task.id] = _stage(task, text)
+        while len(self._shown) > _REMEMBERED:
+            del self._shown[next(iter(self._shown))]
 
     def _buttons(self, card: Card, task: Task) -> discord.ui.View:
         label = say(task.language, "button-cancel")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from dataclasses import replace
 
 import discord
@@ -30,6 +31,7 @@ from bot.model import (
     MakeVideo,
     Refusal,
     Remix,
+    Reply,
     Retry,
     Task,
 )
@@ -52,18 +54,19 @@ class Talk:
         await set_handle(self._kit.desk, asked.person.id, asked.handle)
         await self.kindly(asked, self._do(asked))
 
-    async def kindly(self, asked: Asked, work: object) -> None:
+    async def kindly(self, asked: Asked, work: Awaitable[None]) -> None:
         """Do it; what cannot be done is told."""
-        language = await language_of(self._kit.desk, asked.person, asked.group)
+        desk = self._kit.desk
         try:
-            await work  # type: ignore[misc]
+            await work
         except Refusal as refused:
-            text = refusal(language, refused, self._kit.desk.rules.timezone)
-            await self._kit.answer(asked, text)
+            language = await language_of(desk, asked.person, asked.group)
+            await self._kit.answer(asked, refusal(language, refused, desk.rules.timezone))
         except (Later, DatabaseError):
             raise
         except Exception:  # noqa: BLE001 - a fault of ours; the person is not to wait for nothing
             _log.exception("request_failed")
+            language = await language_of(desk, asked.person, asked.group)
             await self._kit.answer(asked, say(language, "internal-error"))
 
     async def _do(self, asked: Asked) -> None:
@@ -111,22 +114,23 @@ class Talk:
         if now_is is not None:
             await self._statuses.end_if_cancelled(now_is)
 
-    async def order(self, asked: Asked, command: Command, update: str = "") -> Task | None:
+    async def order(self, asked: Asked, command: Command, update: str = "") -> None:
         """Have a video made, and show how it goes. Raises `Refusal`, `Later`."""
-        reply = await self._kit.ask(asked, command, update)
-        if reply.task is None or not reply.ok:
-            await self._kit.answer(asked, reply.text)
-            return None
-        await self._statuses.announce(asked, reply.task, reply.text)
-        return reply.task
+        told = await self._ordered(asked, await self._kit.ask(asked, command, update))
+        if update and not told:
+            # A second press.
+            raise Refusal("press-done")
 
     async def _video(self, asked: Asked) -> None:
         wish, picture = video_of(asked.what)
-        reply = await make(self._kit, asked, wish, picture)
+        await self._ordered(asked, await make(self._kit, asked, wish, picture))
+
+    async def _ordered(self, asked: Asked, reply: Reply) -> bool:
+        """Show how it goes, or say why it does not. Whether that was told now."""
         if reply.task is None or not reply.ok:
             await self._kit.answer(asked, reply.text)
-            return
-        await self._statuses.announce(asked, reply.task, reply.text)
+            return True
+        return await self._statuses.announce(asked, reply.task, reply.text)
 
     async def _fetch(self, asked: Asked, command: Fetch, update: str) -> None:
         reply = await self._kit.ask(asked, command, update)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import deque
 from collections.abc import Awaitable, Callable
 from types import SimpleNamespace
@@ -37,7 +38,16 @@ _REASONS = {
     40005: "too-large",
 }
 """Discord's code -> the reason that people are told (topics/opcodes-and-status-codes)."""
+_NOT_SENT = (
+    aiohttp.ClientConnectorError,
+    aiohttp.ConnectionTimeoutError,
+    # What aiohttp raises where the session was closed, as discord.py does for good.
+    RuntimeError,
+)
 _TOO_LARGE = 413
+_UNKNOWN = 401
+_BY_INTERACTION = re.compile(r"/(?:webhooks|interactions)/")
+"""Calls that go by the token of an interaction, which is refused when its time is over."""
 
 
 class Lost(Exception):
@@ -59,6 +69,8 @@ class Refused:
         self._most = most
         self._times: deque[float] = deque()
         self._told = False
+        self.unknown = asyncio.Event()
+        """Set when Discord has said that it does not know the bot's token."""
 
     @property
     def count(self) -> int:
@@ -103,6 +115,8 @@ class Refused:
         shared = answer.headers.get("X-RateLimit-Scope") == "shared"
         if answer.status in _REFUSED and not shared:
             self._times.append(self._clock.now())
+        if answer.status == _UNKNOWN and not _BY_INTERACTION.search(params.url.path):
+            self.unknown.set()
 
 
 async def _not_again(
@@ -119,7 +133,8 @@ def told(error: Exception) -> DeliveryError | DeliveryUnclear:
     """What a fault means to those who keep results and last words."""
     if isinstance(error, discord.RateLimited):
         return DeliveryError("throttled", "Discord asks to wait", retry_after=error.retry_after)
-    if isinstance(error, aiohttp.ClientConnectorError):
+    # Of a connection that does not come the text would show the whole address, token and all.
+    if isinstance(error, _NOT_SENT):
         return DeliveryError("unreachable", "no connection")
     if not isinstance(error, discord.HTTPException) or error.status >= 500:
         return DeliveryUnclear(f"{type(error).__name__}: {error}"[:200])
@@ -137,23 +152,31 @@ def told(error: Exception) -> DeliveryError | DeliveryUnclear:
 
 
 async def safely(
-    call: Callable[[], Awaitable[_T]], clock: Clock, seconds: float, tries: int = _TRIES
+    call: Callable[[], Awaitable[_T]],
+    clock: Clock,
+    seconds: float,
+    tries: int = _TRIES,
+    *,
+    doubtful: bool = False,
 ) -> _T:
     """Do what may be done twice, again where discord.py would not. Raises as `once`.
 
-    Its own retries leave out 503 and, on Linux, every dropped connection.
+    Its own retries leave out 503 and, on Linux, every dropped connection. `doubtful`: it may be
+    done twice only for a while, so that in the end it is `DeliveryUnclear` whether it was done.
     """
+    lost: DeliveryUnclear | None = None
     for attempt in range(tries):
         try:
             return await once(call, seconds)
         except DeliveryUnclear as error:
-            if attempt == tries - 1:
-                raise DeliveryError("unreachable", str(error)) from None
+            lost = error
         except DeliveryError as error:
-            if error.reason != "unreachable" or attempt == tries - 1:
+            if error.reason != "unreachable" or (attempt == tries - 1 and lost is None):
                 raise
-        await clock.sleep(2.0**attempt / 2)
-    raise AssertionError
+        if attempt < tries - 1:
+            await clock.sleep(2.0**attempt / 2)
+    assert lost is not None  # noqa: S101 - or it was raised as it came
+    raise lost if doubtful else DeliveryError("unreachable", str(lost))
 
 
 async def once(call: Callable[[], Awaitable[_T]], seconds: float) -> _T:
@@ -166,6 +189,9 @@ async def once(call: Callable[[], Awaitable[_T]], seconds: float) -> _T:
         aiohttp.ClientError,
         Lost,
         OSError,
+        RuntimeError,
         TimeoutError,
+        # An answer that breaks off in its middle is no JSON.
+        ValueError,
     ) as error:
         raise told(error) from None

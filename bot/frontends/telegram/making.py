@@ -117,7 +117,14 @@ async def ask(kit: Kit, person: Person, spot: Spot, command: Command, update: st
     place, there = Place(NAME, spot.address), None
     if not spot.private:
         there = Whereabouts(f"{NAME}:{kit.post.now_at(spot).chat}")
-    request = Request(person, place, command, f"{kit.me.id}:{update}", whereabouts=there)
+    request = Request(
+        person,
+        place,
+        command,
+        f"{kit.me.id}:{update}",
+        whereabouts=there,
+        watched=not spot.private,
+    )
     return await handle(request, kit.desk)
 
 

@@ -30,6 +30,9 @@ async def with_person(desk: Desk, incoming: Incoming) -> str:
         raise _no_admin(desk, incoming)
     command, rest = first(incoming.text)
     word, rest = first(rest)
+    if word.lower() == "group" and not incoming.spot.private and not _ID.match(rest):
+        # Its own number is shown to nobody.
+        return f"{command} {word} {NAME}:{incoming.spot.chat} {rest}"
     if word.lower() not in _ABOUT_PEOPLE:
         return incoming.text
     named = next((name for name in incoming.named if rest.startswith(name)), None)
