@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Literal
@@ -330,6 +330,12 @@ class MakeVideo:
     image: Path | None = None
     """A file that the front-end or the console's person named; not yet looked at."""
     fit: Fit | None = None
+
+    @property
+    def named(self) -> dict[str, Any]:
+        """What the person has named, as JSON takes it; but for the picture."""
+        found = {one.name: getattr(self, one.name) for one in fields(self) if one.name != "image"}
+        return {name: value for name, value in found.items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True)

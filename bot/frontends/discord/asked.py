@@ -17,19 +17,6 @@ from bot.model import MakeVideo, Person, Whereabouts
 
 _SUFFIXES = {".avif", ".gif", ".heic", ".heif", ".jpeg", ".jpg", ".png", ".webp"}
 """Of pictures of which Discord says no type."""
-_FIELDS = (
-    "prompt",
-    "model",
-    "seconds",
-    "orientation",
-    "size",
-    "style",
-    "watermark",
-    "private",
-    "storyboard",
-    "spoiler",
-    "fit",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,8 +170,7 @@ def picture_of(attachments: list[discord.Attachment]) -> Picture | None:
 
 def kept_video(command: MakeVideo, picture: Picture | None = None) -> dict[str, Any]:
     """A wish as it is kept; see `video_of`."""
-    fields = {name: getattr(command, name) for name in _FIELDS}
-    found: dict[str, Any] = {"video": {k: v for k, v in fields.items() if v is not None}}
+    found: dict[str, Any] = {"video": command.named}
     return found | ({"picture": asdict(picture)} if picture is not None else {})
 
 

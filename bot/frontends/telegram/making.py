@@ -34,19 +34,6 @@ from bot.model import (
 _log = structlog.get_logger(__name__)
 CLOUD_DOWNLOAD = 20 << 20
 """Bytes that getFile gives (https://core.telegram.org/bots/api#getfile)."""
-_IN_A_WISH = (
-    "prompt",
-    "model",
-    "seconds",
-    "orientation",
-    "size",
-    "style",
-    "watermark",
-    "private",
-    "storyboard",
-    "spoiler",
-    "fit",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +50,7 @@ class Wish:
     @property
     def body(self) -> dict[str, Any]:
         """As a card keeps it; see `parse`."""
-        kept = {name: getattr(self.video, name) for name in _IN_A_WISH}
-        found: dict[str, Any] = {"video": {k: v for k, v in kept.items() if v is not None}}
+        found: dict[str, Any] = {"video": self.video.named}
         if self.picture is not None:
             found["picture"] = asdict(self.picture)
         return {**found, "album": self.album, "remix": self.remix_of}
