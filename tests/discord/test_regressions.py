@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from functools import partial
 
@@ -17,6 +16,7 @@ from bot.ports import DeliveryError
 from tests.discord.conftest import Running
 from tests.standins.discord import Discord
 from tests.standins.discord_channels import Channel, Guild
+from tests.standins.discord_interactions import Interaction
 from tests.standins.discord_people import Person
 from tests.standins.gateway import KEY, Gateway
 
@@ -161,7 +161,7 @@ async def test_a_second_press_is_not_answered(
 
 
 async def test_a_file_that_is_too_large_is_sent_as_large_again(
-    discord: Discord, quick: Running, ann: Person, bob: Person, general: Channel
+    discord: Discord, quick: Running, ann: Person, general: Channel
 ) -> None:
     """What a channel has refused by its size is told to whoever makes the next one fit."""
     place = Place("discord", Spot(general.id, right="own", own_limit=50 << 20).address)
@@ -170,13 +170,18 @@ async def test_a_file_that_is_too_large_is_sent_as_large_again(
         await ann.uses("/video", channel=general, prompt="a red kite")
         video = await general.shows_video()
         assert front_end.largest(place) == 50 << 20
-        fetch = await ann.uses("/fetch", channel=general, task=video.text.split()[-1])
-        fetch.file_limit = 1000
-        async with asyncio.timeout(10):
-            while _refused(discord) < 2:
-                # What is refused is seen by nobody; what others are told goes on meanwhile.
-                await (await bob.uses("/quota", channel=general)).shows("You can spend")
+        while not _refused(discord):
+            # Until the task itself knows that its video stands there, it is not ready.
+            fetch = await ann.uses("/fetch", channel=general, task=video.text.split()[-1])
+            fetch.file_limit = 1000
+            answered = partial(_answered, discord, fetch)
+            await discord.until(answered)
+        await discord.until(lambda: _refused(discord) > 1)
         assert (front_end.largest(place) or 0) <= SMALLEST_LIMIT
+
+
+def _answered(discord: Discord, use: Interaction) -> bool:
+    return use.original is not None and (not use.original.thinking or _refused(discord) > 0)
 
 
 def _refused(discord: Discord) -> int:

@@ -43,6 +43,7 @@ from bot.ports import Clock, DeliveryError, DeliveryUnclear
 _log = structlog.get_logger(__name__)
 _LONGEST_WAIT = 30.0
 _LAST_MOMENT = 3.0
+_SOON = 2.0
 _SPARED = 20
 """Logins that are not used up, as a process that is started again and again would."""
 _BAD_TOKEN, _NO_INTENTS = 4004, 4014
@@ -55,6 +56,10 @@ _CLOSED = {
     _BAD_TOKEN: (
         "DISCORD_BOT_TOKEN",
         "Discord no longer knows the token; write what the developer portal gives",
+    ),
+    _NO_INTENTS: (
+        "DISCORD_BOT_TOKEN",
+        "Discord does not let this bot hear of its servers; look at it in the developer portal",
     ),
     4010: _OTHER_SHARDS,
     4011: _OTHER_SHARDS,
@@ -233,11 +238,11 @@ class Discord:
 
     # --- what the engine asks for --------------------------------------------------------
 
-    async def _there(self) -> None:
-        """Return when Discord can be asked. Raises `DeliveryError` where it never will be."""
-        await self._ready.wait()
-        if self._over:
-            raise DeliveryError("unreachable", "Discord has closed the connection for good")
+    def _there(self) -> None:
+        """Raise `DeliveryError` unless Discord can be reached; others' results go on meanwhile."""
+        if self._over or not self._ready.is_set():
+            why = "there is no connection to Discord"
+            raise DeliveryError("unreachable", why, retry_after=_SOON)
 
     def largest(self, place: Place) -> int | None:
         """By the interaction's own limit, then by that of the guild."""
@@ -246,7 +251,7 @@ class Discord:
 
     async def deliver(self, task: Task, delivery: Delivery, video: Video, note: str) -> str:
         """See `Messenger`."""
-        await self._there()
+        self._there()
         return await self._results.deliver(task, delivery, video, note)
 
     async def posted(self, task: Task, delivery: Delivery) -> str | None:
@@ -256,7 +261,7 @@ class Discord:
 
     async def tell(self, task: Task, text: str) -> None:
         """See `Messenger`."""
-        await self._there()
+        self._there()
         await self._results.tell(task, text)
 
     async def show(self, task: Task, text: str) -> None:
@@ -266,7 +271,7 @@ class Discord:
 
     async def alert(self, text: str) -> None:
         """Tell every admin here in their direct chat."""
-        await self._there()
+        self._there()
         told = False
         failed: DeliveryError | DeliveryUnclear | None = None
         for admin in sorted(self._settings.admins):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Literal
 
 Right = Literal["own", "closed", "lent"]
@@ -28,7 +28,7 @@ class Spot:
     guild: int | None = None
     right: Right = "lent"
     app: int = 0
-    token: str = ""
+    token: str = field(default="", repr=False)
     """Of the interaction: a secret, good for a quarter of an hour."""
     until: float = 0.0
     """The end of the token, UNIX seconds."""
