@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable
 from pathlib import Path
 
 import discord as library
 import pytest
+from structlog.testing import capture_logs
 
+from bot.frontends.discord import Discord as FrontEnd
 from bot.frontends.discord.client import Client
 from bot.frontends.discord.wire import Refused, point_at
 from tests.discord.conftest import Running
@@ -18,6 +21,7 @@ from tests.standins.discord import Discord
 from tests.standins.discord_gateway import Gateway
 from tests.standins.discord_people import Person
 from tests.standins.process import Process
+from tests.standins.reelay import running, settings
 
 
 @pytest.fixture
@@ -144,6 +148,56 @@ async def test_a_token_that_is_no_longer_good_is_tried_for_ever(
         assert await process.ended(60) == 1
         why = "Discord no longer knows the token; write what the developer portal gives"
         assert _loud(process)[-1] == why
-        # A close may be cut off on its way, and is then met once more.
-        assert 1 <= len(discord.gateway.refused) <= 3
+        assert len(discord.gateway.refused) == 1
         assert len(discord.gateway.identified) == 1
+
+
+async def test_a_right_that_is_not_given_is_asked_for_for_ever(
+    discord: Discord, process: Process
+) -> None:
+    """Discord lets the bot hear nothing (4014): the process ends with one line."""
+    with process:
+        process.start()
+        await discord.until(lambda: discord.gateway.listening(None), 60)
+        discord.gateway.close(4014, words="Disallowed intent(s).")
+        assert await process.ended(60) == 1
+        (why,) = _loud(process)
+        assert why.startswith("Discord does not let this bot hear of its servers")
+        assert len(discord.gateway.identified) == 1
+
+
+# --- logins ------------------------------------------------------------------------------
+
+
+class Drowsy(FakeClock):
+    """A clock that tells for how long somebody is going to sleep."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.naps: asyncio.Queue[float] = asyncio.Queue()
+
+    async def sleep(self, seconds: float) -> None:
+        """See `FakeClock`."""
+        self.naps.put_nowait(seconds)
+        await super().sleep(seconds)
+
+
+async def test_a_process_that_comes_up_again_and_again_costs_the_token(
+    discord: Discord, ann: Person, tmp_path: Path
+) -> None:
+    """The last logins of a day are left alone, which is told; on the next day it begins."""
+    discord.gateway.starts_left = 5
+    clock = Drowsy()
+    own = settings(tmp_path, DISCORD_BOT_TOKEN=discord.token, DISCORD_API_URL=discord.url)
+    with capture_logs() as logged:
+        async with running(own, [FrontEnd(own, clock)]):
+            async with asyncio.timeout(20):
+                assert await clock.naps.get() == 86_400
+            (line,) = [one for one in logged if one["event"] == "discord_waits"]
+            assert line["why"].startswith("only 5 logins are left")
+            await clock.advance(86_000)
+            assert discord.gateway.identified == []
+            await clock.advance(400)
+            use = await ann.uses("/quota")
+            await use.shows("You can spend")
+    assert len(discord.gateway.identified) == 1

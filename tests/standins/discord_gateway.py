@@ -28,6 +28,8 @@ MOST_SENT = 120
 _KNOWN_INTENTS = (1 << 26) - 1
 _SETTINGS = frozenset({4004, 4014})
 """A wrong token or a right not granted is the operator's mistake, not the bot's."""
+_THEIRS_END, _OURS_END = frozenset({1000, 1001}), frozenset({4007, 4009})
+"""After a close with these, by the bot or by us, the session cannot be resumed."""
 PRIVILEGED = (1 << 1) | (1 << 8) | MESSAGE_CONTENT
 
 
@@ -142,28 +144,47 @@ class Gateway:
         it = Connection(ws, request, request.query.get("compress") == "zlib-stream")
         self.connections.add(it)
         it.say(HELLO, {"heartbeat_interval": int(self.heartbeat * 1000), "_trace": []})
-        pump = asyncio.create_task(it.pump())
+        pump, hears = asyncio.create_task(it.pump()), asyncio.create_task(self._hear(it))
+        code: int | None = None
         try:
-            async for message in ws:
-                if message.type is WSMsgType.TEXT:
-                    self._heard(it, message.data)
+            await asyncio.wait({pump, hears}, return_when=asyncio.FIRST_COMPLETED)
+            if hears.done():
+                code = hears.result()
         finally:
-            pump.cancel()
-            self._left(it)
+            for one in (pump, hears):
+                one.cancel()
+            await asyncio.gather(pump, hears, return_exceptions=True)
+            self._left(it, code)
+            # Once nobody else hears: it waits for the bot's own close, which then finds us there.
+            await it.part()
+            self.connections.discard(it)
+            self.world.changed()
         return ws
+
+    async def _hear(self, it: Connection) -> int | None:
+        """Hear until the bot is gone; the code with which it closed."""
+        while True:
+            message = await it.ws.receive()
+            match message.type:
+                case WSMsgType.TEXT:
+                    self._heard(it, message.data)
+                case WSMsgType.CLOSE:
+                    return int(message.data)
+                case WSMsgType.CLOSED | WSMsgType.CLOSING | WSMsgType.ERROR:
+                    return None
 
     async def stop(self) -> None:
         """Close all that is open."""
         for one in list(self.connections):
             one.drop()
 
-    def _left(self, it: Connection) -> None:
-        self.connections.discard(it)
+    def _left(self, it: Connection, code: int | None) -> None:
+        """Nothing goes over it any more; the bot closed it with this code, or did not."""
         session = it.session
         if session is not None and session.connection is it:
             session.connection = None
-            # Who closes with these does not wish to go on.
-            session.ended = session.ended or it.ws.close_code in {1000, 1001}
+            if it.closing[0] in _OURS_END if it.closing else code in _THEIRS_END:
+                session.ended = True
         self.world.changed()
 
     def _heard(self, it: Connection, text: str) -> None:

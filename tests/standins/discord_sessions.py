@@ -10,8 +10,6 @@ from typing import Any
 
 from aiohttp import web
 
-_CLOSING = object()
-
 
 @dataclass(eq=False)
 class Session:
@@ -43,6 +41,8 @@ class Connection:
     session: Session | None = None
     sent_at: list[float] = field(default_factory=list)
     heartbeats: int = 0
+    closing: tuple[int, str] | None = None
+    """The code and the words with which we close it, once all else was sent."""
 
     def say(self, op: int, d: Any = None, s: int | None = None, t: str | None = None) -> str:
         """Send a payload, in its turn."""
@@ -52,7 +52,7 @@ class Connection:
 
     def close(self, code: int, words: str = "") -> None:
         """Close once all was sent."""
-        self.out.put_nowait((_CLOSING, code, words))
+        self.out.put_nowait((code, words))
 
     def drop(self) -> None:
         """Break without a word."""
@@ -60,12 +60,12 @@ class Connection:
             self.request.transport.abort()
 
     async def pump(self) -> None:
-        """Send what is to be sent, until the end."""
+        """Send what is to be sent, until the connection is to be closed or cannot send."""
         packer = zlib.compressobj() if self.compressed else None
         while True:
             one = await self.out.get()
             if isinstance(one, tuple):
-                await self.ws.close(code=one[1], message=one[2].encode())
+                self.closing = one
                 return
             try:
                 if packer is None:
@@ -75,3 +75,9 @@ class Connection:
                     await self.ws.send_bytes(packed)
             except (ConnectionError, RuntimeError):
                 return
+
+    async def part(self) -> None:
+        """Close it if we are to, with the bot's own close in answer; nobody may be hearing."""
+        if self.closing is not None:
+            code, words = self.closing
+            await self.ws.close(code=code, message=words.encode())

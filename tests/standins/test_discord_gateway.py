@@ -224,6 +224,24 @@ async def test_an_ended_session_is_resumed(discord: Discord) -> None:
     assert discord.violations == []
 
 
+@pytest.mark.parametrize(("code", "over"), [(4000, False), (4007, True), (4009, True)])
+async def test_a_close_is_taken_for_the_bots_own(discord: Discord, code: int, over: bool) -> None:
+    """Its echo, with whatever code, ends no session; and however late it is, the close is heard."""
+    async with connected(discord) as wire:
+        await wire.identifies(discord.token)
+        ready = await wire.hears()
+        discord.gateway.close(code)
+        await discord.until(lambda: not discord.gateway.listening(None))
+        assert len(discord.gateway.connections) == 1
+        assert await wire.hears() == {"closed": code}
+    await discord.until(lambda: not discord.gateway.connections)
+    async with connected(discord) as wire:
+        resume = {"token": discord.token, "session_id": ready["d"]["session_id"], "seq": 1}
+        await wire.says(6, resume)
+        heard = await wire.hears()
+        assert heard["op"] == 9 if over else heard["t"] == "RESUMED"
+
+
 async def test_a_test_cannot_disturb(discord: Discord) -> None:
     """Op 7, op 9 for a session that is still good, close codes and plain breaks."""
     gateway = discord.gateway
