@@ -28,7 +28,7 @@ _PATTERNS = (
     (re.compile(r"\bsk-[\w-]{8,}"), HIDDEN),
     # Of Discord's interactions: in addresses, and wherever one stands ("interaction:" in Base64).
     (re.compile(r"(/(?:webhooks|interactions)/\d+/)[\w.-]+"), rf"\1{HIDDEN}"),
-    # What is before it need not end a word: in addresses it is %22, in a repr it may be \\n.
+    # What is before it need not end a word: in addresses it is %22, in a repr it may be \n.
     (re.compile(r"aW50ZXJhY3Rpb24[\w=.-]+"), HIDDEN),
     # As far as the last @, for a password may hold one.
     (re.compile(r"(\b[a-z][a-z0-9+.-]*://)[^\s/'\"]+@", re.IGNORECASE), rf"\1{HIDDEN}@"),

@@ -9,8 +9,6 @@ from __future__ import annotations
 import re
 import socket
 from collections import Counter
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,11 +18,7 @@ import pytest
 from bot.frontends.telegram import Telegram as FrontEnd
 from bot.media.probe import probe
 from tests.standins import pictures
-from tests.standins.dialect import Dialect
-from tests.standins.gateway import KEY, Gateway
-from tests.standins.jimmy_gateway import JimmyGateway
-from tests.standins.jxincm_gateway import JxincmGateway
-from tests.standins.mountsea_gateway import MountseaGateway
+from tests.standins.kinds import JIMMY, JXINCM, MOUNTSEA, OPENAI, RELAY147, ZENLAYER, Kind
 from tests.standins.reelay import running, settings
 from tests.standins.telegram import TOKEN, Telegram
 from tests.standins.telegram_chats import Chat
@@ -32,90 +26,73 @@ from tests.standins.telegram_messages import Message
 from tests.telegram.conftest import HURRIED
 
 POST = "the kite festival begins on Sunday"
-RENDER = 0.3
 
 
 @dataclass(frozen=True)
-class Kind:
+class Case:
     """One kind of gateway, how its bot hears, and what is asked for where."""
 
-    name: str
-    made: Callable[[], AbstractAsyncContextManager[Gateway | Dialect]]
+    kind: Kind
     webhook: bool
     asked: tuple[str, ...]
     """(Place: what is sent there.)"""
-    model: str = "sora-2"
-    seconds: int = 4
-    remixes: bool = True
 
 
-KINDS = [
-    Kind(
-        "openai",
-        lambda: Gateway(render_seconds=RENDER),
+CASES = [
+    Case(
+        OPENAI,
         webhook=False,
         asked=("private: words", "private: photo", "group: words"),
     ),
-    Kind(
-        "relay147",
-        lambda: Gateway(render_seconds=RENDER, dialect="relay147"),
+    Case(
+        RELAY147,
         webhook=False,
         asked=("group: photo", "topic: words", "topic: photo"),
-        remixes=False,
     ),
-    Kind(
-        "jxincm",
-        lambda: JxincmGateway(render_seconds=RENDER),
+    Case(
+        JXINCM,
         webhook=False,
         asked=("discussion: words", "discussion: photo"),
-        seconds=10,
     ),
-    Kind(
-        "zenlayer",
-        lambda: Gateway(render_seconds=RENDER, dialect="zenlayer"),
+    Case(
+        ZENLAYER,
         webhook=True,
         asked=("private: words", "group: photo", "discussion: words"),
     ),
-    Kind(
-        "jimmy",
-        lambda: JimmyGateway(render_seconds=RENDER),
+    Case(
+        JIMMY,
         webhook=True,
         asked=("private: photo", "topic: words", "discussion: photo"),
-        model="sora2-12s",
-        seconds=12,
-        remixes=False,
     ),
-    Kind(
-        "mountsea",
-        lambda: MountseaGateway(render_seconds=RENDER),
+    Case(
+        MOUNTSEA,
         webhook=True,
         asked=("group: words", "topic: photo"),
-        seconds=10,
     ),
 ]
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.kind.name)
 async def test_a_chat_shows_something_else_than_the_video_asked_for(
-    kind: Kind, tmp_path: Path
+    case: Case, tmp_path: Path
 ) -> None:
     """Below each request the video alone stays, playable; one create each; no rule is broken."""
     photo = pictures.photo(tmp_path / "photo.jpg", 1280, 720)
-    async with Telegram() as telegram, kind.made() as gateway:
-        own = settings(tmp_path, **environ(kind, telegram.url, gateway.url))
+    async with Telegram() as telegram, case.kind.made() as gateway:
+        own = settings(tmp_path, **environ(case, telegram.url, gateway.url))
         async with running(own, [FrontEnd(own, rules=HURRIED)]):
-            if kind.webhook:
+            if case.webhook:
                 await telegram.until(lambda: telegram.world.updates.webhook)
-            asked = [await _asked(telegram, what, photo) for what in kind.asked]
+            asked = [await _asked(telegram, what, photo) for what in case.asked]
             films = [await _answered(request) for request in asked]
         for request, film in zip(asked, films, strict=True):
-            await _check_film(kind, request, film)
-            assert _stable(telegram, request.chat) == _expected(kind, request)
+            await _check_film(case.kind, request, film)
+            assert _stable(telegram, request.chat) == _expected(case.kind, request)
         by_webhook = set(telegram.world.updates.webhook_answers)
-    assert by_webhook == ({200} if kind.webhook else set())
+    assert by_webhook == ({200} if case.webhook else set())
     assert telegram.violations == []
     assert gateway.violations == []
-    assert gateway.creates == Counter(kind.asked)
+    assert gateway.creates == Counter(case.asked)
 
 
 def test_a_combination_is_left_out() -> None:
@@ -123,27 +100,25 @@ def test_a_combination_is_left_out() -> None:
     places = ("private", "group", "topic", "discussion")
     every = {f"{place}: {what}" for place in places for what in ("words", "photo")}
     for webhook in (False, True):
-        assert {one for kind in KINDS if kind.webhook is webhook for one in kind.asked} == every
-    for kind in KINDS:
-        assert {one.split()[1] for one in kind.asked} == {"words", "photo"}
+        assert {one for case in CASES if case.webhook is webhook for one in case.asked} == every
+    for case in CASES:
+        assert {one.split()[1] for one in case.asked} == {"words", "photo"}
 
 
-def environ(kind: Kind, telegram: str, gateway: str) -> dict[str, str]:
+def environ(case: Case, telegram: str, gateway: str) -> dict[str, str]:
     """What an operator writes."""
     with socket.socket() as it:
         it.bind(("127.0.0.1", 0))
         port = it.getsockname()[1]
-    prefix = f"PROVIDERS__{kind.name.upper()}__"
     return {
         "TELEGRAM_BOT_TOKEN": TOKEN,
         "TELEGRAM_API_URL": telegram,
         "TELEGRAM_UPLOAD_MB": "50",
-        "TELEGRAM_WEBHOOK_SECRET": "a-secret-of-ours" if kind.webhook else "",
+        "TELEGRAM_WEBHOOK_SECRET": "a-secret-of-ours" if case.webhook else "",
         "HTTP_PORT": str(port),
         "PUBLIC_URL": f"http://127.0.0.1:{port}",
         "DAILY_CREDITS": "1000",
-        f"{prefix}API_KEY": KEY,
-        f"{prefix}BASE_URL": gateway,
+        **case.kind.environ(gateway),
     }
 
 
