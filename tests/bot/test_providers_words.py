@@ -218,7 +218,7 @@ async def test_a_private_video_is_changed(town: Town, tmp_path: Path) -> None:
     town.stage.use_all({"p": able}, Catalog.load(file, {"p": "sandbox"}))
     hidden, shown = await town.order("/video --private a kite"), await town.order()
     await town.stage.run(60)
-    assert "--private" in (await town.ask(f"/remix {hidden.id} bluer")).text
+    assert "private video" in (await town.ask(f"/remix {hidden.id} bluer")).text
     assert (await town.ask(f"/remix {shown.id} bluer")).ok
 
 
