@@ -53,6 +53,8 @@ def _changes(group: Group, command: ChangeGroup) -> dict[str, Any]:
     found: dict[str, Any] = {}
     channels = set(group.channels)
     channels |= {command.allow} if command.allow else set()
+    if command.forbid is not None and command.forbid not in channels:
+        raise Refusal("group-not-allowed", channel=f"<#{command.forbid}>")
     channels -= {command.forbid} if command.forbid else set()
     if channels != group.channels:
         found["channels"] = channels

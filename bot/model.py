@@ -62,7 +62,8 @@ class Place:
     """Where an answer belongs. `address` is the front-end's own text; nobody else reads it."""
 
     front_end: str
-    address: str = ""
+    # It may hold what opens the place for a while.
+    address: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -120,6 +120,7 @@ channel-not-allowed = Videos are made in other channels here: { $all }
 group-nowhere = This is about a server or a group; use it there.
 group-not-yours = Only those who manage this server can change that.
 group-role-and-share = Name both: the role, and how many credits a day one with it may take; -1 takes the role off the list.
+group-not-allowed = { $channel } is not among the allowed channels, so there is nothing to take off. With no channel allowed by name, videos may be asked for everywhere.
 group-too-many = That is too many: at most { $limit }.
 group-not-an-id = "{ $group }" is no group. Write discord: and the server's number, or telegram: and the group's.
 group = Here: videos in these channels: { $channels }; shares of roles in the wallet, credits a day: { $shares }; language: { $language }; { $spoiler ->

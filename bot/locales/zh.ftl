@@ -114,6 +114,7 @@ channel-not-allowed = 这里只能在其他频道生成视频：{ $all }
 group-nowhere = 这是关于服务器或群组的设置；请在那里使用。
 group-not-yours = 只有管理此服务器的人可以修改。
 group-role-and-share = 请同时指定身份组，以及拥有它的人每天可取多少点；填 -1 则把该身份组移出名单。
+group-not-allowed = { $channel } 不在允许的频道之列，无需取消。未指定任何频道时，到处都可生成视频。
 group-too-many = 太多了：最多 { $limit } 个。
 group-not-an-id = “{ $group }”不是群组。请写 discord: 加服务器编号，或 telegram: 加群组编号。
 group = 此处：可生成视频的频道：{ $channels }；各身份组每天可从钱包取的点数：{ $shares }；语言：{ $language }；{ $spoiler ->

@@ -171,6 +171,9 @@ async def test_videos_are_made_where_nobody_wants_them(guild: Guild) -> None:
     assert await guild.left(ANN.id) == own - 4
     await guild.ask(ChangeGroup(forbid="6"), there=MANAGER)
     assert (await guild.ask(VIDEO)).ok
+    again = await guild.ask(ChangeGroup(forbid="6"), there=MANAGER)
+    assert not again.ok
+    assert "<#6> is not among the allowed channels" in again.text
 
 
 async def test_a_group_is_changed_by_anybody(guild: Guild) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,8 @@ import pytest
 from bot.app import Parts
 from bot.frontends.discord import Discord as FrontEnd
 from tests.standins.discord import Discord
+from tests.standins.discord_people import Person
+from tests.standins.gateway import KEY, Gateway
 from tests.standins.reelay import running, settings
 
 Running = Callable[..., AbstractAsyncContextManager[Parts]]
@@ -40,3 +43,34 @@ def bot(discord: Discord, tmp_path: Path) -> Running:
             yield parts
 
     return bot
+
+
+@pytest.fixture
+async def gateway() -> AsyncIterator[Gateway]:
+    """A gateway that makes videos at once."""
+    async with Gateway(cheap=True, render_seconds=0.1) as gateway:
+        yield gateway
+    assert gateway.violations == []
+
+
+@pytest.fixture
+def quick(bot: Running, gateway: Gateway) -> Running:
+    """Reelay with that gateway."""
+    return partial(
+        bot,
+        PROVIDERS__LOCAL__KIND="openai",
+        PROVIDERS__LOCAL__API_KEY=KEY,
+        PROVIDERS__LOCAL__BASE_URL=gateway.url,
+    )
+
+
+@pytest.fixture
+def ann(discord: Discord) -> Person:
+    """Somebody."""
+    return discord.person("Ann")
+
+
+@pytest.fixture
+def bob(discord: Discord) -> Person:
+    """Somebody else."""
+    return discord.person("Bob")

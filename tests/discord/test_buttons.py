@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,7 @@ from tests.standins.discord_channels import Channel
 from tests.standins.discord_messages import Message
 from tests.standins.discord_people import Person
 from tests.standins.discord_reelay import running
-from tests.standins.gateway import KEY, Gateway
+from tests.standins.gateway import Gateway
 from tests.standins.hasty import HastyClock
 
 DAY = 86400.0
@@ -28,23 +27,6 @@ async def gateway() -> AsyncIterator[Gateway]:
     async with Gateway(cheap=True, render_seconds=0.1, deletes_abort=True) as gateway:
         yield gateway
     assert gateway.violations == []
-
-
-@pytest.fixture
-def quick(bot: Running, gateway: Gateway) -> Running:
-    """A bot whose videos are made there."""
-    return partial(
-        bot,
-        PROVIDERS__LOCAL__KIND="openai",
-        PROVIDERS__LOCAL__API_KEY=KEY,
-        PROVIDERS__LOCAL__BASE_URL=gateway.url,
-    )
-
-
-@pytest.fixture
-def ann(discord: Discord) -> Person:
-    """Who asks."""
-    return discord.person("Ann")
 
 
 @pytest.fixture

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
-from functools import partial
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,32 +15,12 @@ from tests.standins.catalogs import model, written
 from tests.standins.discord import Discord
 from tests.standins.discord_channels import Channel
 from tests.standins.discord_people import Person
-from tests.standins.gateway import KEY, Gateway
 
 MOST = 25
 LOCALES = {"en-US": "en", "en-GB": "en", "zh-CN": "zh", "zh-TW": "zh"}
 NOT_WORDS = {"English", "简体中文", "charge", "refund", "attach", "on", "off", "drain"}
 """Choices that are what people would type, or the name of a language in itself."""
 OFFERS = '[{ kind = "openai", model = "sora-2" }]'
-
-
-@pytest.fixture
-async def quick(bot: Running) -> AsyncIterator[Running]:
-    """A bot whose videos are made at once."""
-    async with Gateway(cheap=True, render_seconds=0.1) as gateway:
-        yield partial(
-            bot,
-            PROVIDERS__LOCAL__KIND="openai",
-            PROVIDERS__LOCAL__API_KEY=KEY,
-            PROVIDERS__LOCAL__BASE_URL=gateway.url,
-        )
-    assert gateway.violations == []
-
-
-@pytest.fixture
-def ann(discord: Discord) -> Person:
-    """Who types."""
-    return discord.person("Ann")
 
 
 @pytest.fixture

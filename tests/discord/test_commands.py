@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from asyncio import to_thread
-from collections.abc import AsyncIterator
-from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -19,35 +17,10 @@ from tests.standins.discord import Discord, Picture
 from tests.standins.discord_channels import Channel
 from tests.standins.discord_people import Person
 from tests.standins.films import film
-from tests.standins.gateway import KEY, Gateway
+from tests.standins.gateway import Gateway
 
 NO_TASK = "You have no task abcdefgh. /tasks shows yours."
 FREE = 60
-
-
-@pytest.fixture
-async def gateway() -> AsyncIterator[Gateway]:
-    """One that makes its videos at once."""
-    async with Gateway(cheap=True, render_seconds=0.1) as gateway:
-        yield gateway
-    assert gateway.violations == []
-
-
-@pytest.fixture
-def quick(bot: Running, gateway: Gateway) -> Running:
-    """A bot whose videos are made there."""
-    return partial(
-        bot,
-        PROVIDERS__LOCAL__KIND="openai",
-        PROVIDERS__LOCAL__API_KEY=KEY,
-        PROVIDERS__LOCAL__BASE_URL=gateway.url,
-    )
-
-
-@pytest.fixture
-def ann(discord: Discord) -> Person:
-    """Who asks."""
-    return discord.person("Ann")
 
 
 @pytest.fixture

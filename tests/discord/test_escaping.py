@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,7 +13,7 @@ from tests.standins.discord import Discord
 from tests.standins.discord_channels import Channel
 from tests.standins.discord_messages import Message
 from tests.standins.discord_people import Person
-from tests.standins.gateway import KEY, Gateway
+from tests.standins.gateway import Gateway
 
 ALIVE = frozenset("*_~|`[]<>")
 """What is markup wherever it stands, unless a backslash stands before it."""
@@ -51,31 +49,6 @@ PROMPTS = {
     "control": "a kite\x00\x1b[31m on\x07 the sea",
     "faces": "\U0001f3a5\U0001fa81" * 50,
 }
-
-
-@pytest.fixture
-async def gateway() -> AsyncIterator[Gateway]:
-    """One that makes its videos at once."""
-    async with Gateway(cheap=True, render_seconds=0.1) as gateway:
-        yield gateway
-    assert gateway.violations == []
-
-
-@pytest.fixture
-def quick(bot: Running, gateway: Gateway) -> Running:
-    """A bot whose videos are made there."""
-    return partial(
-        bot,
-        PROVIDERS__LOCAL__KIND="openai",
-        PROVIDERS__LOCAL__API_KEY=KEY,
-        PROVIDERS__LOCAL__BASE_URL=gateway.url,
-    )
-
-
-@pytest.fixture
-def ann(discord: Discord) -> Person:
-    """Who means no good."""
-    return discord.person("Ann")
 
 
 @pytest.fixture

@@ -56,12 +56,6 @@ async def reelay(
 
 
 @pytest.fixture
-def ann(discord: Discord) -> Person:
-    """Someone."""
-    return discord.person("Ann")
-
-
-@pytest.fixture
 def general(discord: Discord, ann: Person) -> Channel:
     """A channel of her guild."""
     return discord.guild("Kites", [ann]).text("general")

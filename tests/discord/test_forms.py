@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from functools import partial
 from io import BytesIO
 
 import pytest
@@ -15,7 +13,7 @@ from tests.standins.discord import Discord, Picture
 from tests.standins.discord_channels import Channel
 from tests.standins.discord_messages import Message
 from tests.standins.discord_people import Person
-from tests.standins.gateway import KEY, Gateway
+from tests.standins.gateway import Gateway
 
 OF_PICTURE = "Make a video of this picture"
 OF_VIDEO = "Remix this video"
@@ -24,37 +22,6 @@ NO_VIDEO = "That is no video of mine. Use this on a message with one of your vid
 NOT_YOURS = "This belongs to somebody else. Ask for a video of your own with /video."
 TALL = pictures.encoded(pictures.quarters(720, 1280), "PNG")
 WIDE = pictures.encoded(pictures.quarters(1280, 720), "JPEG")
-
-
-@pytest.fixture
-async def gateway() -> AsyncIterator[Gateway]:
-    """One that makes its videos at once."""
-    async with Gateway(cheap=True, render_seconds=0.1) as gateway:
-        yield gateway
-    assert gateway.violations == []
-
-
-@pytest.fixture
-def quick(bot: Running, gateway: Gateway) -> Running:
-    """A bot whose videos are made there."""
-    return partial(
-        bot,
-        PROVIDERS__LOCAL__KIND="openai",
-        PROVIDERS__LOCAL__API_KEY=KEY,
-        PROVIDERS__LOCAL__BASE_URL=gateway.url,
-    )
-
-
-@pytest.fixture
-def ann(discord: Discord) -> Person:
-    """Who asks."""
-    return discord.person("Ann")
-
-
-@pytest.fixture
-def bob(discord: Discord) -> Person:
-    """Who shows pictures."""
-    return discord.person("Bob")
 
 
 @pytest.fixture

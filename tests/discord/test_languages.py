@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
-from functools import partial
 from typing import Any
 
 import pytest
@@ -16,7 +14,6 @@ from tests.standins.discord_channels import Channel
 from tests.standins.discord_interactions import Interaction
 from tests.standins.discord_messages import Message
 from tests.standins.discord_people import Person
-from tests.standins.gateway import KEY, Gateway
 
 ENGLISH = re.compile(r"\b[a-z']+ [a-z']+ [a-z']+")
 """Three words in a row: no name of a model, no command."""
@@ -26,19 +23,6 @@ NAMES = re.compile(
 )
 """What is the same in every language."""
 PROMPT = "KITE"
-
-
-@pytest.fixture
-async def quick(bot: Running) -> AsyncIterator[Running]:
-    """A bot whose videos are made at once."""
-    async with Gateway(cheap=True, render_seconds=0.1) as gateway:
-        yield partial(
-            bot,
-            PROVIDERS__LOCAL__KIND="openai",
-            PROVIDERS__LOCAL__API_KEY=KEY,
-            PROVIDERS__LOCAL__BASE_URL=gateway.url,
-        )
-    assert gateway.violations == []
 
 
 @pytest.mark.parametrize(

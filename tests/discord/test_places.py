@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,7 +13,7 @@ from tests.standins.discord_channels import Channel
 from tests.standins.discord_messages import Message
 from tests.standins.discord_people import Person
 from tests.standins.discord_rights import USE_EXTERNAL_APPS
-from tests.standins.gateway import KEY, Gateway
+from tests.standins.gateway import Gateway
 
 GUILD_PLACES = [
     "channel",
@@ -29,37 +27,6 @@ GUILD_PLACES = [
 LENT_PLACES = ["group", "guild without the bot", "thread of a guild without the bot"]
 ASKED_WITH = ["words", "picture"]
 MINUTES = "Here I can write for 15 minutes only."
-
-
-@pytest.fixture
-async def gateway() -> AsyncIterator[Gateway]:
-    """One that makes its videos at once."""
-    async with Gateway(cheap=True, render_seconds=0.1) as gateway:
-        yield gateway
-    assert gateway.violations == []
-
-
-@pytest.fixture
-def quick(bot: Running, gateway: Gateway) -> Running:
-    """A bot whose videos are made there."""
-    return partial(
-        bot,
-        PROVIDERS__LOCAL__KIND="openai",
-        PROVIDERS__LOCAL__API_KEY=KEY,
-        PROVIDERS__LOCAL__BASE_URL=gateway.url,
-    )
-
-
-@pytest.fixture
-def ann(discord: Discord) -> Person:
-    """Who asks."""
-    return discord.person("Ann")
-
-
-@pytest.fixture
-def bob(discord: Discord) -> Person:
-    """Who looks on."""
-    return discord.person("Bob")
 
 
 def _in_guild(discord: Discord, kind: str, ann: Person, bob: Person, *, bot: bool) -> Channel:

@@ -42,18 +42,6 @@ def quick(bot: Running, gateway: Gateway) -> Running:
 
 
 @pytest.fixture
-def ann(discord: Discord) -> Person:
-    """Who asks."""
-    return discord.person("Ann")
-
-
-@pytest.fixture
-def bob(discord: Discord) -> Person:
-    """Who moderates."""
-    return discord.person("Bob")
-
-
-@pytest.fixture
 def general(discord: Discord, ann: Person, bob: Person) -> Channel:
     """Where they are."""
     return discord.guild("Kites", [bob, ann]).text("general")

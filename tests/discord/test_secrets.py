@@ -57,12 +57,6 @@ async def client() -> AsyncIterator[httpx.AsyncClient]:
 
 
 @pytest.fixture
-def ann(discord: Discord) -> Person:
-    """An admin, in the test's own guild."""
-    return discord.person("Ann")
-
-
-@pytest.fixture
 def general(discord: Discord, ann: Person) -> Channel:
     """A channel there."""
     return discord.guild("Kites", [ann]).text("general")

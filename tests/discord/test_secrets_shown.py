@@ -29,12 +29,6 @@ EXPIRED = 900.0
 
 
 @pytest.fixture
-def ann(discord: Discord) -> Person:
-    """Someone."""
-    return discord.person("Ann")
-
-
-@pytest.fixture
 def general(discord: Discord, ann: Person) -> Channel:
     """A channel of her guild."""
     return discord.guild("Kites", [ann]).text("general")

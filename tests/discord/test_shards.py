@@ -32,14 +32,6 @@ async def discord() -> AsyncIterator[Discord]:
 
 
 @pytest.fixture
-async def gateway() -> AsyncIterator[Gateway]:
-    """A gateway that is ready at once, until a test says otherwise."""
-    async with Gateway(cheap=True, render_seconds=0.1) as gateway:
-        yield gateway
-    assert gateway.violations == []
-
-
-@pytest.fixture
 def processes(
     discord: Discord, gateway: Gateway, tmp_path: Path, new_postgres_url: Callable[[], str]
 ) -> Iterator[tuple[Process, Process]]:

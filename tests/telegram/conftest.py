@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from bot.app import Parts
 from bot.frontends.telegram import Telegram as FrontEnd
 from bot.frontends.telegram.pace import Rules
+from tests.standins.gateway import KEY, Gateway
 from tests.standins.reelay import running, settings
 from tests.standins.telegram import TOKEN, Telegram
 
@@ -53,3 +55,16 @@ def bot(telegram: Telegram, tmp_path: Path) -> Running:
             yield parts
 
     return bot
+
+
+@pytest.fixture
+async def quick(bot: Running) -> AsyncIterator[Running]:
+    """Reelay with a gateway that makes videos at once."""
+    async with Gateway(cheap=True, render_seconds=0.1) as gateway:
+        yield partial(
+            bot,
+            PROVIDERS__LOCAL__KIND="openai",
+            PROVIDERS__LOCAL__API_KEY=KEY,
+            PROVIDERS__LOCAL__BASE_URL=gateway.url,
+        )
+    assert gateway.violations == []

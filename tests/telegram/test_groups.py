@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
-from functools import partial
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from tests.standins.gateway import KEY, Gateway
 from tests.standins.telegram import Telegram
 from tests.standins.telegram_caller import picture
 from tests.standins.telegram_chats import Chat
@@ -17,19 +15,6 @@ from tests.standins.telegram_people import Person
 from tests.telegram.conftest import Running
 
 US = "@reelay_standin_bot"
-
-
-@pytest.fixture
-async def quick(bot: Running) -> AsyncIterator[Running]:
-    """A bot whose videos are made at once."""
-    async with Gateway(cheap=True, render_seconds=0.1) as gateway:
-        yield partial(
-            bot,
-            PROVIDERS__LOCAL__KIND="openai",
-            PROVIDERS__LOCAL__API_KEY=KEY,
-            PROVIDERS__LOCAL__BASE_URL=gateway.url,
-        )
-    assert gateway.violations == []
 
 
 async def _quota(person: Person, chat: Chat) -> Message:

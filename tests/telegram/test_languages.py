@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
-from functools import partial
 
 import pytest
 
 from bot.replies import say
-from tests.standins.gateway import KEY, Gateway
 from tests.standins.telegram import Telegram
 from tests.standins.telegram_chats import Chat
 from tests.standins.telegram_messages import Message
@@ -23,19 +20,6 @@ NAMES = re.compile(r"sora[- ]2([- ]pro)?|KITE|English|\u7b80\u4f53\u4e2d\u6587",
 """What is the same in every language."""
 PROMPT = "KITE"
 US = "@reelay_standin_bot"
-
-
-@pytest.fixture
-async def quick(bot: Running) -> AsyncIterator[Running]:
-    """A bot whose videos are made at once."""
-    async with Gateway(cheap=True, render_seconds=0.1) as gateway:
-        yield partial(
-            bot,
-            PROVIDERS__LOCAL__KIND="openai",
-            PROVIDERS__LOCAL__API_KEY=KEY,
-            PROVIDERS__LOCAL__BASE_URL=gateway.url,
-        )
-    assert gateway.violations == []
 
 
 def _is(language: str, text: str) -> bool:
