@@ -194,10 +194,10 @@ async def _cancel_queued(call: Call, task: Task) -> Reply:
 async def fetch(call: Call, command: Fetch) -> Reply:
     """`/fetch`: the video once more, or at last, here."""
     task = await own_task(call, command.task)
-    # What is being posted may stand there already, and is here in any case.
-    if task.state in ACTIVE - {State.DELIVERING}:
+    # What is being posted, perhaps by this very request, is not posted a second time.
+    if task.state in ACTIVE:
         raise Refusal("fetch-not-ready", task=task.id, state=call.say(f"state-{task.state}"))
-    if task.state not in {State.DELIVERING, State.DONE, State.UNDELIVERED}:
+    if task.state not in {State.DONE, State.UNDELIVERED}:
         raise Refusal("fetch-no-video", task=task.id, state=call.say(f"state-{task.state}"))
     if task.file is None or not call.desk.spool.result(task.file).is_file():
         raise Refusal("fetch-expired", task=task.id)
