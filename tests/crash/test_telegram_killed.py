@@ -172,7 +172,7 @@ async def test_what_telegram_was_told_had_come_is_lost(telegram: Telegram, reela
         await person.sends_photo(picture(), "/video a kite")
     photographer = telegram.person("Photographer")
     request = await photographer.sends_photo(picture(), "/video a boat")
-    await telegram.until(lambda: telegram.pending == 0 and telegram.faults.hanging >= 6)
+    await telegram.until(lambda: telegram.pending == 0 and telegram.faults.hanging >= 6, 30)
     reelay.kill()
     stopped.left = 0
     telegram.faults.clear()
