@@ -14,7 +14,6 @@ from tests.standins.process import Process
 from tests.standins.telegram import TOKEN, Telegram
 from tests.standins.telegram_caller import picture
 from tests.standins.telegram_chats import Chat
-from tests.standins.telegram_flood import Flood
 from tests.standins.telegram_messages import Message
 from tests.standins.telegram_people import Person
 
@@ -25,9 +24,6 @@ FOREVER = 3600.0
 async def telegram() -> AsyncIterator[Telegram]:
     """The server; no call may have broken a rule that the bot can know."""
     async with Telegram(flood=True) as telegram:
-        # A process that is started and killed on a busy machine is not the place for hundredths of
-        # a second: what was sent a second apart may arrive closer.
-        telegram.limits = Flood(tolerance=0.3)
         yield telegram
     assert telegram.violations == []
 

@@ -140,6 +140,17 @@ class Pace:
         self._take(chat, Rank.EDIT, now)
         return 0.0
 
+    def arrived(self, chat: int) -> None:
+        """What was sent to this chat has been answered: it counts from now at the latest.
+
+        However slow it was on its way, in a private chat the next one stays a second behind it.
+        """
+        known = self._chats.get(chat)
+        if known is not None:
+            now = self._now()
+            known.messages.arrived(now)
+            self._place(chat, now)
+
     def hold(self, chat: int, seconds: float) -> None:
         """Send nothing more to this chat for so long, as Telegram has asked in a 429.
 
@@ -286,6 +297,11 @@ class _Window:
 
     def take(self, now: float) -> None:
         self._times.append(now)
+
+    def arrived(self, now: float) -> None:
+        """Count the last one from now, where no other can have been taken since."""
+        if self.most == 1 and self._times:
+            self._times[-1] = now
 
 
 class _Chat:

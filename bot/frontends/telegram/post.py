@@ -286,6 +286,7 @@ class Post:
                 raise _told(error) from None
             else:
                 self._trouble = False
+                self._pace.arrived(at.chat)
                 return sent
         raise _throttled(None)
 

@@ -215,6 +215,16 @@ async def test_a_message_that_was_quick_on_its_way_breaks_the_limit(crowd: Crowd
     assert 61 < crowd.sent[-1].at < 60 * LATE
 
 
+async def test_a_message_that_was_slow_on_its_way_is_followed_too_closely(crowd: Crowd) -> None:
+    """The next one waits its second from when the one before it was answered."""
+    crowd.ask(PERSON, times=2)
+    await crowd.wait(0.5)
+    crowd.pace.arrived(PERSON)
+    crowd.pace.arrived(OTHER)
+    await crowd.wait(10)
+    assert crowd.times(PERSON) == [0, 1.5]
+
+
 async def test_a_crowd_takes_longer_than_the_limits_demand(crowd: Crowd) -> None:
     """1,000 messages to 550 chats are 34 times 30: 33 spans between them, and little more."""
     for number in range(10):
