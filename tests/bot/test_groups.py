@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from bot.app import account_of
 from bot.commands import parse
-from bot.config import load_settings
-from bot.desk import Desk
 from bot.handlers import handle, task_by_id
 from bot.model import (
     Cancel,
@@ -48,18 +44,7 @@ class Guild:
 
     def __init__(self, stage: Stage) -> None:
         self.stage = stage
-        world = stage.world
-        self.desk = Desk(
-            database=world.database,
-            catalog=world.catalog,
-            spool=world.spool,
-            clock=world.clock,
-            durations=world.durations,
-            settings=load_settings(Path(os.devnull), {"DATA_DIR": str(stage.folder)}),
-            rules=RULES,
-            providers={name: account_of(one) for name, one in world.providers.items()},
-            wake=lambda: None,
-        )
+        self.desk = stage.desk()
 
     async def ask(
         self, command: Command, person: Person = ANN, there: Whereabouts | None = HERE

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,10 +10,7 @@ from PIL import Image
 
 from bot.admin import ADMIN_HANDLERS
 from bot.admin_words import ADMIN_WORDS
-from bot.app import account_of
 from bot.commands import parse
-from bot.config import load_settings
-from bot.desk import Desk
 from bot.handlers import handle, outstanding
 from bot.model import Person, Place, Reply, Request, State, Task
 from bot.quotas import ledger
@@ -23,7 +19,6 @@ from bot.store.database import Database
 from providers import errors
 from providers.base import Pending
 from tests.standins.clock import FakeClock
-from tests.standins.credits import RULES
 from tests.standins.scripted import ScriptedProvider
 from tests.standins.stage import Stage
 
@@ -36,18 +31,7 @@ class Town:
 
     def __init__(self, stage: Stage) -> None:
         self.stage = stage
-        world = stage.world
-        self.desk = Desk(
-            database=world.database,
-            catalog=world.catalog,
-            spool=world.spool,
-            clock=world.clock,
-            durations=world.durations,
-            settings=load_settings(Path(os.devnull), {"DATA_DIR": str(stage.folder)}),
-            rules=RULES,
-            providers={name: account_of(one) for name, one in world.providers.items()},
-            wake=lambda: None,
-        )
+        self.desk = stage.desk()
 
     async def ask(self, line: str, person: Person = ME, update: str | None = None) -> Reply:
         """The answer to a line."""

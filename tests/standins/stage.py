@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
 
 from bot import intake
+from bot.app import account_of
 from bot.catalog import Catalog
+from bot.config import load_settings
+from bot.desk import Desk
 from bot.durations import Durations
 from bot.engine import watch
 from bot.engine.worker import Worker
@@ -66,6 +70,21 @@ class Stage:
     def restart(self) -> None:
         """Another process; what the first one had under way is as if it had died."""
         self.worker = Worker(self.world)
+
+    def desk(self) -> Desk:
+        """A desk in front of it, that wakes nobody."""
+        world = self.world
+        return Desk(
+            database=world.database,
+            catalog=world.catalog,
+            spool=world.spool,
+            clock=world.clock,
+            durations=world.durations,
+            settings=load_settings(Path(os.devnull), {"DATA_DIR": str(self.folder)}),
+            rules=RULES,
+            providers={name: account_of(one) for name, one in world.providers.items()},
+            wake=lambda: None,
+        )
 
     async def register(self) -> None:
         """Make the providers known, as a start does."""
