@@ -11,7 +11,7 @@ from PIL import Image
 from bot.admin import ADMIN_HANDLERS
 from bot.admin_words import ADMIN_WORDS
 from bot.commands import parse
-from bot.handlers import handle, outstanding
+from bot.handlers import called, handle, outstanding, set_handle
 from bot.model import Person, Place, Reply, Request, State, Task
 from bot.quotas import ledger
 from bot.store import tasks
@@ -220,6 +220,15 @@ async def test_a_person_cannot_be_forgotten(town: Town, tmp_path: Path) -> None:
     assert "not set" in (await town.ask("/settings")).text
     assert (await town.stage.task(running)).order.prompt == "another secret"
     assert not (await town.ask(f"/retry {task.id}")).ok
+
+
+async def test_forgetme_forgets_the_user_name_as_well(town: Town) -> None:
+    """After /forgetme yes nobody is found by the user name any more, only by the id."""
+    await set_handle(town.desk, ME.id, "Wren")
+    front_end = ME.id.partition(":")[0]
+    assert await called(town.desk, front_end, "wren") == ME.id
+    await town.ask("/forgetme yes")
+    assert await called(town.desk, front_end, "wren") is None
 
 
 async def test_a_default_is_not_used_or_stronger_than_a_wish(town: Town) -> None:
