@@ -251,12 +251,12 @@ class App:
         await self._take_up()
         work = asyncio.create_task(self.worker.run())
         server = await self._listen()
-        beside = [asyncio.create_task(one(self.world)) for one in (keep_house, watch)]
+        beside = [asyncio.create_task(loop(self.world)) for loop in (keep_house, watch)]
         try:
             return await self._serve(work)
         finally:
-            for one in beside:
-                one.cancel()
+            for task in beside:
+                task.cancel()
             self.worker.stop()
             await asyncio.gather(work, *beside, return_exceptions=True)
             # Until now a result could be on its way.
@@ -323,7 +323,9 @@ class App:
             self.worker.wake()
 
     async def _serve(self, work: asyncio.Task[None]) -> int:
-        self._serving = [asyncio.create_task(one.run(self.desk)) for one in self.parts.front_ends]
+        self._serving = [
+            asyncio.create_task(front.run(self.desk)) for front in self.parts.front_ends
+        ]
         serving = self._serving
         # Without a front-end this process is a worker for others, until it is told to stop.
         until = serving or [asyncio.create_task(self._stopped.wait())]
@@ -339,8 +341,8 @@ class App:
                 work.result()
             return max([done.result() for done in serving if done.done()], default=0)
         finally:
-            for one in until:
-                one.cancel()
+            for task in until:
+                task.cancel()
             await asyncio.gather(*until, return_exceptions=True)
 
     async def _take_up(self) -> None:

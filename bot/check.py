@@ -207,11 +207,11 @@ async def _provider(provider: Provider, offered: list[tuple[str, Offer]] | None)
     if not offered:
         raise _Unsound(f"{seen}, but serves no model that can be asked for; see CATALOG_FILE")
     listed = await provider.models()
-    missing = [one for one in offered if listed is not None and one[1].model not in listed]
+    missing = [pair for pair in offered if listed is not None and pair[1].model not in listed]
     # A server of any models need not have the one that stands for them.
     gone = {offer.model: name for name, offer in missing if not offer.passthrough}
     if gone:
-        named = ", ".join(f"{one} (for the model {gone[one]})" for one in gone)
+        named = ", ".join(f"{remote} (for the model {name})" for remote, name in gone.items())
         raise _Unsound(f"{seen}, but no longer serves {named}")
     if missing and listed:
         return f"{seen}; it lists {', '.join(sorted(listed)[:_SHOWN])}"

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import structlog
 
-from bot.durations import Spread
 from bot.engine import breaker, schedule
 from bot.engine.outcome import Advance, Outcome, Snooze, fail
 from bot.engine.world import World
@@ -174,8 +173,8 @@ def accepted(task: Task, world: World, remote_id: str, progress: object) -> Adva
     now = world.clock.now()
     submitted_at = task.submitted_at or now
     hint = progress.check_after if isinstance(progress, Pending) else None
-    known = schedule.Known(now - submitted_at, hint=hint, spread=spread_of(task, world))
-    wait = 0.0 if isinstance(progress, Finished) else until_look(known, world)
+    known = schedule.Known(now - submitted_at, hint=hint, spread=world.spread_of(task))
+    wait = 0.0 if isinstance(progress, Finished) else world.until_look(known)
     name, model = task.provider or "", task.remote_model or ""
     return Advance(
         State.RUNNING,
@@ -183,16 +182,6 @@ def accepted(task: Task, world: World, remote_id: str, progress: object) -> Adva
         changes={"remote_id": remote_id, "submitted_at": submitted_at, "trouble_at": None},
         also=lambda tx: breaker.succeeded(tx, world, name, model),
     )
-
-
-def until_look(known: schedule.Known, world: World) -> float:
-    """Seconds until the next look."""
-    return schedule.until_next_look(known, world.limits.poll_minimum)
-
-
-def spread_of(task: Task, world: World) -> Spread | None:
-    """How long jobs like this one took."""
-    return world.durations.spread(task.provider or "", task.remote_model or "", task.order.seconds)
 
 
 def _after_an_error(task: Task, world: World, error: errors.ProviderError) -> Outcome:

@@ -57,7 +57,9 @@ def choose(offers: Sequence[Offer], standings: Standings) -> Offer | None:
     The operator's word goes first (the priority of the provider, then of the offer), then health,
     then whether there is ample room, then the cost, and among equals the most room.
     """
-    usable = [one for one in offers if one.provider in standings and standings[one.provider].room]
+    usable = [
+        offer for offer in offers if offer.provider in standings and standings[offer.provider].room
+    ]
 
     def rank(offer: Offer) -> tuple[int, int, bool, bool, float, int]:
         it = standings[offer.provider]
@@ -130,7 +132,7 @@ def _live(this: _Round, offers: Sequence[Offer]) -> list[Offer]:
 
 def _serving(this: _Round, offers: Sequence[Offer]) -> bool:
     """Whether one of them takes tasks, though perhaps not at this moment."""
-    known = [this.standings[one.provider].health for one in offers]
+    known = [this.standings[offer.provider].health for offer in offers]
     return any(one.mode is Mode.ON and one.breaker is not Breaker.OPEN for one in known)
 
 
@@ -171,7 +173,7 @@ def _unserved(tx: Tx, this: _Round, task: Task, offers: Sequence[Offer]) -> None
 
     Where an admin has to act first (the key, the funds) it may not, and people hear at once.
     """
-    known = [this.standings[one.provider].health for one in offers]
+    known = [this.standings[offer.provider].health for offer in offers]
     if not any(one.in_service or one.mode is not Mode.ON for one in known):
         _give_up(tx, this, task, "misconfigured")
         return

@@ -8,7 +8,6 @@ from dataclasses import replace
 import structlog
 
 from bot.engine import breaker, schedule
-from bot.engine.creating import spread_of, until_look
 from bot.engine.outcome import Advance, Outcome, Snooze, fail
 from bot.engine.world import World
 from bot.lifecycle import ATTACHED
@@ -102,14 +101,14 @@ def _pending(task: Task, world: World, progress: Pending, able: Capabilities) ->
         running_for=now - running_at if running_at else None,
         percent=percent,
         hint=progress.check_after,
-        spread=spread_of(task, world),
+        spread=world.spread_of(task),
     )
     changes: dict[str, object] = {"looks": task.looks + 1}
     if running_at != task.running_at:
         changes["running_at"] = running_at
     if percent != task.percent:
         changes["percent"] = percent
-    return Snooze(now + until_look(known, world), changes=changes)
+    return Snooze(now + world.until_look(known), changes=changes)
 
 
 def _forward(before: float | None, seen: float | None) -> float | None:

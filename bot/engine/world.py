@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from random import Random
 
 from bot.catalog import Catalog
-from bot.durations import Durations
+from bot.durations import Durations, Spread
 from bot.engine import schedule
 from bot.media.fit import Fitter
 from bot.media.publish import Publisher
@@ -96,6 +96,15 @@ class World:
         """Whether a reference picture can reach this provider."""
         able = self.providers[name].allowed
         return able.picture_way(links=self.publisher is not None) is not None
+
+    def spread_of(self, task: Task) -> Spread | None:
+        """How long jobs like this one took."""
+        name, model = task.provider or "", task.remote_model or ""
+        return self.durations.spread(name, model, task.order.seconds)
+
+    def until_look(self, known: schedule.Known) -> float:
+        """Seconds until the next look."""
+        return schedule.until_next_look(known, self.limits.poll_minimum)
 
     def backoff(self, attempts: int, hint: float | None = None) -> float:
         """Seconds until a try that failed is repeated, after `attempts` earlier ones."""
