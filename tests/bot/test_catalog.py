@@ -17,8 +17,9 @@ from bot.offers import Defaults
 from providers import PROVIDERS
 from providers.base import Orientation
 from tests.standins.catalogs import KINDS, NOW, model, written
+from tests.support.paths import ROOT
 
-EXAMPLE = Path(__file__).parents[2] / "deploy" / "catalog.example.toml"
+EXAMPLE = ROOT / "deploy" / "catalog.example.toml"
 EVERYTHING = """
 [[models]]
 name = "all"

@@ -18,8 +18,8 @@ import pytest
 from bot.config import NAMES
 from bot.store.database import open_database
 from bot.store.migrate import HEAD, version
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).parents[2]
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 

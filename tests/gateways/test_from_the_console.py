@@ -24,8 +24,8 @@ from PIL import Image
 
 from bot.config import NAMES
 from tests.standins.gateway import KEY
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).parents[2]
 PROMPTS = {
     "text": "a red kite over the sea",
     "picture": "the kite begins to move",

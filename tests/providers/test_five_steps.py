@@ -8,7 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+from tests.support.paths import ROOT
+
 README = ROOT / "providers" / "README.md"
 _COPIED = ("bot", "providers", "tests", "deploy", "pyproject.toml", ".env.example")
 

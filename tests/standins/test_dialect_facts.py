@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,8 +18,9 @@ from tests.standins.dialect_facts import (
     mountsea_problems,
     problems,
 )
+from tests.support.paths import PUBLISHED
 
-SEEDS = Path(__file__).parents[3] / "shared" / "seeds"
+SEEDS = PUBLISHED / "seeds"
 _PATHS = {
     "jimmy": ("/api/open-api/v1/videos", JIMMY),
     "jxincm": ("/v1/video/create", JXINCM),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,8 +20,9 @@ from tests.standins.discord_facts import (
     Field,
     Kind,
 )
+from tests.support.paths import PUBLISHED
 
-SPEC = Path(__file__).parents[3] / "shared" / "specs" / "discord-openapi.json"
+SPEC = PUBLISHED / "specs" / "discord-openapi.json"
 _BOUNDS = {
     "integer": ("minimum", "maximum"),
     "number": ("minimum", "maximum"),

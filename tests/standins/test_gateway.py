@@ -16,8 +16,8 @@ import pytest
 from tests.standins import frames, pictures
 from tests.standins.gateway import KEY, Gateway
 from tests.standins.gateway_faults import FAULTS, Mischief
+from tests.support.paths import ROOT
 
-_ROOT = Path(__file__).parents[2]
 _RIGHT = {"Authorization": f"Bearer {KEY}"}
 
 
@@ -240,7 +240,7 @@ async def test_the_process_tells_nothing_or_outlives_its_maker() -> None:
     """It prints its address, tells over the wire what it took, takes plans, and ends with us."""
     command = [sys.executable, "-m", "tests.standins.gateway", "--looks-to-finish", "1", "--cheap"]
     with subprocess.Popen(
-        command, cwd=_ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout is not None
         assert process.stdin is not None

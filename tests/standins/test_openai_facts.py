@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,8 +17,9 @@ from tests.standins.openai_facts import (
     Field,
     problems,
 )
+from tests.support.paths import PUBLISHED
 
-SPEC = Path(__file__).parents[3] / "shared" / "specs" / "openai-videos.json"
+SPEC = PUBLISHED / "specs" / "openai-videos.json"
 _TEXT = {"type": "string"}
 
 

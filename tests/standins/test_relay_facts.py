@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
 
 from tests.standins.relay_facts import DOCUMENTED, SIZES, contradictions, shown_as
+from tests.support.paths import PUBLISHED
 
-SEEDS = Path(__file__).parents[3] / "shared" / "seeds"
+SEEDS = PUBLISHED / "seeds"
 
 
 def page(name: str) -> str:

@@ -20,8 +20,9 @@ from tests.standins.telegram_facts import (
     UPDATES,
     Field,
 )
+from tests.support.paths import PUBLISHED
 
-SPEC = Path(__file__).parents[3] / "shared" / "specs" / "telegram-bot-api.json"
+SPEC = PUBLISHED / "specs" / "telegram-bot-api.json"
 _PLAIN = {"Integer": "int", "String": "str", "Boolean": "bool", "Float": "float"}
 _PLAIN["InputFile"] = "file"
 

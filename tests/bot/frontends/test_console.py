@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[3]
+from tests.support.paths import ROOT
 
 _PATH = re.compile(r"-> (\S+\.mp4)$", re.MULTILINE)
 

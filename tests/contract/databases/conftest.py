@@ -1,0 +1,15 @@
+"""A database with a table that only the tests of databases know."""
+
+from __future__ import annotations
+
+import pytest
+
+from bot.store.database import Database
+from tests.standins.notes import notes
+
+
+@pytest.fixture
+async def store(database: Database) -> Database:
+    """A database with an empty table of notes."""
+    await database.exclusively(notes.metadata.create_all)
+    return database

@@ -1,0 +1,17 @@
+"""The HTTP client of the gateways under test."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from providers.http import Http
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[Http]:
+    """The client."""
+    client = Http(read_timeout=5.0)
+    yield client
+    await client.close()
