@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import tracemalloc
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
-from providers import errors
+from providers import PROVIDERS, errors
+from providers.base import VideoRequest
 from providers.http import Http
 from tests.standins.wire import Talk, answer, answering, server
 
@@ -406,3 +409,74 @@ async def test_a_link_that_is_none_makes_a_traceback(http: Http, link: str) -> N
         with pytest.raises(errors.ProviderError):
             async with http.download(f"{home}/content", "k", home):
                 pass
+
+
+# --- connections -------------------------------------------------------------------------
+
+
+class KeepAliveServer:
+    """Keeps every connection open, and records on which one each request arrived."""
+
+    def __init__(self, *, close_on_reuse: bool = False) -> None:
+        self.requests: list[tuple[str, int]] = []
+        """(method, number of the connection, from 0), in the order of arrival."""
+        self._close_on_reuse = close_on_reuse
+        self._connections = 0
+
+    async def talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serve one connection until the client closes it, or until its second request."""
+        number, served = self._connections, 0
+        self._connections += 1
+        try:
+            while not (served and self._close_on_reuse):
+                head = await reader.readuntil(b"\r\n\r\n")
+                length = re.search(rb"(?i)\r\ncontent-length: (\d+)", head)
+                await reader.readexactly(int(length[1]) if length else 0)
+                self.requests.append((head.split()[0].decode(), number))
+                writer.write(answer("200 OK", '{"id": "job1", "status": "queued"}'))
+                await writer.drain()
+                served += 1
+            # As a server whose keep-alive timeout ends while the next request is on its way.
+            await reader.read(1)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            writer.close()
+
+
+async def test_create_opens_its_own_connection_and_polls_share_one(http: Http) -> None:
+    """A create never uses an idle connection, and leaves none that a later request could use."""
+    gateway = KeepAliveServer()
+    async with server(gateway.talk) as url:
+        for method in ("GET", "GET", "POST", "GET", "POST"):
+            await http.ask(method, url, "k", paid=method == "POST")
+        await http.close()
+    assert gateway.requests == [("GET", 0), ("GET", 0), ("POST", 1), ("GET", 0), ("POST", 2)]
+
+
+async def test_create_arrives_when_the_server_closes_an_idle_connection(http: Http) -> None:
+    """On the kept connection it would be lost without a way to know whether it was accepted."""
+    gateway = KeepAliveServer(close_on_reuse=True)
+    async with server(gateway.talk) as url:
+        await http.ask("GET", url, "k")
+        created = await http.ask("POST", url, "k", paid=True, json={"prompt": "p"})
+        await http.close()
+    assert created.body == {"id": "job1", "status": "queued"}
+    assert gateway.requests == [("GET", 0), ("POST", 1)]
+
+
+@pytest.mark.parametrize("kind", sorted(set(PROVIDERS) - {"sandbox"}))
+async def test_every_gateway_sends_its_create_on_its_own_connection(
+    http: Http, tmp_path: Path, kind: str
+) -> None:
+    """Whatever the dialect: polls reuse their connection, the paid request does not."""
+    gateway, made = KeepAliveServer(), PROVIDERS[kind]
+    async with server(gateway.talk) as url:
+        options = made.options_type(kind=kind, api_key=SecretStr("k"), base_url=url)
+        provider = made(options, http, tmp_path)
+        await provider.poll("job0")
+        job = await provider.submit(VideoRequest("task1", "sora-2", "a red kite", 12))
+        await provider.poll(job.remote_id)
+        await http.close()
+    assert job.remote_id == "job1"
+    assert gateway.requests == [("GET", 0), ("POST", 1), ("GET", 0)]
