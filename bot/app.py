@@ -30,9 +30,7 @@ from bot.media.publish import Links, Publisher, secret_of
 from bot.media.spool import Spool
 from bot.ports import Clock, Messenger
 from bot.quotas.ledger import Rules
-from bot.store import claims, keeping
-from bot.store import durations as duration_rows
-from bot.store import providers as provider_rows
+from bot.store import claims, durations, keeping, providers
 from bot.store.database import Database, Tx, open_database
 from bot.store.migrate import migrate
 from providers import PROVIDERS
@@ -308,7 +306,7 @@ class App:
 
     async def _one_is_usable(self) -> bool:
         now = self.parts.clock.now()
-        known = await self.parts.database.read(provider_rows.health)
+        known = await self.parts.database.read(providers.health)
         return any(known[name].takes_new(now) for name in self.parts.providers if name in known)
 
     async def _hint(self, identity: str, event: Event) -> None:
@@ -316,7 +314,7 @@ class App:
         now, job = self.parts.clock.now(), event.remote_id or ""
 
         def take(tx: Tx) -> bool:
-            fresh = provider_rows.hear(tx, identity, event.id, now)
+            fresh = providers.hear(tx, identity, event.id, now)
             return fresh and claims.hint(tx, identity, job, now)
 
         if await self.parts.database.transact(take):
@@ -347,7 +345,7 @@ class App:
 
     async def _take_up(self) -> None:
         database, now = self.parts.database, self.parts.clock.now()
-        await database.transact(lambda tx: provider_rows.register(tx, self.world.accounts))
+        await database.transact(lambda tx: providers.register(tx, self.world.accounts))
         if database.single_process:
             # Nobody else can be alive: what is leased was left by a process that died.
             await database.transact(lambda tx: claims.free_all(tx, now))
@@ -357,7 +355,7 @@ class App:
         await self.parts.spool.sweep(in_use | fetching, fetching)
         if self.parts.fitter is not None:
             await self.parts.fitter.sweep(in_use)
-        measured = await database.read(lambda tx: duration_rows.newest(tx, _MEASUREMENTS))
+        measured = await database.read(lambda tx: durations.newest(tx, _MEASUREMENTS))
         for provider, model, seconds, took in reversed(measured):
             self._durations.add(provider, model, seconds, took)
 

@@ -197,8 +197,8 @@ def _after_an_error(task: Task, world: World, error: errors.ProviderError) -> Ou
         return _not_sent(task, world, error)
     if isinstance(error, errors.ModelUnavailable):
         return _model_gone(task, world, error)
-    refused = fail(_REFUSALS.get(type(error), "invalid-request"), str(error))
-    return replace(refused, also=lambda tx: breaker.failed(tx, world, name, error, now))
+    reason = _REFUSALS.get(type(error), "invalid-request")
+    return fail(reason, str(error), lambda tx: breaker.failed(tx, world, name, error, now))
 
 
 def _model_gone(task: Task, world: World, error: errors.ModelUnavailable) -> Outcome:
@@ -209,7 +209,7 @@ def _model_gone(task: Task, world: World, error: errors.ModelUnavailable) -> Out
         breaker.model_gone(tx, world, name, model, str(error), now)
 
     if task.order.remix_of is not None:
-        return replace(fail("model-unavailable", str(error)), also=also)
+        return fail("model-unavailable", str(error), also)
     return _queued(task, now, str(error), also)
 
 
@@ -224,7 +224,7 @@ def _not_sent(task: Task, world: World, error: errors.ProviderError) -> Outcome:
     if task.cancel_asked:
         return Advance(State.CANCELLED, reason="cancelled", also=also)
     if now - (task.trouble_at or now) > world.limits.deadline:
-        return replace(fail("unreachable", str(error)), also=also)
+        return fail("unreachable", str(error), also)
     # The provider is left alone meanwhile, so that only another one would take it at once.
     return _queued(task, now, str(error), also)
 

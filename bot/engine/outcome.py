@@ -39,9 +39,9 @@ class Snooze:
 Outcome = Advance | Snooze
 
 
-def fail(reason: str, raw: str = "") -> Advance:
+def fail(reason: str, raw: str = "", also: Callable[[Tx], object] | None = None) -> Advance:
     """No video will come of it; the credits go back."""
-    return Advance(State.FAILED, reason=reason, raw=raw or None)
+    return Advance(State.FAILED, reason=reason, raw=raw or None, also=also)
 
 
 def write(tx: Tx, task: Task, outcome: Outcome, now: float, by: str) -> bool:

@@ -13,7 +13,7 @@ from bot.engine.world import World
 from bot.lifecycle import ATTACHED
 from bot.media import spool
 from bot.model import State, Task
-from bot.store import durations as duration_rows
+from bot.store import durations
 from providers import errors
 from providers.base import (
     Capabilities,
@@ -78,11 +78,11 @@ def after_look(task: Task, world: World, progress: Progress, able: Capabilities)
 
 def _failed(task: Task, world: World, verdict: Failed) -> Outcome:
     now, raw = world.clock.now(), verdict.raw or verdict.code
-    ended = fail(verdict.kind.replace("_", "-"), raw)
+    reason = verdict.kind.replace("_", "-")
     if verdict.kind is not FailureKind.MODEL_UNAVAILABLE:
-        return ended
+        return fail(reason, raw)
     name, model = task.provider or "", task.remote_model or ""
-    return replace(ended, also=lambda tx: breaker.model_gone(tx, world, name, model, raw, now))
+    return fail(reason, raw, lambda tx: breaker.model_gone(tx, world, name, model, raw, now))
 
 
 def _pending(task: Task, world: World, progress: Pending, able: Capabilities) -> Outcome:
@@ -129,7 +129,7 @@ def _finished(task: Task, now: float, finished: Finished) -> Outcome:
             "finished_at": task.finished_at or now,
             "looks": task.looks + 1,
         },
-        also=(lambda tx: duration_rows.add(tx, task, took, now)) if first else None,
+        also=(lambda tx: durations.add(tx, task, took, now)) if first else None,
     )
 
 

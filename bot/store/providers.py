@@ -48,8 +48,13 @@ def register(tx: Tx, accounts: Mapping[str, str]) -> None:
             models_on(tx, name)
 
 
-_CLEAN: dict[str, Any] = {"breaker": Breaker.CLOSED, "failures": 0, "paused_until": None}
-_CLEAN |= {"reason": None, "raw": None}
+_CLEAN: dict[str, Any] = {
+    "breaker": Breaker.CLOSED,
+    "failures": 0,
+    "paused_until": None,
+    "reason": None,
+    "raw": None,
+}
 
 
 def health(tx: Tx) -> dict[str, Health]:

@@ -10,8 +10,8 @@ from bot import intake, lifecycle
 from bot.cards import Cards
 from bot.intake import Draft
 from bot.model import Card, CardKind, Order, Place, State, Task
-from bot.store import cards as rows
 from bot.store import tasks
+from bot.store.cards import forget, prune
 from bot.store.database import Database, Tx
 from tests.standins.clock import FakeClock
 from tests.standins.credits import RULES
@@ -168,7 +168,7 @@ async def test_forgotten_words_stay_in_a_card(
     status = await cards.open(CardKind.STATUS, ANN, HERE, task=task.id, body={"a": "secret"})
     draft = await cards.open(CardKind.DRAFT, ANN, HERE, body={"video": {"prompt": "secret"}})
     others = await cards.open(CardKind.DRAFT, BOB, HERE, body={"video": {"prompt": "kept"}})
-    await database.transact(lambda tx: rows.forget(tx, ANN))
+    await database.transact(lambda tx: forget(tx, ANN))
     known = await cards.get(status.token)
     assert known is not None
     assert known.body == {}
@@ -188,7 +188,7 @@ async def test_buttons_of_a_task_are_thrown_away(
     before = clock.now()
     await clock.advance(100)
     await cards.change(touched, message="-7:3")
-    await database.transact(lambda tx: rows.prune(tx, before))
+    await database.transact(lambda tx: prune(tx, before))
     assert await cards.get(old.token) is None
     assert await cards.get(touched.token) is not None
     assert await cards.get(status.token) is not None

@@ -304,14 +304,14 @@ async def test_a_result_is_taken_by_a_process_that_cannot_post_it(database: Data
     assert await claim("console") == [task.id]
     failed = await moved(database, await add(database), State.SUBMITTING, State.FAILED)
 
-    async def notices(front_end: str) -> list[str]:
+    async def claim_notices(front_end: str) -> list[str]:
         owed = await database.transact(
             lambda tx: deliveries.claim_notices(tx, 5, NOW, NOW + 30, [front_end])
         )
         return [one for one, _, _ in owed]
 
-    assert await notices("telegram") == []
-    assert await notices("console") == [failed.id]
+    assert await claim_notices("telegram") == []
+    assert await claim_notices("console") == [failed.id]
 
 
 async def test_two_tasks_get_one_job(database: Database) -> None:
