@@ -1,4 +1,4 @@
-"""The words of Reelay as frozen types; no I/O. Times are UNIX seconds, credits whole numbers."""
+"""Domain types of Reelay: frozen, without I/O. Times are UNIX seconds, credits whole numbers."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from typing import Any, Literal
 from providers.base import Orientation
 
 Language = str
-"""A two-letter code that `bot/locales` has."""
+"""A two-letter code with a file in the folder of locales."""
 
 Countdown = Callable[[float], str]
-"""UNIX seconds -> how a chat writes a moment that it counts down to by itself."""
+"""UNIX seconds -> markup that the chat client renders as a live countdown to that moment."""
 
 Fit = Literal["crop", "pad"]
-"""How a picture gets the shape of its video: cut to fill it, or whole with a blurred rim."""
+"""How a picture is adapted to the shape of its video: cropped, or padded with a blurred border."""
 
 
 class State(StrEnum):
-    """Where a task is. `bot/lifecycle.py` tells who moves it on and what a crash leaves."""
+    """The state of a task. The life cycle module says who changes it and what a crash leaves."""
 
     QUEUED = "queued"
     SUBMITTING = "submitting"
@@ -38,17 +38,17 @@ class State(StrEnum):
 ACTIVE = frozenset(
     {State.QUEUED, State.SUBMITTING, State.RUNNING, State.FETCHING, State.DELIVERING}
 )
-"""Reelay is at work on it."""
+"""The engine is working on the task."""
 AT_REST = frozenset(State) - ACTIVE
-"""Nothing moves it on but a person."""
+"""Only a user or an admin can change the task's state."""
 FINAL = frozenset({State.DONE, State.FAILED, State.CANCELLED})
-"""Never left."""
+"""The task never leaves these states."""
 
 
 class Refusal(Exception):
-    """What a person asked for cannot be done: a sentence of `bot/locales` and what fills it.
+    """A request cannot be fulfilled: the key of a text in the locales, and its parameters.
 
-    The sentence says what was wrong and what is allowed. Nothing was charged.
+    The text says what was wrong and what is allowed. Nothing was charged.
     """
 
     def __init__(self, sentence: str, /, **facts: str | float) -> None:
@@ -59,29 +59,29 @@ class Refusal(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where an answer belongs. `address` is the front-end's own text; nobody else reads it."""
+    """Where a reply is sent. `address` is opaque: only the front-end that wrote it reads it."""
 
     front_end: str
-    # It may hold what opens the place for a while.
+    # Kept out of logs: it may hold a short-lived token, as that of a Discord interaction.
     address: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Who asks: `id` is `<front-end>:<their id there>`."""
+    """Who sends a request. `id` is `<front-end>:<user id there>`."""
 
     id: str
     admin: bool = False
     language: Language | None = None
-    """What the front-end knows of their language; their own `/language` goes before it."""
+    """As the front-end reports it; the user's own `/language` takes precedence."""
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What is to be made: a person's wishes, checked against the catalogue and made whole."""
+    """The video to make: the user's options, checked against the catalogue, with defaults."""
 
     model: str
-    """The public name."""
+    """Public name of the model."""
     prompt: str
     seconds: int
     size: str | None = None
@@ -93,11 +93,11 @@ class Order:
     private: bool | None = None
     storyboard: bool | None = None
     spoiler: bool | None = None
-    """The video is hidden in its chat until somebody wants to see it."""
+    """Hide the video in its chat until someone clicks on it."""
     image: str | None = None
-    """A file in the spool; empty: there was one, which is no longer kept."""
+    """File name in the picture storage; empty if there was a picture that has been deleted."""
     remix_of: str | None = None
-    """The task whose video this one changes."""
+    """Id of the task whose video is remixed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,58 +112,58 @@ class Task:
     place: Place
     created_at: float
     moved_at: float
-    """When it entered its state."""
+    """When the task entered its state."""
     due_at: float
-    """When to look at it next."""
+    """When the engine handles the task next."""
     language: Language = "en"
     lease: str | None = None
     attempts: int = 0
-    """Failed tries of the present step; waiting is none."""
+    """Failed attempts of the current step; waiting does not count."""
     trouble_at: float | None = None
-    """When its create first could not be sent."""
+    """When the create request first failed to be sent."""
     fetches: int = 0
-    """Downloads that brought no video."""
+    """Downloads that did not yield a video."""
     provider: str | None = None
     provider_identity: str | None = None
     remote_model: str | None = None
     remote_id: str | None = None
     submitted_at: float | None = None
     running_at: float | None = None
-    """When the gateway was first seen at work on it."""
+    """When the gateway was first seen working on the job."""
     looks: int = 0
     percent: float | None = None
     result_url: str | None = None
     result_expires_at: float | None = None
     edit_id: str | None = None
-    """What a change of the video names, where that is not the job's own id."""
+    """The id that a remix refers to, where it is not the job's own id."""
     file: str | None = None
-    """The finished video in the results folder."""
+    """File name of the finished video in the results folder."""
     bytes: int | None = None
     cancel_asked: bool = False
     reason: str | None = None
-    """Why it is where it is: a key of the sentences in `replies`."""
+    """Why the task is in its state; the text for users is `reason-<reason>`."""
     raw: str | None = None
-    """The other side's own words; for admins only."""
+    """Error text of the gateway or the chat platform; for admins only."""
     finished_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """The duty to post one result in one place; it outlives the task's other states."""
+    """The delivery of one result to one destination."""
 
     task: str
     place: Place
     state: str
-    """`waiting`, `sending` or `sent`; `sending` with no worker at it means: perhaps sent."""
+    """`waiting`, `sending` or `sent`; `sending` without a worker: the outcome is unknown."""
     attempts: int = 0
     repeated: bool = False
     receipt: str | None = None
-    """The front-end's own word on where the result stands."""
+    """The front-end's own reference to the posted message."""
 
 
 @dataclass(frozen=True, slots=True)
 class Balance:
-    """What a person can spend, and what is set aside."""
+    """Credits that a user can spend, and credits held for running tasks."""
 
     daily: int
     granted: int
@@ -173,13 +173,13 @@ class Balance:
 
     @property
     def free(self) -> int:
-        """What a new task may cost at the most."""
+        """Credits that can be spent now."""
         return self.daily + self.granted
 
 
 @dataclass(frozen=True, slots=True)
 class Video:
-    """A finished video on our disk, as it is to be posted."""
+    """A video file on disk, ready to post."""
 
     path: Path
     bytes: int
@@ -187,33 +187,33 @@ class Video:
     width: int | None = None
     height: int | None = None
     thumbnail: Path | None = None
-    """A small JPEG of it."""
+    """A small JPEG preview."""
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """What those who manage a group have set for it."""
+    """Settings of a group, made by its managers."""
 
     id: str
-    """`<front-end>:<its id there>`."""
+    """`<front-end>:<group id there>`."""
     channels: frozenset[str] = frozenset()
-    """Where videos may be asked for; empty: everywhere."""
+    """Ids of the channels in which videos may be requested; empty: all channels."""
     shares: Mapping[str, int] = field(default_factory=dict)
-    """Role -> credits that one with it may take from the shared wallet in a day.
+    """Role -> credits that its members may each take from the shared wallet per day.
 
-    Empty: everybody as many as there are.
+    Empty: no limit for anyone.
     """
     language: Language | None = None
     spoiler: bool | None = None
-    """Whether videos are hidden where nobody has said so."""
+    """Whether videos are hidden unless the user says otherwise."""
 
     @property
     def wallet(self) -> str:
-        """The account that the group shares, if an admin has filled it."""
+        """Id of the account that the group shares, if an admin has funded it."""
         return f"group:{self.id}"
 
     def share(self, roles: Collection[str]) -> int | None:
-        """What one with these roles may take in a day; None: as much as there is."""
+        """Credits per day that a member with these roles may take; None: no limit."""
         if not self.shares:
             return None
         return max((self.shares[role] for role in roles if role in self.shares), default=0)
@@ -221,64 +221,64 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Whereabouts:
-    """In which group something is asked for, and as what."""
+    """The group in which a request is made, and the user's standing there."""
 
     group: str
     channels: tuple[str, ...] = ()
-    """The channel, and what it is part of."""
+    """Ids of the channel and of its parents."""
     roles: tuple[str, ...] = ()
     manages: bool = False
-    """The person may change what is set for the group."""
+    """Whether the user may change the settings of the group."""
 
 
 class CardKind(StrEnum):
-    """What people can do with a message of ours."""
+    """What the buttons of an interactive message are for."""
 
     DRAFT = "draft"
-    """Choose what is to be made, and start it."""
+    """Choose the options of a video, and start it."""
     STATUS = "status"
-    """See how a task goes, and stop it."""
+    """Show the progress of a task, and cancel it."""
     RESULT = "result"
-    """Have it once more, changed, or as a file."""
+    """Retry or remix the video, or get it as a file."""
     QUESTION = "question"
-    """Answer it."""
+    """Ask for a text that the user replies with."""
     CHOICES = "choices"
-    """Press one of several commands."""
+    """Offer several commands to choose from."""
 
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """A message of ours that a person acts on; its buttons bear the token, which nobody guesses."""
+    """A message with buttons. Their callback data carries `token`, which cannot be guessed."""
 
     token: str
     kind: CardKind
     person: str
-    """Whose it is: to others it says so and does nothing."""
+    """The owner; other users' presses are rejected with an explanation."""
     place: Place
     task: str | None = None
-    """Of a status, a result, or the choices below a last word; a task has one of each."""
+    """Set for a status, a result, and the choices below a final message; one of each per task."""
     message: str | None = None
-    """Where it stands, in the front-end's own words; None: nobody knows that it does."""
+    """The front-end's reference to the posted message; None: not known to be posted."""
     sends: int = 0
-    """How often it was sent; more than once only where an answer was lost."""
+    """Send attempts; more than one only if a response was lost."""
     body: dict[str, Any] = field(default_factory=dict)
-    """What the front-end needs to go on, as JSON takes it."""
+    """State of the front-end, as JSON types."""
     gone: bool = False
-    """It is no longer there, or has nothing to press."""
+    """The message was deleted, or has no buttons any more."""
 
 
 class Mode(StrEnum):
-    """What an admin said of a provider."""
+    """How an admin has set a provider."""
 
     ON = "on"
     OFF = "off"
-    """Nothing is sent there; its jobs wait."""
+    """No requests at all; running jobs wait."""
     DRAIN = "drain"
-    """Nothing new is sent there; its jobs are finished."""
+    """No new jobs; running jobs are finished."""
 
 
 class Breaker(StrEnum):
-    """What a provider's own answers say of it; `bot/engine/breaker.py` has the rules."""
+    """State of a provider's circuit breaker, which follows from the provider's responses."""
 
     CLOSED = "closed"
     OPEN = "open"
@@ -293,30 +293,27 @@ class Health:
     mode: Mode = Mode.ON
     breaker: Breaker = Breaker.CLOSED
     failures: int = 0
-    """Creates in a row that the gateway failed."""
+    """Consecutive create requests that the gateway failed."""
     paused_until: float | None = None
     reason: str | None = None
     raw: str | None = None
-    """The gateway's own words; for admins only."""
+    """Error text of the gateway; for admins only."""
 
     def takes_new(self, now: float) -> bool:
-        """Whether a create may be sent now, if there is room."""
+        """Whether a create request may be sent now, given capacity."""
         paused = self.paused_until is not None and self.paused_until > now
         return self.mode is Mode.ON and self.breaker is not Breaker.OPEN and not paused
 
     @property
     def in_service(self) -> bool:
-        """Whether it makes sense to wait for it: it is on, and no admin is needed."""
+        """Whether waiting for the provider makes sense: it is on and does not need an admin."""
         refused = self.breaker is Breaker.OPEN and self.reason == "misconfigured"
         return self.mode is Mode.ON and not refused
 
 
-# --- commands: what a person wants, parsed, platform-free --------------------------------
-
-
 @dataclass(frozen=True, slots=True)
 class MakeVideo:
-    """`/video`: every field that the person did not name is None."""
+    """`/video`. Options that the user did not give are None."""
 
     prompt: str
     model: str | None = None
@@ -329,12 +326,12 @@ class MakeVideo:
     storyboard: bool | None = None
     spoiler: bool | None = None
     image: Path | None = None
-    """A file that the front-end or the console's person named; not yet looked at."""
+    """File given by the front-end or the console user; not yet validated."""
     fit: Fit | None = None
 
     @property
     def named(self) -> dict[str, Any]:
-        """What the person has named, as JSON takes it; but for the picture."""
+        """The options that the user gave, as JSON types; without the picture."""
         found = {one.name: getattr(self, one.name) for one in fields(self) if one.name != "image"}
         return {name: value for name, value in found.items() if value is not None}
 
@@ -359,9 +356,9 @@ class Cancel:
 class Retry:
     task: str
     prompt: str | None = None
-    """Other words for it; None: the same."""
+    """A new prompt; None: the same one."""
     seen: bool = False
-    """The person has its video before them, whether or not that is written down yet."""
+    """The user has seen the video, even if its delivery is not recorded yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -381,7 +378,7 @@ class ListModels:
 
 @dataclass(frozen=True, slots=True)
 class ChangeSettings:
-    """`/settings`: with nothing to change it shows them. The value `None` clears one."""
+    """`/settings`. Without changes it shows the settings. A value of None clears one."""
 
     changes: dict[str, str | int | None] = field(default_factory=dict)
 
@@ -403,16 +400,16 @@ class ForgetMe:
 
 @dataclass(frozen=True, slots=True)
 class ChangeGroup:
-    """What holds for a group: `channels` to `allow` and `forbid`, shares of roles, and the rest.
-
-    With nothing to change it shows it.
-    """
+    """Change the settings of a group; without changes, show them."""
 
     allow: str | None = None
+    """Id of a channel to allow videos in."""
     forbid: str | None = None
+    """Id of a channel to remove from the allowed ones."""
     role: str | None = None
+    """Id of the role whose allowance is set."""
     share: int | None = None
-    """Of that role; below 0: none of its own."""
+    """Credits per day for each member of the role; negative: remove the role's allowance."""
     language: Language | None = None
     spoiler: bool | None = None
 
@@ -429,10 +426,10 @@ class Help:
 
 @dataclass(frozen=True, slots=True)
 class Admin:
-    """`/admin WORD ...`, one of `commands.ADMIN_WORDS`.
+    """`/admin SUBCOMMAND ...`.
 
-    The arguments are checked: `person`, `credits`, `task`, `text`, `state`, `verdict`,
-    `remote_id`, `count`, `provider`, `mode`.
+    The arguments are validated. Their keys are recorded in the audit trail: "person", "credits",
+    "task", "text", "state", "verdict", "remote_id", "count", "provider", "mode".
     """
 
     word: str
@@ -461,29 +458,29 @@ Command = (
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A command with its circumstances: who, where, and the update that brought it."""
+    """A command with its sender, its destination and the update that carried it."""
 
     person: Person
     place: Place
     command: Command
     update: str | None = None
-    """The platform's id of the update; the same one twice makes one task."""
+    """The platform's id of the update. Handling an update twice creates only one task."""
     countdown: Countdown | None = None
-    """None: the chat cannot, and is told how long it takes."""
+    """None: the chat has no live countdown; durations are written instead."""
     whereabouts: Whereabouts | None = None
-    """None: nobody else is there."""
+    """None in a private chat."""
     watched: bool = False
-    """Others read the answer: what somebody has left is none of their business."""
+    """Others read the reply: it must not show the user's remaining credits."""
     typed: bool = True
-    """Options are written as words with dashes; False: the chat shows them by itself."""
+    """The user types options as `--name`; False: the chat client offers them itself."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What a handler answers: a text in the person's language, and perhaps a video or a task."""
+    """The reply of a handler: a text in the user's language, and possibly a task and a video."""
 
     text: str
     ok: bool = True
-    """False: the command did not do what it was asked for."""
+    """False: the command failed."""
     task: Task | None = None
     video: Video | None = None
