@@ -1,4 +1,4 @@
-"""The words of `/admin`: how each is written, and its arguments, checked. Pure."""
+"""Parse the subcommands of `/admin` and validate their arguments. Pure."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ ADMIN_WORDS: tuple[Word, ...] = (
 
 
 def parse_admin(rest: str) -> Admin:
-    """What an admin wants. Raises `Refusal`."""
+    """Parse the text after `/admin`. Raises `Refusal`."""
     name, more = first(rest)
     name = name.lower()
     if name in {"", "help"}:
@@ -82,7 +82,7 @@ def _group(rest: str) -> Arguments:
     group, more = first(rest)
     if _GROUP.fullmatch(group.lower()) is None:
         raise Refusal("group-not-an-id", group=group or "CHAT")
-    # The rest is as of `limit`; the group's name stands where a person's would.
+    # Parsed like the arguments of "limit", with a placeholder instead of a user id.
     arguments = _credits(f"console:group {more}", least=0)
     return arguments | {"person": f"group:{group.lower()}"}
 

@@ -1,4 +1,4 @@
-"""Typed text -> Command, or a refusal that says what is allowed. Pure; shared by all front-ends."""
+"""Parse typed text into commands. Pure; shared by all front-ends."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ from bot.model import (
 from providers.base import Orientation
 
 _LONGEST_LINE = 100_000
-# No database, terminal or chat takes them well, and nobody types them on purpose.
+# They break databases, terminals and chats, and are never typed on purpose.
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
-# A prompt is free text: only an option's value may be quoted, and only a word that begins with
-# dashes is an option. Phones turn "--" into a long dash.
+# A prompt is free text: only the value of an option may be quoted, and only a word that starts with
+# dashes is an option. Phone keyboards replace "--" with a long dash.
 _LONG_DASHES = ("\u2014", "\u2013")
 _OPTION = re.compile(r"(?<!\S)(?:--|[\u2013\u2014])(?P<name>[^\W\d][^\s=]*)|(?<!\S)--(?!\S)")
 _VALUE = re.compile(r"(?:=|\s+)((?:\"[^\"]*\"|'[^']*'|\u201c[^\u201d]*\u201d)(?!\S)|\S+)")
@@ -57,7 +57,7 @@ VIDEO_OPTIONS: dict[str, str | None] = {
     "image": "FILE",
     "fit": "crop/pad",
 }
-"""Option -> what stands for its value; None: it takes none."""
+"""Option -> placeholder of its value; None: a flag without a value."""
 
 COMMANDS: tuple[Word, ...] = (
     word("video", "PROMPT"),
@@ -82,9 +82,9 @@ FITS: tuple[Fit, ...] = ("crop", "pad")
 
 
 def parse(line: str, *, files: bool = False) -> Command:
-    """The command that a line asks for. Raises nothing but `Refusal`.
+    """Parse one line. Raises `Refusal` and nothing else.
 
-    `files`: whether this person may name files of this machine, as only its own console's may.
+    `files`: whether an image may be given as a path on this machine, which only the console allows.
     """
     text = cleaned(line).strip()
     if len(text) > _LONGEST_LINE:
@@ -92,7 +92,7 @@ def parse(line: str, *, files: bool = False) -> Command:
     name, rest = first(text.removeprefix("/"))
     if not text.startswith("/") or not name:
         raise Refusal("not-a-command", nearest=nearest(name, list(_PARSERS), "/"))
-    # Telegram adds the bot's name in groups: /video@reelay_bot.
+    # In groups, Telegram appends the bot name: /video@reelay_bot.
     name = name.partition("@")[0].lower()
     parser = _PARSERS.get(name)
     if parser is None:
@@ -104,7 +104,7 @@ def parse(line: str, *, files: bool = False) -> Command:
 
 
 def cleaned(text: str) -> str:
-    """A text without what no database, terminal or chat takes well."""
+    """Remove control characters, which databases, terminals and chats do not handle."""
     return _CONTROL.sub("", text)
 
 
@@ -131,7 +131,7 @@ def _video(rest: str) -> MakeVideo:
 
 
 def _split_options(rest: str) -> tuple[str, dict[str, str]]:
-    """The prompt as it was typed, without the options that stand before, after or amid it."""
+    """Split into (prompt, options). Options may stand before, after or within the prompt."""
     pieces: list[str] = []
     options: dict[str, str] = {}
     begin = at = 0
@@ -149,12 +149,12 @@ def _split_options(rest: str) -> tuple[str, dict[str, str]]:
 
 
 def _is_prose(word: str, name: str) -> bool:
-    """A long dash also stands in sentences; only before (nearly) an option's name it is `--`."""
+    """Whether a long dash is punctuation: it means "--" only before something like an option."""
     return word.startswith(_LONG_DASHES) and not nearest(name, list(VIDEO_OPTIONS))
 
 
 def _take(name: str, rest: str, at: int, options: dict[str, str]) -> int:
-    """Note one option; where the text goes on behind it."""
+    """Add one option to `options` and return the position after it."""
     if name not in VIDEO_OPTIONS:
         raise Refusal(
             "option-unknown",
@@ -196,7 +196,7 @@ def _path(value: str) -> Path:
     try:
         return Path(value).expanduser()
     except RuntimeError:
-        # Nobody has that home; that there is no such file is told soon enough.
+        # Unknown home directory: the missing file is reported later.
         return Path(value)
 
 
@@ -210,13 +210,13 @@ def _seconds(value: str | None) -> int | None:
 
 
 def _either(options: dict[str, str], first: str, second: str) -> bool | None:
-    """Whether it is the first one; None: neither is there."""
+    """Return True for the first flag, False for the second, None if neither is given."""
     if first in options and second in options:
         raise Refusal("options-exclude", first=f"--{first}", second=f"--{second}")
     return first in options if {first, second} & options.keys() else None
 
 
-# --- the others --------------------------------------------------------------------------
+# --- other commands ----------------------------------------------------------------------
 
 
 def _remix(rest: str) -> Remix:
@@ -258,7 +258,7 @@ def _settings(rest: str) -> ChangeSettings:
         return ChangeSettings({"seconds": None if cleared else _positive_seconds(value)})
     if name == "orientation" and not cleared and value.lower() not in ORIENTATIONS:
         raise Refusal("orientation-unknown", asked=value, allowed=", ".join(ORIENTATIONS))
-    # The ids of some models mind upper and lower case; the catalogue knows which.
+    # Some model ids are case-sensitive: the catalogue resolves them.
     return ChangeSettings({name: None if cleared else value if name == "model" else value.lower()})
 
 
@@ -272,7 +272,7 @@ def _positive_seconds(value: str) -> int:
 def _language(rest: str) -> ChangeLanguage:
     code, more = first(rest)
     nothing_more(more, "/language")
-    # zh-CN and zh_TW are read as zh: there is one Chinese.
+    # zh-CN and zh_TW are read as zh: there is only one Chinese locale.
     return ChangeLanguage(re.split("[-_]", code.lower())[0] or None)
 
 
@@ -297,7 +297,7 @@ _PARSERS: dict[str, Callable[[str], Command]] = {
     "language": _language,
     "privacy": _plain("/privacy", ShowPrivacy()),
     "forgetme": _forget_me,
-    # A deep link brings words behind /start; they are no fault.
+    # A deep link adds a payload after /start: ignored.
     "start": lambda _rest: Start(),
     "help": lambda _rest: Help(),
     "admin": parse_admin,

@@ -1,4 +1,4 @@
-"""Pieces of typed lines, for the commands of people and of admins alike."""
+"""Parsing helpers shared by user and admin commands."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from bot.model import Refusal
 _WORD = re.compile(r"\s*(\S+)\s*")
 _TASK = re.compile(r"#?([A-Za-z0-9]{4,16})")
 _NEAR = 75
-"""How alike, of 100, two words are of which one is probably a slip."""
+"""Minimum similarity (0-100) at which a correction is suggested."""
 
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """A command's name, how its arguments are written, and the sentence that says what it does."""
+    """Name of a command, the notation of its arguments, and the key of its help text."""
 
     name: str
     usage: str
@@ -26,18 +26,18 @@ class Word:
 
 
 def word(name: str, usage: str = "", kind: str = "help") -> Word:
-    """A word whose summary is the sentence `<kind>-<name>`."""
+    """Return a command whose help text has the key "<prefix>-<name>"."""
     return Word(name, usage, f"{kind}-{name}")
 
 
 def first(text: str) -> tuple[str, str]:
-    """(the first word, the rest)."""
+    """Split into (first word, rest); both are empty if there is no word."""
     found = _WORD.match(text)
     return (found.group(1), text[found.end() :].strip()) if found else ("", "")
 
 
 def nearest(word: str, words: Sequence[str], prefix: str = "") -> str:
-    """Which of the words were probably meant, as text; empty: none."""
+    """Join the candidates that the user probably meant; empty if nothing is similar enough."""
     word = word.lower()
     near = [one for one in words if len(word) > 2 and one.startswith(word)]
     if not near:
@@ -47,7 +47,7 @@ def nearest(word: str, words: Sequence[str], prefix: str = "") -> str:
 
 
 def task_id(word: str, command: str) -> str:
-    """The id as we write it. Raises `Refusal`."""
+    """Return the task id in lower case, without "#". Raises `Refusal`."""
     found = _TASK.fullmatch(word)
     if not word:
         raise Refusal("task-missing", command=command)
@@ -57,6 +57,6 @@ def task_id(word: str, command: str) -> str:
 
 
 def nothing_more(rest: str, command: str) -> None:
-    """What a command does not take is told, not dropped."""
+    """Raise `Refusal` if there is text that the command does not take."""
     if rest:
         raise Refusal("too-much", command=command, rest=rest)
