@@ -1,7 +1,8 @@
-"""Models: what may be asked for, at what price, from which provider, until when. Always data.
+"""The model catalogue: what users may request, at what price, from which provider, until when.
 
-`bot/catalog.toml` has the built-in models of each provider kind; `CATALOG_FILE` has the same shape
-and goes before it, model by model. `deploy/catalog.example.toml` explains every key.
+`bot/catalog.toml` has the built-in models of each provider kind. `CATALOG_FILE` has the same
+format; its models replace built-in ones of the same name. `deploy/catalog.example.toml` explains
+every key.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ _EXACT = re.compile(r"([1-9][0-9]{0,4})x([1-9][0-9]{0,4})")
 
 @dataclass(frozen=True, slots=True)
 class _Snapshot:
-    """One state of the catalogue; never changed, only replaced as a whole."""
+    """An immutable version of the catalogue; a reload replaces it as a whole."""
 
     models: tuple[Model, ...]
     by_name: Mapping[str, Model]
@@ -52,10 +53,9 @@ class _Snapshot:
 
 
 class Catalog:
-    """All models that some configured provider serves.
+    """All models that a configured provider serves.
 
-    It may be read again while others look at it, in other threads too: they see all of the old
-    state or all of the new one.
+    It may be reloaded while other threads read it: they see either the old or the new version.
     """
 
     def __init__(self, models: Sequence[Model]) -> None:
@@ -66,22 +66,25 @@ class Catalog:
 
     @classmethod
     def load(cls, file: Path | None, kinds: Mapping[str, str]) -> Catalog:
-        """Built-in models, then those of the file. `kinds`: provider name -> its kind."""
+        """Read the built-in models and those of the file. `kinds`: provider name -> its kind.
+
+        Raises `CatalogError`.
+        """
         stamp = _stamp(file)
         catalog = cls(_read(file, kinds))
         catalog._file, catalog._kinds, catalog._stamp = file, dict(kinds), stamp
         return catalog
 
     def changed_on_disk(self) -> bool:
-        """Whether the file is not the one that was read last; cheap."""
+        """Whether the file has changed since it was last read; cheap."""
         return _stamp(self._file) != self._stamp
 
     def reload(self) -> bool:
-        """Read the file again: whether anything is different now.
+        """Read the file again and return whether any model has changed.
 
-        Raises `CatalogError`, and stays as it was.
+        Raises `CatalogError`; the catalogue is then unchanged.
         """
-        # Noted first, and also of a wrong file: one complaint for each change of it is enough.
+        # Recorded before reading, so that an invalid file is reported once per change.
         self._stamp = _stamp(self._file)
         fresh = _Snapshot.of(_read(self._file, self._kinds))
         changed = fresh.models != self._now.models
@@ -89,23 +92,23 @@ class Catalog:
         return changed
 
     def models(self, now: float, usable: Usable = always) -> tuple[Model, ...]:
-        """What can be asked for now; the first one is the default."""
+        """Models that can be requested now; the first one is the default."""
         asked = (model.by(usable) for model in self._now.models if model.can_be_asked_for(now))
         return tuple(model for model in asked if model is not None)
 
     def unavailable(self, now: float) -> tuple[Model, ...]:
-        """Models that are switched off or retired."""
+        """Models that are disabled or retired."""
         return tuple(one for one in self._now.models if not one.can_be_asked_for(now))
 
     def default(self, now: float, usable: Usable = always) -> Model:
-        """The model for those who name none."""
+        """The model for requests that do not name one. Raises `Refusal` if there is no model."""
         found = self.models(now, usable)
         if not found:
             raise Refusal("models-none")
         return found[0]
 
     def find(self, name: str, now: float, usable: Usable = always) -> Model:
-        """The model of this name or alias. Unknown ids pass where the catalogue says so."""
+        """Find a model by name or alias; a passthrough model matches any name. Raises `Refusal`."""
         snapshot = self._now
         model = snapshot.by_name.get(name.strip().lower())
         if model is None:
@@ -132,7 +135,7 @@ class Catalog:
         return _passed_through(through, name) if through and re.match(NAME, name) else None
 
     def offers(self, name: str) -> tuple[Offer, ...]:
-        """Who serves this model, whether or not it can still be asked for."""
+        """All offers of this model, even if it can no longer be requested."""
         snapshot = self._now
         model = snapshot.by_name.get(name.lower())
         if model is not None:
@@ -142,7 +145,7 @@ class Catalog:
         return passed.offers if passed else ()
 
     def lists(self, provider: str, remote_model: str) -> bool:
-        """Whether an offer names this very model of a provider, rather than passing it on."""
+        """Whether an offer names exactly this model of a provider; passthrough does not count."""
         return any(
             (offer.provider, offer.model) == (provider, remote_model)
             for model in self._now.models
@@ -150,7 +153,7 @@ class Catalog:
         )
 
     def offers_for(self, order: Order) -> tuple[Offer, ...]:
-        """Who can make exactly this."""
+        """The offers that can make exactly this order."""
         return tuple(offer for offer in self.offers(order.model) if offer.can_make(order))
 
     def complete(
@@ -161,10 +164,10 @@ class Catalog:
         picture: Orientation | None,
         usable: Usable = always,
     ) -> tuple[Order, int]:
-        """Check every wish and make the order whole: (order, price in credits).
+        """Validate the options and fill in defaults. Returns (order, price in credits).
 
-        `picture` is the orientation of the attached one. What was not asked for now gives way in
-        silence where the model, or the other wishes, want it otherwise; a wish never does.
+        `picture` is the orientation of the attached picture. Defaults yield to the model and to
+        the options given; an option given is never changed. Raises `Refusal`.
         """
         return fulfilled(wish, defaults, self._wanted(wish, defaults, now, usable), picture)
 
@@ -183,7 +186,7 @@ class Catalog:
 
 
 def _stamp(file: Path | None) -> object:
-    """What tells one state of the file from another."""
+    """A value that changes when the file changes."""
     try:
         seen = file.stat() if file else None
     except OSError:
@@ -196,7 +199,7 @@ def _read(file: Path | None, kinds: Mapping[str, str]) -> list[Model]:
     own = read_entries(file) if file else ()
     entries |= {entry.name: entry for entry in own}
     check_entries(entries.values(), own, file, kinds)
-    # The operator's own models come first: the first of all is the default.
+    # The operator's own models come first: the first model is the default.
     names = [entry.name for entry in own]
     names += [name for name in entries if name not in names]
     models = [_model(entries[name], kinds) for name in names]
@@ -207,7 +210,7 @@ def _read(file: Path | None, kinds: Mapping[str, str]) -> list[Model]:
     ]
     if lines:
         raise CatalogError(lines)
-    # What no configured provider serves is not there at all.
+    # Models without a configured provider are left out.
     return [found for model in models if (found := model.by(always)) is not None]
 
 
@@ -254,7 +257,7 @@ def _offers(
     sizes: Sequence[Size],
     orientations: tuple[Orientation, ...],
 ) -> list[Offer]:
-    """One for all sizes that are made in the same durations, so that each is made in all of its."""
+    """Build one offer per set of durations; it makes each of its sizes in all its durations."""
     whole = _offer(provider, entry, model)
     seconds, standing = offered_durations(entry, model), entry.orientations or orientations
     alike: dict[tuple[int, ...], list[Size]] = {}
@@ -279,14 +282,14 @@ def _sizes_of(entry: OfferEntry, model: ModelEntry) -> tuple[str, ...]:
 
 
 def _stands(sizes: Iterable[Size], orientation: Orientation) -> bool:
-    """Whether one of the sizes can stand so."""
+    """Whether one of the sizes can have this orientation."""
     return any(size.orientation in {None, orientation} for size in sizes)
 
 
 def _offer(provider: str, entry: OfferEntry, model: ModelEntry) -> Offer:
-    """What it does not say for itself is as the model says."""
+    """Build an offer; keys that the entry does not set are inherited from the model."""
 
-    def own(key: str) -> Any:  # noqa: ANN401 - as the key says
+    def own(key: str) -> Any:  # noqa: ANN401 - the type depends on the key
         said = getattr(entry, key)
         return getattr(model, key) if said is None else said
 
@@ -332,7 +335,7 @@ def _orientations(entry: ModelEntry, sizes: Sequence[Size]) -> tuple[Orientation
 
 
 def _contradictions(model: Model, entry: ModelEntry) -> Iterable[str]:
-    """What would make an order that says one thing of its orientation and another of its size."""
+    """Yield problems that would let an order's size contradict its orientation."""
     yield from _ambiguous(model.sizes)
     for size in model.sizes:
         if (
@@ -340,16 +343,16 @@ def _contradictions(model: Model, entry: ModelEntry) -> Iterable[str]:
             and size.height
             and size.orientation != orientation_of(size.width, size.height)
         ):
-            yield f"sizes: {size.name} is not {size.orientation}; leave orientation out"
+            yield f"sizes: {size.name} is not {size.orientation}; remove its orientation"
         if size.orientation not in {None, *model.orientations}:
-            yield f"orientations: {size.name} is {size.orientation}; add that or leave the size out"
+            yield f"orientations: {size.name} is {size.orientation}; add it or remove the size"
     for orientation in model.orientations:
         if not _stands(model.sizes, orientation):
-            yield f"orientations: no size is {orientation}; leave it out or add one"
+            yield f"orientations: no size is {orientation}; remove it or add such a size"
     for offer in entry.offers:
         found = list(_at_odds(offer, entry, model))
         if not found and not _offers("", offer, entry, model.sizes, model.orientations):
-            found = ["durations: no size of it is made in one of them; write others or add a size"]
+            found = ["durations: none of its sizes has one of them; change them or add a size"]
         yield from (f"offers: {offer.model}: {line}" for line in found)
 
 
@@ -359,26 +362,26 @@ def _ambiguous(sizes: Sequence[Size]) -> Iterable[str]:
         others = {alias.lower() for alias in other.aliases}
         for alias in one.aliases:
             if alike and alias.lower() in others:
-                yield f"sizes: {alias} is an alias of {one.name} and of {other.name}; leave one out"
+                yield f"sizes: {alias} is an alias of both {one.name} and {other.name}; remove one"
 
 
 def _at_odds(offer: OfferEntry, entry: ModelEntry, model: Model) -> Iterable[str]:
-    """What an offer says of its orientations that its model or its sizes do not bear out."""
+    """Yield orientations of an offer that contradict its model or its sizes."""
     sizes = [size for size in model.sizes if size.name in _sizes_of(offer, entry)]
     for orientation in offer.orientations or ():
         if orientation not in model.orientations:
             yield f"orientations: the model has no {orientation}; add it there"
         elif not _stands(sizes, orientation):
-            yield f"orientations: no size of it is {orientation}; leave it out or add one"
+            yield f"orientations: none of its sizes is {orientation}; remove it or add such a size"
     if offer.sizes is None or offer.orientations is None:
         return
     for size in sizes:
         if size.orientation not in {None, *offer.orientations}:
-            yield f"orientations: {size.name} is {size.orientation}; add that or leave the size out"
+            yield f"orientations: {size.name} is {size.orientation}; add it or remove the size"
 
 
 def _passed_through(model: Model, name: str) -> Model | None:
-    """The model under a name that nobody knows, by those who take any; None: nobody does."""
+    """The model under an unknown name, limited to offers that pass names on; None without such."""
     open_to_all = model.by(lambda offer: offer.passthrough)
     if open_to_all is None:
         return None

@@ -1,4 +1,4 @@
-"""The catalogue's file: its shape, and every exact word about what is wrong in one."""
+"""The catalogue file: its format, and precise messages about every problem in it."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from providers.base import Orientation
 
 BUILT_IN = Path(__file__).parent / "catalog.toml"
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._:/-]{0,99}$"
-"""What people can type as a model's name."""
+"""Names of models that users can type."""
 Seconds = Annotated[int, Field(ge=1, le=3600)]
 Lower = Annotated[str, StringConstraints(to_lower=True)]
-"""As the settings take the names of providers and kinds."""
+"""Lower case, like provider names and kinds in the settings."""
 
 
 class CatalogError(Exception):
-    """A catalogue that cannot be used; one line for each thing that is wrong."""
+    """The catalogue is invalid; one line per problem."""
 
     def __init__(self, lines: Iterable[str]) -> None:
         self.lines = tuple(lines)
@@ -46,34 +46,34 @@ class SizeEntry(_Entry):
     """One size of a model."""
 
     name: str = Field(min_length=1)
-    """What the gateway calls it: `720x1280`, `small`."""
+    """The gateway's name of the size: `720x1280`, `small`."""
     price: float = Field(ge=0)
-    """Credits a second."""
+    """Credits per second."""
     orientation: Orientation | None = None
     width: PositiveInt | None = None
     height: PositiveInt | None = None
     aliases: tuple[Annotated[str, Field(min_length=1)], ...] = ()
-    """What people may call it, too; sizes of several orientations may share one."""
+    """Other names that users may type; sizes of different orientations may share an alias."""
     durations: tuple[Seconds, ...] | None = None
-    """Which of the model's it is made in; None: all."""
+    """The durations of the model that this size supports; None: all."""
 
 
 class OfferEntry(_Entry):
-    """Who serves a model, under which id."""
+    """A provider, or a kind of provider, that serves a model."""
 
     kind: Lower | None = None
-    """Every configured provider of this kind serves it ..."""
+    """All configured providers of this kind ..."""
     provider: Lower | None = None
-    """... or just the one of this name."""
+    """... or only the provider of this name."""
     model: str = Field(min_length=1)
-    """The gateway's own id."""
+    """The gateway's id of the model."""
     priority: int = 0
     cost: float = Field(default=0.0, ge=0)
-    """What a second costs the operator, in any one currency."""
+    """Cost to the operator per second, in any one currency."""
     durations: tuple[Seconds, ...] | None = None
-    """This and the following: what it can make of the model; None: all."""
+    """From here on: what the offer supports of the model; None: everything."""
     duration_range: tuple[Seconds, Seconds] | None = None
-    """Instead of durations: those of the model that lie in it."""
+    """Instead of durations: all durations of the model in this range."""
     sizes: tuple[str, ...] | None = None
     orientations: tuple[Orientation, ...] | None = None
     styles: tuple[str, ...] | None = None
@@ -84,7 +84,7 @@ class OfferEntry(_Entry):
     remix: bool | None = None
     prompt_limit: PositiveInt | None = None
     passthrough: bool | None = None
-    """Whether it takes unknown names too, where its model passes them on."""
+    """Whether the offer accepts unknown model names, if its model is a passthrough."""
 
 
 class ModelEntry(_Entry):
@@ -118,42 +118,42 @@ class _File(_Entry):
 _SHAPES: dict[str, type[_Entry]] = {"models": ModelEntry, "sizes": SizeEntry, "offers": OfferEntry}
 WRITE = {
     "models": "each model under its own [[models]]",
-    "name": 'a text, like "wan2.2"; a model\'s has no spaces',
-    "title": 'a text, like "Wan on our own GPU"',
-    "aliases": 'names in a list, like ["wan", "local"]; they have no spaces',
+    "name": 'a string, like "wan2.2"; the name of a model has no spaces',
+    "title": 'a string, like "Wan on our own GPU"',
+    "aliases": 'a list of names without spaces, like ["wan", "local"]',
     "enabled": "true or false",
-    "retire_at": "a day without quotes, like 2027-06-30",
+    "retire_at": "a date without quotes, like 2027-06-30",
     "passthrough": "true or false",
     "prompt_limit": "a whole number of characters above 0",
-    "durations": "whole seconds from 1 to 3600 in a list, like [4, 8]",
-    "duration_range": "the first and the last second, like [1, 20]",
+    "durations": "a list of whole seconds from 1 to 3600, like [4, 8]",
+    "duration_range": "the shortest and the longest duration in seconds, like [1, 20]",
     "default_duration": "one of the durations",
     "sizes": 'a list like [{ name = "1280x720", price = 1 }]',
-    "price": "credits a second, 0 or more",
+    "price": "credits per second, 0 or more",
     "orientation": '"portrait", "landscape" or "square"',
     "width": "a whole number above 0",
     "height": "a whole number above 0",
-    "orientations": 'some of "portrait", "landscape" and "square" in a list',
+    "orientations": 'a list with some of "portrait", "landscape" and "square"',
     "images": "0 or 1",
     "styles": 'a list like ["anime", "comic"]',
     "watermark": "true or false",
     "private": "true or false",
     "remix": "true or false",
     "storyboard": "true or false",
-    "cost": "what a second costs you, 0 or more",
+    "cost": "your cost per second, 0 or more",
     "offers": 'a list like [{ kind = "openai", model = "sora-2" }]',
-    "kind": 'a text, like "openai"',
+    "kind": 'a string, like "openai"',
     "provider": "the name of a configured provider",
-    "model": "the gateway's own id",
+    "model": "the gateway's id of the model",
     "priority": "a whole number",
 }
-"""Key -> what to write there."""
+"""Key -> description of a valid value."""
 
 
 def read_entries(file: Path) -> tuple[ModelEntry, ...]:
-    """The models of a file. Raises `CatalogError`."""
+    """Read the models of a file. Raises `CatalogError`."""
     try:
-        # Editors of Windows put a mark before the first line.
+        # Editors on Windows may write a byte order mark.
         raw = tomllib.loads(file.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError) as error:
         raise CatalogError([f"{file}: cannot be read: {error}"]) from None
@@ -172,7 +172,7 @@ def _lines(file: Path, raw: Mapping[str, object], error: ValidationError) -> lis
     for problem in problems:
         where = problem["loc"]
         if any(len(place) > len(where) and place[: len(where)] == where for place in places):
-            # A list counts as too short when its only entry is wrong, which is told.
+            # A list counts as too short if its only entry is invalid, which is reported itself.
             continue
         label = ""
         if len(where) > 1 and isinstance(where[1], int):
@@ -191,19 +191,19 @@ def _named(models: object, number: int) -> str:
 
 
 def _wrong(kind: str, where: Sequence[str | int]) -> str:
-    """What is wrong there and what to write."""
+    """Say what is wrong at the location and how to fix it."""
     words = [part for part in where if isinstance(part, str)]
     if kind == "extra_forbidden":
         shape = _SHAPES[words[-2]] if len(words) > 1 else _File
         keys = list(shape.model_fields)
         near = process.extractOne(words[-1], keys, score_cutoff=70)
         hint = f"did you mean {near[0]}? " if near else ""
-        return f"there is no such key; {hint}keys: {', '.join(keys)}"
-    wrong = "is missing" if kind == "missing" else "is wrong"
+        return f"unknown key; {hint}keys: {', '.join(keys)}"
+    wrong = "is missing" if kind == "missing" else "is invalid"
     return f"{wrong}; write {WRITE[words[-1]]}"
 
 
-# --- what one entry alone cannot tell ----------------------------------------------------
+# --- checks across entries -------------------------------------------------------------
 
 
 def check_entries(
@@ -212,16 +212,16 @@ def check_entries(
     file: Path | None,
     kinds: Mapping[str, str],
 ) -> None:
-    """Check what one entry alone cannot tell. Raises `CatalogError`."""
+    """Check entries against each other and the configured providers. Raises `CatalogError`."""
     twice = [name for name, count in Counter(entry.name for entry in own).items() if count > 1]
-    lines = [f"{file}: model {name}: is there twice; leave one out" for name in twice]
+    lines = [f"{file}: model {name}: is defined twice; remove one" for name in twice]
     seen: dict[str, str] = {}
     for entry in entries:
         where = origin(entry, own, file)
         for name in (entry.name, *entry.aliases):
             if name.lower() in seen:
                 lines.append(
-                    f"{where}: the name {name} is also one of {seen[name.lower()]}; choose another"
+                    f"{where}: the name {name} also belongs to {seen[name.lower()]}; choose another"
                 )
             seen[name.lower()] = entry.name
         lines += [f"{where}: {problem}" for problem in _problems(entry, kinds)]
@@ -230,16 +230,16 @@ def check_entries(
 
 
 def origin(entry: ModelEntry, own: Sequence[ModelEntry], file: Path | None) -> str:
-    """Where an entry stands, for people who look for it."""
+    """File and model of an entry, for error messages."""
     return f"{file if entry in own else BUILT_IN.name}: model {entry.name}"
 
 
 def _problems(entry: ModelEntry, kinds: Mapping[str, str]) -> Iterable[str]:
     allowed = durations_of(entry)
     if entry.durations and entry.duration_range:
-        yield "durations: write either durations or duration_range, not both"
+        yield "durations: set either durations or duration_range, not both"
     elif not allowed:
-        yield "durations: write a list (durations = [4, 8]) or a range (duration_range = [1, 20])"
+        yield "durations: set a list (durations = [4, 8]) or a range (duration_range = [1, 20])"
     elif entry.default_duration is not None and entry.default_duration not in allowed:
         yield f"default_duration: {entry.default_duration} is not one of the durations"
     yield from _problems_of_sizes(entry)
@@ -250,26 +250,26 @@ def _problems(entry: ModelEntry, kinds: Mapping[str, str]) -> Iterable[str]:
 
 def _problems_of_sizes(entry: ModelEntry) -> Iterable[str]:
     names = Counter(size.name.lower() for size in entry.sizes)
-    yield from (f"sizes: {name} is there twice" for name in names if names[name] > 1)
+    yield from (f"sizes: {name} is listed twice" for name in names if names[name] > 1)
     allowed = durations_of(entry)
     for size in entry.sizes:
         if (size.width is None) != (size.height is None):
-            yield f"sizes: {size.name}: width and height go together; write both or none"
+            yield f"sizes: {size.name}: width and height go together; set both or neither"
         for alias in size.aliases:
             if alias.lower() in names:
-                yield f"sizes: {size.name}: the alias {alias} is a size's name; choose another"
+                yield f"sizes: {size.name}: the alias {alias} is the name of a size; choose another"
         if size.durations == ():
-            yield f"sizes: {size.name}: durations: is empty; leave it out for all of them"
+            yield f"sizes: {size.name}: durations: is empty; omit it to support all"
         for one in size.durations or ():
             if one not in allowed:
                 yield f"sizes: {size.name}: durations: the model has no {one}; add it there"
     for one in allowed:
         if all(size.durations is not None and one not in size.durations for size in entry.sizes):
-            yield f"durations: no size is made in {one}; leave it out or add it to one"
+            yield f"durations: no size supports {one}; remove it or add it to a size"
 
 
 def _beyond(offer: OfferEntry, entry: ModelEntry) -> Iterable[str]:
-    """What an offer says it can do although its model cannot."""
+    """Yield what an offer claims to support although its model does not."""
     allowed: dict[str, tuple[object, ...]] = {
         "durations": durations_of(entry),
         "sizes": tuple(size.name for size in entry.sizes),
@@ -281,32 +281,32 @@ def _beyond(offer: OfferEntry, entry: ModelEntry) -> Iterable[str]:
                 yield f"offers: {offer.model}: {key}: the model has no {one}; add it there"
     for key in ("durations", "sizes", "orientations"):
         if getattr(offer, key) == ():
-            yield f"offers: {offer.model}: {key}: is empty; leave it out for all of them"
+            yield f"offers: {offer.model}: {key}: is empty; omit it to support all"
     if offer.durations and offer.duration_range:
-        yield f"offers: {offer.model}: write either durations or duration_range, not both"
+        yield f"offers: {offer.model}: set either durations or duration_range, not both"
     elif offer.duration_range and durations_of(entry) and not offered_durations(offer, entry):
-        yield f"offers: {offer.model}: duration_range: the model has none in it; write another"
+        yield f"offers: {offer.model}: duration_range: contains no duration of the model; change it"
     for key in ("watermark", "private", "storyboard", "remix"):
         if getattr(offer, key) and not getattr(entry, key):
-            yield f"offers: {offer.model}: {key}: the model has it off; write {key} = true there"
+            yield f"offers: {offer.model}: {key}: the model has it off; set {key} = true there"
     for key in ("images", "prompt_limit"):
         if (getattr(offer, key) or 0) > getattr(entry, key):
             most = getattr(entry, key)
-            yield f"offers: {offer.model}: {key}: the model has {most}; write that or less"
+            yield f"offers: {offer.model}: {key}: the model has {most}; set that or less"
 
 
 def _problems_of_offer(offer: OfferEntry, kinds: Mapping[str, str]) -> Iterable[str]:
     if (offer.kind is None) == (offer.provider is None):
-        yield f"offers: {offer.model}: write either kind or provider"
+        yield f"offers: {offer.model}: set either kind or provider"
     elif offer.kind is not None and offer.kind not in PROVIDERS:
-        yield f"offers: there is no kind {offer.kind}; write one of {', '.join(PROVIDERS)}"
+        yield f"offers: unknown kind {offer.kind}; use one of {', '.join(PROVIDERS)}"
     elif offer.provider is not None and offer.provider not in kinds:
         configured = ", ".join(kinds) or "none"
-        yield f"offers: no provider is called {offer.provider}; configured: {configured}"
+        yield f"offers: no provider is named {offer.provider}; configured: {configured}"
 
 
 def durations_of(entry: ModelEntry | OfferEntry) -> tuple[int, ...]:
-    """Every whole number of seconds that it names, ascending."""
+    """All durations of the entry in seconds, ascending."""
     if entry.duration_range is not None:
         first, last = entry.duration_range
         return tuple(range(first, last + 1))
@@ -314,7 +314,7 @@ def durations_of(entry: ModelEntry | OfferEntry) -> tuple[int, ...]:
 
 
 def offered_durations(offer: OfferEntry, entry: ModelEntry) -> tuple[int, ...]:
-    """Which of the model's durations an offer makes."""
+    """The durations of the model that an offer supports."""
     if offer.durations is None and offer.duration_range is None:
         return durations_of(entry)
     own = durations_of(offer)

@@ -1,4 +1,4 @@
-"""How long jobs take, as measured: for honest expectations and for looks that fall well. Pure."""
+"""Measured durations of jobs, for ETAs and for the polling schedule. Pure."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 _KEPT = 200
-"""Measurements per model and length; older ones say little of today's gateway."""
+"""Measurements kept per model and duration; older ones say little about the current gateway."""
 _ENOUGH = 5
-"""With fewer of the very length asked for, those of all lengths of the model speak."""
+"""With fewer samples of the requested duration, those of all durations of the model are used."""
 
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """Measured times of finished jobs, in seconds, ascending; at least one."""
+    """Run times of finished jobs in seconds, ascending; at least one."""
 
     times: tuple[float, ...]
 
     def quantile(self, share: float) -> float:
-        """The time within which this share of the jobs was finished."""
+        """The time in seconds within which this fraction of the jobs finished."""
         return self.times[min(int(share * len(self.times)), len(self.times) - 1)]
 
     def remaining(self, age: float, share: float) -> float:
-        """Of the jobs that took longer than `age`: within how much more was this share done."""
+        """Seconds from `age` until this fraction of the jobs that ran longer had finished."""
         rest = self.times[bisect_right(self.times, age) :]
         if not rest:
             return max(age, 1.0) * share
@@ -32,7 +32,7 @@ class Spread:
 
 
 class _Recent:
-    """The newest measurements, both in order of arrival and in order of size."""
+    """The newest measurements, by arrival and by value."""
 
     def __init__(self) -> None:
         self._arrived: deque[float] = deque()
@@ -56,22 +56,22 @@ class _Recent:
 
 
 class Durations:
-    """The memory of this process; `bot.store.durations` keeps the measurements themselves."""
+    """In-memory statistics of job durations; `bot.store.durations` persists the measurements."""
 
     def __init__(self, measured: Iterable[tuple[str, str, int, float]] = ()) -> None:
-        """`measured` is oldest first: (provider, remote model, seconds asked, seconds taken)."""
+        """`measured` is oldest first: (provider, remote model, requested seconds, run time)."""
         self._by_length: defaultdict[tuple[str, str, int], _Recent] = defaultdict(_Recent)
         self._by_model: defaultdict[tuple[str, str], _Recent] = defaultdict(_Recent)
         for provider, model, seconds, took in measured:
             self.add(provider, model, seconds, took)
 
     def add(self, provider: str, model: str, seconds: int, took: float) -> None:
-        """One more job was finished."""
+        """Record the run time of a finished job."""
         self._by_length[provider, model, seconds].add(took)
         self._by_model[provider, model].add(took)
 
     def spread(self, provider: str, model: str, seconds: int) -> Spread | None:
-        """The measurements that speak for such a job, or None where there are none."""
+        """The samples that apply to such a job, or None without any."""
         exact = self._by_length.get((provider, model, seconds))
         if exact is not None and len(exact) >= _ENOUGH:
             return exact.spread()

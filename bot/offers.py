@@ -1,4 +1,4 @@
-"""What may be asked for: models, and the offers of providers that make them. Pure data."""
+"""Models that users may request, and the offers of providers that make them. Pure data."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from providers.base import Orientation
 
 @dataclass(frozen=True, slots=True)
 class Defaults:
-    """What a person wants where they do not say."""
+    """A user's defaults for options that a request does not give."""
 
     model: str | None = None
     orientation: str | None = None
@@ -20,13 +20,13 @@ class Defaults:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """A provider that serves a model under its own id, and what it can make of it."""
+    """A provider that serves a model under its own id, and what it supports of the model."""
 
     provider: str
     model: str
     priority: int = 0
     cost: float = 0.0
-    """What a second costs the operator."""
+    """Cost to the operator per second of video."""
     durations: tuple[int, ...] = ()
     sizes: tuple[str, ...] = ()
     orientations: tuple[Orientation, ...] = ()
@@ -38,10 +38,10 @@ class Offer:
     remix: bool = False
     prompt_limit: int = 4000
     passthrough: bool = False
-    """It takes ids of any name."""
+    """The provider accepts any model id."""
 
     def can_make(self, order: Order) -> bool:
-        """Whether it makes exactly this."""
+        """Whether the offer can make exactly this order."""
         return (
             order.seconds in self.durations
             and order.size in self.sizes
@@ -57,16 +57,17 @@ class Offer:
 
 
 Usable = Callable[[Offer], bool]
-"""Whether an offer can be used at this moment."""
+"""Whether an offer can be used now."""
 
 
 def always(_offer: Offer) -> bool:
+    """Accept every offer."""
     return True
 
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """One size; with width and height its orientation is given, else it is free."""
+    """A size of a video; without an orientation it can be made in any."""
 
     name: str
     price_per_second: float
@@ -75,16 +76,16 @@ class Size:
     height: int | None = None
     aliases: tuple[str, ...] = ()
     durations: tuple[int, ...] = ()
-    """Which of the model's it is made in."""
+    """The durations of the model that this size supports."""
 
     def is_called(self, name: str) -> bool:
-        """Whether people mean this one by that name."""
+        """Whether the name, in lower case, is the size's name or an alias."""
         return name in {self.name.lower(), *(alias.lower() for alias in self.aliases)}
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """What may be asked for under one public name."""
+    """What may be requested under one public name."""
 
     name: str
     title: str
@@ -97,7 +98,7 @@ class Model:
     default_duration: int
     sizes: tuple[Size, ...]
     orientations: tuple[Orientation, ...]
-    """Which may be asked for; the first one is the default."""
+    """Allowed orientations; the first one is the default."""
     images: int
     styles: tuple[str, ...]
     watermark: bool
@@ -107,18 +108,18 @@ class Model:
     offers: tuple[Offer, ...]
 
     def can_be_asked_for(self, now: float) -> bool:
-        """Switched on and not retired."""
+        """Whether the model is enabled and not retired."""
         return self.enabled and (self.retires_at is None or now < self.retires_at)
 
     def durations_text(self) -> str:
-        """`4, 8, 12` or `1-20`."""
+        """Format the durations as `4, 8, 12` or `1-20`."""
         first, last = self.durations[0], self.durations[-1]
         if len(self.durations) > 3 and self.durations == tuple(range(first, last + 1)):
             return f"{first}-{last}"
         return ", ".join(str(seconds) for seconds in self.durations)
 
     def by(self, usable: Usable) -> Model | None:
-        """What it can do by the offers that are usable; None if there is none."""
+        """Reduce the model to what the accepted offers support; None if no offer is accepted."""
         offers = tuple(offer for offer in self.offers if usable(offer))
         if not offers:
             return None
@@ -144,7 +145,7 @@ class Model:
         )
 
     def price_range(self) -> tuple[float, float]:
-        """The lowest and the highest credits a second."""
+        """Return the lowest and the highest price in credits per second."""
         rates = [size.price_per_second for size in self.sizes]
         return min(rates), max(rates)
 
@@ -154,7 +155,7 @@ def _any(offers: Iterable[Offer], field: str, value: object) -> bool:
 
 
 def orientation_of(width: int, height: int) -> Orientation:
-    """Which way a picture of this size stands."""
+    """Return the orientation of a picture or video of this size."""
     if width == height:
         return "square"
     return "portrait" if height > width else "landscape"

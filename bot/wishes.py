@@ -1,4 +1,7 @@
-"""Wishes: what was asked for, checked and made whole, or exactly what is wrong with it."""
+"""Validate the options of a request against a model and fill in defaults.
+
+A `Refusal` names the invalid option, or the options that exclude each other.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ from providers.base import Orientation
 def fulfilled(
     wish: MakeVideo, defaults: Defaults, model: Model, picture: Orientation | None
 ) -> tuple[Order, int]:
-    """Check every wish and make the order whole: (order, price in credits). Raises `Refusal`."""
+    """Return (order, price in credits). Raises `Refusal`."""
     orders = _orders(wish, defaults, model, picture)
     found = next((it for it in orders if _maker(model, it[0]) is not None), None)
     if found is None:
@@ -26,7 +29,7 @@ def fulfilled(
     return replace(order, image=None), prices.price(size.price_per_second, order.seconds)
 
 
-# --- each by itself -----------------------------------------------------
+# --- single options ---------------------------------------------------------------------
 
 
 def _prompt(wish: MakeVideo, model: Model) -> str:
@@ -41,7 +44,7 @@ def _prompt(wish: MakeVideo, model: Model) -> str:
 
 
 def _seconds(wish: MakeVideo, defaults: Defaults, model: Model) -> list[int]:
-    """What was asked for; else all that is possible, the best first."""
+    """The requested duration, or all durations of the model, preferred ones first."""
     if wish.seconds is None:
         first = [defaults.seconds or 0, model.default_duration]
         liked = [one for one in first if one in model.durations]
@@ -59,7 +62,7 @@ def _seconds(wish: MakeVideo, defaults: Defaults, model: Model) -> list[int]:
 def _shapes(
     wish: MakeVideo, defaults: Defaults, model: Model, picture: Orientation | None
 ) -> list[tuple[Size, Orientation]]:
-    """What was asked for; else all that is possible, the best first."""
+    """The requested size and orientation, or all that the model has, preferred ones first."""
     if wish.orientation is not None and wish.orientation not in model.orientations:
         raise Refusal(
             "orientation-not-allowed",
@@ -98,7 +101,7 @@ def _named_sizes(wish: MakeVideo, model: Model) -> list[Size]:
 
 
 def _liked(defaults: Defaults, model: Model, picture: Orientation | None) -> list[Orientation]:
-    """Where no orientation was named: the picture's, the person's own, the model's."""
+    """Order the orientations: that of the picture, the user's default, then the model's order."""
     first = [one for one in model.orientations if one == picture]
     first += [one for one in model.orientations if one == defaults.orientation]
     return list(dict.fromkeys([*first, *model.orientations]))
@@ -130,13 +133,13 @@ def _check_extras(wish: MakeVideo, model: Model) -> None:
             raise Refusal(f"{key}-not-possible", model=model.name)
 
 
-# --- together ---------------------------------------------------------------------
+# --- combinations of options --------------------------------------------------------------
 
 
 def _orders(
     wish: MakeVideo, defaults: Defaults, model: Model, picture: Orientation | None
 ) -> Iterator[tuple[Order, Size]]:
-    """Every order that fulfils the wishes, the one that fits the person best first."""
+    """Yield every order that satisfies the options, best match with the defaults first."""
     prompt = _prompt(wish, model)
     seconds = _seconds(wish, defaults, model)
     shapes = _shapes(wish, defaults, model, picture)
@@ -156,7 +159,7 @@ def _orders(
             private=wish.private,
             storyboard=wish.storyboard,
             spoiler=wish.spoiler,
-            # Only that there is one matters here.
+            # A placeholder: only its presence matters here.
             image=None if wish.image is None else "picture",
         )
         yield order, size
@@ -179,7 +182,7 @@ _NAMED = {
 
 
 def _not_together(wish: MakeVideo, model: Model) -> Refusal:
-    """Each wish can be fulfilled, but nobody fulfils them all: which ones, and what would help."""
+    """Find the smallest set of options that no offer supports together, and what would help."""
     named = [key for key in _NAMED if getattr(wish, key) is not None]
     brief = replace(wish, prompt="-")
     shorter = {offer.prompt_limit for _, offer in _made(brief, model)}
@@ -208,7 +211,7 @@ def _not_together(wish: MakeVideo, model: Model) -> Refusal:
 
 
 def _made(wish: MakeVideo, model: Model) -> Iterator[tuple[Order, Offer]]:
-    """Every order that fulfils the wishes and that somebody makes, with the one who does."""
+    """Yield every order that satisfies the options, with each offer that can make it."""
     orders = _orders(wish, Defaults(), model, None)
     return ((it, offer) for it, _ in orders for offer in model.offers if offer.can_make(it))
 

@@ -1,4 +1,4 @@
-"""What a video costs. Pure."""
+"""Price of a video. Pure."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from math import ceil
 
 
 def price(per_second: float, seconds: int) -> int:
-    """Whole credits, rounded up; nothing is free unless its rate is 0."""
-    # 0.1 * 30 is 3.0000000000000004 as floats, and would be rounded up to 4.
+    """Return the price in whole credits, rounded up: only a rate of 0 is free."""
+    # As floats, 0.1 * 30 is 3.0000000000000004 and would be rounded up to 4.
     exact = Fraction(str(per_second)) * seconds
     return ceil(exact)

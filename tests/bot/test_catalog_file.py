@@ -20,112 +20,115 @@ from providers import PROVIDERS
 from tests.standins.catalogs import KINDS, NOW, model, written
 
 BAD = {
-    "models = 3": "models: is wrong; write each model under its own [[models]]",
-    'models = ["x"]': "model number 1: is wrong; write each model under its own [[models]]",
-    "[[model]]": "model: there is no such key; did you mean models? keys: models",
-    model(name=None): 'model number 1: name: is missing; write a text, like "wan2.2";'
-    " a model's has no spaces",
-    model(name='"a b"'): 'model a b: name: is wrong; write a text, like "wan2.2";'
-    " a model's has no spaces",
-    model(aliases='["a b"]'): "model m: aliases.1: is wrong; write names in a list,"
-    ' like ["wan", "local"]; they have no spaces',
-    model(titel='"x"'): "model m: titel: there is no such key; did you mean title? keys: name, ",
-    model(sizes='[{ name = "1280x720", prise = 1, price = 1 }]'): "model m: sizes.1.prise: there is"
-    " no such key; did you mean price? keys: name, price, orientation, width, height",
-    model(sizes="[]"): 'model m: sizes: is wrong; write a list like [{ name = "1280x720"',
-    model(sizes='[{ name = "1280x720" }]'): "model m: sizes.1.price: is missing; write credits a"
+    "models = 3": "models: is invalid; write each model under its own [[models]]",
+    'models = ["x"]': "model number 1: is invalid; write each model under its own [[models]]",
+    "[[model]]": "model: unknown key; did you mean models? keys: models",
+    model(name=None): 'model number 1: name: is missing; write a string, like "wan2.2";'
+    " the name of a model has no spaces",
+    model(name='"a b"'): 'model a b: name: is invalid; write a string, like "wan2.2";'
+    " the name of a model has no spaces",
+    model(aliases='["a b"]'): "model m: aliases.1: is invalid; write a list of"
+    ' names without spaces, like ["wan", "local"]',
+    model(titel='"x"'): "model m: titel: unknown key; did you mean title? keys: name, ",
+    model(sizes='[{ name = "1280x720", prise = 1, price = 1 }]'): "model m: sizes.1.prise:"
+    " unknown key; did you mean price? keys: name, price, orientation, width, height",
+    model(sizes="[]"): 'model m: sizes: is invalid; write a list like [{ name = "1280x720"',
+    model(sizes='[{ name = "1280x720" }]'): "model m: sizes.1.price: is missing; write credits per"
     " second, 0 or more",
-    model(sizes='[{ name = "1280x720", price = -1 }]'): "model m: sizes.1.price: is wrong;",
-    model(sizes='[{ name = "1280x720", price = inf }]'): "model m: sizes.1.price: is wrong;",
+    model(sizes='[{ name = "1280x720", price = -1 }]'): "model m: sizes.1.price: is invalid;",
+    model(sizes='[{ name = "1280x720", price = inf }]'): "model m: sizes.1.price: is invalid;",
     model(sizes='[{ name = "large", price = 1, width = 5 }]'): "model m: sizes: large: width and"
-    " height go together; write both or none",
+    " height go together; set both or neither",
     model(sizes='[{ name = "A", price = 1 }, { name = "a", price = 1 }]'): "model m: sizes: a is"
-    " there twice",
+    " listed twice",
     model(sizes='[{ name = "720x1280", price = 1, orientation = "landscape" }]'): "model m: sizes:"
-    " 720x1280 is not landscape; leave orientation out",
+    " 720x1280 is not landscape; remove its orientation",
     model(orientations='["landscape", "portrait"]'): "model m: orientations: no size is portrait;"
-    " leave it out or add one",
-    model(orientations='["upright"]'): "model m: orientations.1: is wrong; write some of",
+    " remove it or add such a size",
+    model(orientations='["upright"]'): "model m: orientations.1: is invalid; write"
+    " a list with some of",
     model(
         orientations='["landscape"]',
         sizes='[{ name = "a", price = 1 }, { name = "720x1280", price = 1 }]',
-    ): "model m: orientations: 720x1280 is portrait; add that or leave the size out",
-    model(durations="[0]"): "model m: durations.1: is wrong; write whole seconds from 1 to 3600",
-    model(durations="[]"): "model m: durations: write a list (durations = [4, 8]) or a range"
+    ): "model m: orientations: 720x1280 is portrait; add it or remove the size",
+    model(durations="[0]"): "model m: durations.1: is invalid; write a list of whole seconds",
+    model(durations="[]"): "model m: durations: set a list (durations = [4, 8]) or a range"
     " (duration_range = [1, 20])",
-    model(duration_range="[1, 20]"): "model m: durations: write either durations or"
+    model(duration_range="[1, 20]"): "model m: durations: set either durations or"
     " duration_range, not both",
-    model(durations=None, duration_range="[9, 1]"): "model m: durations: write a list",
-    model(durations=None, duration_range="[1, 10000000000]"): "model m: duration_range.2: is wrong;"
-    " write the first and the last second, like [1, 20]",
+    model(durations=None, duration_range="[9, 1]"): "model m: durations: set a list",
+    model(durations=None, duration_range="[1, 10000000000]"): "model m: duration_range.2: is"
+    " invalid; write the shortest and the longest duration in seconds, like [1, 20]",
     model(default_duration="5"): "model m: default_duration: 5 is not one of the durations",
-    model(retire_at='"soon"'): "model m: retire_at: is wrong; write a day without quotes, like"
+    model(retire_at='"soon"'): "model m: retire_at: is invalid; write a date without quotes, like"
     " 2027-06-30",
-    model(offers='[{ model = "x" }]'): "model m: offers: x: write either kind or provider",
+    model(offers='[{ model = "x" }]'): "model m: offers: x: set either kind or provider",
     model(offers='[{ kind = "sandbox", provider = "local", model = "x" }]'): "model m: offers: x:"
-    " write either kind or provider",
-    model(offers='[{ kind = "opnai", model = "x" }]'): "model m: offers: there is no kind opnai;"
-    f" write one of {', '.join(PROVIDERS)}",
-    model(offers='[{ provider = "nobody", model = "x" }]'): "model m: offers: no provider is called"
+    " set either kind or provider",
+    model(offers='[{ kind = "opnai", model = "x" }]'): "model m: offers: unknown kind opnai;"
+    f" use one of {', '.join(PROVIDERS)}",
+    model(offers='[{ provider = "nobody", model = "x" }]'): "model m: offers: no provider is named"
     " nobody; configured: local, sandbox",
-    model() + model(): "model m: is there twice; leave one out",
+    model() + model(): "model m: is defined twice; remove one",
     model(offers='[{ kind = "sandbox", model = "x", durations = [5] }]'): "model m: offers: x:"
     " durations: the model has no 5; add it there",
     model(offers='[{ kind = "sandbox", model = "x", sizes = [] }]'): "model m: offers: x: sizes: is"
-    " empty; leave it out for all of them",
+    " empty; omit it to support all",
     model(offers='[{ kind = "sandbox", model = "x", remix = true }]'): "model m: offers: x: remix:"
-    " the model has it off; write remix = true there",
+    " the model has it off; set remix = true there",
     model(offers='[{ kind = "sandbox", model = "x", images = 2 }]'): "model m: offers: x: images:"
-    " the model has 1; write that or less",
+    " the model has 1; set that or less",
     model(
         offers='[{ kind = "sandbox", model = "x", durations = [4], duration_range = [1, 4] }]'
-    ): "model m: offers: x: write either durations or duration_range, not both",
+    ): "model m: offers: x: set either durations or duration_range, not both",
     model(offers='[{ kind = "sandbox", model = "x", duration_range = [5, 9] }]'): "model m: offers:"
-    " x: duration_range: the model has none in it; write another",
+    " x: duration_range: contains no duration of the model; change it",
     model(offers='[{ kind = "sandbox", model = "x", orientations = ["portrait"] }]'): "model m:"
     " offers: x: orientations: the model has no portrait; add it there",
     model(
         sizes='[{ name = "1280x720", price = 1 }, { name = "720x1280", price = 1 }]',
         offers='[{ kind = "openai", model = "x", sizes = ["1280x720"],'
         ' orientations = ["landscape", "portrait"] }]',
-    ): "model m: offers: x: orientations: no size of it is portrait; leave it out or add one",
+    ): "model m: offers: x: orientations: none of its sizes is portrait;"
+    " remove it or add such a size",
     model(
         sizes='[{ name = "1280x720", price = 1 }, { name = "720x1280", price = 1 }]',
         offers='[{ kind = "openai", model = "x", sizes = ["1280x720", "720x1280"],'
         ' orientations = ["landscape"] }]',
-    ): "model m: offers: x: orientations: 720x1280 is portrait; add that or leave the size out",
+    ): "model m: offers: x: orientations: 720x1280 is portrait; add it or remove the size",
     model(
         durations="[4, 8]",
         sizes='[{ name = "1280x720", price = 1, durations = [4] },'
         ' { name = "720x1280", price = 1, durations = [8] }]',
         offers='[{ kind = "openai", model = "x", durations = [4], orientations = ["portrait"] }]',
-    ): "model m: offers: x: durations: no size of it is made in one of them; write others",
+    ): "model m: offers: x: durations: none of its sizes has one of them;"
+    " change them or add a size",
     model(sizes='[{ name = "1280x720", price = 1, durations = [5, 4] }]'): "model m: sizes:"
     " 1280x720: durations: the model has no 5; add it there",
     model(
         sizes='[{ name = "1280x720", price = 1, durations = [] }, { name = "a", price = 1 }]'
-    ): "model m: sizes: 1280x720: durations: is empty; leave it out for all of them",
+    ): "model m: sizes: 1280x720: durations: is empty; omit it to support all",
     model(
         durations="[4, 8]", sizes='[{ name = "1280x720", price = 1, durations = [4] }]'
-    ): "model m: durations: no size is made in 8; leave it out or add it to one",
+    ): "model m: durations: no size supports 8; remove it or add it to a size",
     model(
         sizes='[{ name = "1280x720", price = 1, aliases = ["B"] }, { name = "b", price = 2 }]'
-    ): "model m: sizes: 1280x720: the alias B is a size's name; choose another",
+    ): "model m: sizes: 1280x720: the alias B is the name of a size; choose another",
     model(
         sizes='[{ name = "1280x720", price = 1, aliases = ["Small"] },'
         ' { name = "640x360", price = 2, aliases = ["small"] }]'
-    ): "model m: sizes: Small is an alias of 1280x720 and of 640x360; leave one out",
+    ): "model m: sizes: Small is an alias of both 1280x720 and 640x360; remove one",
     model(
         sizes='[{ name = "a", price = 1, aliases = ["small"] },'
         ' { name = "640x360", price = 2, aliases = ["small"] }]'
-    ): "model m: sizes: small is an alias of a and of 640x360; leave one out",
+    ): "model m: sizes: small is an alias of both a and 640x360; remove one",
     model(sizes='[{ name = "1280x720", price = 1, aliases = [""] }]'): "model m:"
-    " sizes.1.aliases.1: is wrong; write names in a list",
+    " sizes.1.aliases.1: is invalid; write a list of names",
     model(offers='[{ kind = "sandbox", model = "x", cost = -1 }]'): "model m: offers.1.cost: is"
-    " wrong; write what a second costs you, 0 or more",
+    " invalid; write your cost per second, 0 or more",
     model(
         aliases='["Sandbox"]'
-    ): "model m: the name Sandbox is also one of sandbox; choose another",
+    ): "model m: the name Sandbox also belongs to sandbox; choose another",
     "not toml": "is not TOML: ",
 }
 
@@ -146,8 +149,8 @@ def test_faults_are_told_one_at_a_time(tmp_path: Path) -> None:
     with pytest.raises(CatalogError) as caught:
         Catalog.load(file, KINDS)
     assert caught.value.lines == (
-        f"{file}: model m: images: is wrong; write 0 or 1",
-        f"{file}: model n: remix: is wrong; write true or false",
+        f"{file}: model m: images: is invalid; write 0 or 1",
+        f"{file}: model n: remix: is invalid; write true or false",
     )
     assert str(caught.value) == "\n".join(caught.value.lines)
 
