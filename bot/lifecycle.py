@@ -1,4 +1,4 @@
-"""The life of a task on one screen, and the one function that moves it.
+"""The life cycle of a task on one screen, and the only function that changes its state.
 
     queued      -> submitting, failed, cancelled
     submitting  -> running, queued, review, failed, cancelled
@@ -11,26 +11,25 @@
     failed      -> nothing
     cancelled   -> nothing
 
-queued       Credits are held. A worker takes it when a provider has room; its person may cancel it.
-submitting   Written before the paid create, by the worker that sends it. Back to `queued` only if
-             the create was certainly not accepted. A crash leaves it leased; when the lease ends
-             the gateway is searched for the job (`engine/rescue.py`): found, it runs on; certainly
-             not there, it is queued again; else `review`.
-running      The gateway has the job and we know its id. Looked at when due; a crash costs nothing.
-fetching     The gateway has finished; the video is being streamed to our disk. A crash leaves a
-             partial file, which the next try goes on with. Back to `running` when the link has
-             expired: a fresh look brings a fresh one.
-delivering   The video is on our disk and paid for. A crash in the middle of a send leaves the
-             delivery `sending`, which the next worker treats as "perhaps posted".
-review       A paid create whose fate is unknown. Credits stay held; an admin charges, refunds, or
-             attaches the job's id.
-undelivered  The video is on our disk but could not be posted; its person or an admin sends it
-             again.
+queued       Credits are held. A worker takes it when a provider has capacity; the user may cancel.
+submitting   Written before the paid create request, by the worker that sends it. Back to `queued`
+             only if the gateway has certainly not accepted the request. After a crash the lease
+             expires and the gateway is searched for the job: if it is found, the task is running;
+             if it certainly does not exist, the task is queued again; otherwise `review`.
+running      The gateway has the job and its id is known. Polled when due; a crash loses nothing.
+fetching     The gateway has finished and the video is being downloaded. A crash leaves a partial
+             file, which the next attempt resumes. Back to `running` if the link has expired: the
+             next poll returns a new one.
+delivering   The video is on disk and paid for. A crash during a send leaves the delivery in
+             `sending`, which the next worker treats as possibly posted.
+review       The outcome of a paid create request is unknown. Credits stay held until an admin
+             charges, refunds, or attaches the id of the job.
+undelivered  The video is on disk but could not be posted. The user or an admin sends it again.
 done, failed, cancelled   Final.
 
-Credits: held when the task is written, settled on the way into `delivering` (from then on the
-person can have the video), released on the way into `failed` or `cancelled`; an admin who resolves
-a review with `charge` settles a failed one. The move and the money are one transaction.
+Credits are held when the task is written, settled on entering `delivering` (from then on the user
+can get the video), and released on entering `failed` or `cancelled`. An admin who resolves a review
+with `charge` settles the credits of the failed task. State and credits change in one transaction.
 """
 
 from __future__ import annotations
@@ -58,15 +57,15 @@ ARROWS: dict[State, frozenset[State]] = {
 }
 
 TOLD_BY_NOTICE = frozenset({State.FAILED, State.CANCELLED, State.REVIEW, State.UNDELIVERED})
-"""States whose entry the person must hear of; a finished video speaks for itself."""
+"""States that the user is notified of; for a finished video the delivery is the notice."""
 
 
 ATTACHED = "attached"
-"""The reason of a running task whose job an admin has attached: how long it took is not known."""
+"""Reason of a running task whose job an admin has attached: its run time is not measured."""
 
 
 class ForbiddenMove(Exception):
-    """A move that the picture does not have: a fault of ours."""
+    """A transition that the life cycle does not have: a bug."""
 
 
 def move(
@@ -84,9 +83,10 @@ def move(
     notice: bool = True,
     changes: Mapping[str, object] | None = None,
 ) -> bool:
-    """Move a task along one arrow, with its event, its credits and the notice owed, at once.
+    """Change the state of a task, and with it write its event, credits and notice.
 
-    False: the task is no longer as `task` says (somebody was first), and nothing was written.
+    Returns False, and writes nothing, if the task has changed since `task` was read. Raises
+    `ForbiddenMove`. `charge` settles the credits of a failed task. `changes`: further columns.
     """
     if to not in ARROWS[task.state]:
         raise ForbiddenMove(f"{task.state} -> {to}")

@@ -1,1 +1,1 @@
-"""Credits: prices, limits and the ledger."""
+"""Credits: prices, daily limits and the ledger."""

@@ -1,8 +1,8 @@
-"""Credits: what is held, spent and given back, each exactly once.
+"""The credit ledger: hold, settle and release credits, each exactly once.
 
-Every function takes the caller's transaction, so that money and work move together. An account's
-balance is always the sum of its entries (`prove` says where it is not); the database refuses a
-second hold, a second ending and a balance below zero.
+Every function takes the caller's transaction, so that credits and work change together. The
+balance of an account is always the sum of its entries (`prove` lists deviations). The database
+rejects a second hold, a second settlement or release, and a negative balance.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from bot.store.database import Tx
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What the settings say of credits."""
+    """Settings that concern credits."""
 
     daily_credits: int
     timezone: ZoneInfo
@@ -30,7 +30,7 @@ def _limit(account: AccountRow, rules: Rules) -> int:
 
 
 def _is_refilled(account: AccountRow, today: str) -> bool:
-    """Whether the day has begun for it; a clock that was set back must not begin a day twice."""
+    """Whether today's refill is done. A clock set back must not cause a second refill."""
     return account.refilled_on is not None and account.refilled_on >= today
 
 
@@ -50,21 +50,21 @@ def _refill(tx: Tx, account: AccountRow, rules: Rules, now: float) -> AccountRow
 
 
 def open_account(tx: Tx, account: str, rules: Rules, now: float) -> AccountRow:
-    """A person's account, locked for this transaction and refilled if a new day has begun.
+    """Lock an account for this transaction, and refill it if a new day has begun.
 
-    It is made where it is not there yet.
+    An unknown account is created.
     """
     return _refill(tx, accounts.locked_or_new(tx, account, now), rules, now)
 
 
 def balance(tx: Tx, account: str, rules: Rules, now: float) -> Balance:
-    """What the account can spend; a stranger's is that of a fresh day. Writes nothing."""
+    """Return the balance; an unknown account has the full daily limit. Writes nothing."""
     row = accounts.peek(tx, account) or AccountRow(account, 0, 0, 0, None, None)
     return balance_of(row, rules, now)
 
 
 def balance_of(row: AccountRow, rules: Rules, now: float) -> Balance:
-    """What an account as it was read can spend."""
+    """Return the balance of an account row that was read before."""
     return Balance(
         daily=_daily_now(row, rules, now),
         granted=row.granted,
@@ -75,7 +75,7 @@ def balance_of(row: AccountRow, rules: Rules, now: float) -> Balance:
 
 
 def is_shared(tx: Tx, wallet: str) -> bool:
-    """Whether a group has credits to share: an admin has filled its wallet."""
+    """Whether an admin has given the wallet of a group any credits."""
     row = accounts.peek(tx, wallet)
     return row is not None and bool(row.daily_limit or row.granted)
 
@@ -83,9 +83,9 @@ def is_shared(tx: Tx, wallet: str) -> bool:
 def hold(
     tx: Tx, account: AccountRow, task: str, price: int, rules: Rules, now: float
 ) -> AccountRow:
-    """Set credits aside for a task, daily ones first. `account` comes from `open_account`.
+    """Hold credits for a task, daily ones first. `account` comes from `open_account`.
 
-    Returns the account as it is then.
+    Returns the account after the hold. Raises `Refusal` if it has too few credits.
     """
     if account.daily + account.granted < price:
         raise Refusal(
@@ -123,7 +123,7 @@ def _open_hold(tx: Tx, task: str) -> Entry | None:
 
 
 def settle(tx: Tx, task: str, now: float) -> int:
-    """The task's credits are spent. How many; 0 if its hold had ended before."""
+    """Spend the held credits of a task. Returns their number; 0 if the hold has ended already."""
     held = _open_hold(tx, task)
     if held is None:
         return 0
@@ -132,10 +132,10 @@ def settle(tx: Tx, task: str, now: float) -> int:
 
 
 def release(tx: Tx, task: str, now: float) -> int:
-    """The task's credits go back to where they came from. How many were held.
+    """Return the held credits of a task to where they came from. Returns their number.
 
-    Daily credits come back to the day they were taken from; when that day is over they lapse with
-    it, as they would have without the task.
+    Daily credits return to the day they were taken from. When that day is over they expire, as
+    they would have without the task. 0 if the hold has ended already.
     """
     held = _open_hold(tx, task)
     if held is None:
@@ -157,9 +157,9 @@ def release(tx: Tx, task: str, now: float) -> int:
 
 
 def grant(tx: Tx, account: str, amount: int, by: str, now: float) -> int:
-    """Give credits that stay, or with a negative amount take some; never below zero.
+    """Grant permanent credits, or take some with a negative amount; never below zero.
 
-    Returns what was really given or taken.
+    Returns the amount actually granted (or, if negative, taken).
     """
     row = accounts.locked(tx, account)
     given = max(amount, -row.granted)
@@ -168,7 +168,7 @@ def grant(tx: Tx, account: str, amount: int, by: str, now: float) -> int:
 
 
 def set_limit(tx: Tx, account: str, limit: int, rules: Rules, now: float, by: str) -> None:
-    """Set the daily credits of an account, for today too: what was spent today stays spent."""
+    """Set the daily limit of an account, from today on; credits spent today stay spent."""
     row = open_account(tx, account, rules, now)
     daily = limits.daily_after_limit_change(row.daily, _limit(row, rules), limit)
     accounts.post(tx, Entry(account, now, "limit", daily=daily - row.daily, by=by))
@@ -176,13 +176,13 @@ def set_limit(tx: Tx, account: str, limit: int, rules: Rules, now: float, by: st
 
 
 def prove(tx: Tx) -> list[str]:
-    """Every place where the ledger is not sound, one line each; empty when it is."""
+    """Check the whole ledger and return one line per inconsistency."""
     lines = [
-        f"account {account}: balances {balances} but its entries sum to {sums}"
+        f"account {account}: balances are {balances} but the entries sum to {sums}"
         for account, balances, sums in accounts.disagreements(tx)
     ]
     lines += [
-        f"task {task}: is {state} but its ledger says {found}"
+        f"task {task}: state is {state} but the ledger has {found}"
         for task, state, found in accounts.odd_tasks(tx)
     ]
     return lines

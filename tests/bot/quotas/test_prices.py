@@ -50,7 +50,7 @@ def test_credits_that_stay_are_spent_before_those_that_lapse(
 ) -> None:
     """Daily credits go first, all of the price is taken, and nothing that is not there."""
     if cost > daily + granted:
-        with pytest.raises(ValueError, match="more than there is"):
+        with pytest.raises(ValueError, match="exceeds the balance"):
             limits.split(cost, daily, granted)
         return
     from_daily, from_granted = limits.split(cost, daily, granted)
