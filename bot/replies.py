@@ -1,4 +1,4 @@
-"""Every sentence that a person reads, by language. The sentences stand in `bot/locales`."""
+"""Texts for users in their language. The texts are Fluent files in `bot/locales`."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from bot.model import Refusal
 FOLDER = Path(__file__).parent / "locales"
 DEFAULT = "en"
 LANGUAGES: dict[str, str] = {"en": "English", "zh": "简体中文"}
-"""Code -> the language's own name."""
+"""Code -> name of the language in that language."""
 
 Fact = str | int | float
 _MAY_BE_EMPTY = {"durations", "nearest", "percent", "reason", "shape", "styles", "without"}
 _LISTS = {"all", "allowed", "reason"}
 _ECHOED = 200
-"""Characters of what a person typed that are worth repeating to them."""
+"""User input that is repeated in a message is cut to this length."""
 _UTC = ZoneInfo("UTC")
 _BUNDLES: dict[str, FluentBundle] = {}
 
 
 def _bundle(code: str) -> FluentBundle:
-    # Isolation marks keep right-to-left words apart, and break paths when people copy them.
+    # Isolation marks would be copied along with paths and ids, and break them.
     bundle = FluentBundle([code], use_isolating=False)
     text = (FOLDER / f"{code}.ftl").read_text(encoding="utf-8")
     bundle.add_resource(FluentResource(text))
@@ -44,10 +44,10 @@ def _bundle_of(language: str) -> FluentBundle:
 
 
 def say(language: str, sentence: str, /, **facts: Fact) -> str:
-    """One sentence with its facts filled in; in English for a language that is not there.
+    """Format a text; in English if the language is unknown.
 
-    `price` reaches it in credits, and what may be empty as `none`. Raises `KeyError` for a sentence
-    or a fact that does not exist.
+    A whole number called "price" is written in credits; parameters that may be empty become "none".
+    Raises `KeyError` if the text or one of its parameters is missing.
     """
     text, errors = _format(language, sentence, _filled(language, facts))
     if errors:
@@ -79,7 +79,7 @@ def _filled(language: str, facts: dict[str, Fact]) -> dict[str, Fact]:
 
 
 def refusal(language: str, refused: Refusal, timezone: ZoneInfo = _UTC) -> str:
-    """What was wrong and what is allowed, in words. Facts called `..._at` are told as moments."""
+    """Format the text of a refusal. Parameters named "*_at" are formatted as dates."""
     facts = {name: _told(language, name, fact, timezone) for name, fact in refused.facts.items()}
     return say(language, refused.sentence, **facts)
 
@@ -92,9 +92,9 @@ def _told(language: str, name: str, fact: Fact, timezone: ZoneInfo) -> Fact:
 
 
 def about(language: str, seconds: float) -> str:
-    """A length of time as people tell it: `about 2 min`."""
+    """Format an approximate duration: "about 2 min"."""
     if seconds < 90:
-        # To the next 5 seconds: a second more or less was never meant.
+        # Rounded to 5 seconds: an estimate is not more precise.
         return say(language, "about-seconds", count=max(5, 5 * round(seconds / 5)))
     if seconds < 90 * 60:
         return say(language, "about-minutes", count=round(seconds / 60))
@@ -102,13 +102,13 @@ def about(language: str, seconds: float) -> str:
 
 
 def moment(language: str, time: float, timezone: ZoneInfo) -> str:
-    """A point of time there, with the name of the place."""
+    """Format a UNIX time as local date and time, with the name of the time zone."""
     there = datetime.fromtimestamp(time, timezone)
     return say(language, "moment", time=f"{there:%Y-%m-%d %H:%M}", zone=str(timezone))
 
 
-def help_text(language: str, admin: bool, typed: bool) -> str:  # noqa: FBT001 - both are facts
-    """Every command in a line; and the options, where people type them."""
+def help_text(language: str, admin: bool, typed: bool) -> str:  # noqa: FBT001 - passed by position
+    """List the commands; and the options of `/video`, if users type them."""
     lines = [say(language, "help-title"), *_listed(language, COMMANDS, "/")]
     lines += ["", say(language, "help-options")] if typed else []
     if admin:
@@ -117,7 +117,7 @@ def help_text(language: str, admin: bool, typed: bool) -> str:  # noqa: FBT001 -
 
 
 def admin_help_text(language: str) -> str:
-    """Every word of `/admin` in a line."""
+    """List the subcommands of `/admin`."""
     return "\n".join(
         [say(language, "admin-help-title"), *_listed(language, ADMIN_WORDS, "/admin ")]
     )

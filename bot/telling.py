@@ -1,4 +1,4 @@
-"""What people hear of their tasks, from a task and what is known of its future."""
+"""User-facing texts about a task: status, ETA, failure reason."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ from bot.replies import about, say
 DISK_FULL = "disk-full"
 _PROMPT_IN_LISTS = 60
 _TELLING_PERCENT = 5
-"""Below this a progress says more of its rounding than of the rest."""
+"""Below this progress, rounding makes an extrapolation unreliable."""
 _PROMPT_BESIDE_VIDEO = 200
 
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
-    """What can honestly be expected of a task."""
+    """Estimate of when a task will be ready."""
 
     remaining: float | None = None
-    """Seconds; None where nothing was measured yet."""
+    """Seconds; None without any measurement."""
     line: int | None = None
-    """How many tasks wait before it."""
+    """Number of queued tasks ahead of this one."""
     now: float = 0.0
     countdown: Countdown | None = None
 
     @property
     def ready_at(self) -> float | None:
-        """The moment at which it is probably ready."""
+        """UNIX time at which the task is probably ready."""
         return None if self.remaining is None else self.now + self.remaining
 
 
 def spread_of(task: Task, catalog: Catalog, durations: Durations) -> Spread | None:
-    """The measurements that speak for a task; before it has a provider, those of the likeliest."""
+    """Return the samples for a task; without a provider yet, those of the first offer with any."""
     if task.provider and task.remote_model:
         return durations.spread(task.provider, task.remote_model, task.order.seconds)
     for offer in catalog.offers(task.order.model):
@@ -48,7 +48,7 @@ def spread_of(task: Task, catalog: Catalog, durations: Durations) -> Spread | No
 
 
 def remaining(task: Task, spread: Spread | None, now: float) -> float | None:
-    """Seconds until the video is probably ready at the gateway; its own progress knows best."""
+    """Seconds until the gateway has probably finished, from its progress or else from samples."""
     if task.percent and task.percent >= _TELLING_PERCENT and task.running_at:
         return (now - task.running_at) * (100 - task.percent) / task.percent
     if spread is None:
@@ -65,7 +65,7 @@ def outlook(
     line: int | None = None,
     countdown: Countdown | None = None,
 ) -> Outlook:
-    """What can be expected of this task now."""
+    """Estimate when the task will be ready."""
     rest = remaining(task, spread_of(task, catalog, durations), now)
     return Outlook(rest, line, now, countdown)
 
@@ -84,9 +84,9 @@ def _expected(language: str, view: Outlook) -> str:
 def accepted_text(
     language: str, task: Task, view: Outlook, free: int | None, *, shared: bool = False
 ) -> str:
-    """The answer to a request: id, price, expectation, what is left.
+    """The reply to an accepted request: task id, price, ETA, remaining credits.
 
-    `free` is None where others read it. `shared`: a group's wallet pays.
+    `free` is None where others read the reply. `shared`: the group's wallet pays.
     """
     expected = _expected(language, view)
     if shared:
@@ -97,12 +97,12 @@ def accepted_text(
 
 
 def reason_text(language: str, task: Task) -> str:
-    """Why a task is where it is: one of a small set of sentences, never the gateway's own."""
+    """Why a task is in its state: one of a fixed set of texts, never the gateway's message."""
     return say(language, f"reason-{task.reason or 'unknown'}")
 
 
 def status_text(language: str, task: Task, view: Outlook) -> str:
-    """How a task goes, in one line."""
+    """The status of a task in one line."""
     facts: dict[str, str | int] = {"task": task.id}
     match task.state:
         case State.QUEUED:
@@ -119,13 +119,13 @@ def status_text(language: str, task: Task, view: Outlook) -> str:
 
 
 def task_line(language: str, task: Task, view: Outlook) -> str:
-    """A task in a list: how it goes, and what it was about."""
+    """A task in a list: its status and the start of its prompt."""
     about_it = _short(task.order.prompt, _PROMPT_IN_LISTS)
     return f"{status_text(language, task, view)} {about_it}".rstrip()
 
 
 def delivery_text(task: Task, *, repeated: bool) -> str:
-    """What stands beside the finished video."""
+    """The caption of the finished video."""
     sentence = "delivered-again" if repeated else "delivered"
     return say(
         task.language,
@@ -136,7 +136,7 @@ def delivery_text(task: Task, *, repeated: bool) -> str:
 
 
 def too_large_text(task: Task, size: int, limit: int, link: str | None, kept_for: float) -> str:
-    """Why only a preview, or a link, stands there, and how to get the whole."""
+    """Why only a preview or a link is posted, and how to get the full video."""
     facts: dict[str, str | int] = {
         "task": task.id,
         "size": _megabytes(size),
@@ -153,7 +153,7 @@ def _megabytes(count: int) -> str:
 
 
 def last_word(task: Task) -> str:
-    """The last word on a task that brings no video, truthful about the credits."""
+    """The final message of a task without a video, including what happened to the credits."""
     facts: dict[str, str | int] = {"task": task.id}
     if task.state in {State.FAILED, State.UNDELIVERED}:
         facts["reason"] = reason_text(task.language, task)
@@ -165,7 +165,7 @@ def last_word(task: Task) -> str:
 
 
 def _short(text: str, most: int) -> str:
-    """One line of at most so many characters, cut at a word where there is one."""
+    """Shorten to one line of at most `most` characters, at a word boundary if possible."""
     line = " ".join(text.split())
     if len(line) <= most:
         return line
@@ -177,7 +177,7 @@ def _short(text: str, most: int) -> str:
 def models_text(
     language: str, catalog: Catalog, now: float, usable: Callable[[Offer], bool]
 ) -> str:
-    """What can be asked for now, with limits and prices."""
+    """List the models that can be requested now, with limits and prices."""
     models = catalog.models(now, usable)
     if not models:
         return say(language, "models-none")
@@ -205,11 +205,8 @@ def _model_line(language: str, model: Model) -> str:
     )
 
 
-# --- for admins --------------------------------------------------------------------------
-
-
 def admin_task_line(task: Task, now: float) -> str:
-    """A task in an admin's list; words of ours, so it needs no language."""
+    """A task in an admin's list. English only."""
     age = now - task.moved_at
     why = f" ({task.reason})" if task.reason else ""
     where = f" at {task.provider}" if task.provider else ""
@@ -219,19 +216,19 @@ def admin_task_line(task: Task, now: float) -> str:
 def admin_task_text(
     task: Task, history: Sequence[tuple[float, str | None, str, str | None, str | None]]
 ) -> str:
-    """Everything about a task, the gateway's own words included."""
+    """All details of a task and its history, error texts included."""
     order = task.order
     facts = {
-        "task": f"{task.id}, {task.state}, {task.price} credits, of {task.person}",
+        "task": f"{task.id}, {task.state}, {task.price} credits, user {task.person}",
         "order": f"{order.model}, {order.seconds} s, {order.size}, {order.orientation}",
         "prompt": order.prompt,
         "picture": order.image,
         "provider": f"{task.provider} as {task.remote_model}" if task.provider else None,
         "job": task.remote_id,
-        "tries": f"{task.attempts} failed in this state, {task.looks} looks",
+        "attempts": f"{task.attempts} failed in this state, {task.looks} polls",
         "file": f"{task.file}, {task.bytes} bytes" if task.file else None,
         "reason": task.reason,
-        "raw": task.raw,
+        "message": task.raw,
     }
     lines = [f"{name}: {fact}" for name, fact in facts.items() if fact]
     return "\n".join([*lines, *(_event_line(*event) for event in history)])
@@ -252,17 +249,17 @@ def admin_provider_text(
     off: Sequence[tuple[str, float, str | None]],
     now: float,
 ) -> str:
-    """How a provider stands, in a line, and a line for each thing that is wrong with it."""
+    """The state of a provider in one line, and one more line per problem."""
     paused = known.paused_until is not None and known.paused_until > now
     how = [known.mode.value, f"breaker {known.breaker}", f"{jobs} of {places} jobs"]
     lines = [f"{name} ({kind}): {', '.join(how)}"]
     if paused or known.breaker is not Breaker.CLOSED or known.failures:
-        rest = f", tried again in {(known.paused_until or now) - now:.0f} s" if paused else ""
+        rest = f", retry in {(known.paused_until or now) - now:.0f} s" if paused else ""
         failures = f", {known.failures} failures in a row" if known.failures else ""
-        why = known.raw or "no words"
-        lines.append(f"    {known.reason or 'trouble'}{failures}{rest}: {why}")
+        why = known.raw or "no message"
+        lines.append(f"    {known.reason or 'failing'}{failures}{rest}: {why}")
     lines += [
-        f"    {model} is no longer served, tried again in {(until - now) / 3600:.1f} h: {raw}"
+        f"    {model} is no longer served, retry in {(until - now) / 3600:.1f} h: {raw}"
         for model, until, raw in off
     ]
     return "\n".join(lines)

@@ -100,9 +100,7 @@ async def test_an_admin_is_told_less_than_there_is(town: Town) -> None:
     await town.said("/admin provider p on")
     await town.order()
     await town.stage.run(1)
-    assert "sandbox is no longer served, tried again in 6.0 h" in await town.said(
-        "/admin providers"
-    )
+    assert "sandbox is no longer served, retry in 6.0 h" in await town.said("/admin providers")
 
 
 async def test_a_word_steers_nothing(town: Town) -> None:
@@ -166,7 +164,7 @@ async def test_a_changed_catalogue_is_not_taken_over(town: Town, tmp_path: Path)
     file.write_text(CATALOG.format(name="third").replace("price = 1", "price = -1"))
     reply = await town.ask("/admin reload", ADMIN)
     assert not reply.ok
-    assert "model third: sizes.1.price: is wrong" in reply.text
+    assert "model third: sizes.1.price: is invalid" in reply.text
     file.write_text("]")
     await town.stage.settle()
     await town.stage.settle()

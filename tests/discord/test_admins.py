@@ -79,7 +79,7 @@ def _options(ben: Person, review: str, running: str) -> dict[str, tuple[dict[str
         "unban": ({"user": ben}, f"{person} can make videos again."),
         "group": ({"server": "419430400008388608", "credits": 100}, "419430400008388608"),
         "tasks": ({"state": "review"}, f"{review}  review"),
-        "task": ({"task": review}, f"task: {review}, review, 4 credits, of {person}"),
+        "task": ({"task": review}, f"task: {review}, review, 4 credits, user {person}"),
         "requeue": ({"task": running}, f"{running} is taken up now."),
         "resolve": (
             {"task": review, "verdict": "refund"},

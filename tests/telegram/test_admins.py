@@ -91,7 +91,7 @@ async def test_an_admins_word_works_at_the_console_alone(
             "unban": (person, f"{person} can make videos again."),
             "group": (f"telegram:{group.id} 30", "shares in a day: 30. To spend now: 30."),
             "tasks": ("review", f"{review}  review"),
-            "task": (review, f"task: {review}, review, 4 credits, of {person}"),
+            "task": (review, f"task: {review}, review, 4 credits, user {person}"),
             "requeue": (running, f"{running} is taken up now."),
             "resolve": (f"{review} refund", f"{review} is closed; its person got 4 credits back."),
             "providers": ("", "local"),
