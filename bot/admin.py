@@ -1,4 +1,4 @@
-"""One async function per word of `/admin`. `bot.handlers` has checked that an admin asks."""
+"""One async function per subcommand of `/admin`. The caller checks that the user is an admin."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from bot.telling import admin_provider_text, admin_task_line, admin_task_text
 _LISTED = 20
 
 
-async def _write(call: Call, command: Admin, change: Callable[[Tx], Any]) -> Any:  # noqa: ANN401 - what the change gives back
-    """Change something, and note in the same transaction who did it.
+async def _write(call: Call, command: Admin, change: Callable[[Tx], Any]) -> Any:  # noqa: ANN401 - the result of `change`
+    """Change something, and record it in the audit trail in the same transaction.
 
-    Raises `Refusal` where the same update has done it before: a platform may bring it twice.
+    Raises `Refusal` if the same update was handled before: a platform may deliver it twice.
     """
     update, place = call.request.update, call.request.place.front_end
 
@@ -41,11 +41,11 @@ async def _task(call: Call, task_id: str) -> Task:
     return task
 
 
-# --- people ------------------------------------------------------------------------------
+# --- users -------------------------------------------------------------------------------
 
 
 async def grant(call: Call, command: Admin) -> Reply:
-    """`grant USER N`: credits that stay; a negative number takes some back."""
+    """`grant USER N`: grant permanent credits; a negative number takes some back."""
     person, amount = str(command.arguments["person"]), int(command.arguments["credits"])
 
     def change(tx: Tx) -> tuple[int, int]:
@@ -58,7 +58,7 @@ async def grant(call: Call, command: Admin) -> Reply:
 
 
 async def limit(call: Call, command: Admin) -> Reply:
-    """`limit USER N`: daily credits, for today too; 0 means none."""
+    """`limit USER N`: set the daily credits from today on; 0 means none."""
     person, amount = str(command.arguments["person"]), int(command.arguments["credits"])
 
     def change(tx: Tx) -> int:
@@ -71,7 +71,7 @@ async def limit(call: Call, command: Admin) -> Reply:
 
 
 async def group(call: Call, command: Admin) -> Reply:
-    """`group CHAT N`: the credits that a group shares in a day; 0 means none."""
+    """`group CHAT N`: set the daily credits that a group shares; 0 means none."""
     wallet, amount = str(command.arguments["person"]), int(command.arguments["credits"])
 
     def change(tx: Tx) -> int:
@@ -85,7 +85,7 @@ async def group(call: Call, command: Admin) -> Reply:
 
 
 async def ban(call: Call, command: Admin) -> Reply:
-    """`ban USER [REASON]`: no new videos; those under way are finished."""
+    """`ban USER [REASON]`: accept no new videos; active tasks are finished."""
     person, reason = str(command.arguments["person"]), command.arguments.get("text")
 
     def change(tx: Tx) -> None:
@@ -97,7 +97,7 @@ async def ban(call: Call, command: Admin) -> Reply:
 
 
 async def unban(call: Call, command: Admin) -> Reply:
-    """`unban USER`."""
+    """`unban USER`: accept videos again."""
     person = str(command.arguments["person"])
 
     def change(tx: Tx) -> None:
@@ -110,7 +110,7 @@ async def unban(call: Call, command: Admin) -> Reply:
 
 
 async def user(call: Call, command: Admin) -> Reply:
-    """`user USER`: what is known of a person."""
+    """`user USER`: show credits, active tasks and ban of a user."""
     person = str(command.arguments["person"])
 
     def look(tx: Tx) -> tuple[bool, Any, Any, int]:
@@ -143,7 +143,7 @@ async def user(call: Call, command: Admin) -> Reply:
 
 
 async def list_tasks(call: Call, command: Admin) -> Reply:
-    """`tasks [STATE]`: the newest in that state; without one, all not at rest for good."""
+    """`tasks [STATE]`: list the newest tasks in that state; without one, all that are not final."""
     word = command.arguments.get("state")
     state = State(str(word)) if word else None
     listed = await call.desk.database.read(lambda tx: tasks.in_state(tx, state, _LISTED))
@@ -153,14 +153,14 @@ async def list_tasks(call: Call, command: Admin) -> Reply:
 
 
 async def show_task(call: Call, command: Admin) -> Reply:
-    """`task TASK`: everything, the gateway's own words and the history included."""
+    """`task TASK`: show all details, the gateway's error text and the history included."""
     task = await _task(call, str(command.arguments["task"]))
     history = await call.desk.database.read(lambda tx: tasks.history(tx, task.id))
     return Reply(admin_task_text(task, history), task=task)
 
 
 async def requeue(call: Call, command: Admin) -> Reply:
-    """`requeue TASK`: an undelivered result is posted again; a waiting task is looked at now."""
+    """`requeue TASK`: post an undelivered result again; handle a waiting task now."""
     task = await _task(call, str(command.arguments["task"]))
     if task.state in FINAL:
         raise Refusal("admin-requeue-at-rest", task=task.id, state=call.say(f"state-{task.state}"))
@@ -190,7 +190,7 @@ async def resolve(call: Call, command: Admin) -> Reply:
     remote_id = str(command.arguments.get("remote_id") or "")
 
     def resolve_it(tx: Tx) -> None:
-        # Raised inside, so that the audit trail has no action that was none.
+        # Raised inside the transaction, so that the audit trail does not record it.
         if not change(tx, call, task, remote_id):
             raise Refusal("admin-resolve-too-late", task=task.id)
 
@@ -215,7 +215,7 @@ def _attach(tx: Tx, call: Call, task: Task, remote_id: str) -> bool:
     owner = tasks.with_remote_id(tx, task.provider_identity or "", remote_id)
     if owner not in (None, task.id):
         raise Refusal("admin-attach-taken", remote_id=remote_id, task=str(owner))
-    # A fresh start for the deadline: the review may have taken days.
+    # Restart the deadline: the review may have taken days.
     fresh: dict[str, object] = {"remote_id": remote_id, "submitted_at": call.now}
     fresh |= {"running_at": None, "finished_at": None, "percent": None, "looks": 0}
     try:
@@ -243,7 +243,7 @@ _VERDICTS: dict[str, Callable[[Tx, Call, Task, str], bool]] = {
 
 
 async def list_providers(call: Call, _command: Admin) -> Reply:
-    """`providers`: how each stands, what it has in its hands, and what is wrong with it."""
+    """`providers`: show state, running jobs and problems of each provider."""
 
     def look(tx: Tx) -> tuple[Any, Any, dict[str, Any]]:
         names = call.desk.providers
@@ -268,7 +268,7 @@ async def list_providers(call: Call, _command: Admin) -> Reply:
 
 
 async def steer_provider(call: Call, command: Admin) -> Reply:
-    """`provider NAME on|off|drain`: on also forgets all trouble, so it is tried at once."""
+    """`provider NAME on|off|drain`: set the mode; `on` also resets the circuit breaker."""
     name, mode = str(command.arguments["provider"]), Mode(str(command.arguments["mode"]))
     if name not in call.desk.providers:
         raise Refusal("provider-unknown", name=name, all=", ".join(call.desk.providers))
@@ -286,7 +286,7 @@ async def steer_provider(call: Call, command: Admin) -> Reply:
 
 
 async def reload(call: Call, command: Admin) -> Reply:
-    """`reload`: read the catalogue again; one that is wrong changes nothing."""
+    """`reload`: read the catalogue file again; an invalid file changes nothing."""
     try:
         changed = call.desk.catalog.reload()
     except CatalogError as error:
@@ -297,7 +297,7 @@ async def reload(call: Call, command: Admin) -> Reply:
 
 
 async def show_audit(call: Call, command: Admin) -> Reply:
-    """`audit [N]`: who did what, newest first."""
+    """`audit [N]`: list who did what, newest first."""
     count = int(command.arguments.get("count") or _LISTED)
     rows = await call.desk.database.read(lambda tx: audit.newest(tx, count))
     if not rows:
@@ -306,7 +306,7 @@ async def show_audit(call: Call, command: Admin) -> Reply:
 
 
 async def words(call: Call, _command: Admin) -> Reply:
-    """`/admin` alone: the words."""
+    """`/admin` or `/admin help`: list the subcommands."""
     return Reply(admin_help_text(call.language))
 
 

@@ -1,4 +1,4 @@
-"""The real time."""
+"""The system clock."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import time
 
 
 class SystemClock:
-    """The machine's own clock."""
+    """Real time, from the operating system."""
 
     def now(self) -> float:
         """UNIX seconds."""
         return time.time()
 
     async def sleep(self, seconds: float) -> None:
-        """Return after so many seconds."""
+        """Return after that many seconds."""
         await asyncio.sleep(seconds)

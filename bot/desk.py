@@ -1,4 +1,4 @@
-"""What handlers stand on: the desk of the process, and one call of a person."""
+"""Dependencies shared by all handlers, and the context of one request."""
 
 from __future__ import annotations
 
@@ -26,33 +26,33 @@ from providers.base import Capabilities
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """What handlers know of a configured provider."""
+    """What handlers need to know about a configured provider."""
 
     kind: str
     identity: str
     capabilities: Capabilities
     places: int
-    """Jobs at once."""
+    """Jobs that may run at the same time."""
     priority: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """What is known of the providers at this moment."""
+    """Snapshot of which providers and models can be used."""
 
     health: Mapping[str, Health]
     off: Collection[tuple[str, str]]
-    """(provider, the gateway's own id) of models that are switched off."""
+    """(provider, remote model) of models that the gateway has stopped serving."""
 
     def serves(self, offer: Offer) -> bool:
-        """Whether it makes sense to order from it now, and wait if it has trouble."""
+        """Whether a task may be accepted for this offer, even if it has to wait for recovery."""
         known = self.health.get(offer.provider)
         return (known is None or known.in_service) and (offer.provider, offer.model) not in self.off
 
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """All that handlers work with, made once by the composition root."""
+    """Dependencies of the handlers, created once by the composition root."""
 
     database: Database
     catalog: Catalog
@@ -63,13 +63,13 @@ class Desk:
     rules: Rules
     providers: Mapping[str, Account]
     wake: Callable[[], None]
-    """Tell the engine that there is something to do."""
+    """Make the engine look for due work now."""
     fitter: Fitter | None = None
     publisher: Publisher | None = None
-    """Where gateways can get pictures of ours; None: nowhere."""
+    """Publishes files under links that gateways and users can open; None: not configured."""
 
     async def service(self) -> Service:
-        """Which offers can be used now."""
+        """Read which offers can be used now."""
         now = self.clock.now()
         health, off = await self.database.read(
             lambda tx: (providers.health(tx), providers.models_off(tx, now))
@@ -77,11 +77,14 @@ class Desk:
         return Service(health, off)
 
     async def remove_files(self, task: Task) -> None:
-        """Nothing of this task is to be kept, here or where we have published it."""
+        """Delete all files of a task, on disk and where they were published."""
         await remove_files(task, self.spool, self.fitter, self.publisher)
 
     def account_of(self, task: Task) -> tuple[str, Account] | None:
-        """The account that made this task's job, under its name of today, if it is configured."""
+        """Return (name, info) of the configured provider whose account runs the task's job.
+
+        The provider may have been renamed since: its identity decides.
+        """
         named = {task.provider or "": self.providers.get(task.provider or ""), **self.providers}
         for name, account in named.items():
             if account is not None and account.identity == task.provider_identity:
@@ -89,7 +92,7 @@ class Desk:
         return None
 
     def takes_pictures(self, name: str) -> bool:
-        """Whether a reference picture can reach this provider."""
+        """Whether a reference picture can be sent to this provider."""
         account = self.providers.get(name)
         return account is not None and (
             account.capabilities.picture_way(links=self.publisher is not None) is not None
@@ -98,7 +101,7 @@ class Desk:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request with what is known of its person."""
+    """One request, with what is stored about its user and group."""
 
     desk: Desk
     request: Request
@@ -106,41 +109,41 @@ class Call:
     language: str
     now: float
     group: Group | None = None
-    """What holds where it is asked."""
+    """Settings of the group in which the request was made."""
 
     @property
     def public(self) -> str:
-        """The language of what all there can see."""
+        """The language of replies that everyone in the chat can see."""
         own, group = self.row.language, self.group
         return self.language if own or group is None else group.language or self.language
 
     @property
     def person(self) -> str:
-        """Whose request it is."""
+        """Id of the user who made the request."""
         return self.request.person.id
 
     def say(self, sentence: str, **facts: str | float) -> str:
-        """A sentence in their language."""
+        """Translate a text into the user's language."""
         return say(self.language, sentence, **facts)
 
     def reply(self, sentence: str, **facts: str | float) -> Reply:
-        """A plain answer in their language."""
+        """Reply with a text in the user's language."""
         return Reply(self.say(sentence, **facts))
 
     def moment(self, time: float) -> str:
-        """A point of time as they would read it."""
+        """Format a UNIX time in the user's language and the configured time zone."""
         return moment(self.language, time, self.desk.rules.timezone)
 
     def outlook(self, task: Task, line: int | None = None) -> Outlook:
-        """What can be expected of a task now."""
+        """Estimate when a task will be ready."""
         desk, countdown = self.desk, self.request.countdown
         return outlook(task, desk.catalog, desk.durations, self.now, line, countdown)
 
 
 async def own_task(call: Call, task_id: str) -> Task:
-    """The task, if it is theirs."""
+    """Return a task of the user. Raises `Refusal`."""
     task = await call.desk.database.read(lambda tx: tasks.get(tx, task_id))
-    # The same words for "not yours" and "not there": nothing is to be learned by guessing.
+    # The same text for another user's task and an unknown one: guessing ids reveals nothing.
     if task is None or task.person != call.person:
         raise Refusal("task-unknown", task=task_id)
     return task

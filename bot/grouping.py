@@ -1,4 +1,4 @@
-"""What holds for a group: where videos may be asked for, who pays, how it is spoken to."""
+"""Settings of a group: channels, allowances of roles, language, spoiler; and its wallet."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from bot.store import groups
 from bot.store.database import Tx
 
 _MOST = 50
-"""Channels, and roles with a share."""
+"""Limit for the number of channels, and of roles with an allowance."""
 
 
 async def change_group(call: Call, command: ChangeGroup) -> Reply:
-    """Set what holds for a group, if the person manages it; show it in any case."""
+    """Change the settings of a group and show them. Only for users who manage the group."""
     there = call.request.whereabouts
     if there is None or call.group is None:
         raise Refusal("group-nowhere")
@@ -49,7 +49,7 @@ async def change_group(call: Call, command: ChangeGroup) -> Reply:
 
 
 def _changes(group: Group, command: ChangeGroup) -> dict[str, Any]:
-    """What is to be written. Raises `Refusal`."""
+    """Return the columns to change. Raises `Refusal`."""
     found: dict[str, Any] = {}
     channels = set(group.channels)
     channels |= {command.allow} if command.allow else set()
@@ -71,7 +71,7 @@ def _changes(group: Group, command: ChangeGroup) -> dict[str, Any]:
 
 
 def shared_text(tx: Tx, call: Call) -> str:
-    """What the group's wallet has, and what the person may take of it today; else nothing."""
+    """Say what the group's wallet holds and what the user may take today; empty without one."""
     group, there = call.group, call.request.whereabouts
     if group is None or there is None or not ledger.is_shared(tx, group.wallet):
         return ""

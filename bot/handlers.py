@@ -1,4 +1,4 @@
-"""One async function per command of people; `handle` finds it and renders every refusal."""
+"""One async function per command. `handle` dispatches to it and turns refusals into replies."""
 
 from __future__ import annotations
 
@@ -53,11 +53,11 @@ __all__ = ["Quote", "can_remix", "handle", "language_of", "quoted"]
 
 _log = structlog.get_logger(__name__)
 _LISTED = 10
-"""Tasks that `/tasks` shows: what fits on a phone."""
+"""Tasks that `/tasks` shows: as many as fit on a phone screen."""
 
 
 async def handle(request: Request, desk: Desk) -> Reply:
-    """Do what a person asks for. Never raises for what a person or a gateway did."""
+    """Run a command. Never raises: errors become replies."""
     language: str = desk.settings.default_language
     try:
         call = await _call(request, desk)
@@ -65,12 +65,13 @@ async def handle(request: Request, desk: Desk) -> Reply:
         return await HANDLERS[type(request.command)](call, request.command)
     except Refusal as refused:
         return Reply(refusal(language, refused, desk.rules.timezone), ok=False)
-    except Exception:  # noqa: BLE001 - a person gets an answer whatever happens
+    except Exception:  # noqa: BLE001 - the user gets a reply in any case
         _log.exception("handler_failed", command=type(request.command).__name__)
         return Reply(say(language, "internal-error"), ok=False)
 
 
 async def _call(request: Request, desk: Desk) -> Call:
+    """Read what is stored about the user and the group of a request."""
     there = request.whereabouts
 
     def look(tx: Tx) -> tuple[PersonRow, Group | None]:
@@ -85,12 +86,12 @@ async def _call(request: Request, desk: Desk) -> Call:
 async def quoted(
     person: Person, place: Place, wish: MakeVideo, desk: Desk, picture: Orientation | None = None
 ) -> Quote:
-    """What `/video` would make of this wish now, and what it would cost. Raises `Refusal`."""
+    """Return what `/video` would order now, and at what price. Raises `Refusal`."""
     return await quote(await _call(Request(person, place, wish), desk), wish, picture)
 
 
 async def language_of(desk: Desk, person: Person, group: str | None = None) -> str:
-    """What they chose, else what the front-end knows, else what their group has, or the default."""
+    """The language that the user chose, else the front-end's, the group's or the default."""
 
     def look(tx: Tx) -> tuple[PersonRow, Group | None]:
         return accounts.person(tx, person.id), groups.get(tx, group) if group else None
@@ -99,6 +100,7 @@ async def language_of(desk: Desk, person: Person, group: str | None = None) -> s
 
 
 def _language(desk: Desk, person: Person, row: PersonRow, group: Group | None) -> str:
+    """Return the user's language by precedence: chosen, front-end, group, default."""
     for code in (row.language, person.language, group.language if group else None):
         if code is not None and code[:2].lower() in LANGUAGES:
             return code[:2].lower()
@@ -106,7 +108,7 @@ def _language(desk: Desk, person: Person, row: PersonRow, group: Group | None) -
 
 
 async def outstanding(desk: Desk, person: str) -> list[Task]:
-    """A person's tasks that are not at rest, or whose last word was not told yet."""
+    """The user's tasks that are active, or whose final message has not been sent yet."""
     return await desk.database.read(lambda tx: tasks.outstanding(tx, person))
 
 
@@ -116,17 +118,17 @@ async def tasks_by_id(desk: Desk, ids: Collection[str]) -> list[Task]:
 
 
 async def task_by_id(desk: Desk, task: str) -> Task | None:
-    """The task of this id, whosever it is."""
+    """The task of this id, of any user."""
     return await desk.database.read(lambda tx: tasks.get(tx, task))
 
 
 async def called(desk: Desk, front_end: str, handle: str) -> str | None:
-    """The person of this handle there, if they were ever seen."""
+    """Id of the user with this handle on the front-end, if one is known."""
     return await desk.database.read(lambda tx: accounts.called(tx, front_end, handle))
 
 
 async def set_handle(desk: Desk, person: str, handle: str | None) -> None:
-    """A person is called so, from now on."""
+    """Store the current handle of a user."""
     row = await desk.database.read(lambda tx: accounts.person(tx, person))
     if row.handle != (handle.lower() if handle else None):
         now = desk.clock.now()
@@ -134,15 +136,15 @@ async def set_handle(desk: Desk, person: str, handle: str | None) -> None:
 
 
 async def recent(desk: Desk, person: str, limit: int) -> list[Task]:
-    """A person's newest tasks, newest first."""
+    """The user's newest tasks, newest first."""
     return await desk.database.read(lambda tx: tasks.of_person(tx, person, limit))
 
 
-# --- one's own tasks ---------------------------------------------------------------------
+# --- tasks of the user -------------------------------------------------------------------
 
 
 async def list_tasks(call: Call, _command: ListTasks) -> Reply:
-    """`/tasks`: the newest, each with its place in line or expected time."""
+    """`/tasks`: list the newest tasks, each with its queue position or ETA."""
 
     def look(tx: Tx) -> list[tuple[Task, int | None]]:
         own = tasks.of_person(tx, call.person, _LISTED)
@@ -160,7 +162,7 @@ async def list_tasks(call: Call, _command: ListTasks) -> Reply:
 
 
 async def cancel(call: Call, command: Cancel) -> Reply:
-    """`/cancel`: at once while it waits; afterwards only where the gateway can stop a job."""
+    """`/cancel`: immediate for a queued task; later only if the gateway can cancel jobs."""
     task = await own_task(call, command.task)
     if task.state is State.QUEUED:
         return await _cancel_queued(call, task)
@@ -173,7 +175,7 @@ async def cancel(call: Call, command: Cancel) -> Reply:
         raise Refusal("cancel-not-possible", task=task.id, price=task.price)
     asked = await call.desk.database.transact(lambda tx: tasks.ask_to_cancel(tx, task.id, call.now))
     if not asked:
-        # It has just moved on: say what is true now.
+        # The state has changed meanwhile: start over.
         return await cancel(call, command)
     call.desk.wake()
     return Reply(call.say("cancel-asked", task=task.id, price=task.price), task=task)
@@ -186,15 +188,15 @@ async def _cancel_queued(call: Call, task: Task) -> Reply:
         )
 
     if not await call.desk.database.transact(stop):
-        # It has just left the line: say what is true now.
+        # The task has just left the queue: start over.
         return await cancel(call, Cancel(task.id))
     return Reply(call.say("cancel-done", task=task.id, price=task.price), task=task)
 
 
 async def fetch(call: Call, command: Fetch) -> Reply:
-    """`/fetch`: the video once more, or at last, here."""
+    """`/fetch`: post the video in this chat, again or for the first time."""
     task = await own_task(call, command.task)
-    # What is being posted, perhaps by this very request, is not posted a second time.
+    # A video that is being posted, perhaps by this request, must not be posted twice.
     if task.state in ACTIVE:
         raise Refusal("fetch-not-ready", task=task.id, state=call.say(f"state-{task.state}"))
     if task.state not in {State.DONE, State.UNDELIVERED}:
@@ -223,7 +225,7 @@ def _video(call: Call, task: Task) -> Video:
 
 
 async def show_quota(call: Call, _command: ShowQuota) -> Reply:
-    """`/quota`: what is there, what is held, what refills when, and why it is so."""
+    """`/quota`: show available and held credits, the next refill, and the limits."""
 
     def look(tx: Tx) -> tuple[Balance, int, str]:
         return (
@@ -248,13 +250,13 @@ async def show_quota(call: Call, _command: ShowQuota) -> Reply:
 
 
 async def list_models(call: Call, _command: ListModels) -> Reply:
-    """`/models`: what can be asked for now."""
+    """`/models`: list the models that can be requested now."""
     service = await call.desk.service()
     return Reply(models_text(call.language, call.desk.catalog, call.now, service.serves))
 
 
 async def change_settings(call: Call, command: ChangeSettings) -> Reply:
-    """`/settings`: a person's defaults; checked against the catalogue before they are kept."""
+    """`/settings`: change the user's defaults, after validation, and show them."""
     changes = dict(command.changes)
     if model := changes.get("model"):
         changes["model"] = call.desk.catalog.find(str(model), call.now).name
@@ -287,7 +289,7 @@ def _check_language(code: str) -> None:
 
 
 async def change_language(call: Call, command: ChangeLanguage) -> Reply:
-    """`/language`: answered in the new one."""
+    """`/language`: change the language, and reply in the new one."""
     if command.code is None:
         return call.reply("language-current", code=call.language, all=", ".join(LANGUAGES))
     _check_language(command.code)
@@ -299,7 +301,7 @@ async def change_language(call: Call, command: ChangeLanguage) -> Reply:
 
 
 async def show_privacy(call: Call, _command: ShowPrivacy) -> Reply:
-    """`/privacy`: what is kept and for how long."""
+    """`/privacy`: say which data are kept and for how long."""
     settings = call.desk.settings
     return call.reply(
         "privacy",
@@ -310,7 +312,7 @@ async def show_privacy(call: Call, _command: ShowPrivacy) -> Reply:
 
 
 async def forget_me(call: Call, command: ForgetMe) -> Reply:
-    """`/forgetme yes`: prompts, pictures and videos go at once; the ledger keeps its numbers."""
+    """`/forgetme yes`: delete prompts, pictures and videos; ledger entries are kept."""
     if not command.confirmed:
         return call.reply("forgetme-confirm")
 
@@ -336,17 +338,17 @@ async def forget_me(call: Call, command: ForgetMe) -> Reply:
 
 
 async def start(call: Call, _command: Start) -> Reply:
-    """`/start`: what this is and what to type."""
+    """`/start`: introduce the bot."""
     return call.reply("start")
 
 
 async def show_help(call: Call, _command: Help) -> Reply:
-    """`/help`: every command in a line."""
+    """`/help`: list the commands."""
     return Reply(help_text(call.language, call.request.person.admin, call.request.typed))
 
 
 async def admin(call: Call, command: Admin) -> Reply:
-    """`/admin`: only for admins; to others it does not exist."""
+    """`/admin`: run a subcommand. Raises `Refusal` for users who are not admins."""
     if not call.request.person.admin:
         raise Refusal("admin-only")
     return await ADMIN_HANDLERS[command.word](call, command)

@@ -1,4 +1,4 @@
-"""THE transaction: a checked order becomes a task with its credits held, or a refusal."""
+"""Accept a task: one transaction holds the credits and writes the task, or refuses it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _ID_LENGTH = 8
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """All that a new task is made of, checked against the catalogue but not against the person."""
+    """A new task: validated against the catalogue, not yet against limits and credits."""
 
     id: str
     person: str
@@ -29,36 +29,36 @@ class Draft:
     update_key: str | None = None
     provider: str | None = None
     provider_identity: str | None = None
-    """Only for a remix: where the original was made."""
+    """Only for a remix: the account that made the original."""
     wallet: str | None = None
-    """An account that pays before the person's own, as far as `share` goes."""
+    """Account that pays before the user's own, up to the user's allowance."""
     share: int | None = None
-    """What the person may take from it in a day; None: as much as there is."""
+    """Credits per day that the user may take from it; None: no limit."""
 
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """What came of a draft. `fresh` is false when the same update had made the task before."""
+    """An accepted task. `fresh` is False if the same update had created it before."""
 
     task: Task
     fresh: bool
     balance: Balance
     line: int
-    """How many tasks wait before it."""
+    """Number of queued tasks ahead of this one."""
     shared: bool = False
-    """The group's wallet pays."""
+    """Whether the group's wallet pays."""
 
 
 def new_task_id() -> str:
-    """Short, easy to type (no 0/o, 1/l/i) and not to be guessed: 40 bits of chance."""
+    """Return a random id: short, easy to type (no 0/o, 1/l/i), 40 bits of entropy."""
     return "".join(secrets.choice(_ALPHABET) for _ in range(_ID_LENGTH))
 
 
 def accept(tx: Tx, draft: Draft, rules: Rules, max_active: int, now: float) -> Accepted:
-    """Hold the credits and write the task, or raise `Refusal` with nothing written.
+    """Hold the credits and write the task. Raises `Refusal`; nothing is then written.
 
-    Locks the person's account first: of two hundred requests for credits that suffice for one,
-    one is accepted.
+    The user's account is locked first: if credits suffice for only one of many concurrent
+    requests, exactly one is accepted.
     """
     account = ledger.open_account(tx, draft.person, rules, now)
     known = tasks.by_update(tx, draft.update_key) if draft.update_key else None
@@ -81,9 +81,9 @@ def accept(tx: Tx, draft: Draft, rules: Rules, max_active: int, now: float) -> A
 
 
 def _wallet(tx: Tx, draft: Draft, own: AccountRow, rules: Rules, now: float) -> AccountRow | None:
-    """The shared account, locked after the person's own, if it pays for all of it.
+    """Return the shared account, locked after the user's own, if it can pay the whole price.
 
-    None: the person's own does. Raises `Refusal` where neither can.
+    None: the user's own account pays. Raises `Refusal` if neither can.
     """
     wallet = ledger.open_account(tx, draft.wallet or "", rules, now)
     left = wallet.daily + wallet.granted
@@ -106,7 +106,7 @@ def _wallet(tx: Tx, draft: Draft, own: AccountRow, rules: Rules, now: float) -> 
 
 
 def found(tx: Tx, draft: Draft, rules: Rules, now: float) -> Accepted | None:
-    """What came of a draft whose commit nobody heard the answer of; None if nothing did."""
+    """Return the task if its transaction was committed although the response was lost."""
     task = tasks.get(tx, draft.id)
     if task is None:
         return None

@@ -1,4 +1,4 @@
-"""The commands that make videos: what is wished for becomes a checked draft, and that a task."""
+"""The commands that make videos: `/video`, `/remix` and `/retry`; and quotes for drafts."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _log = structlog.get_logger(__name__)
 
 
 async def make_video(call: Call, command: MakeVideo) -> Reply:
-    """`/video`: check, prepare the picture, hold the credits, write the task."""
+    """`/video`: validate, prepare the picture, hold the credits, write the task."""
     seen = await images.look(command.image) if command.image else None
     order, price = await _completed(call, command, seen.orientation if seen else None)
     _check_fit(command, order)
@@ -39,21 +39,21 @@ async def make_video(call: Call, command: MakeVideo) -> Reply:
 
 @dataclass(frozen=True, slots=True)
 class Quote:
-    """What a wish would become, and what it could be instead."""
+    """What a request would order at what price, and which models are available."""
 
     order: Order
     price: int
     free: int
-    """What the person can spend."""
+    """Credits that the user can spend."""
     model: Model
     models: tuple[Model, ...]
-    """All that can be asked for now."""
+    """Models that can be requested now."""
 
 
 async def quote(call: Call, command: MakeVideo, picture: Orientation | None) -> Quote:
-    """Check a wish without doing anything. Raises `Refusal`.
+    """Validate a request without accepting it. Raises `Refusal`.
 
-    `command.image` says only whether there is a picture; `picture` is which way it stands.
+    `command.image` says only whether there is a picture; `picture` is the picture's orientation.
     """
     desk = call.desk
     order, price = await _completed(call, command, picture)
@@ -69,7 +69,7 @@ async def quote(call: Call, command: MakeVideo, picture: Orientation | None) -> 
 
 
 def _check_fit(command: MakeVideo, order: Order) -> None:
-    """Nobody is to believe that `--fit` does something where it cannot."""
+    """Raise `Refusal` where `--fit` would have no effect."""
     if command.fit is None:
         return
     if command.image is None:
@@ -81,7 +81,7 @@ def _check_fit(command: MakeVideo, order: Order) -> None:
 async def _completed(
     call: Call, command: MakeVideo, picture: Orientation | None
 ) -> tuple[Order, int]:
-    """The order and its price, by what the providers can do at this moment."""
+    """Return (order, price) by what the providers can make now."""
     desk, defaults = call.desk, _defaults(call.row)
     service = await desk.service()
 
@@ -95,7 +95,7 @@ async def _completed(
     except Refusal as refused:
         if refused.sentence not in {"model-off", "models-none"}:
             raise
-        # If it can be made elsewhere, only the way of the picture is missing.
+        # If the order is possible, the only obstacle is sending the picture to the provider.
         order, _ = desk.catalog.complete(command, defaults, call.now, picture, service.serves)
         raise Refusal("image-needs-link", model=order.model) from None
 
@@ -107,19 +107,19 @@ async def _keep_picture(
     try:
         return await call.desk.spool.keep_picture(source, name, *size, fit or "crop")
     except DiskFull as error:
-        _log.warning("no_room_for_a_picture", reason=str(error))
+        _log.warning("picture_rejected_disk_full", error=str(error))
         raise Refusal("disk-full") from None
 
 
 def _cut_text(call: Call, kept: KeptPicture) -> str:
-    """What a person must hear of what was cut away; nothing, if that was little."""
+    """Say how much of the picture was cropped; empty if it was little."""
     if kept.cropped_percent < images.MUCH_CUT:
         return ""
     return say(call.public, "picture-cut", cut=round(kept.cropped_percent))
 
 
 async def _accept(call: Call, draft: Draft, note: str = "") -> Reply:
-    """Take the draft in. A picture of a refused draft is removed again."""
+    """Write the task and reply. If it is refused or a duplicate, its picture is deleted."""
     desk = call.desk
     update = call.request.update
     key = f"{call.request.place.front_end}:{update}" if update else None
@@ -127,7 +127,7 @@ async def _accept(call: Call, draft: Draft, note: str = "") -> Reply:
         draft = _in_group(call, replace(draft, update_key=key))
         accepted = await desk.database.transact(lambda tx: _take_in(tx, call, draft))
     except DatabaseError:
-        # The commit may have happened although its answer was lost.
+        # The transaction may have been committed although the response was lost.
         found = await desk.database.read(lambda tx: _if_taken_in(tx, call, draft))
         if found is None:
             raise
@@ -143,7 +143,7 @@ async def _accept(call: Call, draft: Draft, note: str = "") -> Reply:
 
 
 def _in_group(call: Call, draft: Draft) -> Draft:
-    """What the group says: where it may be asked for, how it is shown, who pays."""
+    """Apply the group's settings: allowed channels, spoiler, paying wallet. Raises `Refusal`."""
     group, there = call.group, call.request.whereabouts
     if group is None or there is None:
         return draft
@@ -181,7 +181,7 @@ def _defaults(row: PersonRow) -> Defaults:
 
 
 async def remix(call: Call, command: Remix) -> Reply:
-    """`/remix`: the same video with a change, made where the original was."""
+    """`/remix`: make a changed version of a video, at the provider of the original."""
     original = await own_task(call, command.task)
     model = call.desk.catalog.find(original.order.model, call.now)
     if original.remote_id is None or original.finished_at is None:
@@ -220,7 +220,7 @@ async def remix(call: Call, command: Remix) -> Reply:
 
 
 def can_remix(desk: Desk, original: Task) -> bool:
-    """Whether the provider that made it would change it, as far as can be known beforehand."""
+    """Whether the provider of a video probably accepts a remix of it."""
     try:
         _where_it_can_be_changed(desk, original)
     except Refusal:
@@ -229,7 +229,7 @@ def can_remix(desk: Desk, original: Task) -> bool:
 
 
 def _where_it_can_be_changed(desk: Desk, original: Task) -> str:
-    """The provider that made it, if it makes changes of such a video."""
+    """Return the provider of a video, if it can remix such a video. Raises `Refusal`."""
     found = desk.account_of(original)
     if found is None or not found[1].capabilities.remix:
         raise Refusal("remix-not-possible", task=original.id)
@@ -242,7 +242,7 @@ def _where_it_can_be_changed(desk: Desk, original: Task) -> str:
 
 
 async def retry(call: Call, command: Retry) -> Reply:
-    """`/retry`: the same wishes once more, at today's price."""
+    """`/retry`: order the same video again, at the current price."""
     task = await own_task(call, command.task)
     posted = command.seen and task.state is State.DELIVERING
     if task.state in ACTIVE and not posted:
@@ -259,7 +259,7 @@ def _again(call: Call, task: Task, prompt: str) -> MakeVideo:
     order = task.order
     image = call.desk.spool.path(order.image) if order.image else None
     if order.image == "" or (image is not None and not image.is_file()):
-        # Without its picture it would be another video.
+        # Without its picture it would be a different video.
         raise Refusal("picture-forgotten", task=task.id)
     return MakeVideo(
         prompt=prompt,

@@ -1,4 +1,7 @@
-"""What is posted of a finished video in a chat: as it is, made to fit, or a part and a word."""
+"""Choose what to post for a finished video: the original, a re-encoded copy, or a link.
+
+A link may come with a preview.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ from bot.telling import too_large_text
 
 
 class Shelf(Protocol):
-    """Where videos are, and what can be made of them."""
+    """Storage, transcoding and publishing of videos."""
 
     @property
     def spool(self) -> Spool: ...
@@ -29,17 +32,18 @@ class Shelf(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Parcel:
-    """What is posted; without a video only the words."""
+    """What to post; without a video only the text."""
 
     video: Video | None
     note: str = ""
-    """Why this is not the whole, and how to get that."""
+    """Why this is not the full video, and how to get it."""
 
 
 async def packed(shelf: Shelf, task: Task, limit: int | None, kept_for: float) -> Parcel:
-    """The video as a place takes it that bears so many bytes; `kept_for`: seconds.
+    """Prepare the video for a destination with a size limit in bytes; None: no limit.
 
-    Raises `FileNotFoundError`, `DiskFull`, `PublishError`.
+    `kept_for`: seconds for which the result is kept. Raises `FileNotFoundError`, `DiskFull`,
+    `PublishError`.
     """
     if task.file is None or not shelf.spool.result(task.file).is_file():
         raise FileNotFoundError(task.file)

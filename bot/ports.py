@@ -1,4 +1,4 @@
-"""What the engine asks of a front-end and of time."""
+"""Interfaces of the engine: a clock, and a messenger that each front-end implements."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from bot.model import Countdown, Delivery, Place, Task, Video
 
 
 class Clock(Protocol):
-    """Time. The real one is `SystemClock`; tests have one that they turn by hand."""
+    """A clock. In production `SystemClock`; tests use one that they advance."""
 
     def now(self) -> float:
         """UNIX seconds."""
         ...
 
     async def sleep(self, seconds: float) -> None:
-        """Return after so many seconds of this clock."""
+        """Return after that many seconds of this clock."""
         ...
 
 
 class DeliveryError(Exception):
-    """A result could not be posted."""
+    """A message could not be posted."""
 
     def __init__(
         self,
@@ -32,51 +32,51 @@ class DeliveryError(Exception):
     ) -> None:
         super().__init__(raw or reason)
         self.reason = reason
-        """A key of the sentences in `replies`: `chat-gone`, `blocked`, `too-large` ..."""
+        """Reason of the task's state: "chat-gone", "blocked", "too-large" ..."""
         self.permanent = permanent
         self.retry_after = retry_after
 
 
 class DeliveryUnclear(Exception):
-    """The answer to a send was lost: the result may stand in the chat."""
+    """The response to a send was lost: the message may have been posted."""
 
 
 class Messenger(Protocol):
-    """What a front-end does for the engine. Nothing here may wait for a person."""
+    """What a front-end does for the engine. No method may wait for a user."""
 
     name: str
-    """The first part of the ids of its people, and `Place.front_end`."""
+    """Prefix of the ids of its users, and `Place.front_end`."""
     countdown: Countdown | None
-    """How its chats write a moment that they count down to by themselves; None: they cannot."""
+    """Writes a moment as a live countdown; None: the chats have no such feature."""
 
     def largest(self, place: Place) -> int | None:
-        """The most bytes that a video may have there; None: as it is, whatever its size."""
+        """The size limit for a video there, in bytes; None: no limit."""
         ...
 
     async def deliver(self, task: Task, delivery: Delivery, video: Video, note: str) -> str:
-        """Post the finished video; give back a receipt that `posted` will understand.
+        """Post the finished video and return a receipt.
 
-        `delivery.repeated` says that it may stand there already, which the words beside it must
-        say too. `note` is to be read with it, where it is not empty: why it is not the whole.
-        Raises `DeliveryError` or `DeliveryUnclear`.
+        `delivery.repeated`: the video may have been posted before, which the caption must say.
+        `note`, unless empty, is posted with the video: why this is not the full video. Raises
+        `DeliveryError` or `DeliveryUnclear`.
         """
         ...
 
     async def posted(self, task: Task, delivery: Delivery) -> str | None:
-        """Look whether a send whose answer was lost did succeed: its receipt, or None.
+        """Search for a result whose send has an unknown outcome. Returns its receipt or None.
 
-        None means "not seen", which is no proof.
+        None does not prove that the result was not posted.
         """
         ...
 
     async def tell(self, task: Task, text: str) -> None:
-        """Post a last word on a task that brings no video. Raises as `deliver` does."""
+        """Post the final message of a task without a video. Raises like `deliver`."""
         ...
 
     async def show(self, task: Task, text: str) -> None:
-        """Bring the task's status up to date, where and when the chat can bear it. Never raises."""
+        """Update the status message of a task, as far as rate limits allow. Never raises."""
         ...
 
     async def alert(self, text: str) -> None:
-        """Tell this front-end's admins something. Raises as `deliver` does."""
+        """Send a message to the admins of this front-end. Raises like `deliver`."""
         ...
