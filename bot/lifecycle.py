@@ -12,24 +12,24 @@
     cancelled   -> nothing
 
 queued       Credits are held. A worker takes it when a provider has capacity; the user may cancel.
-submitting   Written before the paid create request, by the worker that sends it. Back to `queued`
+submitting   Written before the paid create request, by the worker that sends it. Back to "queued"
              only if the gateway has certainly not accepted the request. After a crash the lease
              expires and the gateway is searched for the job: if it is found, the task is running;
-             if it certainly does not exist, the task is queued again; otherwise `review`.
+             if it certainly does not exist, the task is queued again; otherwise "review".
 running      The gateway has the job and its id is known. Polled when due; a crash loses nothing.
 fetching     The gateway has finished and the video is being downloaded. A crash leaves a partial
-             file, which the next attempt resumes. Back to `running` if the link has expired: the
+             file, which the next attempt resumes. Back to "running" if the link has expired: the
              next poll returns a new one.
 delivering   The video is on disk and paid for. A crash during a send leaves the delivery in
-             `sending`, which the next worker treats as possibly posted.
+             "sending", which the next worker treats as possibly posted.
 review       The outcome of a paid create request is unknown. Credits stay held until an admin
              charges, refunds, or attaches the id of the job.
 undelivered  The video is on disk but could not be posted. The user or an admin sends it again.
 done, failed, cancelled   Final.
 
-Credits are held when the task is written, settled on entering `delivering` (from then on the user
-can get the video), and released on entering `failed` or `cancelled`. An admin who resolves a review
-with `charge` settles the credits of the failed task. State and credits change in one transaction.
+Credits are held when the task is written, settled on entering "delivering" (from then on the user
+can get the video), and released on entering "failed" or "cancelled". An admin who resolves a review
+with "charge" settles the credits of the failed task. State and credits change in one transaction.
 """
 
 from __future__ import annotations

@@ -141,7 +141,7 @@ class Task:
     bytes: int | None = None
     cancel_asked: bool = False
     reason: str | None = None
-    """Why the task is in its state; the text for users is `reason-<reason>`."""
+    """Why the task is in its state; the key of its text is "reason-<reason>"."""
     raw: str | None = None
     """Error text of the gateway or the chat platform; for admins only."""
     finished_at: float | None = None
@@ -154,7 +154,7 @@ class Delivery:
     task: str
     place: Place
     state: str
-    """`waiting`, `sending` or `sent`; `sending` without a worker: the outcome is unknown."""
+    """One of "waiting", "sending", "sent"; "sending" without a worker: outcome unknown."""
     attempts: int = 0
     repeated: bool = False
     receipt: str | None = None
