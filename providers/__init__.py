@@ -1,4 +1,4 @@
-"""The gateways that Reelay speaks to: kind -> class. To add one: `providers/README.md`."""
+"""The supported gateways: kind -> class. To add one, follow `providers/README.md`."""
 
 from providers.base import Provider
 from providers.jimmy import Jimmy

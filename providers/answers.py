@@ -1,6 +1,6 @@
-"""What a gateway's answer means: the one place where a status or a text gets its name in our tree.
+"""Map HTTP responses of gateways to `providers.errors`: status, headers and error texts.
 
-Pure: bytes and headers in, values or errors of `providers.errors` out.
+Pure: takes bytes and headers, returns values or raises errors.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ _THE_MODEL = (
     r"(?:[\s:=/]+(?:[\"'`\u201c\u2018][^\"'`\u201d\u2019]{1,80}[\"'`\u201d\u2019]"
     r"|[\w./:@-]{0,80}[\d_/.-][\w./:@-]{0,80}))?"
 )
-"""The model as what a sentence is about: at most its name stands between it and what it does."""
+"""The model as the subject of a sentence, optionally followed by its name."""
 _IS_GONE = (
     r"[\s,:]{0,3}\b(?:(?:is|are|was|has|have|could|can)(?: been)? )?"
     r"(?:(?:now|currently|temporarily|permanently) )?"
     r"(?:(?:(?:does|do) )?not exist|(?:not|cannot) (?:be )?found|deprecated|retired|discontinued"
     r"|removed|shut down|no longer exists"
-    # With a size or for so many seconds it says nothing of the rest; for your account it does.
+    # "not supported with/for <an option>" is about that option; "for your account" is not.
     r"|(?:unavailable|(?:not|no longer) (?:supported|available|served|offered))"
     r"(?! (?:with|when|if|at|in|for) (?!your\b)))"
 )
@@ -60,31 +60,31 @@ _MODERATED = re.compile(
 )
 
 
-# --- words -------------------------------------------------------------------------------
+# --- texts -------------------------------------------------------------------------------
 
 
 def is_moderation(*texts: object) -> bool:
-    """Whether a code or a text of a gateway speaks of its rules on content."""
+    """Whether a code or a text of a gateway is about its content rules."""
     return any(_MODERATED.search(str(text)) for text in texts if text)
 
 
 def is_funds(*texts: object) -> bool:
-    """Whether a code or a text of a gateway says that the account has no funds left."""
+    """Whether a code or a text of a gateway says that the account is out of funds."""
     return any(_FUNDS.search(str(text)) for text in texts if text)
 
 
 def is_model_gone(*texts: object) -> bool:
     """Whether a code or a text of a gateway says that it no longer serves the model.
 
-    Not that it refuses an option of it: a model that is gone is switched off for everybody.
+    An unsupported option does not count: a removed model is disabled for all users.
     """
     return any(_MODEL_GONE.search(str(text)) for text in texts if text)
 
 
 def shortened(raw: object) -> str:
-    """The other side's own words: one line, not too long, without anything like a key.
+    """Return the text as one short printable line, with anything that looks like a key redacted.
 
-    Nor anything that a database would choke on: NUL, and halves of characters, which JSON can name.
+    JSON can contain NUL and lone surrogates, which a database would reject; they become `?`.
     """
     line = " ".join(str(raw).split())
     plain = "".join(sign if sign.isprintable() else "?" for sign in line[: 4 * _RAW])
@@ -92,7 +92,7 @@ def shortened(raw: object) -> str:
 
 
 def text_of(body: bytes) -> str:
-    """The beginning of a body that is no JSON."""
+    """Return the beginning of a body that is not JSON."""
     return shortened(body[:_RAW].decode("utf-8", "replace"))
 
 
@@ -100,15 +100,15 @@ def text_of(body: bytes) -> str:
 
 
 def decoded(body: bytes) -> Json:
-    """The JSON of a good answer."""
+    """Parse the JSON of a successful response. Raises `Malformed`."""
     try:
         return json.loads(body)  # type: ignore[no-any-return]
     except (ValueError, RecursionError):
-        raise errors.Malformed(f"no JSON: {text_of(body)}") from None
+        raise errors.Malformed(f"not JSON: {text_of(body)}") from None
 
 
 def error_fields(body: object) -> tuple[str, str]:
-    """(code, message) of an error body, whatever its shape: official, FastAPI, NestJS, envelope."""
+    """Return (code, message) of an error body: OpenAI, FastAPI, NestJS or envelope format."""
     if not isinstance(body, dict):
         return "", shortened(body) if body else ""
     inner = body.get("error")
@@ -121,21 +121,24 @@ def error_fields(body: object) -> tuple[str, str]:
 
 
 def link_in(body: Json) -> str:
-    """Some gateways answer the content route with JSON that says where the video is."""
+    """Return the link to the video: some gateways respond with JSON at their content route.
+
+    Raises `Malformed` if there is none.
+    """
     if isinstance(body, dict):
         inner = body.get("data")
         for source in (body, inner if isinstance(inner, dict) else {}):
             for name in ("url", "video_url"):
                 if isinstance(found := source.get(name), str) and found:
                     return found
-    raise errors.Malformed(shortened(f"no video: {body}"))
+    raise errors.Malformed(shortened(f"no link to the video: {body}"))
 
 
 # --- status ------------------------------------------------------------------------------
 
 
 def check_status(status: int, headers: Mapping[str, str], body: bytes) -> None:
-    """Raise what an answer that is no success means."""
+    """Raise the `ProviderError` of a response that is not a success."""
     if status < 300:
         return
     if status < 400:
@@ -145,15 +148,15 @@ def check_status(status: int, headers: Mapping[str, str], body: bytes) -> None:
     except (ValueError, RecursionError):
         code, message = "", text_of(body)
     raw = shortened(f"HTTP {status} {code} {message}")
-    # A page of a broken gateway may hold any word; only an error with a code means what it says.
+    # An HTML error page may contain any word: classify a 5xx by its text only if it has a code.
     meant = f"{code} {message}" if status < 500 or code or status == 503 else ""
     raise _meaning(status, meant)(raw, retry_after=_retry_after(headers), code=code)
 
 
 def is_certain(text: str) -> bool:
-    """Whether a fault of the gateway names one of the exact reasons for which none accepts a job.
+    """Whether a 5xx names one of the exact reasons for which no gateway accepts a job.
 
-    Any other words in a 5xx may stand there after the job was made: it must not go elsewhere.
+    With any other text of a 5xx the job may have been created: it must not go to another gateway.
     """
     return _CERTAIN.search(text) is not None
 
@@ -184,9 +187,9 @@ def _meaning(status: int, text: str) -> type[errors.ProviderError]:
 
 
 def _redirected(status: int, where: str) -> errors.ProviderError:
-    """A create is not sent elsewhere: the address in the settings is to be put right."""
-    raw = shortened(f"HTTP {status}: redirected to {where or 'nowhere'}")
-    # Only 303 may mean that the create was done.
+    """A create never follows a redirect: an admin has to correct the configured address."""
+    raw = shortened(f"HTTP {status}: redirected to {where or 'an unknown address'}")
+    # Only 303 may mean that the create was executed.
     return errors.Malformed(raw) if status == 303 else errors.Misconfigured(raw)
 
 
@@ -194,13 +197,13 @@ def _redirected(status: int, where: str) -> errors.ProviderError:
 
 
 def check_after(headers: Mapping[str, str]) -> float | None:
-    """`openai-poll-after-ms` (openai-python's `poll()` obeys it) or Retry-After, in seconds."""
+    """Seconds from `openai-poll-after-ms` (used by `poll()` of openai-python) or Retry-After."""
     wish = _whole_number(headers.get("openai-poll-after-ms", ""))
     return min(wish / 1000, _LONGEST_WISH) if wish is not None else _retry_after(headers)
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Retry-After as seconds from now, be it written in seconds or as a date."""
+    """Retry-After in seconds from now; the header has seconds or an HTTP date."""
     value = headers.get("retry-after", "").strip()
     try:
         wait = float(value)
@@ -213,12 +216,12 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
 
 
 def media_type(headers: Mapping[str, str]) -> str:
-    """The content type, without its parameters."""
+    """Return the content type without parameters."""
     return headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
 def extent(status: int, headers: Mapping[str, str], asked: int) -> tuple[int, int | None]:
-    """(the byte that a video goes on from, all of its bytes if told)."""
+    """Return (offset of the first byte in the body, size of the whole file if stated)."""
     if status != 206:
         return 0, _whole_number(headers.get("content-length", ""))
     found = re.match(r"bytes (\d{1,18})-\d{1,18}/(\d{1,18}|\*)$", headers.get("content-range", ""))
@@ -228,5 +231,5 @@ def extent(status: int, headers: Mapping[str, str], asked: int) -> tuple[int, in
 
 
 def _whole_number(value: str) -> int | None:
-    # Not `isdigit`: it takes signs that `int` does not.
+    # Not `isdigit`: it accepts characters such as a superscript 2 that `int` rejects.
     return int(value) if value.isdecimal() and len(value) < 19 else None

@@ -1,7 +1,7 @@
-"""What every gateway answers to: four verbs over one request and one kind of progress.
+"""The interface of every gateway: submit, poll, download and check, over one request type.
 
-The gateway's verdict on a job is a *value* (`Failed`); that we could not ask is an
-*exception* (`providers.errors`). No method waits for a job: waiting is the engine's.
+The gateway's verdict on a job is a *value* (`Failed`); a request that could not be made is an
+*exception* (`providers.errors`). No method waits for a job: the engine does the waiting.
 """
 
 from __future__ import annotations
@@ -27,25 +27,25 @@ Orientation = Literal["portrait", "landscape", "square"]
 
 
 class Options(BaseModel):
-    """The settings of one provider, `PROVIDERS__<NAME>__*`. A kind adds its own by subclassing."""
+    """Settings of one provider, `PROVIDERS__<NAME>__*`. A kind adds its own by subclassing."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: str
     api_key: SecretStr = SecretStr("")
     base_url: str = ""
-    """Empty: the kind's own address."""
+    """Empty: the default address of the kind."""
     max_concurrent: NonNegativeInt = 10
-    """Jobs at once; 0 means none."""
+    """Maximum number of jobs at the same time; 0 disables new jobs."""
     priority: int = 0
-    """The higher one is asked first."""
+    """Providers with a higher priority are used first."""
     pictures: Literal["auto", "file", "upload", "link"] = "auto"
-    """How reference pictures go there, one of `PictureWay`; auto: the best way of the kind."""
+    """How reference images are sent, a `PictureWay`; auto: the first one that the kind supports."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReferenceImage:
-    """A picture on our disk, already turned upright, stripped of metadata and fitted."""
+    """An image on our disk: upright, without metadata, and fitted to the size of the video."""
 
     path: Path
     media_type: str
@@ -53,21 +53,21 @@ class ReferenceImage:
     width: int
     height: int
     url: str | None = None
-    """Where the gateway can get it, if it takes links only."""
+    """Where the gateway can download it, if it accepts links only."""
 
 
 @dataclass(frozen=True, slots=True)
 class VideoRequest:
-    """One job to be made. All that a gateway may want; each sends the fields it knows."""
+    """A job to create, with every field that any gateway accepts; each sends those it supports."""
 
     key: str
-    """Our task's id. Gateways that can look a job up by it never make it twice."""
+    """The id of our task. A gateway that can look up jobs by it never creates one twice."""
     model: str
-    """The gateway's own name of the model."""
+    """The gateway's name of the model."""
     prompt: str
     seconds: int
     size: str | None = None
-    """The gateway's own word: `720x1280`, `small`."""
+    """The size as the gateway spells it: `720x1280`, `small`."""
     width: int | None = None
     height: int | None = None
     orientation: Orientation | None = None
@@ -78,12 +78,12 @@ class VideoRequest:
     storyboard: bool | None = None
     """The prompt is a list of shots."""
     remix_of: str | None = None
-    """The finished job that this one changes: its remote id, or its edit id where a gateway asks
-    for that (`Capabilities.edit_id`)."""
+    """The finished job to remix: its remote id, or its edit id where the gateway requires that
+    (`Capabilities.edit_id`)."""
 
 
 class FailureKind(StrEnum):
-    """Why a job made no video. A small set: each has one sentence for people."""
+    """Why a job failed. A small set: each kind has one text for users."""
 
     MODERATION = "moderation"
     INVALID_REQUEST = "invalid_request"
@@ -97,31 +97,31 @@ class FailureKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """Not ready. `running` tells whether the gateway has begun; `percent` is 0 to 100."""
+    """Not finished. `running`: the gateway has started the job; `percent` is 0 to 100."""
 
     running: bool = False
     percent: float | None = None
     check_after: float | None = None
-    """The gateway's own wish, in seconds, for when to look again."""
+    """Seconds after which the gateway asks to be polled again."""
     unknown: str = ""
-    """A status word that nobody knows; it counts as running, and admins should hear of it."""
+    """An unrecognized status word; it counts as running and should be reported to admins."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """The gateway has the video. Without `url` the provider's own content route gives it."""
+    """The video is ready. Without `url` it is downloaded from the provider's content route."""
 
     url: str | None = None
     expires_at: float | None = None
     """UNIX seconds."""
     thumbnail_url: str | None = None
     edit_id: str | None = None
-    """What a change of this video names, where that is not the job's own id."""
+    """The id that a remix of this video refers to, where that is not the job id."""
 
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The gateway says the job made no video. `raw` is its own text, for admins only."""
+    """The gateway reports that the job failed. `raw` is its message, for admins only."""
 
     kind: FailureKind
     raw: str = ""
@@ -141,82 +141,87 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Download:
-    """An open result: its bytes from `offset` on, and how many there are in all, if told."""
+    """An open download: the bytes of a file from `offset` on."""
 
     chunks: AsyncIterator[bytes]
     total: int | None
+    """Size of the whole file in bytes; None if the server does not state it."""
     media_type: str
     offset: int = 0
 
 
 class Finding(StrEnum):
-    """What a look for a job without knowing its id can prove."""
+    """What a lookup of a job whose id is unknown can prove."""
 
     NOTHING = "nothing"
     """The gateway cannot list jobs."""
     PRESENCE = "presence"
-    """A job found is ours; one not found may still exist."""
+    """A job that is found is ours; one that is not found may still exist."""
     CERTAIN = "certain"
-    """A job not found was never accepted, so the create may be sent again."""
+    """A job that is not found was never accepted, so the create may be sent again."""
 
 
 class PictureWay(StrEnum):
-    """How a reference picture reaches a gateway."""
+    """How a reference image reaches a gateway."""
 
     FILE = "file"
-    """Its bytes go with the create."""
+    """Its bytes are part of the create request."""
     UPLOAD = "upload"
-    """First into the gateway's own store, free of charge; the create has the link."""
+    """It is uploaded to the gateway first, free of charge; the create contains the link."""
     LINK = "link"
-    """The create has a link to it, from which the gateway gets it."""
+    """The create contains a link to our server, from which the gateway downloads it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """What a gateway calls to say. Only ever a hint to look now."""
+    """An event that a gateway sent to our webhook. Never more than a hint to poll now."""
 
     id: str
-    """The same for each repetition of the same event."""
+    """The same for every delivery of the same event."""
     remote_id: str | None
-    """The job that it is about; None: about something else."""
+    """The job that has ended; None if the event is not about the end of a job."""
 
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What a gateway can do beyond make, look and download."""
+    """What a gateway supports besides creating, polling and downloading."""
 
     find: Finding = Finding.NOTHING
     batch: bool = False
-    """One request shows up to `LISTED` jobs (`Provider.poll_many`)."""
+    """One request returns the state of up to `LISTED` jobs (`Provider.poll_many`)."""
     cancel: bool = False
-    """A running job can be stopped for good."""
+    """A running job can be cancelled."""
     remix: bool = False
     edit_id: bool = False
-    """A change names what came with the result (`Finished.edit_id`), not the job."""
+    """A remix refers to the id in the result (`Finished.edit_id`), not to the job id."""
     remix_private: bool = True
-    """Videos made with `private` can be changed too."""
+    """Videos created with `private` can be remixed too."""
     pictures: tuple[PictureWay, ...] = (PictureWay.FILE,)
-    """Every way in which it takes a reference picture, the best one first. The class has them all,
-    whatever the settings of one provider, so that those can be checked."""
+    """How it accepts reference images, the preferred way first. The class attribute lists all of
+    them, independent of the settings of a provider, so that those settings can be validated."""
     thumbnails: bool = False
-    """It has a still picture of a finished video (`Provider.thumbnail`)."""
+    """It offers a still image of a finished video (`Provider.thumbnail`)."""
     events: bool = False
-    """It calls when a job is over (`Provider.heard`)."""
+    """It calls our webhook when a job ends (`Provider.heard`)."""
 
     def picture_way(self, *, links: bool) -> PictureWay | None:
-        """How a picture is best sent there, where we can or cannot give links; None: not at all."""
+        """Return the preferred way to send an image, None if there is no usable one.
+
+        `links`: whether we can publish a file under a link.
+        """
         possible = (way for way in self.pictures if links or way is not PictureWay.LINK)
         return next(possible, None)
 
 
 LISTED = 100
-"""Jobs that one request for a list shows at the most."""
+"""Maximum number of jobs that one list request returns."""
 
 
 class Provider(ABC):
     """One configured account at a gateway.
 
-    Every method raises only `providers.errors.ProviderError` for what the other side did.
+    Every method raises only `providers.errors.ProviderError` for failures of the gateway or of the
+    connection to it.
     """
 
     kind: ClassVar[str]
@@ -226,19 +231,19 @@ class Provider(ABC):
     capabilities: Capabilities = Capabilities()
 
     def __init__(self, options: Options, http: Http, directory: Path) -> None:
-        """`http` is shared by all providers; `directory` is this one's own, made when needed."""
+        """`http` is shared by all providers; `directory` belongs to this one, created on demand."""
         self.options = options
         self.http = http
         self.directory = directory
 
     @property
     def base_url(self) -> str:
-        """The address in use, without a closing slash."""
+        """The configured or default address, without a trailing slash."""
         return (self.options.base_url or self.default_url).rstrip("/")
 
     @property
     def allowed(self) -> Capabilities:
-        """What it can do, as far as the settings let it."""
+        """The capabilities that the settings of this provider allow."""
         wanted = self.options.pictures
         if wanted == "auto":
             return self.capabilities
@@ -247,32 +252,35 @@ class Provider(ABC):
 
     @cached_property
     def identity(self) -> str:
-        """Which account at which address made a job, as a short digest that tells no secret."""
+        """A short digest of kind, address and key: which account owns a job, without a secret."""
         secret = self.options.api_key.get_secret_value()
         return sha256(f"{self.kind}\n{self.base_url}\n{secret}".encode()).hexdigest()[:16]
 
     @property
     def key(self) -> str:
-        """The secret itself, for the header alone."""
+        """The API key in plain text, for the Authorization header only."""
         return self.options.api_key.get_secret_value()
 
     async def upload(self, picture: ReferenceImage) -> str:
-        """Put a picture into the gateway's own store, free of charge: the link to it."""
-        raise Unsupported(f"{self.kind} has no store for pictures")
+        """Upload an image to the gateway, free of charge, and return the link to it."""
+        raise Unsupported(f"{self.kind} has no upload of images")
 
     @abstractmethod
     async def submit(self, request: VideoRequest) -> Job:
-        """Send the paid create, once. An error's `accepted` tells whether it may have worked."""
+        """Send the paid create, exactly once.
+
+        Whether the gateway may have accepted it in spite of an error is `ProviderError.accepted`.
+        """
 
     @abstractmethod
     async def poll(self, remote_id: str) -> Progress:
-        """Look at a job, once."""
+        """Request the state of a job, once."""
 
     async def poll_many(self, remote_ids: Collection[str], since: float) -> dict[str, Progress]:
-        """Look at many jobs in as few requests as can be, one for `LISTED` of them.
+        """Request the state of many jobs, with one request for every `LISTED` jobs.
 
-        `since` is when the oldest of them was sent. Those that were not shown are left out: that
-        proves nothing about them.
+        `since` is when the oldest of them was sent, in UNIX seconds. A job that the list does not
+        contain is left out of the result; that proves nothing about it.
         """
         raise Unsupported(f"{self.kind} cannot list jobs")
 
@@ -280,42 +288,42 @@ class Provider(ABC):
     def download(
         self, remote_id: str, finished: Finished, offset: int = 0
     ) -> AbstractAsyncContextManager[Download]:
-        """Open the finished video for reading, from byte `offset` where the server can."""
+        """Open the finished video for reading, from byte `offset` if the server supports that."""
 
     def thumbnail(
         self, remote_id: str, finished: Finished
     ) -> AbstractAsyncContextManager[Download]:
-        """Open a still picture of a finished video for reading."""
+        """Open a still image of a finished video for reading."""
         raise Unsupported(f"{self.kind} has no thumbnails")
 
     def heard(self, headers: Mapping[str, str], body: bytes) -> Event:
-        """What a call to our webhook says; the names of `headers` are in lower case.
+        """Parse a webhook request; the names of `headers` are in lower case.
 
-        Raises `Untrusted` unless it certainly is the gateway's.
+        Raises `Untrusted` unless the signature proves that the gateway sent it.
         """
-        raise Unsupported(f"{self.kind} does not call")
+        raise Unsupported(f"{self.kind} sends no webhooks")
 
     async def find(
         self, request: VideoRequest, since: float, taken: Collection[str] = ()
     ) -> Job | None:
-        """Look for the job of a create whose answer was lost; sent at or after `since`.
+        """Look for the job of a create whose response was lost.
 
-        `taken` are remote ids that belong to others of our tasks.
+        `since` is when it was sent, in UNIX seconds; `taken` are remote ids of other tasks.
         """
         raise Unsupported(f"{self.kind} cannot list jobs")
 
     async def cancel(self, remote_id: str) -> bool:
-        """Stop a running job. True only if the gateway confirmed that it is stopped."""
+        """Cancel a running job. True only if the gateway confirmed that it has stopped."""
         raise Unsupported(f"{self.kind} cannot cancel jobs")
 
     @abstractmethod
     async def check(self) -> str:
-        """Ask something free of charge to prove address and key; a short word on what was seen."""
+        """Verify address and key with a request that is free of charge; return a short result."""
 
     async def models(self) -> frozenset[str] | None:
-        """The ids of the models that the gateway serves to this key; None: it does not say."""
+        """Return the ids of the models that this key may use; None if the gateway lists none."""
         return None
 
     async def close(self) -> None:
-        """Let go of connections and helpers."""
+        """Close connections and background tasks."""
         return

@@ -1,22 +1,22 @@
-"""What can go wrong between us and a gateway.
+"""Errors of a request to a gateway, and of a webhook request from it.
 
-    ProviderError
-    ├── Unreachable      no connection, no DNS          not accepted   try again
-    ├── Throttled        429, "saturated"               not accepted   try again after `retry_after`
-    ├── Refused          a clear 4xx                    not accepted   never again
-    │   ├── Moderated        the prompt or picture is not allowed
-    │   ├── ModelUnavailable the model is gone or switched off
+    ProviderError                                         accepted?      retry?
+    ├── Unreachable      no connection, no DNS            no             yes
+    ├── Throttled        429, "saturated"                 no             after `retry_after`
+    ├── Refused          a definite 4xx                   no             never
+    │   ├── Moderated        the prompt or image violates the content rules
+    │   ├── ModelUnavailable the model was removed or disabled
     │   ├── NotFound         no such job
-    │   └── NoResult         the job is done, and its video is nowhere
-    ├── Misconfigured    401, 402, 403: key or funds    not accepted   when an admin has acted
-    ├── Unanswered       timeout, dropped mid-answer    may be         look again, never create
-    ├── Upstream         5xx, a gateway's error page    may be         look again, never create
-    ├── Malformed        an answer that is not one      may be         look again, never create
-    ├── Unsupported      this gateway has no such verb  not accepted   never again
-    └── Untrusted        a call that proves no gateway  (no create)    never again
+    │   └── NoResult         the job succeeded, but its response names no video
+    ├── Misconfigured    401, 402, 403: key or funds      no             after an admin fixed it
+    ├── Unanswered       timeout, connection dropped      maybe          polls only, never a create
+    ├── Upstream         5xx, an HTML error page          maybe          polls only, never a create
+    ├── Malformed        a response we cannot parse       maybe          polls only, never a create
+    ├── Unsupported      operation missing at this kind   no             never
+    └── Untrusted        webhook without valid signature  (no create)    never
 
-The message of each is the raw text of the other side or of the HTTP library, shortened and
-without secrets: for admins, never for people.
+The message of each is the text of the gateway or of the HTTP library, shortened and without
+secrets: for admins, never for users.
 """
 
 from __future__ import annotations
@@ -25,38 +25,38 @@ from typing import ClassVar
 
 
 class ProviderError(Exception):
-    """Something between us and a gateway went wrong."""
+    """A request to a gateway, or a webhook request from it, failed."""
 
     accepted: ClassVar[bool] = False
-    """Whether a create that ended so may have been accepted, and so must never be repeated."""
+    """Whether a create that failed this way may have been accepted: never repeat it then."""
     again: ClassVar[bool] = False
-    """Whether asking again later can help."""
+    """Whether the same request may succeed later."""
 
     def __init__(self, raw: str = "", *, retry_after: float | None = None, code: str = "") -> None:
         super().__init__(raw or type(self).__name__)
         self.retry_after = retry_after
-        """The other side's own wish, in seconds."""
+        """Seconds to wait as requested by the gateway; None if it did not say."""
         self.code = code
 
 
 class Unreachable(ProviderError):
-    """No connection was made."""
+    """No connection could be opened."""
 
     again = True
 
 
 class Throttled(ProviderError):
-    """The gateway asks us to slow down."""
+    """The gateway limits our request rate, or is overloaded."""
 
     again = True
 
 
 class Refused(ProviderError):
-    """The gateway understood and said no."""
+    """The gateway understood the request and rejected it."""
 
 
 class Moderated(Refused):
-    """The gateway's rules forbid this prompt or picture."""
+    """The content rules of the gateway forbid this prompt or image."""
 
 
 class ModelUnavailable(Refused):
@@ -64,41 +64,41 @@ class ModelUnavailable(Refused):
 
 
 class NotFound(Refused):
-    """The gateway knows no such job."""
+    """The gateway does not know the job."""
 
 
 class NoResult(Refused):
-    """The gateway calls the job a success and names no video."""
+    """The gateway reports success, but no link to the video."""
 
 
 class Misconfigured(ProviderError):
-    """The key, its rights or its funds do not suffice."""
+    """The key is wrong, lacks a permission, or its account is out of funds."""
 
 
 class Unanswered(ProviderError):
-    """The request went out and no whole answer came back."""
+    """The request was sent, but no complete response came back."""
 
     accepted = True
     again = True
 
 
 class Upstream(ProviderError):
-    """The gateway or something behind it failed."""
+    """The gateway, or a service behind it, failed."""
 
     accepted = True
     again = True
 
 
 class Malformed(ProviderError):
-    """An answer came that cannot be understood."""
+    """The response cannot be parsed."""
 
     accepted = True
     again = True
 
 
 class Unsupported(ProviderError):
-    """This gateway has no such verb."""
+    """This kind of gateway does not support the operation."""
 
 
 class Untrusted(ProviderError):
-    """A call to our webhook that does not prove to be the gateway's."""
+    """A webhook request without a valid signature of the gateway."""

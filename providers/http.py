@@ -1,7 +1,7 @@
-"""HTTP to gateways: one shared client with timeouts and caps, and downloads that trust nobody.
+"""HTTP client for gateways: timeouts, size limits, and downloads that trust no link.
 
-Nothing here tries again: no gateway documents an idempotency key, so only the engine, which knows
-what a repeat would cost, may repeat.
+Nothing here retries: no gateway documents an idempotency key, so only the engine, which knows what
+a repeated request would cost, may repeat one.
 """
 
 from __future__ import annotations
@@ -33,22 +33,23 @@ _PIECE = 128 << 10
 _HOPS = 6
 _CONNECTIONS = 1000
 _SHORTEST_KEY = 6
-"""Shorter ones, like `none` for a server without keys, are words of every other sentence."""
+"""Shorter keys are not redacted: placeholders like `none` occur in ordinary text."""
 _NO_CONNECTION = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
 _BAD_ADDRESS = (httpx.UnsupportedProtocol, httpx.InvalidURL, UnicodeEncodeError)
 _BROKEN_OFF = (httpx.HTTPError, httpx.StreamError, aiohttp.ClientError, TimeoutError, UnicodeError)
 _WANTED = {
     "accept": "video/mp4, application/octet-stream, application/binary, */*;q=0.5",
-    # Compressed, its length and its ranges would be those of other bytes.
+    # With compression, Content-Length and ranges would refer to the compressed bytes.
     "accept-encoding": "identity",
 }
 _Way = Literal["kept", "fresh", "public"]
-"""Connections that are kept; one made anew; and such as lead only into the public internet."""
+"""kept: keep-alive connections; fresh: one connection per request; public: keep-alive connections
+that resolve to public addresses only."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A good answer: its body, and when the gateway wants to be asked next."""
+    """A successful response: its JSON body, and when the gateway asks to be polled next."""
 
     body: Json
     check_after: float | None
@@ -56,7 +57,7 @@ class Answer:
 
 
 class Http:
-    """The one client of the process; httpx over aiohttp, whose pool bears many requests at once."""
+    """The HTTP client of the process: httpx on aiohttp, whose pool handles many connections."""
 
     def __init__(
         self,
@@ -76,7 +77,7 @@ class Http:
                 transport=AiohttpTransport(verify=context, client=lambda: _session(way, context)),
                 timeout=self._timeout,
                 headers={"user-agent": f"reelay/{version('reelay')}"},
-                # No cookie of one gateway, nor of one account, belongs to another.
+                # Cookies of one account must never be sent for another.
                 cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
                 follow_redirects=False,
                 trust_env=False,
@@ -98,15 +99,16 @@ class Http:
         paid: bool = False,
         **content: Any,  # noqa: ANN401 - httpx's own keywords
     ) -> Answer:
-        """One request; the answer's JSON. Raises `ProviderError` for everything else.
+        """Send one request and return its JSON. Raises `ProviderError` for any other outcome.
 
-        A paid one gets a connection of its own: on a kept one that the other side has just closed
-        it would fail in a way that leaves open whether it arrived.
+        A `paid` request opens a new connection: on a kept one that the server is just closing it
+        could fail without a way to know whether it was received.
         """
         headers = {"accept": "application/json", **_authorization(key)}
         way: _Way = "fresh" if paid else "kept"
         with _named():
-            # The read timeout begins when the request is sent: an upload that stalls has no other.
+            # The read timeout starts after the request was sent; this one also covers an upload
+            # that stalls.
             async with (
                 asyncio.timeout(self._whole),
                 self._exchange(way, method, url, headers, **content) as response,
@@ -121,15 +123,15 @@ class Http:
     ) -> AsyncIterator[Download]:
         """Open a result for reading from `offset` on.
 
-        The key goes to the origin of `home` alone. Other origins must be public, unless `home`
-        itself is not: a gateway must not make us read our own network for it.
+        The key is sent to the origin of `home` only. Other origins must have public addresses,
+        unless `home` itself is private: a gateway must not make us read our own network.
         """
         async with self._video(url, key, home, offset) as response:
             start, total = answers.extent(response.status_code, response.headers, offset)
             async with aclosing(_pieces(response)) as pieces:
                 first = await anext(pieces, b"")
                 if start == 0 and first.lstrip()[:1] in {b"{", b"[", b"<"}:
-                    raise errors.Malformed(f"no video: {answers.text_of(first)}")
+                    raise errors.Malformed(f"not a video: {answers.text_of(first)}")
                 kind = answers.media_type(response.headers)
                 yield Download(_put_back(first, pieces), total, kind, start)
 
@@ -137,7 +139,7 @@ class Http:
     async def _video(
         self, url: str, key: str, home: str, offset: int
     ) -> AsyncIterator[httpx.Response]:
-        """Follow redirects by hand, be they headers or JSON, so that the key stays at home."""
+        """Follow redirects, by header or in JSON, without sending the key to another origin."""
         for _ in range(_HOPS):
             at_home = _origin(url) == _origin(home)
             headers = {**_WANTED, **(_authorization(key) if at_home else {})}
@@ -147,7 +149,7 @@ class Http:
             try:
                 async with self._exchange(way, "GET", url, headers) as response:
                     if response.status_code == 416 and offset:
-                        # What we have is no beginning of this video: start over.
+                        # Our partial file does not belong to this video: start over.
                         offset = 0
                         continue
                     target = await _moved_to(response, key)
@@ -158,7 +160,7 @@ class Http:
             except errors.Misconfigured as error:
                 if at_home:
                     raise
-                # A stranger never saw our key: what it refuses is a link that has expired.
+                # Another origin never saw our key: 401 or 403 there means an expired link.
                 raise errors.NotFound(str(error)) from error
         raise errors.Malformed("too many redirects")
 
@@ -178,7 +180,7 @@ class Http:
 
 
 class _named:  # noqa: N801 - reads as a statement
-    """Give the faults of httpx and aiohttp their names in our tree."""
+    """Convert exceptions of httpx and aiohttp to `ProviderError`."""
 
     def __enter__(self) -> None:
         return
@@ -186,10 +188,10 @@ class _named:  # noqa: N801 - reads as a statement
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if error is None:
             return
-        # Not `repr`: aiohttp's shows the headers sent, and so the key.
+        # Not `repr`: that of aiohttp contains the request headers, and so the key.
         raw = shortened(f"{type(error).__name__}: {error}").removesuffix(":")
-        # The transport calls a connection that was dropped after the request a ConnectTimeout too:
-        # only what aiohttp itself says tells whether one was ever made.
+        # The transport also reports a connection dropped after the request as ConnectTimeout; only
+        # the aiohttp exception shows whether a connection was ever opened.
         if isinstance(error.__cause__, _NO_CONNECTION):
             raise errors.Unreachable(raw) from error
         if isinstance(error, _BAD_ADDRESS):
@@ -203,7 +205,7 @@ class _named:  # noqa: N801 - reads as a statement
 
 @cache
 def _trusted() -> ssl.SSLContext:
-    """Trust what httpx ships and what the system trusts: either may lack the one that is needed."""
+    """Trust the certificates of both httpx and the system: either may lack the one needed."""
     context = httpx.create_ssl_context()
     context.load_default_certs()
     return context
@@ -220,7 +222,7 @@ def _session(way: _Way, context: ssl.SSLContext) -> aiohttp.ClientSession:
 
 
 class _PublicResolver(aiohttp.ThreadedResolver):
-    """Gives only public addresses, to the very connection that asks: names may change theirs."""
+    """Rejects private addresses at connection time, so that DNS rebinding cannot bypass it."""
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
@@ -232,17 +234,17 @@ class _PublicResolver(aiohttp.ThreadedResolver):
 
 
 async def _way_to(url: str, home: str) -> _Way:
-    """A gateway in our own network may name other hosts there; one outside may not."""
+    """A gateway in our own network may link to other hosts there; a public one may not."""
     if await _is_inner(_origin(home)[1]):
         return "kept"
-    # An address written out is never resolved.
+    # A literal IP address is never resolved, so the resolver would not see it.
     _refuse_inner(_origin(url)[1])
     return "public"
 
 
 def _refuse_inner(host: str) -> None:
     if _is_inner_address(host):
-        raise errors.Refused(f"the gateway's link leads into a private network: {host}")
+        raise errors.Refused(f"the gateway's link points to a private network: {host}")
 
 
 def _is_inner_address(host: str) -> bool:
@@ -262,7 +264,7 @@ async def _is_inner(host: str) -> bool:
 
 def _authorization(key: str) -> dict[str, str]:
     if not (key.isascii() and key.isprintable()):
-        raise errors.Misconfigured("the API key has characters that no key has")
+        raise errors.Misconfigured("the API key contains characters that are not printable ASCII")
     return {"authorization": f"Bearer {key}"} if key else {}
 
 
@@ -270,10 +272,10 @@ def _origin(url: str) -> tuple[str, str, int]:
     try:
         parts = httpx.URL(url)
         port = parts.port or {"http": 80, "https": 443}[parts.scheme]
-        # As the resolver will: it takes fewer names than a URL may have.
+        # As the resolver does later: it accepts fewer host names than a URL allows.
         parts.host.encode("idna")
     except (httpx.InvalidURL, KeyError, UnicodeError):
-        raise errors.Refused(shortened(f"no web address: {url}")) from None
+        raise errors.Refused(shortened(f"not a web address: {url}")) from None
     return parts.scheme, parts.host, port
 
 
@@ -281,24 +283,27 @@ def _joined(url: str, target: str) -> str:
     try:
         return urljoin(url, target)
     except ValueError:
-        raise errors.Malformed(shortened(f"no web address: {target}")) from None
+        raise errors.Malformed(shortened(f"not a web address: {target}")) from None
 
 
-# --- answers -----------------------------------------------------------------------------
+# --- responses ---------------------------------------------------------------------------
 
 
 async def _read(response: httpx.Response, key: str) -> bytes:
-    """The body, up to the cap; a key that it echoes is taken out here, once for all."""
+    """Return the body, up to the size limit, with every echo of the key redacted."""
     body = bytearray()
     async for piece in response.aiter_bytes():
         body += piece
         if len(body) > _LARGEST_ANSWER:
-            raise errors.Malformed(f"an answer of more than {_LARGEST_ANSWER} bytes")
+            raise errors.Malformed(f"a response of more than {_LARGEST_ANSWER} bytes")
     return bytes(body.replace(key.encode(), b"***") if len(key) >= _SHORTEST_KEY else body)
 
 
 async def _moved_to(response: httpx.Response, key: str) -> str | None:
-    """Where the video is instead, if not here. Raises what an answer that is no video means."""
+    """Return where the response redirects to, None if it is the video itself.
+
+    Raises `ProviderError` for an error response.
+    """
     target = response.headers.get("location")
     if response.status_code in {301, 302, 303, 307, 308} and target:
         return str(target)

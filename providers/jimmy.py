@@ -1,16 +1,16 @@
-"""JimmyAI, now ViralTok: a JSON dialect in envelopes, at `https://www.jimmyai.cn`.
+"""JimmyAI, now ViralTok: a JSON dialect with envelopes, at `https://www.jimmyai.cn`.
 
-Sources: its page on creates (the seed of this module), docs.jimmyai.cn on queries, and its own
+Sources: its page on creates (on which this module is based), docs.jimmyai.cn on queries, and its
 published skill (github ZUCCzwp/jimiskills). Newer documents name `https://api.viraltok.ai`, with
-the same paths: that is a matter of the base URL.
+the same paths: set the base URL for that.
 
-Verified in documents: create, query, its status words, `duration` as a whole number in every
-create (12 and nothing else for `sora2-12s`), one picture for that model, links that live for
-three days. Verified in the skill: the upload, the balance, the codes 20000, 20001, 20002 and -1
-(as text or number). Two of its pages disagree on whether a query's answer has an envelope, and
-old answers had links without a host: both are read. Unknown: which HTTP status goes with which
-code, the unit of times, the limit of prompts, the form of a balance. There is no list, cancel,
-change, call or content route.
+Verified in documents: create, query, its status words, `duration` as an integer in every create
+(only 12 for `sora2-12s`), one image for that model, links that are valid for three days. Verified
+in the skill: the upload, the balance, the codes 20000, 20001, 20002 and -1 (as text or number).
+Its pages disagree on whether the response to a query has an envelope, and old responses had links
+without a host: both are parsed. Unknown: which HTTP status belongs to which code, the unit of
+timestamps, the maximum length of prompts, the format of a balance. There is no list, cancel,
+remix, webhook or content route.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Jimmy(Provider):
 
     @property
     def base_url(self) -> str:
-        """Without the path that all routes share, which people may write too."""
+        """The address without the common path of all routes, which users may write too."""
         return super().base_url.removesuffix(_ROOT)
 
     def _url(self, *parts: str) -> str:
@@ -73,7 +73,7 @@ class Jimmy(Provider):
             answer = await self.http.ask("POST", url, self.key, paid=True, json=payload)
             return reading.job_of(answer.body, answer.check_after, self.base_url)
         except errors.NotFound as error:
-            # There is no such route: the address is wrong, or the API was switched off for good.
+            # The route does not exist: a wrong address, or the API was shut down for good.
             raise errors.ModelUnavailable(str(error), code=error.code) from error
 
     async def poll(self, remote_id: str) -> Progress:
@@ -84,9 +84,9 @@ class Jimmy(Provider):
     def download(
         self, remote_id: str, finished: Finished, offset: int = 0
     ) -> AbstractAsyncContextManager[Download]:
-        """GET the link that came with the job; there is no other way."""
+        """GET the link in the response; there is no content route."""
         if finished.url is None:
-            raise errors.NoResult("the job is done, and its answer has no link to the video")
+            raise errors.NoResult("the job succeeded, but its response has no link to the video")
         return self.http.download(finished.url, self.key, self.base_url, offset)
 
     async def check(self) -> str:
@@ -95,13 +95,13 @@ class Jimmy(Provider):
             answer = await self.http.ask("GET", self._url("key", "balance"), self.key)
             balance = _balance(reading.object_of(answer.body))
         except errors.Refused as error:
-            return f"answers, but shows no balance ({str(error)[:100]})"
-        return "answers and takes the key" + (f"; balance {balance}" if balance else "")
+            return f"responds, but shows no balance ({str(error)[:100]})"
+        return "responds and accepts the key" + (f"; balance {balance}" if balance else "")
 
 
 def _payload(request: VideoRequest) -> dict[str, object]:
     if request.remix_of:
-        raise errors.Unsupported("it changes no videos")
+        raise errors.Unsupported("this gateway cannot remix videos")
     payload: dict[str, object] = {
         "model": request.model,
         "prompt": request.prompt,

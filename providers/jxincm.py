@@ -1,17 +1,17 @@
 """Juxin (聚鑫), the "unified video format": a JSON dialect at `https://api.jxincm.cn`.
 
-Sources: its page on creates (the seed of this module), the rest of its documents as kept by
-github leon30083/wenjing-aigc, and that project's wire capture and logs of 400 jobs.
+Sources: its page on creates (on which this module is based), the rest of its documents as
+archived by github leon30083/wenjing-aigc, and that project's wire capture and logs of 400 jobs.
 
 Verified in documents and on the wire: create and query of the unified format; `duration` is a
-number; ids hold `:`; the same create was answered now in the unified shape, now in the official
-one, so both are read everywhere. Verified in documents: GET /v1/videos/{id} and its content
-route, the change of a finished video, the upload (whose answer is not described: any link in it
-will do). `watermark` is called a string on one page and is a boolean in all examples; `private`
-stands on sibling pages only and is sent only if asked for; a private video cannot be changed.
-Inferred from gateways of the same family: the list of models. Unknown: the answer about a failed
-job, how long links live (about six days in an example), limits and prices. There is no list of
-jobs, cancel or call.
+number; ids contain `:`; the same create was answered sometimes in the unified format and sometimes
+in the OpenAI format, so both are parsed everywhere. Verified in documents: GET /v1/videos/{id} and
+its content route, the remix of a finished video, the upload (its response is not described: any
+link in it is used). `watermark` is a string according to one page and a boolean in all examples;
+`private` appears on related pages only and is sent only if requested; a private video cannot be
+remixed. Inferred from gateways of the same family: the list of models. Unknown: the response for a
+failed job, how long links are valid (about six days in an example), limits and prices. There is no
+list of jobs, cancel or webhook.
 """
 
 from __future__ import annotations
@@ -43,14 +43,14 @@ if TYPE_CHECKING:
 
 
 class JxincmOptions(Options):
-    """What is not known of this gateway, or differs among its relatives."""
+    """What is not documented, or differs between gateways of this family."""
 
     query: Literal["auto", "unified", "official"] = "auto"
-    """How a job is looked at. auto: the unified route, and the official one where that says 404."""
+    """How jobs are polled. auto: the unified route, and the official one if that returns 404."""
 
 
 class Jxincm(Provider):
-    """One account at Juxin, or at a relative of it."""
+    """One account at Juxin, or at a gateway of the same family."""
 
     kind: ClassVar[str] = "jxincm"
     options_type: ClassVar[type[Options]] = JxincmOptions
@@ -69,7 +69,7 @@ class Jxincm(Provider):
 
     @property
     def base_url(self) -> str:
-        """Without the `/v1` that people know from other clients."""
+        """The address without `/v1`, which users may write as for other clients."""
         return super().base_url.removesuffix("/v1")
 
     def _video_url(self, remote_id: str, *parts: str) -> str:
@@ -91,7 +91,7 @@ class Jxincm(Provider):
         return reading.stored_link(answer.body, self.base_url)
 
     async def submit(self, request: VideoRequest) -> Job:
-        """POST /v1/video/create, or /v1/videos/{id}/remix for a change."""
+        """POST /v1/video/create, or /v1/videos/{id}/remix for a remix."""
         if request.remix_of:
             url = self._video_url(request.remix_of, "remix")
             return await self._created(url, {"prompt": request.prompt})
@@ -99,7 +99,7 @@ class Jxincm(Provider):
         try:
             return await self._created(f"{self.base_url}/v1/video/create", payload)
         except errors.NotFound as error:
-            # There is no such route: the address is wrong, or the API was switched off for good.
+            # The route does not exist: a wrong address, or the API was shut down for good.
             raise errors.ModelUnavailable(str(error), code=error.code) from error
 
     async def _created(self, url: str, payload: dict[str, object]) -> Job:
@@ -113,16 +113,16 @@ class Jxincm(Provider):
     def download(
         self, remote_id: str, finished: Finished, offset: int = 0
     ) -> AbstractAsyncContextManager[Download]:
-        """GET the link that came with the job, else /v1/videos/{id}/content."""
+        """GET the link in the response if there is one, else /v1/videos/{id}/content."""
         url = finished.url or self._video_url(remote_id, "content")
         return self.http.download(url, self.key, self.base_url, offset)
 
     async def check(self) -> str:
-        """Ask for a job that cannot be."""
+        """Poll a job that cannot exist."""
         return await self._lookups.check()
 
     async def models(self) -> frozenset[str] | None:
-        """GET /v1/models, which relatives of this gateway have."""
+        """GET /v1/models, which gateways of the same family support."""
         try:
             answer = await self.http.ask("GET", f"{self.base_url}/v1/models", self.key)
         except (errors.Refused, errors.Malformed):
@@ -131,7 +131,7 @@ class Jxincm(Provider):
 
 
 def _payload(request: VideoRequest) -> dict[str, object]:
-    """All fields, always: the document requires each of them."""
+    """All fields in every request: the documentation declares them all as required."""
     payload: dict[str, object] = {
         "images": picture_links(request),
         "model": request.model,

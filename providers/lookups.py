@@ -1,4 +1,4 @@
-"""Looking at a job where nobody knows which of two routes a gateway has."""
+"""Poll a job where it is not documented which of two routes the gateway serves."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ if TYPE_CHECKING:
     from providers.http import Http
 
 Route = Callable[[str], tuple[str, dict[str, str] | None]]
-"""A job's id -> its address and the parameters of the query."""
+"""Job id -> URL and query parameters."""
 _NOBODYS_JOB = "reelay-check"
 _SHOWN = 100
 
 
 class Lookups:
-    """One or two routes; the one that worked last is asked first."""
+    """Polls by one or two routes; tries the one that worked last first."""
 
     def __init__(self, http: Http, key: str, routes: Sequence[Route]) -> None:
         self._http = http
@@ -26,8 +26,8 @@ class Lookups:
         self._routes = list(routes)
 
     async def poll(self, remote_id: str) -> Progress:
-        """Look by the first route and, where that knows no such job, once by the other."""
-        # As they are now: other looks may change their order meanwhile.
+        """Poll by the first route and, if that does not find the job, once by the other."""
+        # A copy: concurrent polls may change the order meanwhile.
         best, *others = self._routes
         try:
             return await self._look(best, remote_id)
@@ -42,7 +42,7 @@ class Lookups:
         try:
             return await self._look(route, remote_id)
         except (errors.NotFound, errors.Misconfigured) as second:
-            # What a route says that is not there counts only if neither of them spoke of the job.
+            # A 404 about the route itself counts only if neither response is about the job.
             raise (first if reading.is_no_job(str(first)) else second) from None
         except errors.Refused:
             raise first from None
@@ -58,13 +58,13 @@ class Lookups:
         return reading.progress_of(answer.body, answer.check_after)
 
     async def check(self) -> str:
-        """Ask for a job that cannot be. It costs nothing, and a wrong key is told before that."""
+        """Poll a job that cannot exist: free of charge, and a wrong key is reported first."""
         try:
             await self.poll(_NOBODYS_JOB)
         except (errors.Refused, errors.Malformed) as error:
             if "<" in str(error):
-                # A page for people: some other server.
+                # An HTML page: this is some other server.
                 raise
             if not reading.is_no_job(str(error)):
-                return f"answers, but not about jobs ({str(error)[:_SHOWN]})"
-        return "answers and takes the key"
+                return f"responds, but not about jobs ({str(error)[:_SHOWN]})"
+        return "responds and accepts the key"

@@ -1,16 +1,16 @@
 """Mountsea: a JSON dialect at `https://api.mountsea.ai`.
 
-Sources: its page on creates (the seed of this module), its vendor's own kit (github
+Sources: its page on creates (on which this module is based), the SDK of the vendor (github
 mountsea-ai/sora-api), and two independent clients of the same create.
 
-Verified in its documents: the create with all its fields, and that its answer is a `taskId` and
-nothing else. `removeWatermark` is true by its schema and false by its text, so it is always said.
-Verified in clients only: the query, by /sora/task/result in two of them and by /sora/task in the
-vendor's kit; their status words; links under `result`, or beside the status, or in a list.
-Unknown: the page on queries itself, where the `editId` stands that comes "together with video
-url" (so it is looked for everywhere), the bodies of errors (those of NestJS, by the look of it:
-the message may be a list), limits, how long links live. A change is a create with an `editId`.
-There is no list, cancel, call, upload or content route for /sora.
+Verified in its documents: the create with all its fields, and that its response is only a
+`taskId`. The default of `removeWatermark` is true in the schema and false in the text, so it is
+always sent. Verified in clients only: the query, at /sora/task/result in two of them and at
+/sora/task in the vendor's SDK; the status words; links in `result`, beside the status, or in a
+list. Unknown: the documentation of queries, the place of the `editId` that comes "together with
+video url" (so it is searched at all levels), the error format (apparently that of NestJS: the
+message may be a list), limits, how long links are valid. A remix is a create with an `editId`.
+There is no list, cancel, webhook, upload or content route for /sora.
 """
 
 from __future__ import annotations
@@ -48,14 +48,14 @@ _OTHER_QUERY = "/sora/task"
 def _path(text: str) -> str:
     if re.fullmatch(r"(/[\w.-]+)+", text, re.ASCII):
         return text
-    raise ValueError("is no path; write one like /sora/task/result")
+    raise ValueError("is not a path; write one like /sora/task/result")
 
 
 class MountseaOptions(Options):
-    """What is not known of this gateway."""
+    """What is not documented."""
 
     query_path: Annotated[str, AfterValidator(_path)] = _QUERY
-    """Where a job is looked at. Where that says 404, /sora/task is asked too."""
+    """Route for polls. If it returns 404, /sora/task is tried too."""
 
 
 class Mountsea(Provider):
@@ -85,7 +85,7 @@ class Mountsea(Provider):
         except errors.NotFound as error:
             if request.remix_of and reading.is_no_job(str(error)):
                 raise
-            # There is no such route: the address is wrong, or the API was switched off for good.
+            # The route does not exist: a wrong address, or the API was shut down for good.
             raise errors.ModelUnavailable(str(error), code=error.code) from error
 
     async def poll(self, remote_id: str) -> Progress:
@@ -95,13 +95,13 @@ class Mountsea(Provider):
     def download(
         self, remote_id: str, finished: Finished, offset: int = 0
     ) -> AbstractAsyncContextManager[Download]:
-        """GET the link that came with the job; there is no other way."""
+        """GET the link in the response; there is no content route."""
         if finished.url is None:
-            raise errors.NoResult("the job is done, and its answer has no link to the video")
+            raise errors.NoResult("the job succeeded, but its response has no link to the video")
         return self.http.download(finished.url, self.key, self.base_url, offset)
 
     async def check(self) -> str:
-        """Ask for a job that cannot be."""
+        """Poll a job that cannot exist."""
         return await self._lookups.check()
 
 

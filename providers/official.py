@@ -1,10 +1,10 @@
-"""The official `/v1/videos` format: what every gateway that speaks it has in common.
+"""The OpenAI `/v1/videos` format: base class of every gateway that uses it.
 
-Sources: openai/openai-openapi (2026-08-21) and openai-python; the gateways' own documents for what
-differs, which their modules say as options. Oddities: `seconds` is a string; there is no cancel of
-a running job (vLLM-Omni's DELETE is one); the answer has no URL, the video comes from `/content`;
-`model` in an answer may differ from the one asked for; some servers add `url`, give the error as
-text, or lack its code.
+Sources: openai/openai-openapi (2026-08-21) and openai-python; where a gateway differs, its own
+documentation, expressed as options in its module. Peculiarities: `seconds` is a string; a running
+job cannot be cancelled (except by DELETE at vLLM-Omni); the response has no URL, the video comes
+from `/content`; `model` in a response may differ from the requested one; some servers add `url`,
+return the error as text, or omit its code.
 """
 
 from __future__ import annotations
@@ -45,41 +45,43 @@ if TYPE_CHECKING:
 
 _CLOCKS_APART = 60.0
 _PAGES = 10
-"""Pages of a list that are looked through at the most."""
+"""Maximum number of list pages to read."""
 _NOBODYS_JOB = "video_reelay_check"
 _EVENTS = frozenset({"video.completed", "video.failed"})
 
 
 class OfficialOptions(Options):
-    """What differs among gateways of this format."""
+    """Differences between gateways of this format."""
 
     body: Literal["auto", "multipart", "json"] = "auto"
-    """How a create is sent. auto: multipart, which all take; older SGLang wants json for text."""
+    """Encoding of a create. auto: multipart, supported by all except text at older SGLang: json."""
     cancel: bool = False
-    """DELETE stops a running job (vLLM-Omni)."""
+    """DELETE cancels a running job (vLLM-Omni)."""
     remix: bool = True
     find: bool = True
-    """GET /videos lists the account's jobs."""
+    """GET /videos lists the jobs of the account."""
     thumbnails: bool = False
-    """/content?variant=thumbnail gives a still picture."""
+    """/content?variant=thumbnail returns a still image."""
     webhook_secret: SecretStr = SecretStr("")
-    """What the gateway signs its calls to /webhooks/<provider> with; empty: it does not call."""
+    """Secret with which the gateway signs requests to /webhooks/<provider>; empty: no webhooks."""
 
     @field_validator("webhook_secret")
     @classmethod
     def _can_sign(cls, value: SecretStr) -> SecretStr:
-        """A secret that cannot be one would refuse every call without a word."""
+        """Reject an invalid secret at start: it would silently reject every webhook request."""
         if value.get_secret_value():
             try:
                 Webhook(value.get_secret_value())
             except (ValueError, EmptyWebhookSecretError):
-                # Else the library's own words, which may hold a part of it, would be told.
-                raise ValueError("is no such secret; write it as shown there, whsec_...") from None
+                # Not the message of the library: it may contain a part of the secret.
+                raise ValueError(
+                    "is not a valid secret; copy it as the gateway shows it, whsec_..."
+                ) from None
         return value
 
 
 class Official(Provider):
-    """One account at a gateway of the official format."""
+    """One account at a gateway of the OpenAI format."""
 
     options_type: ClassVar[type[Options]] = OfficialOptions
 
@@ -97,25 +99,25 @@ class Official(Provider):
 
     @property
     def base_url(self) -> str:
-        """With exactly one closing `/v1`, as people leave it out or write it."""
+        """The address with exactly one `/v1` at the end, which users may write or omit."""
         return super().base_url.removesuffix("/v1") + "/v1"
 
     def _url(self, *parts: str) -> str:
         return "/".join([self.base_url, "videos", *(quote(part, safe="") for part in parts)])
 
-    # --- making --------------------------------------------------------------------------
+    # --- create --------------------------------------------------------------------------
 
     async def submit(self, request: VideoRequest) -> Job:
-        """POST /videos, or /videos/{id}/remix for a change."""
+        """POST /videos, or /videos/{id}/remix for a remix."""
         if request.remix_of and not self.switches.remix:
-            raise errors.Unsupported(f"{self.kind} cannot change videos")
+            raise errors.Unsupported(f"{self.kind} cannot remix videos")
         if request.remix_of:
             url = self._url(request.remix_of, "remix")
             return await self._created(url, json={"prompt": request.prompt})
         try:
             return await self._make(request)
         except errors.NotFound as error:
-            # There is no such route: the address is wrong, or the API was switched off for good.
+            # The route does not exist: a wrong address, or the API was shut down for good.
             raise errors.ModelUnavailable(str(error), code=error.code) from error
 
     async def _make(self, request: VideoRequest) -> Job:
@@ -123,11 +125,11 @@ class Official(Provider):
         if self.switches.body == "json":
             more = await asyncio.to_thread(_written_out, picture) if picture else {}
             return await self._created(self._url(), json={**fields, **more})
-        # Everything as parts: without a file httpx would send a form that is not multipart.
+        # All fields as parts: without a file httpx would send a form that is not multipart.
         parts: dict[str, Any] = {name: (None, value) for name, value in fields.items()}
         if picture is None:
             return await self._created(self._url(), files=parts)
-        # The open file is sent piece by piece.
+        # The file is streamed in chunks.
         file = await asyncio.to_thread(picture.path.open, "rb")
         with file:
             parts["input_reference"] = (picture.path.name, file, picture.media_type)
@@ -141,7 +143,7 @@ class Official(Provider):
         answer = await self.http.ask("POST", url, self.key, paid=True, **content)
         return reading.job_of(answer.body, answer.check_after)
 
-    # --- looking -------------------------------------------------------------------------
+    # --- poll and find -------------------------------------------------------------------
 
     async def poll(self, remote_id: str) -> Progress:
         """GET /videos/{id}."""
@@ -149,7 +151,7 @@ class Official(Provider):
         return reading.progress_of(answer.body, answer.check_after)
 
     async def poll_many(self, remote_ids: Collection[str], since: float) -> dict[str, Progress]:
-        """Page back through GET /videos until all were seen."""
+        """Page back through GET /videos until all jobs were found."""
         if not self.switches.find:
             return await super().poll_many(remote_ids, since)
         wanted, found = set(remote_ids), dict[str, Progress]()
@@ -165,7 +167,7 @@ class Official(Provider):
     async def find(
         self, request: VideoRequest, since: float, taken: Collection[str] = ()
     ) -> Job | None:
-        """Page back through GET /videos; only one job that fits in every shown field is ours."""
+        """Page back through GET /videos; the job is ours only if it is the single match."""
         if not self.switches.find:
             return await super().find(request, since, taken)
         listed = self._listed_since(since - _CLOCKS_APART)
@@ -185,15 +187,15 @@ class Official(Provider):
             for one in fresh:
                 yield one
             after = _last_id(page) if _has_more(answer.body) else None
-            # The same again: this server knows no `after`.
+            # The same page again: this server ignores `after`.
             if len(fresh) < len(page) or after is None or after == params.get("after"):
                 return
             params["after"] = after
 
-    # --- the rest ------------------------------------------------------------------------
+    # --- other operations ----------------------------------------------------------------
 
     async def cancel(self, remote_id: str) -> bool:
-        """DELETE /videos/{id}, where that stops a running job."""
+        """DELETE /videos/{id}, if that cancels a running job at this gateway."""
         if not self.switches.cancel:
             return await super().cancel(remote_id)
         try:
@@ -205,7 +207,7 @@ class Official(Provider):
     def download(
         self, remote_id: str, finished: Finished, offset: int = 0
     ) -> AbstractAsyncContextManager[Download]:
-        """GET the link that came with the job, else /videos/{id}/content."""
+        """GET the link in the response if there is one, else /videos/{id}/content."""
         url = finished.url or self._url(remote_id, "content")
         return self.http.download(url, self.key, self.base_url, offset)
 
@@ -219,7 +221,7 @@ class Official(Provider):
         return self.http.download(url, self.key, self.base_url)
 
     def heard(self, headers: Mapping[str, str], body: bytes) -> Event:
-        """Standard Webhooks: an event that is signed and not older than five minutes."""
+        """Verify a Standard Webhooks event: signed, and not older than five minutes."""
         secret = self.switches.webhook_secret.get_secret_value()
         if not secret:
             return super().heard(headers, body)
@@ -227,32 +229,32 @@ class Official(Provider):
             Webhook(secret).verify(body, dict(headers), json_parse=False)
             return Event(headers["webhook-id"], _about(json.loads(body)))
         except Exception as error:
-            # The library raises whatever its input makes its parts raise.
+            # The library lets arbitrary exceptions through for malformed input.
             raise errors.Untrusted(type(error).__name__) from error
 
     async def check(self) -> str:
-        """Ask for the list of jobs, or for a job that cannot be: neither costs anything."""
+        """Request the list of jobs, or a job that cannot exist: both are free of charge."""
         if self.switches.find:
             try:
                 await self.http.ask("GET", self._url(), self.key, params={"limit": 1})
             except errors.Refused as error:
-                return f"answers, but lists no videos ({shortened(error)[:100]})"
-            return "answers and takes the key"
+                return f"responds, but lists no videos ({shortened(error)[:100]})"
+            return "responds and accepts the key"
         try:
             await self.http.ask("GET", self._url(_NOBODYS_JOB), self.key)
         except errors.NotFound as error:
             if "<" in str(error):
-                # A page for people: some other server.
+                # An HTML page: this is some other server.
                 raise
             if not reading.is_no_job(error.code, str(error)):
-                # Perhaps there is no such route at all, and nobody looked at the key.
-                return f"answers, but not about videos ({shortened(error)[:100]})"
+                # The route may not exist at all, and then the key was not checked.
+                return f"responds, but not about videos ({shortened(error)[:100]})"
         except errors.Refused as error:
-            return f"answers, and refused a look ({shortened(error)[:100]})"
-        return "answers and takes the key"
+            return f"responds, but rejected a poll ({shortened(error)[:100]})"
+        return "responds and accepts the key"
 
     async def models(self) -> frozenset[str] | None:
-        """GET /models, which nearly all servers of the format have."""
+        """GET /models, which nearly all servers of this format support."""
         try:
             answer = await self.http.ask("GET", f"{self.base_url}/models", self.key)
         except (errors.Refused, errors.Malformed, errors.Upstream):
@@ -272,11 +274,11 @@ def _written_out(picture: ReferenceImage) -> dict[str, Any]:
     return {"input_reference": {"image_url": f"data:{picture.media_type};base64,{data}"}}
 
 
-# --- lists: tolerant of everything, credulous of nothing ---------------------------------
+# --- list parsing (defensive) ------------------------------------------------------------
 
 
 def _progress_in_list(one: dict[str, Any]) -> Progress | None:
-    """What an entry says of its job; None where it says nothing: that job is asked for alone."""
+    """The state of a listed job; None if the entry does not show it: poll that job alone."""
     try:
         return reading.progress_of(one)
     except errors.ProviderError:
@@ -284,21 +286,21 @@ def _progress_in_list(one: dict[str, Any]) -> Progress | None:
 
 
 def _about(event: object) -> str | None:
-    """The job that an event says is over; None where it is about something else."""
+    """The id of the job that has ended; None if the event is about something else."""
     data, kind = reading.at(event, "data"), reading.at(event, "type")
     known = isinstance(kind, str) and kind in _EVENTS
     return reading.id_of(data) if known and isinstance(data, dict) else None
 
 
 def _is_stopped(body: object) -> bool:
-    """Only what says so has stopped: SGLang drops the job from its list and goes on making it."""
+    """Whether the response confirms it: SGLang unlists the job, but keeps rendering it."""
     return isinstance(body, dict) and body.get("deleted") is True
 
 
 def _page(body: object) -> list[dict[str, Any]]:
     data = body.get("data") if isinstance(body, dict) else None
     if not isinstance(data, list):
-        raise errors.Malformed(shortened(f"no list of videos: {body}"))
+        raise errors.Malformed(shortened(f"not a list of videos: {body}"))
     return [one for one in data if isinstance(one, dict)]
 
 
@@ -311,11 +313,11 @@ def _has_more(body: object) -> bool:
 
 
 def _fits(video: Mapping[str, Any], request: VideoRequest) -> bool:
-    """Whether a listed job can only be ours: its prompt is shown and equal, nothing contradicts."""
+    """Whether a listed job matches: its prompt is equal, and no other listed field differs."""
     if video.get("prompt") != request.prompt:
         return False
     if request.remix_of:
-        # The rest of a change is as its original was.
+        # A remix keeps all other fields of its original.
         original: object = video.get("remixed_from_video_id", request.remix_of)
         return original == request.remix_of
     return (
@@ -331,7 +333,7 @@ def _same(shown: object, asked: str | None) -> bool:
 
 
 def _same_model(shown: object, asked: str) -> bool:
-    """Equal, not shown, or the dated name of the same."""
+    """Whether the models are equal, ignoring a date suffix; a model that is not listed matches."""
     if not isinstance(shown, str) or not shown:
         return True
     return re.sub(r"-\d{4}-\d\d-\d\d$", "", shown) == re.sub(r"-\d{4}-\d\d-\d\d$", "", asked)

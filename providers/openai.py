@@ -1,8 +1,8 @@
-"""Any server of the official `/v1/videos` format; `official.py` has all of it.
+"""Any server of the OpenAI `/v1/videos` format, implemented in `providers/official.py`.
 
-Source: openai/openai-openapi (2026-08-21). OpenAI itself switched its own off on 2026-09-24;
-others go on serving the format. vLLM-Omni takes multipart only, any `seconds` and `size`, and its
-DELETE stops a running job (`cancel`). Older SGLang takes text prompts as JSON only (`body`).
+Source: openai/openai-openapi (2026-08-21). OpenAI shut down its own service on 2026-09-24; other
+servers still offer the format. vLLM-Omni accepts multipart only, any `seconds` and `size`, and its
+DELETE cancels a running job (`cancel`). Older SGLang accepts text prompts as JSON only (`body`).
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from providers.official import Official, OfficialOptions
 
 
 class OpenAIOptions(OfficialOptions):
-    """A server of this format as OpenAI describes it; switch off what yours lacks."""
+    """The format as OpenAI specifies it; disable what your server does not support."""
 
     thumbnails: bool = True
 
 
 class OpenAI(Official):
-    """One account at a server of the official format."""
+    """One account at a server of the OpenAI format."""
 
     kind: ClassVar[str] = "openai"
     options_type: ClassVar[type[Options]] = OpenAIOptions

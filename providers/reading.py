@@ -1,8 +1,9 @@
-"""What gateways say of their jobs: one tolerant reading for all dialects.
+"""Parse what gateways report about jobs: one tolerant parser for all dialects.
 
-Pure: decoded JSON in, words of `providers.base` out. Tolerant of every shape that was seen or is
-documented anywhere, credulous of nothing: success only where a status word says so. Sources: the
-gateways' documents, public clients of them, and a wire capture; see `providers/README.md`.
+Pure: takes decoded JSON, returns values of `providers.base`. It accepts every structure that is
+documented or was observed at any gateway, but reports success only if a status word says so.
+Sources: the documentation of the gateways, public clients, and a wire capture; see
+`providers/README.md`.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ QUEUED |= {"preparing", "not_start", "notstart", "notstarted", "starting", "init
 QUEUED |= {"unknown"}
 RUNNING = frozenset({"in_progress", "inprogress", "processing", "running", "generating"})
 RUNNING |= {"video_generating", "image_downloading", "downloading", "uploading"}
-# Of one family of gateways; both come before `completed`.
+# Used by one family of gateways; both precede `completed`.
 RUNNING |= {"video_upsampling", "video_generation_completed", "video_upsampling_completed"}
 SUCCEEDED = frozenset({"completed", "complete", "success", "succeeded", "succeed", "finished"})
 SUCCEEDED |= {"done", "ready"}
@@ -67,21 +68,24 @@ _STORED: _Places = ("url", "data.url", "data.links.url", "data.0.url", "data.lin
 _STORED += ("data.file_url", "file_url", "link", "src", "data")
 _FAULT = re.compile(r"-1|5\d\d")
 _OK = frozenset({"0", "200", "20000", "success", "ok"})
-"""What an envelope's `code` says when nothing is wrong, as a number or as a text."""
+"""Values of `code` in an envelope that mean success, as number or text."""
 _UNNAMED = frozenset({"", "none", "null", "sora_draft"})
 _MILLISECONDS = 1e11
-"""Larger times are milliseconds: as seconds they would lie after the year 5138."""
+"""Larger timestamps are milliseconds: as seconds they would be after the year 5138."""
 _LONGEST_ID = 500
 _LONGEST_LINK = 8000
 _DEEP = 8
-"""Levels that are searched for an edit id."""
+"""Maximum nesting depth at which an edit id is searched."""
 
 
-# --- the whole of an answer --------------------------------------------------------------
+# --- whole responses ---------------------------------------------------------------------
 
 
 def job_of(body: object, check_after: float | None = None, base: str = "") -> Job:
-    """The answer to a create. What lacks an id and is no refusal may have been accepted."""
+    """Parse the response to a create. Raises `ProviderError`.
+
+    Without an id and without an error the job may still have been accepted: `Malformed`.
+    """
     content = object_of(body)
     remote_id = id_of(content)
     if remote_id is not None:
@@ -89,47 +93,47 @@ def job_of(body: object, check_after: float | None = None, base: str = "") -> Jo
     code, message = error_fields(content)
     if code or message:
         raise_refusal(code, message)
-    raise errors.Malformed(shortened(f"no id in the answer to a create: {body}"))
+    raise errors.Malformed(shortened(f"no id in the response to a create: {body}"))
 
 
 def progress_of(body: object, check_after: float | None = None, base: str = "") -> Progress:
-    """What an answer says of its job. An unknown status word means: still at work.
+    """Parse the state of a job. An unknown status word counts as running. Raises `ProviderError`.
 
-    `base` is what a link without a host belongs to; without it such a link is none.
+    `base` resolves links without a host; if it is empty, such links are ignored.
     """
     job = _inner(object_of(body), base)
     status = status_of(job)
     if not status and id_of(job) is None:
-        raise errors.Malformed(shortened(f"no job: {body}"))
+        raise errors.Malformed(shortened(f"not a job: {body}"))
     if status in SUCCEEDED:
         return Finished(
             link_of(job, base),
             time_of(job.get("expires_at")),
             _link(job, _THUMBNAILS, base),
-            # Beside the link; elsewhere it may be an echo of what was sent.
+            # First beside the link; elsewhere it may be an echo of the request.
             edit_id_of(job.get("result")) or edit_id_of(job),
         )
     if status in FAILED:
         return _failed(job, status)
     percent = _percent(job)
     known = not status or status in QUEUED or status in RUNNING
-    # A job without any status, right after its create, waits.
+    # A job without a status, right after its create, is queued.
     running = bool(status) and status not in QUEUED
     running = running or bool(percent) or _inner_status(job) in RUNNING
     return Pending(running, percent, check_after, "" if known else shortened(status))
 
 
 def object_of(body: object) -> Body:
-    """The object in an answer, out of its envelope if it has one.
+    """Check the code of an envelope, if the response has one, and return the response.
 
-    Raises what an envelope's code means, and `Malformed` for what is no object.
+    Raises the error that the code stands for, and `Malformed` if the response is not an object.
     """
     if not isinstance(body, dict):
         raise errors.Malformed(shortened(f"not an object: {body}"))
     code, said = body.get("code"), body.get("msg", body.get("message"))
     enveloped = isinstance(code, str | int) and ("msg" in body or "message" in body)
     word = str(code).strip().lower()
-    # A job may have a `code` and a `message` of its own: then they are about its failure.
+    # A job may have `code` and `message` too: those describe its failure, not the request.
     of_a_job = "status" in body and (word not in _OF_NO_JOB or id_of(body) is not None)
     if enveloped and not of_a_job and word not in _OK:
         raise_refusal(str(code), shortened(said or ""))
@@ -137,9 +141,9 @@ def object_of(body: object) -> Body:
 
 
 def raise_refusal(code: str, message: str) -> None:
-    """Raise what a code and a text in an answer with status 200 mean.
+    """Raise the error that a code and a text in a response with status 200 stand for.
 
-    Clear words are a certain no; anything else may have been accepted.
+    Only definite words count as a rejection; with any other the job may have been accepted.
     """
     raw, code = shortened(f"{code} {message}".strip()), shortened(code)[:100]
     if _FAULT.fullmatch(code) and not is_certain(raw):
@@ -169,33 +173,33 @@ _BY_CODE: dict[str, type[errors.ProviderError]] = {
     "404": errors.NotFound,
     "429": errors.Throttled,
 }
-"""Codes of envelopes: JimmyAI's own (its published skill), and HTTP's, which others repeat."""
+"""Envelope codes: those of JimmyAI (from its published skill), and HTTP codes used by others."""
 _OF_NO_JOB = frozenset({"-1", "20001", "401", "402", "403", "404", "429", "invalid_api_key"})
 _OF_NO_JOB |= {"500", "502", "503", "504"}
-"""What is wrong with the asking: beside these, and without an id, "failed" is no verdict."""
+"""Codes about the request: with these and without an id, a status "failed" is not about a job."""
 
 
 def stored_link(body: object, base: str) -> str:
-    """The answer of a store for pictures: the link to what was put there."""
+    """Return the link in the response to an image upload. Raises `Malformed` if there is none."""
     content = object_of(body)
     if link := _link(content, _STORED, base):
         return link
-    raise errors.Malformed(shortened(f"no link to the picture: {body}"))
+    raise errors.Malformed(shortened(f"no link to the uploaded image: {body}"))
 
 
 def model_names(body: object) -> frozenset[str] | None:
-    """The ids in a list of models of the official format; None where there is no such list."""
+    """Return the ids in an OpenAI-format list of models; None if there is no such list."""
     found = at(body, "data")
     listed = found if isinstance(found, list) else []
     names = (at(one, "id") for one in listed)
     return frozenset(name for name in names if isinstance(name, str) and name) or None
 
 
-# --- pieces ------------------------------------------------------------------------------
+# --- single values -----------------------------------------------------------------------
 
 
 def at(body: object, path: str) -> object:
-    """What stands at `result.videoUrls.0`; None where there is no such place."""
+    """Return the value at a path such as `result.videoUrls.0`; None if it does not exist."""
     for step in path.split("."):
         if isinstance(body, Mapping):
             body = body.get(step)
@@ -207,15 +211,15 @@ def at(body: object, path: str) -> object:
 
 
 def is_no_job(*texts: str) -> bool:
-    """Whether a code or a text says that there is no such job."""
+    """Whether a code or a text says that the job does not exist."""
     return any(_NO_JOB.search(text) for text in texts)
 
 
 def id_of(body: Body) -> str | None:
-    """The job's id, wherever it stands."""
+    """Return the id of the job from any of the known places."""
     for path in _IDS:
         found = at(body, path)
-        # A bare number as `data` is a count or a code of its own.
+        # A bare number in `data` is a count or a code.
         if isinstance(found, int) and not isinstance(found, bool) and path != "data":
             found = str(found)
         text = found.strip() if isinstance(found, str) else ""
@@ -225,7 +229,7 @@ def id_of(body: Body) -> str | None:
 
 
 def status_of(body: Body) -> str:
-    """The status word in small letters with underscores, as any gateway could have written it."""
+    """Return the status word in lower case with underscores; empty if there is none."""
     for path in _STATUSES:
         if isinstance(found := at(body, path), str) and found.strip():
             return _word(found)
@@ -233,12 +237,12 @@ def status_of(body: Body) -> str:
 
 
 def link_of(body: Body, base: str = "") -> str | None:
-    """Where the video is, if the answer says so."""
+    """Return the link to the video, None if there is none."""
     return _link(body, _LINKS, base)
 
 
 def edit_id_of(body: object, depth: int = _DEEP) -> str | None:
-    """What a change of the video names; where it stands is not documented, so everywhere."""
+    """Return the edit id of a video. Its place is not documented, so search all levels."""
     if depth == 0:
         return None
     if isinstance(body, Mapping):
@@ -255,7 +259,7 @@ def edit_id_of(body: object, depth: int = _DEEP) -> str | None:
 
 
 def percent_of(raw: object) -> float | None:
-    """`66`, `66.5`, `"66%"` as 0 to 100; anything else is not known."""
+    """Parse `66`, `66.5` or `"66%"` as 0 to 100; None for anything else."""
     text = raw.strip().removesuffix("%") if isinstance(raw, str) else raw
     if isinstance(text, bool) or not isinstance(text, str | int | float):
         return None
@@ -267,7 +271,7 @@ def percent_of(raw: object) -> float | None:
 
 
 def time_of(raw: object) -> float | None:
-    """UNIX seconds out of seconds, milliseconds or ISO 8601; None for anything else."""
+    """Convert seconds, milliseconds or ISO 8601 to UNIX seconds; None for anything else."""
     if isinstance(raw, str) and re.fullmatch(r"[0-9]{9,15}", raw):
         raw = int(raw)
     if isinstance(raw, str):
@@ -282,7 +286,7 @@ def time_of(raw: object) -> float | None:
 
 
 def _first_progress(body: Body, check_after: float | None, base: str) -> Progress:
-    """A create may say that its job has failed already; nobody is to believe more than that."""
+    """The state in the response to a create, which may already be a failure; else pending."""
     try:
         return progress_of(body, check_after, base)
     except errors.ProviderError:
@@ -290,13 +294,13 @@ def _first_progress(body: Body, check_after: float | None, base: str) -> Progres
 
 
 def _inner(body: Body, base: str) -> Body:
-    """The job itself: an envelope's `data`, unless the job stands outside."""
+    """Return the job: `data` of an envelope, unless the outer object is the job."""
     data = body.get("data")
     if not isinstance(data, dict):
         return body
     said, inside = _word(body.get("status")), _word(data.get("status"))
     outside = any(body.get(name) for name in ("id", "task_id", "taskId"))
-    # An envelope's own "success" says nothing of the job in it, unless that shows its video.
+    # "success" in an envelope is not the status of the job in it, unless that has a video link.
     if said in _OK and (inside in _KNOWN or not (outside or link_of(data, base))):
         return data
     return data if not outside and (inside or not said) else body
@@ -337,7 +341,7 @@ def _failed(body: Body, status: str) -> Failed:
 
 
 def _failure(body: Body) -> tuple[str, str]:
-    """(code, text) of a failed job."""
+    """Return (code, text) of a failed job."""
     code, message = error_fields(body)
     if not code:
         found = next((one for path in _CODES if (one := at(body, path)) is not None), "")
@@ -345,7 +349,7 @@ def _failure(body: Body) -> tuple[str, str]:
         code = "" if code.lower() in _UNNAMED else code
     said = (at(body, path) for path in _REASONS)
     reasons = [*(shortened(one) for one in said if isinstance(one, str) and one.strip()), message]
-    # Beside a general text, the one that names the rules counts.
+    # Prefer a text about the content rules to a general one.
     return code, next((one for one in reasons if is_moderation(one)), reasons[0])
 
 

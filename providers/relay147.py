@@ -1,11 +1,12 @@
-"""A relay in the official format: Apifox project 6819841, at `https://147ai.com` by inference.
+"""A relay of the OpenAI format: Apifox project 6819841, presumably at `https://147ai.com`.
 
 Sources: its pages on create, status and content. Verified there: multipart creates with `prompt`,
-`model`, `seconds` of 4, 8 or 12, `size` by model and `input_reference`; a finished job has no URL,
-and its `model` is not the one asked for. Other pages of the same project name the host; these do
-not, so BASE_URL may have to be set. Of its software it is inferred that `/content` answers 400
-before the end. Not documented, so off until somebody has tried: changes, a list of jobs,
-thumbnails, DELETE and calls. Its price is the official one times a factor of the account's group.
+`model`, `seconds` of 4, 8 or 12, `size` depending on the model, and `input_reference`; a finished
+job has no URL, and its `model` is not the requested one. The host is named on other pages of the
+same project only, so BASE_URL may have to be set. Inferred from its software: `/content` responds
+400 before the job is finished. Not documented and therefore disabled until tested: remixes, a list
+of jobs, thumbnails, DELETE and webhooks. Its price is the OpenAI price times a factor of the
+account's group.
 """
 
 from __future__ import annotations
@@ -17,14 +18,14 @@ from providers.official import Official, OfficialOptions
 
 
 class Relay147Options(OfficialOptions):
-    """What its documents have."""
+    """What its documentation describes."""
 
     remix: bool = False
     find: bool = False
 
 
 class Relay147(Official):
-    """One account there."""
+    """One account at this relay."""
 
     kind: ClassVar[str] = "relay147"
     options_type: ClassVar[type[Options]] = Relay147Options

@@ -1,4 +1,4 @@
-"""How gateways that have words instead of sizes are told a request's shape and picture; pure."""
+"""Request fields of gateways that use words instead of pixel sizes: `small`, `portrait`. Pure."""
 
 from __future__ import annotations
 
@@ -9,22 +9,25 @@ from providers.base import VideoRequest
 from providers.errors import Unsupported
 
 _LARGE = 1000
-"""Lines of the shorter side from which a video is large: 1024 and 1080, but not 720."""
+"""Minimum length of the shorter side, in pixels, of a large video: 1024 and 1080, but not 720."""
 
 
 def orientation_of(request: VideoRequest) -> Literal["portrait", "landscape"] | None:
-    """Which way up, if anybody said so. None of these gateways makes a square."""
+    """Return the orientation, None if the request does not state one.
+
+    Raises `Unsupported` for a square, which none of these gateways offers.
+    """
     wide, high = _sides(request) or (0, 0)
     shape = request.orientation
     if shape is None and wide:
         shape = "landscape" if wide > high else "portrait" if wide < high else "square"
     if shape == "square":
-        raise Unsupported("it makes no square videos")
+        raise Unsupported("this gateway does not make square videos")
     return shape
 
 
 def size_word(request: VideoRequest) -> str:
-    """`small` or `large`; a word that is neither is passed on, for new ones may come."""
+    """Return `small` or `large`; any other word is passed on, since gateways may add sizes."""
     sides = _sides(request)
     if request.size and _shown_sides(request.size) is None:
         return request.size
@@ -32,11 +35,11 @@ def size_word(request: VideoRequest) -> str:
 
 
 def picture_links(request: VideoRequest) -> list[str]:
-    """The link to the reference picture, if there is one."""
+    """Return the link to the reference image in a list, empty if there is no image."""
     if request.image is None:
         return []
     if request.image.url is None:
-        raise Unsupported("it takes pictures as links only")
+        raise Unsupported("this gateway accepts images as links only")
     return [request.image.url]
 
 

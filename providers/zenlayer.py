@@ -1,10 +1,10 @@
-"""Zenlayer AI Gateway: the official format at `https://gateway.theturbo.ai`.
+"""Zenlayer AI Gateway: the OpenAI format at `https://gateway.theturbo.ai`.
 
-Sources: its page on creates, and the mirror of its other three (query, content, remix) at
+Sources: its page on creates, and the mirror of its other three pages (query, content, remix) at
 docs.tknhome.com. Verified there: multipart creates with `model`, `prompt`, `seconds`, `size` and
-`input_reference`; a change is sent as JSON; results are kept for 24 hours from the create
-(`expires_at`), without a URL, at `/content`. Not documented, so off until somebody has tried:
-a list of jobs, thumbnails, DELETE and calls.
+`input_reference`; a remix is sent as JSON; results are kept for 24 hours after the create
+(`expires_at`), without a URL, at `/content`. Not documented and therefore disabled until tested:
+a list of jobs, thumbnails, DELETE and webhooks.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from providers.official import Official, OfficialOptions
 
 
 class ZenlayerOptions(OfficialOptions):
-    """What its documents have."""
+    """What its documentation describes."""
 
     find: bool = False
 
 
 class Zenlayer(Official):
-    """One account there."""
+    """One account at Zenlayer."""
 
     kind: ClassVar[str] = "zenlayer"
     options_type: ClassVar[type[Options]] = ZenlayerOptions

@@ -1,1 +1,1 @@
-"""Pictures in, videos out: what is on our disk."""
+"""Media files: reference images, result videos, transcoding, and links to them."""

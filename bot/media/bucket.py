@@ -1,8 +1,8 @@
-"""Files of ours in an S3-compatible bucket, each behind a presigned link that expires.
+"""Publish files in an S3-compatible bucket by presigned links that expire.
 
-An object's name is `reelay/<which file>/<when it may go>-<what nobody can guess>.<ending>`: so the
-copies of one file can be found and removed, and everything that has expired is swept by its name
-alone, whoever put it there. The bucket stays private; only a link opens an object.
+The key of an object is `reelay/<hash of the file name>/<expiry>-<random token>.<extension>`. So all
+copies of a file can be found and deleted, and expired objects are recognized by their key alone,
+whichever process created them. The bucket stays private: only a presigned link opens an object.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ if TYPE_CHECKING:
     from obstore.store import S3Credential, S3Store
 
 LONGEST = 7 * 86400.0
-"""A presigned link cannot be good for longer."""
+"""Maximum validity of a presigned link, in seconds."""
 
 _FOLDER = "reelay"
 _PIECE = 5 << 20
-"""The least that a server takes as a part; the library holds it several times while it signs."""
+"""Minimum size of a multipart part; the library keeps several copies of it while signing."""
 _AT_ONCE = 1
 _FILES_AT_ONCE = 2
 _PATIENCE = timedelta(minutes=2)
-"""For one request, that is for one piece."""
+"""Per request, that is per part."""
 _CHECKED_FOR = timedelta(minutes=1)
 _SHOWN = 300
 _STATUS = re.compile(r"status code: (\d{3})")
@@ -46,7 +46,7 @@ _OBJECT = re.compile(rf"/?{_FOLDER}/\S*")
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Where the bucket is, and the key to it."""
+    """Address of the bucket, and the credentials for it."""
 
     endpoint: str
     bucket: str
@@ -66,7 +66,7 @@ class Bucket:
         self._turns = asyncio.Semaphore(_FILES_AT_ONCE)
 
     async def publish(self, path: Path, now: float, valid_for: float) -> str:
-        """Copy the file there, in pieces; a link to the copy."""
+        """Upload the file in parts and return a presigned link to it."""
         check_name(path.name)
         valid_for = min(valid_for, LONGEST)
         expires = math.ceil(now + valid_for)
@@ -91,17 +91,17 @@ class Bucket:
         )
 
     async def withdraw(self, file_name: str) -> None:
-        """Remove all copies of this file."""
+        """Delete all copies of this file. Raises `PublishError`."""
         with _explained():
             await self._remove(_folder(file_name), lambda _: True)
 
     async def sweep(self, now: float) -> int:
-        """Remove the copies whose links have expired: how many."""
+        """Delete objects whose links have expired; return how many. Raises `PublishError`."""
         with _explained():
             return await self._remove(_FOLDER, lambda name: _expires(name) <= now)
 
     async def check(self) -> str:
-        """Try all that is needed with a tiny object. Raises `PublishError`."""
+        """Test upload, link, list and delete with a tiny object. Raises `PublishError`."""
         name, content = f"{_FOLDER}/check/0-{token_urlsafe(24)}.jpg", token_bytes(64)
         with _explained():
             await self._store.put_async(name, content, attributes={"Content-Type": "image/jpeg"})
@@ -112,12 +112,12 @@ class Bucket:
             with _explained():
                 gone = await self._remove(_FOLDER, lambda one: one == name)
         if not gone:
-            raise PublishError("what was written is not in the list")
+            raise PublishError("the test object is missing in the list of objects")
         host = urlsplit(self._account.endpoint).hostname
-        return f"{self._account.bucket} at {host}: writes, links, lists and removes"
+        return f"{self._account.bucket} at {host}: upload, link, list and delete work"
 
     async def _link(self, name: str, valid_for: timedelta) -> str:
-        from obstore import sign_async  # noqa: PLC0415 - loaded with the store
+        from obstore import sign_async  # noqa: PLC0415 - imported only if a bucket is configured
 
         return await sign_async(self._store, "GET", name, valid_for)
 
@@ -134,7 +134,7 @@ class Bucket:
 
 
 def _store(account: Account) -> S3Store:
-    from obstore.store import S3Store  # noqa: PLC0415 - costs only those who have a bucket
+    from obstore.store import S3Store  # noqa: PLC0415 - imported only if a bucket is configured
 
     def credential() -> S3Credential:
         return {
@@ -145,7 +145,7 @@ def _store(account: Account) -> S3Store:
         }
 
     host = urlsplit(account.endpoint).hostname or ""
-    # Everything is said here that the library would else look up in the environment: a token or an
+    # Set everything that the library would otherwise read from the environment: a token or an
     # address that is meant for another program must not get into our links.
     return S3Store(
         account.bucket,
@@ -158,7 +158,7 @@ def _store(account: Account) -> S3Store:
         unsigned_payload=False,
         s3_express=False,
         request_payer=False,
-        # Not every compatible server can remove several at once.
+        # Not every compatible server supports bulk delete.
         disable_bulk_delete=True,
         client_options={
             "allow_http": account.endpoint.startswith("http:"),
@@ -166,18 +166,18 @@ def _store(account: Account) -> S3Store:
             "connect_timeout": timedelta(seconds=10),
             "user_agent": "reelay",
         },
-        # Whoever publishes tries again by himself, and tells people meanwhile.
+        # Callers retry on their own and inform the user meanwhile.
         retry_config={"max_retries": 2, "retry_timeout": timedelta(seconds=20)},
     )
 
 
 def _folder(file_name: str) -> str:
-    """The folder of all copies of a file; its name tells nothing of the file's."""
+    """Return the key prefix of all copies of a file; the file name cannot be derived from it."""
     return f"{_FOLDER}/{sha256(file_name.encode()).hexdigest()[:32]}"
 
 
 def _expires(name: str) -> float:
-    """When an object may go; one that is not of ours never may."""
+    """Return the expiry of an object in UNIX seconds; infinity if the key is not one of ours."""
     number = name.rpartition("/")[2].partition("-")[0]
     return int(number) if number.isdecimal() else math.inf
 
@@ -187,14 +187,16 @@ async def _check_link(link: str, content: bytes) -> None:
         async with httpx.AsyncClient(trust_env=False) as client:
             answer = await client.get(link)
     except httpx.HTTPError as error:
-        raise PublishError(f"its link cannot be opened: {error!r}") from None
+        raise PublishError(f"the presigned link cannot be opened: {error!r}") from None
     if answer.content != content:
-        raise PublishError(f"its link answers {answer.status_code} and not what was written")
+        raise PublishError(
+            f"the presigned link returned status {answer.status_code}, not the uploaded content"
+        )
 
 
 @contextmanager
 def _explained() -> Iterator[None]:
-    from obstore.exceptions import BaseError  # noqa: PLC0415 - loaded with the store
+    from obstore.exceptions import BaseError  # noqa: PLC0415 - imported only if there is a bucket
 
     try:
         yield
@@ -203,8 +205,8 @@ def _explained() -> Iterator[None]:
 
 
 def _in_a_line(error: str) -> str:
-    """The server's own word, or the library's first line without the names of objects."""
+    """Return status and code of the server, else the first line of the error without keys."""
     said = [found[1] for found in (_STATUS.search(error), _CODE.search(error)) if found]
     if said:
-        return f"the server says {' '.join(said)}"
+        return f"the server responded {' '.join(said)}"
     return _OBJECT.sub("/...", error.partition("\n")[0])[:_SHOWN]

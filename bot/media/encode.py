@@ -1,4 +1,4 @@
-"""Making one video out of another: index first, smaller, or a still of it. The source stays."""
+"""Convert a video: move its index to the front, encode it smaller, or extract a still image."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ from bot.media.probe import NoVideo, Probed, probe
 THUMBNAIL_SIDE = 320
 THUMBNAIL_BYTES = 200_000
 _BRIGHT = "signalstats,metadata=select:key=lavfi.signalstats.YAVG:value=40:function=greater,"
-"""Lets no black picture pass, by its mean brightness; black itself is 16, white 235."""
+"""Drops dark frames by their mean luma; black is 16, white 235."""
 
 _SEARCHED_SECONDS = 5
 _LOSS = 0.3
-"""How many seconds may be missing or more."""
+"""Tolerated difference between the requested and the actual duration, in seconds."""
 
 
 class NotFitted(Exception):
-    """It cannot be made; trying again will not help."""
+    """The output cannot be produced; a retry will not help."""
 
 
 async def faststart(source: Path, target: Path, video: Probed, limits: Limits) -> None:
-    """The same with its index in front, nothing encoded anew. Raises `NotFitted`, `DiskFull`."""
+    """Move the index to the front without re-encoding. Raises `NotFitted`, `DiskFull`."""
     copied = ("-map", "0:V:0", "-map", "0:a:0?", "-c", "copy", *_mp4(target))
-    # The index may grow by a little.
+    # The index may grow slightly.
     room = video.bytes + (video.bytes >> 4) + (1 << 16)
     try:
         await make(*opened(source), *copied, limits=limits, output_bytes=room)
@@ -49,8 +49,9 @@ async def faststart(source: Path, target: Path, video: Probed, limits: Limits) -
 async def encode(
     source: Path, target: Path, encoding: Encoding, limit_bytes: int, limits: Limits
 ) -> None:
-    """Smaller than the limit, checked by playing it; else tried once more at a lower rate.
+    """Encode below the limit and verify the result by decoding it.
 
+    If it is too large, or ffmpeg was killed, try once more, in the former case at a lower bitrate.
     Raises `NotFitted`, `DiskFull`.
     """
     try:
@@ -76,14 +77,14 @@ async def _encode_or_give_up(
 async def _encode(
     source: Path, target: Path, encoding: Encoding, limit_bytes: int, limits: Limits
 ) -> None:
-    # Twice the limit, to see by how much it is over it.
+    # Allow twice the limit, to measure by how much the output exceeds it.
     shaped = (*opened(source), *_shape(encoding), *_mp4(target))
     await make(*shaped, limits=limits, output_bytes=2 * limit_bytes)
     has_sound = encoding.sound_rate > 0
     least = encoding.seconds - _LOSS if encoding.whole else 0
     made = await _checked(target, limit_bytes, has_sound=has_sound)
     if not least <= made.seconds <= encoding.seconds + _LOSS:
-        raise FFmpegFailed(f"{made.seconds} s were made of {encoding.seconds} s")
+        raise FFmpegFailed(f"the output lasts {made.seconds} s instead of {encoding.seconds} s")
     played = (*opened(target), "-xerror", "-f", "null", "-")
     await make(*played, limits=limits, output_bytes=0)
 
@@ -96,7 +97,7 @@ def _shape(encoding: Encoding) -> tuple[str, ...]:
         *(() if encoding.whole else ("-t", str(encoding.seconds))),
         *("-map", "0:V:0", "-map", "0:a:0?", "-vf", scaled),
         *("-threads", str(THREADS), "-c:v", "libx264", "-preset", "fast"),
-        # Good quality, and never more than the buffer holds: one pass, and the size is bounded.
+        # Constant quality limited by maxrate and bufsize: one pass, and the size is bounded.
         *("-crf", "20", "-maxrate", rate, "-bufsize", buffer),
         *(_sound(encoding.sound_rate) if encoding.sound_rate else ("-an",)),
     )
@@ -114,25 +115,25 @@ async def _checked(target: Path, limit_bytes: int, *, has_sound: bool) -> Probed
     try:
         made = await probe(target)
     except NoVideo as error:
-        raise FFmpegFailed(f"what was made is no video: {error}") from error
+        raise FFmpegFailed(f"the output is not a video: {error}") from error
     if made.bytes > limit_bytes:
         raise OutputTooLarge(f"{made.bytes} bytes are more than {limit_bytes}")
     if made.has_sound != has_sound:
-        raise FFmpegFailed("the sound was lost")
+        raise FFmpegFailed("the output has no sound")
     return made
 
 
 async def thumbnail(source: Path, target: Path, limits: Limits) -> None:
-    """A JPEG of an early picture, if possible none that is black. Raises `NotFitted`, `DiskFull`.
+    """Write a JPEG of an early frame, avoiding dark ones. Raises `NotFitted`, `DiskFull`.
 
-    As Telegram wants it: at most 320 pixels on a side and under 200 kB.
+    Within Telegram's limits: at most 320 pixels per side and less than 200 kB.
     """
     try:
         video = await probe(source)
         try:
             await _still(source, target, video, _BRIGHT, limits)
         except FFmpegFailed:
-            # Nothing of it is bright: ffmpeg fails when no picture passes.
+            # All frames are dark: ffmpeg fails if the filter lets no frame pass.
             await _still(source, target, video, "", limits)
     except (FFmpegFailed, NoVideo) as error:
         raise NotFitted(str(error)) from error

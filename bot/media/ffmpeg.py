@@ -1,4 +1,4 @@
-"""ffmpeg as a guest: bounded in time, CPU, memory and output, and gone when we are."""
+"""Run ffmpeg with limits on time, CPU, memory and output size; it dies with this process."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ THREADS = 2
 _MOST_PIXELS = 8192 * 8192
 _MOST_WORDS = 1 << 18
 _FULL = frozenset({256 - errno.ENOSPC, 256 - errno.EDQUOT})
-"""ffmpeg ends with its error's number, which wraps around."""
+"""ffmpeg exits with its negative errno, as an unsigned byte."""
 
 _KILLED = frozenset({-signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT, 255})
-"""It catches the milder signals, and then ends with 255."""
+"""ffmpeg handles SIGTERM and SIGINT and then exits with 255."""
 
-# The shell sets the limits on itself and then becomes ffmpeg. A `preexec_fn` would run Python
-# between fork and exec, which may deadlock beside threads; limits set from outside come late.
-# Where `setpriv` cannot do it (macOS, BusyBox), the limit on CPU time ends what outlives us.
+# The shell sets its own limits and then replaces itself by ffmpeg. A `preexec_fn` would run Python
+# between fork and exec, which can deadlock if there are threads; limits set afterwards would be
+# too late. Where `setpriv` does not support it (macOS, BusyBox), the CPU limit ends orphans.
 _SHELL = """\
 ulimit -c 0
 ulimit -t "$1"
@@ -41,47 +41,47 @@ exec nice -n 10 "$@"
 
 
 class FFmpegFailed(Exception):
-    """What ffmpeg said, or what we did to it."""
+    """ffmpeg failed or was stopped; the message contains its error output."""
 
 
 class Killed(FFmpegFailed):
-    """Somebody else ended it; another try may go well."""
+    """ffmpeg was killed from outside; a retry may succeed."""
 
 
 class OutputTooLarge(FFmpegFailed):
-    """It wrote more than it was allowed."""
+    """The output exceeded the size limit."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one run may use up."""
+    """Resource limits of one run."""
 
     seconds: float = 900.0
     memory_bytes: int = 2 << 30
-    """Address space: a film of 3840x2160 in ten bits made smaller takes 1.2 GB of it."""
+    """Address space: downscaling a 3840x2160 video of 10 bits needs 1.2 GB."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How a run ended."""
+    """Exit status and error output of a run."""
 
     status: int
     words: str
 
 
 def opened(path: Path) -> tuple[str, ...]:
-    """The arguments that open a file: as MP4 whatever it seems, and no file or server but it."""
-    # With the prefix, a name with a colon is not read as a protocol.
+    """Return the arguments that open a file as MP4, without access to other files or servers."""
+    # With the prefix, a name that contains a colon is not parsed as a protocol.
     guard = ("-protocol_whitelist", "file", "-max_pixels", str(_MOST_PIXELS))
     return (*guard, "-threads", str(THREADS), "-f", "mov", "-i", f"file:{path}")
 
 
 async def make(*arguments: str, limits: Limits, output_bytes: int) -> None:
-    """Run, to make a file of at most so many bytes. Raises `FFmpegFailed`, `DiskFull`."""
+    """Run ffmpeg to write at most `output_bytes`. Raises `FFmpegFailed`, `DiskFull`."""
     ended = await run("-v", "error", "-y", *arguments, limits=limits, output_bytes=output_bytes)
     if ended.status == 0:
         return
-    words = f"ffmpeg ended with status {ended.status}: {ended.words.strip()[:500]}"
+    words = f"ffmpeg failed with status {ended.status}: {ended.words.strip()[:500]}"
     if ended.status in _FULL:
         raise DiskFull(words)
     if ended.status == -signal.SIGXFSZ:
@@ -92,7 +92,7 @@ async def make(*arguments: str, limits: Limits, output_bytes: int) -> None:
 
 
 async def run(*arguments: str, limits: Limits, output_bytes: int = 0) -> Ended:
-    """Run to the end, whatever that is. Raises `FFmpegFailed` when it takes too long."""
+    """Run ffmpeg and return its result, whatever the status. Raises `FFmpegFailed` on timeout."""
     process = await asyncio.create_subprocess_exec(
         *("/bin/sh", "-c", _SHELL, "sh", *_ceilings(limits, output_bytes)),
         *(get_ffmpeg_exe(), "-hide_banner", "-nostdin", "-filter_threads", "1", *arguments),
@@ -100,7 +100,8 @@ async def run(*arguments: str, limits: Limits, output_bytes: int = 0) -> Ended:
         stdout=DEVNULL,
         stderr=PIPE,
         start_new_session=True,
-        # Not ours: it has secrets. One arena per thread would use up the address space.
+        # Not our environment: it contains secrets. An arena per thread would exhaust the address
+        # space.
         env={"PATH": os.defpath, "MALLOC_ARENA_MAX": "2"},
     )
     try:
@@ -114,7 +115,7 @@ async def run(*arguments: str, limits: Limits, output_bytes: int = 0) -> Ended:
 
 
 def _ceilings(limits: Limits, output_bytes: int) -> tuple[str, str, str]:
-    """CPU seconds, blocks of 512 bytes and KiB: the units of `ulimit`."""
+    """The limits in the units of `ulimit`: CPU seconds, blocks of 512 bytes, KiB."""
     cpu = int(limits.seconds * THREADS) + 1
     return str(cpu), str(-(-output_bytes // 512)), str(limits.memory_bytes >> 10)
 

@@ -1,4 +1,4 @@
-"""Videos as chats take them: made once, kept beside the originals, made again if we died."""
+"""Adapt result videos to the size limits of chats. Outputs are cached in `fitted/`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from bot.media.probe import NoVideo, Probed, probe
 from bot.media.spool import KEEP_FREE_BYTES, DiskFull
 
 _MARK = "~"
-"""Between a result's name, its size, and what was made of it."""
+"""Separates result name, result size and variant in the name of an output file."""
 
 _IN_VAIN = ".failed"
 _THUMBNAIL_ROOM = 1 << 20
@@ -29,18 +29,18 @@ Work = Callable[[Path], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """What a chat is to be sent."""
+    """The file to send to a chat."""
 
     way: Way
     path: Path | None
-    """The whole, or the preview where the way is `LINK` or `KEEP`; None where there is none."""
+    """The whole video, or a preview if `way` is `LINK` or `KEEP`; None if there is no preview."""
     bytes: int = 0
     video: Probed | None = None
-    """What `path` is; None also where it is no video that we understand."""
+    """Properties of `path`; None also if ffmpeg cannot read it as a video."""
 
 
 class Fitter:
-    """Makes and keeps what fits, in `fitted/`; as many at once as there are slots."""
+    """Creates and caches outputs in `fitted/`; `slots` limits how many are created at once."""
 
     def __init__(
         self,
@@ -58,19 +58,19 @@ class Fitter:
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     def close(self) -> None:
-        """This process makes no more."""
+        """Release the process tag; no further output may be created."""
         self._living.close()
 
     async def fit(self, source: Path, limit_bytes: int, *, link_possible: bool) -> Fitted:
-        """What to send of a result where a file may have so many bytes.
+        """Return what to send of a result to a chat that accepts `limit_bytes` per file.
 
-        Raises `DiskFull` when there is no room to make it, and `FileNotFoundError`.
+        Raises `DiskFull` if there is no space for the output, and `FileNotFoundError`.
         """
         size = await asyncio.to_thread(_size, source)
         try:
             video = await probe(source)
         except NoVideo:
-            # Perhaps it is only sound; it may be sent, but there is nothing to make of it.
+            # Perhaps a file with sound only: it can be sent, but not transcoded.
             if size <= limit_bytes:
                 return Fitted(Way.AS_IS, source, size)
             return Fitted(beside(link_possible=link_possible), None)
@@ -106,13 +106,13 @@ class Fitter:
             lambda part: faststart(source, part, video, self._limits),
         )
         made = None if path is None else await _fitted(Way.FASTSTART, path)
-        # The original does too: it only begins to play later.
+        # The original works too: it only starts to play later.
         if made is None or made.bytes > limit_bytes:
             return Fitted(Way.AS_IS, source, video.bytes, video)
         return made
 
     async def thumbnail(self, source: Path) -> Path | None:
-        """A small still of a result. Raises `DiskFull` and `FileNotFoundError`."""
+        """Return a small still image of a result. Raises `DiskFull` and `FileNotFoundError`."""
         size = await asyncio.to_thread(_size, source)
         return await self._made(
             self._target(source, size, "thumbnail.jpg"),
@@ -120,13 +120,13 @@ class Fitter:
             lambda part: thumbnail(source, part, self._limits),
         )
 
-    # --- making --------------------------------------------------------------------------
+    # --- creating outputs ----------------------------------------------------------------
 
     def _target(self, source: Path, size: int, what: str) -> Path:
         return self._folder / f"{source.name}{_MARK}{size}{_MARK}{what}"
 
     async def _made(self, target: Path, needed: int, work: Work) -> Path | None:
-        """The file, made unless it is there; None if it was tried in vain, now or before."""
+        """Return the output, creating it if missing; None if that failed now or earlier."""
         lock = self._locks.setdefault(target.name, asyncio.Lock())
         async with lock:
             if not await asyncio.to_thread(_is_done, target):
@@ -136,13 +136,13 @@ class Fitter:
 
     async def _make(self, target: Path, needed: int, work: Work) -> None:
         await asyncio.to_thread(self._check_room, needed)
-        # Of this process: another one may be making the same.
+        # With the tag of this process: another one may be creating the same output.
         part = target.with_name(f"{self._living.owned(target.name)}.part")
         try:
             await work(part)
             await asyncio.to_thread(_keep, part, target)
         except NotFitted as error:
-            # Written down, so that a restart decides the same and does not try in vain again.
+            # Recorded, so that a restart makes the same decision without another attempt.
             _in_vain(target).write_text(str(error))
         finally:
             part.unlink(missing_ok=True)
@@ -151,16 +151,19 @@ class Fitter:
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         free = shutil.disk_usage(self._folder).free
         if free < needed + self._keep_free:
-            raise DiskFull(f"{needed} bytes are to be made and {free} are free")
+            raise DiskFull(f"{needed} bytes are needed and {free} are free")
 
-    # --- keeping order -------------------------------------------------------------------
+    # --- cleanup -------------------------------------------------------------------------
 
     async def forget(self, name: str) -> None:
-        """Remove all that was made of this result."""
+        """Remove all outputs of this result."""
         await asyncio.to_thread(self._remove, lambda source, _: source == name)
 
     async def sweep(self, in_use: AbstractSet[str]) -> int:
-        """Remove what was made of other results than these, and what died half made. How many."""
+        """Remove outputs of results not in `in_use` and files of crashed processes.
+
+        Returns the number of removed files.
+        """
         return await asyncio.to_thread(
             self._remove,
             lambda source, file: (
@@ -199,7 +202,7 @@ def _is_done(target: Path) -> bool:
 
 
 def _keep(part: Path, target: Path) -> None:
-    """Whole on the disk before it gets its name, or a power cut leaves an empty film."""
+    """Sync the file before renaming it, else a power failure could leave an empty video."""
     descriptor = os.open(part, os.O_RDONLY)
     try:
         os.fsync(descriptor)

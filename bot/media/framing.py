@@ -1,32 +1,32 @@
-"""A picture into a frame of another shape: cut to fill it, or whole before its own blurred copy."""
+"""Fit an image into a frame: crop it to fill, or pad it with a blurred copy of itself."""
 
 from __future__ import annotations
 
 from PIL import Image, ImageFilter, ImageOps
 
 _COARSE = 8
-"""What is blurred anyway is made from so many times fewer pixels each way."""
+"""The blurred background is computed at a size smaller by this factor per side."""
 _BLUR = 0.04
-"""Of the longer side."""
+"""Blur radius as a fraction of the longer side."""
 
 _Size = tuple[int, int]
 
 
 def cropped(image: Image.Image, size: _Size) -> Image.Image:
-    """The middle of the picture, exactly so large."""
+    """Scale and crop the image to exactly this size, keeping its middle."""
     return ImageOps.fit(image, size, Image.Resampling.LANCZOS)
 
 
 def contained(image: Image.Image, size: _Size) -> Image.Image:
-    """The whole picture, as large as the frame lets it be."""
+    """Scale the whole image to the largest size that fits into the frame."""
     scale = min(size[0] / image.width, size[1] / image.height)
-    # A panorama would shrink to less than a pixel.
+    # A panorama could otherwise shrink to less than a pixel.
     inner = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
     return image.resize(inner, Image.Resampling.LANCZOS)
 
 
 def padded(picture: Image.Image, size: _Size) -> Image.Image:
-    """A contained picture in the middle of its frame; around it a blurred, enlarged copy of it."""
+    """Center a contained image in its frame, on a blurred, enlarged copy of itself."""
     if picture.size == size:
         return picture
     coarse = (max(1, size[0] // _COARSE), max(1, size[1] // _COARSE))
@@ -37,6 +37,6 @@ def padded(picture: Image.Image, size: _Size) -> Image.Image:
 
 
 def cropped_percent(before: _Size, after: _Size) -> float:
-    """How much of a picture is lost when it is cut to another shape."""
+    """Percentage of the image area that is lost when it is cropped to another aspect ratio."""
     shape, wanted = before[0] / before[1], after[0] / after[1]
     return round(100 * (1 - min(shape, wanted) / max(shape, wanted)), 1)

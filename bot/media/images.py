@@ -1,4 +1,4 @@
-"""Reference pictures: guarded before they are decoded, then upright, bare and fitted."""
+"""Reference images: check them before decoding, then rotate upright, strip metadata, and fit."""
 
 from __future__ import annotations
 
@@ -25,14 +25,15 @@ LARGEST_BYTES = 20 << 20
 MOST_PIXELS = 40_000_000
 LEAST_SIDE = 8
 FORMATS = ("JPEG", "PNG", "WebP", "HEIC", "GIF", "AVIF")
-"""By content, never by name; of moving ones the first frame."""
+"""Accepted formats, detected by content, not by file name; of animations the first frame."""
 MUCH_CUT = 20.0
-"""Percent. Who loses so much of a picture should hear of it: a 4:3 photo in a 16:9 video does."""
+"""Tell the user if more percent of the image are cropped: a 4:3 photo in a 16:9 video loses 25."""
 
 _DECODERS = ("JPEG", "PNG", "WEBP", "HEIF", "GIF", "AVIF")
 _LARGEST_PNG = 1 << 20
 _MOST_SCANS = 100
-"""A progressive JPEG has about ten. Each costs a pass over all pixels and takes but 60 bytes."""
+"""A normal progressive JPEG has about ten. Each scan needs only 60 bytes, but a pass over all
+pixels."""
 _EXIF_ORIENTATION = 0x0112
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -46,13 +47,13 @@ _TURNS = {
 _LYING = frozenset({5, 6, 7, 8})
 
 pillow_heif.register_heif_opener()
-# Ours is the cap that people are told of; Pillow's own would only refuse without the numbers.
+# Our own limit reports the numbers to the user; that of Pillow would not.
 Image.MAX_IMAGE_PIXELS = None
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """What a picture is, told without decoding it; as it stands upright."""
+    """Type and upright size of an image, determined without decoding it."""
 
     media_type: str
     width: int
@@ -60,29 +61,29 @@ class Picture:
 
     @property
     def orientation(self) -> Orientation:
-        """Which way it stands."""
+        """Portrait, landscape or square."""
         return orientation_of(self.width, self.height)
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A picture as every gateway takes it."""
+    """An image in a form that every gateway accepts."""
 
     path: Path
     media_type: str
     width: int
     height: int
     cropped_percent: float
-    """How much of the original is no longer in it."""
+    """Percentage of the original that was cropped."""
 
 
 async def look(path: Path) -> Picture:
-    """`inspect`, off the event loop."""
+    """Run `inspect` in a thread."""
     return await asyncio.to_thread(inspect, path)
 
 
 def inspect(path: Path) -> Picture:
-    """What the picture is. Raises `Refusal` for what is none or is too much."""
+    """Return type and size of an image. Raises `Refusal` if it is not an image or too large."""
     kind = _checked_kind(path)
     with _opened(path) as image:
         return Picture(f"image/{kind.lower()}", *_upright_size(image))
@@ -91,11 +92,11 @@ def inspect(path: Path) -> Picture:
 def prepare(
     source: Path, target: Path, width: int | None, height: int | None, fit: Fit = "crop"
 ) -> Prepared:
-    """Write the picture upright, in sRGB, without transparency or metadata, beside `target`.
+    """Write the image upright, in sRGB, without transparency or metadata.
 
-    Exactly `width` x `height` where given: cut to fill that, or with `pad` whole before a blurred
-    copy of itself. A JPEG, or a PNG where it was one and stays small; the name is that of `target`
-    with the ending of its format. Raises `Refusal`.
+    If `width` and `height` are given, it gets exactly that size: cropped, or with `pad` whole on a
+    blurred copy of itself. The output is a JPEG, or a PNG if the source is one and the result is
+    small; its path is `target` plus the extension. Raises `Refusal`.
     """
     kind = _checked_kind(source)
     with _opened(source) as image:
@@ -116,7 +117,7 @@ def prepare(
 
 
 def _checked_kind(path: Path) -> str:
-    """Which of our formats the file has."""
+    """Return which of `FORMATS` the file has. Raises `Refusal` if it has none of them."""
     kind = kind_of(_checked_head(path))
     if kind in FORMATS:
         return kind
@@ -127,10 +128,10 @@ def _checked_kind(path: Path) -> str:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Image.Image]:
-    """The picture, guarded; whatever its decoder chokes on while it is open is a `Refusal`."""
+    """Open the image; any exception of its decoder while it is open becomes a `Refusal`."""
     try:
         with warnings.catch_warnings():
-            # A decoder's doubts about a file are no business of our log.
+            # Warnings of a decoder about a user's file do not belong in our log.
             warnings.simplefilter("ignore")
             with Image.open(path, formats=_DECODERS) as image:
                 _check_size(*image.size)
@@ -138,7 +139,7 @@ def _opened(path: Path) -> Iterator[Image.Image]:
     except (Refusal, MemoryError):
         raise
     except Exception as error:
-        # A decoder may raise anything at all at a hostile file.
+        # A decoder may raise any exception for a malicious file.
         raise Refusal("image-broken") from error
 
 
@@ -154,7 +155,7 @@ def _checked_head(path: Path) -> bytes:
     if size == 0:
         raise Refusal("image-empty")
     if size > LARGEST_BYTES:
-        # Rounded up: "20.0 MB; at most 20" would be no explanation.
+        # Rounded up: "20.0 MB; at most 20" would be confusing.
         tenths = -(-size * 10 // (1 << 20))
         raise Refusal("image-too-large-bytes", size=f"{tenths / 10:.1f}", limit=LARGEST_BYTES >> 20)
     return head
@@ -169,16 +170,16 @@ def _check_size(width: int, height: int) -> None:
 
 
 def _check_scans(path: Path) -> None:
-    """Raise `Refusal` for a JPEG that would keep the decoder busy for hours."""
+    """Raise `Refusal` for a JPEG that would take hours to decode."""
     if scans(path.read_bytes()) > _MOST_SCANS:
         raise Refusal("image-broken")
 
 
 def _turn(image: Image.Image) -> int:
-    """How the camera was held, as EXIF tells it; damaged EXIF tells nothing."""
+    """Return the EXIF orientation, 1 (upright) if there is none or EXIF is damaged."""
     try:
         return int(image.getexif().get(_EXIF_ORIENTATION, 1))
-    except Exception:  # noqa: BLE001 - the picture itself may well be whole
+    except Exception:  # noqa: BLE001 - the image itself may be intact
         return 1
 
 
@@ -191,13 +192,13 @@ def _upright_size(image: Image.Image) -> tuple[int, int]:
 
 
 def _bare(image: Image.Image, size: tuple[int, int], fit: Fit) -> Image.Image:
-    """The first frame as plain sRGB pixels, as a person would see it.
+    """Return the first frame, upright and fitted, as plain sRGB pixels.
 
-    The fitting comes first and the turning last, so that the rest has few pixels to do.
+    It is resized first and rotated last, so that all other steps process few pixels.
     """
     turn = _turn(image)
     lying = size[::-1] if turn in _LYING else size
-    # A large JPEG is decoded at half, a quarter or an eighth of its size, never below ours.
+    # A large JPEG is decoded at 1/2, 1/4 or 1/8 of its size, but at least at twice the target.
     image.draft(None, (2 * lying[0], 2 * lying[1]))
     profile = image.info.get("icc_profile")
     resized = framing.contained if fit == "pad" else framing.cropped
@@ -206,19 +207,19 @@ def _bare(image: Image.Image, size: tuple[int, int], fit: Fit) -> Image.Image:
         plain = framing.padded(plain, lying)
     if turn in _TURNS:
         plain = plain.transpose(_TURNS[turn])
-    # A fresh one: comments and profiles ride along in the `info` of what was decoded.
+    # A new image: `info` of the decoded one contains comments and profiles.
     bare = Image.new("RGB", plain.size)
     bare.paste(plain)
     return bare
 
 
 def _resizable(image: Image.Image) -> Image.Image:
-    """The same pixels in a mode that can be resized: no palettes, no 16 bits."""
+    """Convert to a mode that can be resized: no palette, no 16-bit channels."""
     if image.mode.startswith("I"):
-        # Pillow itself would clip 16-bit grey instead of scaling it.
+        # Pillow would clip 16-bit gray instead of scaling it.
         grey = image.convert("I").point(lambda value: value * (1 / 257))
         return grey.convert("L")
-    # Never to what it is already: Pillow would copy all of its pixels.
+    # Not if it already has that mode: Pillow would copy all pixels.
     if image.has_transparency_data:
         return image if image.mode == "RGBA" else image.convert("RGBA")
     return image if image.mode in {"RGB", "L", "CMYK"} else image.convert("RGB")
@@ -242,7 +243,7 @@ def _in_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
                 outputMode="RGB",
             )
         except (ImageCms.PyCMSError, OSError, ValueError):
-            # A profile that does not fit the picture is not obeyed by viewers either.
+            # Viewers also ignore a profile that does not match the image.
             found = None
         if found is not None:
             return found
@@ -264,7 +265,7 @@ def _encoded(image: Image.Image, kind: str) -> tuple[bytes, str]:
 
 
 def _write(path: Path, content: bytes) -> None:
-    """The file appears whole or not at all."""
+    """Write the file atomically: it appears complete or not at all."""
     part = path.with_name(f"{path.name}.part")
     part.unlink(missing_ok=True)
     descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

@@ -1,16 +1,16 @@
-"""How many times a JPEG goes over its picture, told by its markers alone."""
+"""Count the scans of a JPEG without decoding it."""
 
 from __future__ import annotations
 
 import re
 
 _MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
-"""Within a scan an FF is followed by 00 or the number of a restart."""
+"""A marker; within the data of a scan, FF is followed by 00 or a restart number instead."""
 _SCAN, _END = 0xDA, 0xD9
 
 
 def scans(content: bytes) -> int:
-    """The scans of the first picture; what follows it, such as a film, is left alone."""
+    """Count the scans of the first image; data after it, such as a video, is ignored."""
     at, count = 2, 0
     while found := _MARKER.search(content, at):
         kind = found[0][1]

@@ -1,4 +1,4 @@
-"""Whether a file is a whole MP4, and plays while it still loads, told by its outermost boxes."""
+"""Check by its top-level boxes whether an MP4 is complete and starts with its index."""
 
 from __future__ import annotations
 
@@ -8,30 +8,30 @@ from typing import IO
 
 _NEEDED = frozenset({b"ftyp", b"moov", b"mdat"})
 _MOST_BOXES = 100_000
-"""Even hours of fragments have fewer; without an end a hostile file would keep us busy."""
+"""Limit against malicious files; even a fragmented video of several hours has fewer boxes."""
 
 
 class NotAnMP4(Exception):
-    """What is wrong with the file."""
+    """The file is not a complete MP4; the message states why."""
 
 
 def check_mp4(path: Path) -> None:
-    """Raise `NotAnMP4` unless all that a player needs is there and nothing is cut off."""
+    """Raise `NotAnMP4` if a required box is missing or the file is truncated."""
     size = path.stat().st_size
     seen: set[bytes] = set()
     with path.open("rb") as file:
         for at, length, kind in _boxes(file, size):
             if at == 0 and kind != b"ftyp":
-                raise NotAnMP4(f"begins with {kind!r}")
+                raise NotAnMP4(f"starts with {kind!r} instead of b'ftyp'")
             if at + length > size:
-                raise NotAnMP4(f"is cut off in {kind!r} at {size} bytes")
+                raise NotAnMP4(f"is truncated in box {kind!r} at {size} bytes")
             seen.add(kind)
     if missing := _NEEDED - seen:
-        raise NotAnMP4(f"of {size} bytes lacks {sorted(missing)}")
+        raise NotAnMP4(f"has {size} bytes, but no box {sorted(missing)}")
 
 
 def begins_with_moov(path: Path) -> bool:
-    """Whether the index comes before the content, so that playing need not wait for the end."""
+    """Whether the index precedes the content, so that playback can start before the end loaded."""
     with path.open("rb") as file:
         for _, _, kind in _boxes(file, path.stat().st_size):
             if kind in {b"moov", b"mdat"}:
@@ -40,7 +40,7 @@ def begins_with_moov(path: Path) -> bool:
 
 
 def _boxes(file: IO[bytes], size: int) -> Iterator[tuple[int, int, bytes]]:
-    """Where each box begins, how long it says that it is in all, and of what kind."""
+    """Yield (offset, declared length including the header, type) of each top-level box."""
     at = 0
     for _ in range(_MOST_BOXES):
         if at + 8 > size:
@@ -52,7 +52,7 @@ def _boxes(file: IO[bytes], size: int) -> Iterator[tuple[int, int, bytes]]:
 
 
 def _box(file: IO[bytes], at: int, size: int) -> tuple[int, bytes]:
-    """How long the box is in all, and of what kind."""
+    """Return (length including the header, type) of the box at this offset."""
     file.seek(at)
     head = file.read(16)
     length, kind = int.from_bytes(head[:4], "big"), head[4:8]

@@ -1,8 +1,8 @@
-"""A download under way: a file, and beside it how many of its bytes are certainly as they came.
+"""A resumable download: a partial file, and a checkpoint with the length and hash of its start.
 
-After a power cut a file may have the right length and zeros in its middle, which no look at its
-boxes would show. So at intervals what was written is put on the disk for good, and its number of
-bytes and their SHA-256 are noted; a download goes on only from there, and only if they agree.
+After a power failure a file may have the right length, but zeros in the middle, which its MP4
+boxes do not show. So the file is synced at intervals, and then its length and SHA-256 are written
+to a checkpoint file. A download resumes only from the checkpoint, and only if the hash matches.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 from threading import Lock
 
 NOTE_EVERY = 8 << 20
-"""Bytes; what a process that dies loses at the most."""
+"""Bytes between checkpoints: the most that must be downloaded again after a crash."""
 
 _PIECE = 1 << 20
 _DIGITS = 20
@@ -21,7 +21,7 @@ _NOTE_BYTES = _DIGITS + 1 + 64
 
 
 class Part:
-    """The part of one result. Everything here blocks."""
+    """The partial file of one result. All methods block."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -29,17 +29,17 @@ class Part:
         self._seen = sha256()
         self._at = 0
         self._noted = 0
-        # A cancelled await leaves its thread writing, while the next one is already to note that.
+        # After a cancelled await its thread still writes, while `note` may already run in another.
         self._busy = Lock()
 
     @property
     def proven(self) -> int:
-        """How many bytes need not be sent again, if they are still as they came."""
+        """Number of bytes from which the download can resume, if the hash still matches."""
         noted = self._read_note()[0]
         return noted if noted <= size_of(self.path) else 0
 
     def begin(self, at: int) -> bool:
-        """Go on behind this byte. False, and nothing is left, where that cannot be."""
+        """Prepare to write at this offset. False, with the file removed, if it cannot resume."""
         self._seen, self._at, self._noted = sha256(), at, at
         if at and not self._is_as_noted(at):
             self.drop()
@@ -54,15 +54,15 @@ class Part:
         return True
 
     def write(self, pieces: list[bytes]) -> None:
-        """Add what has come."""
+        """Append received chunks, and write a checkpoint when one is due."""
         with self._busy:
             self._add(pieces)
             if self._at - self._noted >= NOTE_EVERY:
                 self._write_note()
 
     def _add(self, pieces: list[bytes]) -> None:
-        # Opened each time: a descriptor kept open could not be closed safely when the await on
-        # this thread is cancelled.
+        # Opened for every write: a permanent descriptor could not be closed safely when the await
+        # on this thread is cancelled.
         descriptor = os.open(self.path, os.O_WRONLY)
         try:
             for piece in pieces:
@@ -79,13 +79,13 @@ class Part:
             view = view[written:]
 
     def note(self) -> None:
-        """Put all that has come on the disk for good, and note that it is there."""
+        """Sync the file and write a checkpoint."""
         with self._busy:
             self._write_note()
 
     def _write_note(self) -> None:
         sync(self.path)
-        # In place and always of one length, so that it is never empty for a moment.
+        # Overwritten in place with constant length, so that it is never empty.
         descriptor = os.open(self._note, os.O_WRONLY | os.O_CREAT, 0o600)
         try:
             os.pwrite(descriptor, f"{self._at:0{_DIGITS}} {self._seen.hexdigest()}".encode(), 0)
@@ -94,20 +94,20 @@ class Part:
         self._noted = self._at
 
     def is_proven_whole(self) -> bool:
-        """Whether every byte of the file is as it came."""
+        """Whether the hash of the checkpoint covers the whole file and matches."""
         self._seen = sha256()
         size = size_of(self.path)
         return size > 0 and self.proven == size and self._is_as_noted(size)
 
     def keep(self, target: Path) -> None:
-        """Nothing more comes: it is a result now. It appears whole or not at all."""
+        """Move the complete file to its place among the results, atomically."""
         self.path.replace(target)
-        # The name too must survive a power cut, or a paid video is only a row that points nowhere.
+        # The new name must survive a power failure too, else the database refers to a lost video.
         sync(target.parent)
         self._note.unlink(missing_ok=True)
 
     def drop(self) -> None:
-        """Nothing will come of it."""
+        """Remove the partial file and its checkpoint."""
         self._note.unlink(missing_ok=True)
         self.path.unlink(missing_ok=True)
 
@@ -122,7 +122,7 @@ class Part:
         return not size and self._seen.hexdigest() == digest
 
     def _read_note(self) -> tuple[int, str]:
-        """(bytes, their digest); nothing, where the note is none."""
+        """Return (length, hash) of the checkpoint; (0, "") if it is missing or invalid."""
         try:
             text = self._note.read_bytes()
         except FileNotFoundError:
@@ -134,7 +134,7 @@ class Part:
 
 
 def size_of(path: Path) -> int:
-    """How many bytes a file has; 0 where there is none."""
+    """Return the size of a file in bytes; 0 if it does not exist."""
     try:
         return path.stat().st_size
     except FileNotFoundError:
@@ -142,7 +142,7 @@ def size_of(path: Path) -> int:
 
 
 def sync(path: Path) -> None:
-    """What was written is on the disk when this returns."""
+    """Flush a file or folder to the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

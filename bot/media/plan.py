@@ -1,12 +1,13 @@
-"""How a video gets under a chat's limit: as it is, made smaller, or by a preview beside the whole.
+"""Decide how a video is sent within a size limit: as is, transcoded, or as a preview.
 
 Pure: the same video and limit always give the same plan, also after a restart.
 
-What looks good is reckoned in bits per pixel. The Kush Gauge (Amerasinghe, "H.264 For The Rest Of
-Us", 2010) asks 0.07 for little motion, 0.14 for some; YouTube's settings for uploads come to 0.13
-(1080p, 8 Mbit/s, 30 frames) to 0.18 (720p, 5 Mbit/s) (support.google.com/youtube/answer/1722171).
-A video is made smaller in its picture until 0.07 are there. At the smallest picture 0.05 will do:
-encoders have gained as much since. With less it would look bad, and is not encoded.
+Quality is measured in bits per pixel. The Kush Gauge (Amerasinghe, "H.264 For The Rest Of Us",
+2010) recommends 0.07 for low motion and 0.14 for medium motion; YouTube's recommended upload
+settings amount to 0.13 (1080p, 8 Mbit/s, 30 frames) to 0.18 (720p, 5 Mbit/s)
+(support.google.com/youtube/answer/1722171). The resolution is reduced until 0.07 is reached. At
+the lowest resolution 0.05 is enough, since encoders have improved by that much. A video that would
+get less is not encoded.
 """
 
 from __future__ import annotations
@@ -20,70 +21,70 @@ from bot.media.probe import Probed
 GOOD_BITS_PER_PIXEL = 0.07
 LEAST_BITS_PER_PIXEL = 0.05
 LONGEST_SECONDS = 600.0
-"""What lasts longer takes too long to encode while somebody waits."""
+"""Longer videos are not encoded: it would take too long while a user waits."""
 
 PREVIEW_SECONDS = (8.0, 4.0, 2.0)
 _PREVIEW_BITS_PER_PIXEL = 0.15
 _SIDES = (1080, 720, 540, 480, 360)
 _PREVIEW_SIDES = (480, 360, 240)
 _SPARE = 0.03
-"""Of the limit: rate control is not exact, and an upload has more around it than the file."""
+"""Reserved fraction of the limit: rate control is inexact, and an upload has some overhead."""
 
 _RICH_RATE = 1_000_000
 _SOUND_RATES = (64_000, 128_000)
 _SOUND_FRAMES = 48_000 / 1024
 _BITS_PER_SAMPLE = 128
-"""Of the index, for each picture and each frame of sound."""
+"""Size of an index entry, one for each video frame and each audio frame."""
 
 _INDEX_BITS = 32_000
 _PLAYED = frozenset({("h264", "yuv420p"), ("h264", "yuvj420p")})
-"""What every chat's every client plays in place; the rest is shown by some as a mere file."""
+"""Formats that every client of every chat plays inline; some show others as a plain file."""
 
 
 class Way(StrEnum):
-    """What is done with a video."""
+    """How a video is sent."""
 
     AS_IS = "as-is"
     FASTSTART = "faststart"
-    """Only its index is moved to the front."""
+    """Only move its index to the front."""
     ENCODE = "encode"
     LINK = "link"
-    """A preview, and a link to the whole."""
+    """Send a preview, and a link to the whole video."""
     KEEP = "keep"
-    """A preview, and word of how to get the whole: there is no address for a link."""
+    """Send a preview, and explain how to get the whole video: there is no publisher for links."""
 
 
 @dataclass(frozen=True, slots=True)
 class Encoding:
-    """How to encode."""
+    """Parameters of an encoding."""
 
     seconds: float
-    """From the beginning."""
+    """Duration to encode, from the beginning."""
     width: int
     height: int
     video_rate: int
-    """At most so many bits per second, over `window` seconds more than it lasts."""
+    """Maximum bits per second; the buffer allows `window` seconds more of it in total."""
     window: float
     sound_rate: int
-    """Bits per second; 0 where there is no sound."""
+    """Bits per second; 0 without sound."""
     whole: bool = False
-    """Nothing may be missing at its end, as it may of a preview."""
+    """The whole video is encoded, so its end must not be missing, unlike that of a preview."""
 
     def slower(self, factor: float) -> Encoding:
-        """The same at a lower rate."""
+        """Return a copy with the bitrate multiplied by `factor`."""
         return replace(self, video_rate=max(1000, int(self.video_rate * factor)))
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to do; `encoding` is of the whole or of the preview, None where none is to be made."""
+    """The chosen way; `encoding` is for the whole video or the preview, None for neither."""
 
     way: Way
     encoding: Encoding | None = None
 
 
 def plan(video: Probed, limit_bytes: int, *, link_possible: bool, encodable: bool = True) -> Plan:
-    """How to send it. `encodable=False` when it was tried to encode the whole, in vain."""
+    """Choose how to send a video. `encodable=False`: encoding the whole video already failed."""
     fits = video.bytes <= limit_bytes
     as_is = Plan(Way.AS_IS if video.moov_first else Way.FASTSTART)
     if fits and (video.video_codec, video.pixel_format) in _PLAYED:
@@ -98,7 +99,7 @@ def plan(video: Probed, limit_bytes: int, *, link_possible: bool, encodable: boo
 
 
 def beside(*, link_possible: bool) -> Way:
-    """How the whole is to be had when the chat does not take it."""
+    """Return how to offer a video that the chat does not accept."""
     return Way.LINK if link_possible else Way.KEEP
 
 
@@ -120,7 +121,7 @@ def _encoding(
     limit_bytes: int,
     sizes: Iterable[tuple[int, int]],
 ) -> Encoding | None:
-    """At the largest size that looks good; None if none does."""
+    """Return the encoding with the highest resolution of good quality; None if there is none."""
     window = min(seconds / 8, 4.0)
     samples = video.frame_rate + (_SOUND_FRAMES if video.has_sound else 0)
     bits = limit_bytes * 8 * (1 - _SPARE) - _INDEX_BITS - samples * _BITS_PER_SAMPLE * seconds
@@ -137,7 +138,7 @@ def _encoding(
 
 
 def _sizes(video: Probed, sides: Sequence[int]) -> Iterator[tuple[int, int]]:
-    """The video's own size, unless it is too large, and smaller ones; even, as 4:2:0 needs."""
+    """Yield the original size, unless too large, and smaller ones; even, as 4:2:0 requires."""
     own = min(video.width, video.height)
     for side in (min(own, sides[0]), *(side for side in sides[1:] if side < own)):
         yield _even(video.width * side / own), _even(video.height * side / own)

@@ -1,4 +1,4 @@
-"""What is really in a video file, as ffmpeg sees it."""
+"""Read the properties of a video file with ffmpeg."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bot.media.mp4 import NotAnMP4, begins_with_moov
 _LIMITS = Limits(seconds=20.0)
 _USUAL_RATE = 30.0
 
-# At the beginning of a line, where ffmpeg never writes what the file says of itself.
+# Anchored to the start of a line, where ffmpeg never prints metadata of the file.
 _LENGTH = re.compile(r"^  Duration: (\d+):(\d\d):(\d\d(?:\.\d+)?)", re.MULTILINE)
 _VIDEO = re.compile(
     r"^  Stream #0:\S+: Video: (?P<codec>\w+).*?, (?P<pixels>[a-z]\w*)(?:\([^)\n]*\))?"
@@ -28,17 +28,17 @@ _TURNED = re.compile(r"^ +display ?matrix: rotation of (-?\d+)\.", re.MULTILINE 
 
 
 class NoVideo(Exception):
-    """ffmpeg found no moving picture; its own last words."""
+    """ffmpeg found no video stream; the message contains the end of its error output."""
 
 
 @dataclass(frozen=True, slots=True)
 class Probed:
-    """A video by its numbers."""
+    """Properties of a video."""
 
     bytes: int
     seconds: float
     width: int
-    """As it is shown: turned, and in square pixels. So is `height`."""
+    """Display size, rotated and in square pixels; so is `height`."""
     height: int
     frame_rate: float
     video_codec: str
@@ -48,12 +48,12 @@ class Probed:
 
     @property
     def bit_rate(self) -> float:
-        """All of the file, in bits per second."""
+        """Of the whole file, in bits per second."""
         return self.bytes * 8 / self.seconds
 
 
 async def probe(path: Path) -> Probed:
-    """Look into a file. Raises `NoVideo`."""
+    """Read the properties of a video. Raises `NoVideo`."""
     try:
         size, moov_first = await asyncio.to_thread(_outside, path)
         told = await run(*opened(path), limits=_LIMITS)
@@ -68,7 +68,7 @@ def _outside(path: Path) -> tuple[int, bool]:
 
 def _understood(words: str, size: int, *, moov_first: bool) -> Probed:
     length = _LENGTH.search(words)
-    # A cover picture is no film.
+    # A cover image is also listed as a video stream.
     films = (film for film in _VIDEO.finditer(words) if "(attached pic)" not in film["rest"])
     video = next(films, None)
     if length is None or video is None:
@@ -76,7 +76,7 @@ def _understood(words: str, size: int, *, moov_first: bool) -> Probed:
     hours, minutes, seconds = length.groups()
     lasts = int(hours) * 3600 + int(minutes) * 60 + float(seconds)
     if not lasts:
-        raise NoVideo("it lasts no time")
+        raise NoVideo("its duration is 0")
     width, height = _shown_size(video)
     return Probed(
         bytes=size,

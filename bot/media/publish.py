@@ -1,9 +1,9 @@
-"""Links to one file of ours each, expiring, for gateways that take pictures by link and for people.
+"""Publish files by expiring links, for gateways that download images and for users.
 
-`Links` are signed by us and lead to our own web server; `bucket.py` has another place. A link of
-ours opens in every process that has the secret it was signed with and the file it names: in the one
-that made it, and in those that share its `DATA_DIR`. So `PUBLIC_URL` must lead to one of these;
-processes that share nothing but the database each need an address of their own, or a bucket.
+`Links` creates signed links to our own web server; `bucket.py` is the alternative. A signed link
+works in every process that has the signing secret and the file: the one that created it, and those
+that share its `DATA_DIR`. `PUBLIC_URL` must lead to one of them. Processes that share only the
+database need an address each, or a bucket.
 """
 
 from __future__ import annotations
@@ -26,44 +26,44 @@ MEDIA_TYPES = {
     ".png": "image/png",
     ".webp": "image/webp",
 }
-"""The endings that we write ourselves; nothing else is ever shown."""
+"""Extensions of the files that we write; no other file is ever published."""
 
 _RESULT = ".mp4"
 _SECRET_BYTES = 32
 _SEAL_BYTES = 32
 _EXPIRY_BYTES = 8
 _PURPOSE = b"media link\n"
-"""The secret signs nothing else by accident, should it ever sign something else on purpose."""
+"""Prefix of the signed bytes, so that a signature made for another purpose is never valid here."""
 
 
 class PublishError(Exception):
-    """A file could not be published now; the message is one line without secrets."""
+    """A file cannot be published now; the message is one line without secrets."""
 
 
 class Publisher(Protocol):
-    """A place from which the outside can get a file of ours."""
+    """Makes files available by links that expire."""
 
     longest: float
-    """Seconds for which a link can be good at the most."""
+    """Maximum validity of a link, in seconds."""
 
     async def publish(self, path: Path, now: float, valid_for: float) -> str:
-        """A link to a picture or result, good for so many seconds, but at most for `longest`.
+        """Return a link to an image or result, valid for `valid_for` seconds, at most `longest`.
 
         Raises `PublishError`.
         """
         ...
 
     async def withdraw(self, file_name: str) -> None:
-        """No link to this file works any more. Raises `PublishError`."""
+        """Invalidate all links to this file. Raises `PublishError`."""
         ...
 
     async def sweep(self, now: float) -> int:
-        """Remove what nobody can get any more: how many. Raises `PublishError`."""
+        """Delete published copies that have expired; return how many. Raises `PublishError`."""
         ...
 
 
 class Links:
-    """Makes and opens links. Pure: time is handed in, and no file is looked at."""
+    """Creates and verifies signed links. Pure: the time is a parameter, no file is accessed."""
 
     __slots__ = ("_base_url", "_secret")
     longest = math.inf
@@ -71,28 +71,28 @@ class Links:
     def __init__(self, base_url: str, secret: bytes) -> None:
         """`base_url` is `PUBLIC_URL`, `secret` comes from `secret_of`."""
         if len(secret) < _SECRET_BYTES:
-            raise ValueError(f"a secret of {len(secret)} bytes can be guessed")
+            raise ValueError(f"a secret of {len(secret)} bytes is too short")
         self._base_url = base_url.rstrip("/")
         self._secret = secret
 
     def link(self, file_name: str, now: float, valid_for: float) -> str:
-        """A link to a picture or result, by its file's name, good for so many seconds."""
+        """Return a link to an image or result, valid for `valid_for` seconds."""
         check_name(file_name)
         return f"{self._base_url}/media/{self._token(file_name, math.ceil(now + valid_for))}"
 
     async def publish(self, path: Path, now: float, valid_for: float) -> str:
-        """As `link`; for whoever may also have another `Publisher`."""
+        """Implement `Publisher` with `link`."""
         return self.link(path.name, now, valid_for)
 
     async def withdraw(self, file_name: str) -> None:
-        """Nothing is to be done: a link to a file that is gone leads nowhere."""
+        """Do nothing: the link stops working when the file is deleted."""
 
     async def sweep(self, now: float) -> int:
-        """As little: nothing was copied."""
+        """Do nothing: no copies are made."""
         return 0
 
     def opened(self, token: str, now: float) -> str | None:
-        """The file's name; None if the token is forged, expired or none at all."""
+        """Return the file name in a token; None if it is forged, expired or malformed."""
         try:
             raw = urlsafe_b64decode(token.partition(".")[0] + "==")
             content = raw[_SEAL_BYTES:]
@@ -101,7 +101,7 @@ class Links:
             given, ours = token.encode(), self._token(file_name, expires).encode()
         except ValueError:
             return None
-        # The whole token, not the seal alone: Base64 has many spellings of the same bytes.
+        # Compare the whole token, not only the signature: Base64 can encode bytes in several ways.
         if not hmac.compare_digest(given, ours):
             return None
         return file_name if now < expires else None
@@ -110,12 +110,12 @@ class Links:
         content = expires.to_bytes(_EXPIRY_BYTES, "big") + file_name.encode()
         seal = hmac.digest(self._secret, _PURPOSE + content, "sha256")
         text = urlsafe_b64encode(seal + content).rstrip(b"=").decode()
-        # Some gateways tell a picture by the ending of its address.
+        # Some gateways recognize an image by the extension of its URL.
         return text + PurePath(file_name).suffix
 
 
 def shown_file(spool: Spool, file_name: str) -> Path | None:
-    """Where the picture or result of this name lies; None if there is no such plain file."""
+    """Return the path of an image or result; None if it does not exist or may not be published."""
     if not _may_be_shown(file_name):
         return None
     is_result = file_name.endswith(_RESULT)
@@ -128,23 +128,23 @@ def shown_file(spool: Spool, file_name: str) -> Path | None:
 
 
 def shown_as(file_name: str) -> tuple[str, str]:
-    """The media type of a file by its ending, and the disposition that gives it a neutral name."""
+    """Return the Content-Type of a file, and a Content-Disposition with a neutral file name."""
     ending = PurePath(file_name).suffix
     media_type = MEDIA_TYPES[ending]
     return media_type, f'inline; filename="{media_type.partition("/")[0]}{ending}"'
 
 
 def check_name(file_name: str) -> None:
-    """Raise `ValueError` unless a file of this name may be shown to the outside."""
+    """Raise `ValueError` if a file of this name must not be published."""
     if not _may_be_shown(file_name):
-        raise ValueError(f"no link may lead to {file_name!r}")
+        raise ValueError(f"{file_name!r} must not be published")
 
 
 def secret_of(directory: Path) -> bytes:
-    """The secret of the processes that share this folder, made by the first one that asks."""
+    """Return the secret of the processes that share this folder; the first one creates it."""
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-    # Read under the lock too: what a writer who died left half done nobody has used, so the next
-    # one may write it anew. Closing lets go of the lock.
+    # Read under the lock too: a secret left incomplete by a crashed process was never used, so it
+    # can be overwritten. Closing the file releases the lock.
     descriptor = os.open(directory / "links.key", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)

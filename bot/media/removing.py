@@ -1,4 +1,4 @@
-"""Nothing of a task is to be kept: not here, not made smaller, not where it was published."""
+"""Remove all files of a task: local ones, transcoded ones and published copies."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _log = structlog.get_logger(__name__)
 async def remove_files(
     task: Task, spool: Spool, fitter: Fitter | None, publisher: Publisher | None
 ) -> None:
-    """Remove the picture and the result of a task wherever they are."""
+    """Remove image and result of a task, their transcoded variants and published copies."""
     await spool.remove_of(task)
     if fitter is not None and task.file is not None:
         await fitter.forget(task.file)
@@ -25,5 +25,5 @@ async def remove_files(
         try:
             await publisher.withdraw(file_name)
         except PublishError as error:
-            # It goes by itself when its link expires.
-            _log.warning("not_withdrawn", task=task.id, why=str(error))
+            # The copy is deleted anyway when its link expires.
+            _log.warning("media_revoke_failed", task=task.id, error=str(error))

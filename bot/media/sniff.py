@@ -1,4 +1,4 @@
-"""What a file is, by its first bytes: names lie."""
+"""Detect the type of a file by its first bytes; file names are not reliable."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ _AVIF_BRANDS = frozenset({b"avif", b"avis"})
 
 
 def kind_of(head: bytes) -> str:
-    """A picture's format by its name; of anything else a word in lower case.
+    """Return the name of an image format, or a word in lower case for any other kind of file.
 
-    That is one of `video`, `sound`, `pdf`, `archive`, `program`, `web-page`, `text`, `data`.
+    The words: `video`, `sound`, `pdf`, `archive`, `program`, `web-page`, `text`, `data`.
     """
     if head.startswith(b"%PDF"):
         return "pdf"
@@ -51,12 +51,12 @@ def kind_of(head: bytes) -> str:
 
 
 def is_picture(kind: str) -> bool:
-    """Whether a kind is a format of pictures."""
+    """Whether a type is an image format."""
     return not kind.islower()
 
 
 def _of_brands(head: bytes) -> str:
-    """ISO files all begin alike; the brands in the first box tell what they are."""
+    """Distinguish ISO base media files by the brands in their first box."""
     end = min(int.from_bytes(head[:4], "big"), len(head))
     brands = {head[8:12], *(head[at : at + 4] for at in range(16, end, 4))}
     if brands & _AVIF_BRANDS:
@@ -66,7 +66,7 @@ def _of_brands(head: bytes) -> str:
 
 def _as_text(head: bytes) -> str | None:
     try:
-        # Not final: the last letter may be cut in two.
+        # Not final: the last character may be truncated.
         text = getincrementaldecoder("utf-8-sig")().decode(head)
     except UnicodeDecodeError:
         return None

@@ -1,4 +1,4 @@
-"""Files on our disk: pictures on their way in, results on their way out, never one in memory."""
+"""Store reference images and result videos on the disk, without loading whole videos in memory."""
 
 from __future__ import annotations
 
@@ -20,31 +20,31 @@ from providers.base import Download
 
 LARGEST_BYTES = 4 << 30
 KEEP_FREE_BYTES = 200 << 20
-"""What is left free, so that the database can go on writing."""
+"""Disk space that is kept free, so that the database can still write."""
 
 _PIECE = 512 << 10
-"""Bytes gathered before they go to the disk in one hop off the loop."""
+"""Bytes that are collected before they are written in a thread."""
 
 
 class SpoolError(Exception):
-    """A file could not be stored."""
+    """A file cannot be stored."""
 
 
 class DiskFull(SpoolError):
-    """There is no room now; it is worth trying again."""
+    """There is not enough disk space now; a retry may succeed."""
 
 
 class Truncated(SpoolError):
-    """The other side sent fewer bytes than it said. What came is kept, to go on with."""
+    """The server sent fewer bytes than announced. The partial file is kept to resume from."""
 
 
 class NotAVideo(SpoolError):
-    """What came is no whole MP4, or is too large. Nothing of it is kept."""
+    """The download is not a complete MP4, or is too large. The file is deleted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A finished video as it lies on the disk."""
+    """A result video on the disk."""
 
     file: str
     bytes: int
@@ -52,15 +52,15 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class KeptPicture:
-    """A picture as every gateway takes it, on the disk."""
+    """A reference image on the disk, in a form that every gateway accepts."""
 
     file: str
     cropped_percent: float
-    """How much of the original was cut away."""
+    """Percentage of the original that was cropped."""
 
 
 class Spool:
-    """`spool/` has pictures and partial downloads, `results/` the finished videos."""
+    """Images and partial downloads in `spool/`, finished videos in `results/`."""
 
     def __init__(
         self,
@@ -74,22 +74,22 @@ class Spool:
         self._living = Living(data_dir / "living")
         self._largest = largest
         self._keep_free = keep_free
-        # One at a time: a picture of 40 megapixels takes up to 600 MB while it is decoded.
+        # One at a time: decoding an image of 40 megapixels takes up to 600 MB.
         self._decoding = asyncio.Lock()
 
     def close(self) -> None:
-        """This process takes in no more pictures."""
+        """Release the process tag; no further images may be stored."""
         self._living.close()
 
     def path(self, file: str) -> Path:
-        """Where a picture lies."""
+        """Return the path of an image."""
         return self._incoming / _plain(file)
 
     def result(self, file: str) -> Path:
-        """Where a finished video lies."""
+        """Return the path of a result video."""
         return self._results / _plain(file)
 
-    # --- pictures ------------------------------------------------------------------------
+    # --- images --------------------------------------------------------------------------
 
     async def keep_picture(
         self,
@@ -99,7 +99,7 @@ class Spool:
         height: int | None,
         fit: Fit = "crop",
     ) -> KeptPicture:
-        """Check, turn, strip and fit a picture. Raises `Refusal`, `DiskFull`."""
+        """Check, normalize, fit and store an image. Raises `Refusal`, `DiskFull`."""
         async with self._decoding:
             with _full_disk_named():
                 self._make()
@@ -109,15 +109,15 @@ class Spool:
         return KeptPicture(done.path.name, done.cropped_percent)
 
     async def remove_picture(self, file: str) -> None:
-        """The picture is no longer needed."""
+        """Delete an image."""
         await asyncio.to_thread(self.path(file).unlink, missing_ok=True)
 
     async def drop_part(self, name: str) -> None:
-        """Nothing more will come of this download."""
+        """Delete the partial file of a download that will not be resumed."""
         await asyncio.to_thread(self._part(name).drop)
 
     async def remove_of(self, task: Task) -> None:
-        """Nothing of this task is to be kept."""
+        """Delete image and result of a task."""
         if task.order.image:
             await self.remove_picture(task.order.image)
         if task.file:
@@ -129,11 +129,11 @@ class Spool:
         return Part(self._incoming / f"{_plain(name)}.part")
 
     def part_size(self, name: str) -> int:
-        """How many bytes of a broken download need not be sent again."""
+        """Return the number of bytes from which an interrupted download can resume."""
         return self._part(name).proven
 
     async def fetched(self, name: str) -> Stored | None:
-        """The result, if an earlier try has fetched it and died before it could say so."""
+        """Return the result, if an earlier attempt stored it and crashed before recording that."""
         return await asyncio.to_thread(self._fetched, name)
 
     def _fetched(self, name: str) -> Stored | None:
@@ -146,14 +146,14 @@ class Spool:
             check_mp4(part.path)
         except NotAnMP4:
             return None
-        # Whole, but not yet moved: a server asked for what comes after it would only refuse.
+        # Complete, but not moved yet: a range request beyond its end would only fail.
         return self._keep(part, name)
 
     async def receive(self, download: Download, name: str) -> Stored:
-        """Stream a download to the disk; the result appears whole or not at all.
+        """Stream a download to the disk; the result appears complete or not at all.
 
-        A download that breaks off leaves its beginning behind, for the next try to go on with.
-        Raises `SpoolError`, and what the download itself raises.
+        An interrupted download leaves a partial file, from which the next attempt resumes. Raises
+        `SpoolError`, and any exception of the download.
         """
         part = self._part(name)
         try:
@@ -162,7 +162,7 @@ class Spool:
                 await self._append(download, part)
                 return await asyncio.to_thread(self._finish, part, name, download.total)
         except NotAVideo:
-            # What is no video will never become one by going on.
+            # Resuming will not turn it into a video.
             await asyncio.to_thread(part.drop)
             raise
 
@@ -174,11 +174,11 @@ class Spool:
                 if at + size > self._largest:
                     raise NotAVideo(f"more than {self._largest} bytes")
                 if at == 0 and not b"ftyp".startswith(pieces[0][4:8]):
-                    raise NotAVideo(f"begins with {pieces[0][:16]!r}")
+                    raise NotAVideo(f"starts with {pieces[0][:16]!r}")
                 await asyncio.to_thread(self._write, part, pieces)
                 at += size
         finally:
-            # Also when it broke off: so much less is to be sent again.
+            # Also after an error, so that the next attempt can resume from here.
             await asyncio.to_thread(part.note)
 
     def _begin(self, part: Part, at: int, total: int | None) -> None:
@@ -186,7 +186,7 @@ class Spool:
             raise NotAVideo(f"{total} bytes are more than {self._largest}")
         self._check_room((total or at) - at)
         if not part.begin(at):
-            raise Truncated(f"what was there is not as it came; it cannot go on at byte {at}")
+            raise Truncated(f"the partial file is damaged; cannot resume at byte {at}")
 
     def _write(self, part: Part, pieces: list[bytes]) -> None:
         self._check_room(0)
@@ -195,12 +195,12 @@ class Spool:
     def _check_room(self, needed: int) -> None:
         free = shutil.disk_usage(self._incoming).free
         if free < needed + self._keep_free:
-            raise DiskFull(f"{needed} bytes are to come and {free} are free")
+            raise DiskFull(f"{needed} bytes are needed and {free} are free")
 
     def _finish(self, part: Part, name: str, total: int | None) -> Stored:
         size = size_of(part.path)
         if total is not None and size < total:
-            raise Truncated(f"{size} of {total} bytes came")
+            raise Truncated(f"received {size} of {total} bytes")
         try:
             check_mp4(part.path)
         except NotAnMP4 as error:
@@ -212,16 +212,16 @@ class Spool:
         part.keep(self.result(name))
         return Stored(name, size)
 
-    # --- keeping order -------------------------------------------------------------------
+    # --- cleanup -------------------------------------------------------------------------
 
     def _make(self) -> None:
         for folder in (self._incoming, self._results):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
     async def sweep(self, in_use: AbstractSet[str], fetching: AbstractSet[str]) -> int:
-        """Remove what no task knows of, left by a process that died. How many files.
+        """Remove files that no task refers to, left by crashed processes; return how many.
 
-        `in_use` has pictures and results, `fetching` the results whose parts are still needed.
+        `in_use` are images and results, `fetching` results whose partial files are still needed.
         """
         parts = {f"{name}.part{more}" for name in fetching for more in ("", ".sum")}
         return await asyncio.to_thread(self._sweep, in_use | parts)
@@ -258,7 +258,7 @@ def _full_disk_named() -> Iterator[None]:
 
 
 async def _gathered(chunks: AsyncIterator[bytes]) -> AsyncIterator[tuple[list[bytes], int]]:
-    """The chunks in heaps, unjoined: joining would have every byte twice in memory."""
+    """Yield (chunks, size) in batches; joining the chunks would copy every byte in memory."""
     heap: list[bytes] = []
     size = 0
     async for chunk in chunks:

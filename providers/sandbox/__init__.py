@@ -1,21 +1,21 @@
-"""A gateway inside the process: offline, free, and what it makes are real little films.
+"""A gateway inside the process: offline, free of charge, and its videos are real short MP4 files.
 
-Words in square brackets in the prompt tell it to misbehave; they are not written on the film.
+Directives in square brackets in the prompt simulate faults; they do not appear in the video.
 
-    [slow]       ready 30 s later than it could be
-    [throttled]  the first two creates are refused with "slow down"; try again after 2 s
+    [slow]       the video is ready 30 s later than necessary
+    [throttled]  the first two creates are rejected with "slow down"; retry after 2 s
     [fail]       the job fails
     [moderated]  the job fails because of its prompt
     [stuck]      the job never ends, but it can be cancelled
-    [lost]       the create is accepted, and its answer is lost; the job can be found
-    [vanished]   the create is accepted, and then nobody knows the job any more
-    [huge]       the film is a file of 60 MB
-    [broken]     the first download is only the first half of the file
+    [lost]       the create is accepted, but its response is lost; the job can be found
+    [vanished]   the create is accepted, but the job is unknown afterwards
+    [huge]       the video is a file of 60 MB
+    [broken]     the first download ends after half of the file
 
-Its jobs are files in its directory, so they outlive the process: `<key>.json` is the job, and
-writing it is the moment of acceptance; `<key>.picture` is its reference image, `<key>.mp4` its
-film. A film whose making was cut short, or that was tidied away after a day, is made again when
-someone looks at the job.
+Jobs are files in the directory of the provider, so they survive a restart: `<key>.json` is the job
+(it is accepted once this file is written), `<key>.picture` its reference image, `<key>.mp4` its
+video. If rendering was interrupted, or the video was deleted after a day, the next poll of the job
+renders it again.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ _SHAPES = {"portrait": (720, 1280), "landscape": (1280, 720), "square": (960, 96
 
 
 class Sandbox(Provider):
-    """Makes films on this machine, at most two at a time."""
+    """Renders videos on this machine, at most two at a time."""
 
     kind: ClassVar[str] = "sandbox"
     key_required: ClassVar[bool] = False
@@ -93,18 +93,18 @@ class Sandbox(Provider):
     async def submit(self, request: VideoRequest) -> Job:
         await self._tidy()
         if not KEY.fullmatch(request.key):
-            raise Refused(f"the key {request.key!r} cannot be the name of a job")
+            raise Refused(f"the key {request.key!r} is not a valid job name")
         job = await asyncio.to_thread(self._shelf.read, request.key)
         if job is not None:
             return Job(_remote_id(job))
         words = told(request.prompt)
         if "throttled" in words and not await asyncio.to_thread(self._shelf.throttle, request.key):
-            raise Throttled("told to slow down", retry_after=THROTTLE_SECONDS)
+            raise Throttled("simulated rate limit", retry_after=THROTTLE_SECONDS)
         job = await self._accept(request)
         if not words & {"fail", "moderated", "stuck", "vanished"}:
             self._begin(job)
         if "lost" in words:
-            raise Unanswered("told to lose the answer")
+            raise Unanswered("simulated loss of the response")
         return Job(_remote_id(job))
 
     async def poll(self, remote_id: str) -> Progress:
@@ -165,7 +165,7 @@ class Sandbox(Provider):
         if key != remote_id:
             job = await asyncio.to_thread(self._shelf.read, key)
         if job is None or "vanished" in job.words:
-            raise NotFound(f"no job {remote_id!r}")
+            raise NotFound(f"no such job: {remote_id!r}")
         return job
 
     async def _accept(self, request: VideoRequest) -> SandboxJob:
@@ -192,9 +192,9 @@ class Sandbox(Provider):
         if job.cancelled:
             return Failed(FailureKind.CANCELLED, "cancelled")
         if "moderated" in job.words:
-            return Failed(FailureKind.MODERATION, "told to forbid it", "moderation_blocked")
+            return Failed(FailureKind.MODERATION, "simulated moderation", "moderation_blocked")
         if "fail" in job.words:
-            return Failed(FailureKind.UPSTREAM, "told to fail", "internal_error")
+            return Failed(FailureKind.UPSTREAM, "simulated failure", "internal_error")
         if job.failure:
             return Failed(FailureKind.UPSTREAM, job.failure, "render_failed")
         if "stuck" in job.words:
@@ -209,24 +209,24 @@ class Sandbox(Provider):
             return Pending()
         return Pending(running=True, percent=min(shown, made.percent))
 
-    # --- films ---------------------------------------------------------------------------
+    # --- rendering -----------------------------------------------------------------------
 
     def _begin(self, job: SandboxJob) -> _Render:
-        """The making of the job's film, begun if it was not."""
+        """Return the render of the job's video; start it if there is none."""
         made = self._renders.get(job.key)
         if made is None:
             made = self._renders[job.key] = _Render()
             made.task = asyncio.create_task(self._make(job, made))
         elif made.task and made.task.done():
-            # One that ended well is not here any more. The next look begins anew.
+            # A successful render removes itself, so this one failed; the next poll starts another.
             del self._renders[job.key]
-            raise Upstream(f"the film was not made: {made.task.exception()!r}")
+            raise Upstream(f"rendering failed: {made.task.exception()!r}")
         return made
 
     async def _make(self, job: SandboxJob, made: _Render) -> None:
         async with self._turns:
             made.running = True
-            # Not in a thread: to cancel the await on it would leave the folder behind.
+            # Not in a thread: if the await were cancelled, the folder would be left behind.
             folder, lock = self._shelf.workshop()
             try:
                 film = await render(self._scene(job), folder, made.tell)
@@ -258,7 +258,7 @@ class Sandbox(Provider):
 
 @dataclass(slots=True)
 class _Render:
-    """The making of one film, here and now."""
+    """A render in progress."""
 
     running: bool = False
     percent: float = 0.0
@@ -277,10 +277,10 @@ def _shape(request: VideoRequest) -> tuple[int, int]:
     if width is None or height is None:
         width, height = _SHAPES[request.orientation or "portrait"]
     if width not in _SIDES or height not in _SIDES:
-        raise Refused(f"{width}x{height}: sides are {_SIDES[0]} to {_SIDES[-1]}")
+        raise Refused(f"{width}x{height}: sides must be {_SIDES[0]} to {_SIDES[-1]} pixels")
     if not 1 <= request.seconds <= _LONGEST:
-        raise Refused(f"{request.seconds} seconds: 1 to {_LONGEST} are possible")
-    # H.264 in its common colour format has only even sides.
+        raise Refused(f"{request.seconds} seconds: the duration must be 1 to {_LONGEST} s")
+    # H.264 with 4:2:0 chroma requires even sides.
     return width & ~1, height & ~1
 
 

@@ -1,4 +1,4 @@
-"""The sandbox's jobs as files. Everything here blocks."""
+"""Jobs of the sandbox, stored as files. All functions block."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ _WORDS = re.compile(
 
 
 def told(prompt: str) -> frozenset[str]:
-    """The words in brackets that tell the sandbox to misbehave."""
+    """Return the directives in brackets that make the sandbox simulate faults."""
     return frozenset(word.lower() for word in _WORDS.findall(prompt))
 
 
 def untold(prompt: str) -> str:
-    """The prompt without them."""
+    """Return the prompt without directives."""
     return _WORDS.sub(" ", prompt)
 
 
 class SandboxJob(BaseModel):
-    """One job as it lies on the disk."""
+    """One job as stored in its JSON file."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -57,7 +57,7 @@ class SandboxJob(BaseModel):
 
 
 class Shelf:
-    """The files of all jobs of one account, in its directory."""
+    """The files of all jobs of one account, in the account's directory."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -69,7 +69,7 @@ class Shelf:
         return self._directory / f"{key}.picture"
 
     def read(self, key: str) -> SandboxJob | None:
-        """The job, or None where there is none."""
+        """Read a job; None if it does not exist."""
         if not KEY.fullmatch(key):
             return None
         try:
@@ -77,38 +77,38 @@ class Shelf:
         except FileNotFoundError:
             return None
         except ValidationError as error:
-            raise Malformed(f"the file of job {key} cannot be read: {error}") from error
+            raise Malformed(f"the file of job {key} is invalid: {error}") from error
 
     def accept(self, job: SandboxJob, picture: Path | None) -> None:
-        """Take the job in: with its picture first, so that a job never lacks it."""
+        """Store a new job. The image is written first, so that a stored job always has it."""
         try:
             if picture is not None:
                 self._put(self.picture(job.key), picture.read_bytes())
         except FileNotFoundError:
-            raise Refused("the reference picture is gone") from None
+            raise Refused("the reference image no longer exists") from None
         self.write(job)
 
     def write(self, job: SandboxJob) -> None:
         self._put(self._directory / f"{job.key}.json", job.model_dump_json().encode())
 
     def throttle(self, key: str) -> bool:
-        """Count one more create; true when it has been held off often enough."""
+        """Count a create; True once it was rejected `THROTTLES` times."""
         path = self._directory / f"{key}.throttled"
         seen = int(path.read_text()) if path.exists() else 0
         self._put(path, str(seen + 1).encode())
         return seen >= THROTTLES
 
     def workshop(self) -> tuple[Path, int]:
-        """A folder for one film in the making, and the lock that shows that we are at it."""
+        """Create a temporary folder for a render; return it with the descriptor of its lock."""
         self._make()
         folder = Path(tempfile.mkdtemp(prefix="making-", dir=self._directory))
         lock = _locked(folder)
         if lock is None:
-            raise BlockingIOError(f"{folder} was taken away while it was made")
+            raise BlockingIOError(f"{folder} was locked by another process while it was created")
         return folder, lock
 
     def leave(self, workshop: Path, lock: int) -> None:
-        """Nothing is made there any more."""
+        """Remove the folder of a finished render and release its lock."""
         shutil.rmtree(workshop, ignore_errors=True)
         os.close(lock)
 
@@ -120,18 +120,18 @@ class Shelf:
         film.replace(self.film(job.key))
 
     def open_film(self, job: SandboxJob) -> tuple[IO[bytes], int]:
-        """The film and how many bytes of it are to be given."""
+        """Open the video; return it with the number of bytes to send."""
         try:
             file = self.film(job.key).open("rb")
         except FileNotFoundError:
-            raise NotFound(f"job {job.key} has no film") from None
+            raise NotFound(f"job {job.key} has no video") from None
         size = os.fstat(file.fileno()).st_size
         if "broken" in job.words and self._first(self._directory / f"{job.key}.broken"):
             size //= 2
         return file, size
 
     def tidy(self, now: float) -> None:
-        """Remove old films, still older jobs, and what a process that died was at work on."""
+        """Remove expired videos and jobs, and render folders of crashed processes."""
         if not self._directory.is_dir():
             return
         for workshop in self._directory.glob("making-*"):
@@ -163,7 +163,7 @@ class Shelf:
         return True
 
     def _put(self, target: Path, content: bytes) -> None:
-        """Write a file so that it is there whole or not at all, whenever the power fails."""
+        """Write a file atomically and durably: after a power failure it is complete or absent."""
         self._make()
         descriptor, part = tempfile.mkstemp(prefix="part-", dir=self._directory)
         with os.fdopen(descriptor, "wb") as file:
@@ -174,7 +174,7 @@ class Shelf:
 
 
 def _locked(workshop: Path) -> int | None:
-    """Take the workshop's lock, which ends with its process; None where someone else has it."""
+    """Lock a folder until this process ends; None if another process holds the lock."""
     descriptor = os.open(workshop / "lock", os.O_WRONLY | os.O_CREAT, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -185,7 +185,7 @@ def _locked(workshop: Path) -> int | None:
 
 
 def _pad(film: Path, size: int) -> None:
-    """Make the file larger by a box that players skip."""
+    """Enlarge the file to `size` bytes with an MP4 box that players skip."""
     with film.open("r+b") as file:
         rest = size - file.seek(0, os.SEEK_END)
         file.write(rest.to_bytes(4, "big") + b"free")

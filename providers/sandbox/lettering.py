@@ -1,4 +1,4 @@
-"""Words on a picture: wrapped, shadowed, in whatever font on this machine has the letters."""
+"""Draw text on an image: wrapped, with a shadow, in an installed font that has the letters."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from PIL import Image, ImageDraw, ImageFilter, ImageFont
 _Font = ImageFont.FreeTypeFont
 
 _LONGEST = 700
-"""More letters than this nobody reads in a clip."""
+"""Longer texts are cut: nobody reads more in a short video."""
 _WIDTH = 0.86
 _HEIGHT = 0.55
-"""Shares of the picture that the text may fill."""
+"""Fractions of the image size that the text may fill."""
 _FOLDERS = (
     Path("/usr/share/fonts"),
     Path("/usr/local/share/fonts"),
@@ -35,11 +35,11 @@ _FONTS = (
     r"(NotoSansKR|NanumGothic|malgun|NotoSansJP|ipag|TakaoGothic|meiryo)[a-z-]*\.[to]t[cf]",
 )
 _NO_LETTER = "\U0010ffff"
-"""What no font has: it draws as the sign for a letter that is missing."""
+"""An unassigned code point: every font draws its missing-glyph symbol for it."""
 
 
 def write_text(size: tuple[int, int], text: str, caption: str, *, low: bool) -> Image.Image:
-    """A transparent sheet with the text and a small caption; `low` keeps the middle free."""
+    """Draw the text and a small caption on a transparent layer; `low` keeps the middle free."""
     width, height = size
     path, text = _letters(text)
     lines, font = _fit(text, path, size)
@@ -75,7 +75,10 @@ def _line_height(font: _Font) -> int:
 
 
 def _fit(text: str, path: Path | None, size: tuple[int, int]) -> tuple[list[str], _Font]:
-    """The largest letters in which the text fits, or the smallest with its end cut off."""
+    """Wrap the text in the largest font size that fits; cut it off if even the smallest does not.
+
+    Returns (lines, font).
+    """
     width, height = size
     largest, smallest = round(min(size) * 0.085), max(8, round(min(size) * 0.034))
     for letter in range(largest, smallest, -max(1, largest // 14)):
@@ -102,7 +105,7 @@ def _wrapped(text: str, font: _Font, room: float) -> list[str]:
 
 
 def _pieces(text: str, font: _Font, room: float) -> Iterator[str]:
-    """Where a line may break: after words, around each letter of scripts without spaces."""
+    """Split at possible line breaks: after words, around each letter of scripts without spaces."""
     for word in re.findall(r"\s*[^\s\u2e80-\uffef]+|\s*[\u2e80-\uffef]", text):
         if font.getlength(word) <= room:
             yield word
@@ -114,7 +117,7 @@ def _pieces(text: str, font: _Font, room: float) -> Iterator[str]:
 
 
 def _letters(text: str) -> tuple[Path | None, str]:
-    """The font that has the most letters of the text, and the text in letters that it has."""
+    """Choose the font with the most letters of the text; return it and the text it can draw."""
     plain = " ".join(unicodedata.normalize("NFC", text).split())
     if len(plain) > _LONGEST:
         plain = plain[:_LONGEST].rstrip() + "…"
@@ -128,7 +131,7 @@ def _letters(text: str) -> tuple[Path | None, str]:
             break
     path, missing = best
     drawn = "".join(_nearest(path, letter, missing) for letter in plain)
-    # The commas between letters that are all missing would only puzzle.
+    # If most letters are missing, the punctuation between them would be meaningless.
     return path, " ".join(drawn.split()) if 2 * _count(drawn) >= _count(plain) else ""
 
 
@@ -137,7 +140,7 @@ def _count(text: str) -> int:
 
 
 def _nearest(path: Path | None, letter: str, missing: set[str]) -> str:
-    """The letter, or without its accents, or nothing: a film never fails for a letter."""
+    """Return the letter, else the letter without accents, else nothing; never fails."""
     if letter not in missing:
         return letter
     bare = unicodedata.normalize("NFKD", letter)[0]
@@ -176,5 +179,5 @@ def _system_fonts() -> tuple[Path, ...]:
 def _font(path: Path | None, size: int) -> _Font:
     if path is not None:
         return ImageFont.truetype(path, size)
-    # With a size it is never the bitmap font.
+    # With a size this is never the bitmap font.
     return cast("_Font", ImageFont.load_default(size))

@@ -1,4 +1,4 @@
-"""A real little film, made offline: colours or a picture in motion, a text, and a soft sound."""
+"""Render a short video offline: a moving gradient or image, a text, and a soft sound."""
 
 from __future__ import annotations
 
@@ -35,19 +35,19 @@ _PALETTES = (
 )
 _CHORDS = ((220.0, 329.6), (196.0, 293.7), (246.9, 370.0), (174.6, 261.6))
 _ZOOM = 0.045
-"""How much of each edge is out of sight at the end."""
+"""Fraction of each side that is outside the frame at the end of the zoom."""
 _COARSE = 4
-"""Soft things are drawn this much smaller: nobody sees it, and it takes a tenth of the time."""
+"""Blurred layers are drawn smaller by this factor: invisible, and ten times faster."""
 _NICENESS = 10
 
 
 class RenderError(Exception):
-    """ffmpeg could not make the film; its own words."""
+    """ffmpeg could not render the video; the message contains its error output."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """What is to be seen and heard."""
+    """Content of a video: text, size, duration, look and sound."""
 
     text: str
     caption: str
@@ -55,18 +55,18 @@ class Scene:
     width: int
     height: int
     mood: str
-    """Whatever it is, the same one gives the same colours and sounds."""
+    """Seed of colours and sound: the same value always gives the same ones."""
     picture: Path | None = None
-    """The first frame."""
+    """Image for the first frame."""
 
 
 async def render(scene: Scene, folder: Path, tell: Callable[[float], None]) -> Path:
-    """Make the film in `folder`, telling in percent how much is done. To cancel this kills it."""
+    """Render the video in `folder`, reporting progress in percent. Cancelling kills ffmpeg."""
     drawing = asyncio.create_task(asyncio.to_thread(_draw, scene, folder))
     try:
         await asyncio.shield(drawing)
     except asyncio.CancelledError:
-        # The thread cannot be stopped, and the caller is about to remove the folder under it.
+        # The thread cannot be stopped: wait for it, since the caller will remove the folder.
         await drawing
         raise
     film = folder / "film.mp4"
@@ -83,18 +83,18 @@ async def render(scene: Scene, folder: Path, tell: Callable[[float], None]) -> P
 
 
 async def version() -> str:
-    """The version of the ffmpeg in use."""
+    """Return the version of the ffmpeg in use."""
     process = await asyncio.create_subprocess_exec(
         get_ffmpeg_exe(), "-version", stdin=DEVNULL, stdout=PIPE, stderr=DEVNULL
     )
     output, _ = await process.communicate()
     number = re.match(r"ffmpeg version n?(\S+?)(-|\s)", output.decode(errors="replace"))
     if process.returncode or number is None:
-        raise RenderError(f"`ffmpeg -version` ended with status {process.returncode}")
+        raise RenderError(f"`ffmpeg -version` failed with status {process.returncode}")
     return number[1]
 
 
-# --- what is drawn beforehand ------------------------------------------------------------
+# --- layers drawn with Pillow ------------------------------------------------------------
 
 
 def _draw(scene: Scene, folder: Path) -> None:
@@ -109,13 +109,13 @@ def _draw(scene: Scene, folder: Path) -> None:
         with Image.open(scene.picture) as picture:
             fitted = ImageOps.fit(picture.convert("RGB"), size, Image.Resampling.LANCZOS)
     except (OSError, ValueError) as error:
-        raise RenderError(f"the picture cannot be read: {error}") from error
+        raise RenderError(f"the image cannot be read: {error}") from error
     fitted.save(folder / "back.png", compress_level=1)
 
 
 def _lights(scene: Scene) -> Image.Image:
-    """Soft discs of light on a sheet twice as high as the picture, which drifts over it."""
-    chance = Random(scene.mood)  # noqa: S311 - chance for beauty, not for secrets
+    """Draw blurred discs of light on a layer twice as high as the video, which scrolls over it."""
+    chance = Random(scene.mood)  # noqa: S311 - for decoration, not for secrets
     width, height = _coarse(scene)
     sheet = Image.new("RGBA", (width, 2 * height), (255, 255, 255, 0))
     for _ in range(16):
@@ -161,8 +161,8 @@ def _command(scene: Scene, folder: Path, film: Path) -> Sequence[str]:
 
 
 def _moving_picture(scene: Scene) -> str:
-    """The picture as it is, then slowly nearer."""
-    # `perspective` moves by less than a pixel; `zoompan` and `crop` would tremble.
+    """Filter for a slow zoom into the image."""
+    # `perspective` works with subpixel precision; `zoompan` and `crop` would jitter.
     still = f"[0]{_TO_YUV},loop=-1:1,fps={RATE},trim=duration={scene.seconds},setpts=N/{RATE}/TB"
     step = f"{_ZOOM}*(on-1)/{scene.seconds * RATE}"
     near, far = step, f"(1-{step})"
@@ -202,7 +202,7 @@ def _choice(scene: Scene, what: str, table: Sequence[_Row]) -> _Row:
 
 
 async def _run(command: Sequence[str], heard: Callable[[float], None]) -> None:
-    # A session of its own: Ctrl-C at the terminal is for us, not for it.
+    # In a new session: Ctrl-C in the terminal must not reach ffmpeg.
     process = await asyncio.create_subprocess_exec(
         *command, stdin=DEVNULL, stdout=PIPE, stderr=PIPE, start_new_session=True
     )
@@ -222,7 +222,7 @@ async def _run(command: Sequence[str], heard: Callable[[float], None]) -> None:
         raise InterruptedError(f"ffmpeg was killed by signal {-status}")
     if status:
         words = errors.decode(errors="replace").strip()[-500:]
-        raise RenderError(f"ffmpeg ended with status {status}: {words}")
+        raise RenderError(f"ffmpeg failed with status {status}: {words}")
 
 
 async def _follow(output: StreamReader, heard: Callable[[float], None]) -> None:

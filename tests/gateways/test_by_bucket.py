@@ -122,12 +122,12 @@ async def test_the_check_says_nothing_of_the_bucket(tmp_path: Path) -> None:
         }
         rows = {row.name: row for row in await check(settings(tmp_path, s3, **where))}
         assert rows["bucket"].ok
-        assert rows["bucket"].text == f"{BUCKET} at 127.0.0.1: writes, links, lists and removes"
+        assert rows["bucket"].text == f"{BUCKET} at 127.0.0.1: upload, link, list and delete work"
         assert "pictures" not in rows
         wrong = settings(tmp_path, s3, **where, S3_SECRET_KEY="another-secret")
         rows = {row.name: row for row in await check(wrong)}
         assert not rows["bucket"].ok
-        assert rows["bucket"].text == "the server says 403 SignatureDoesNotMatch"
+        assert rows["bucket"].text == "the server responded 403 SignatureDoesNotMatch"
 
 
 def test_a_bucket_is_made_of_nothing() -> None:

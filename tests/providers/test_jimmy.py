@@ -199,7 +199,7 @@ async def test_a_wrong_key_or_job_in_an_envelope_passes_for_success(
 
 
 @pytest.mark.parametrize(
-    ("balance", "word"), [(12.5, "balance 12.5"), ("3", "balance 3"), (None, "takes the key")]
+    ("balance", "word"), [(12.5, "balance 12.5"), ("3", "balance 3"), (None, "accepts the key")]
 )
 async def test_a_balance_is_not_told(
     http: Http, gateway: JimmyGateway, tmp_path: Path, balance: object, word: str

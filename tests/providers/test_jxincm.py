@@ -188,7 +188,7 @@ async def test_an_unknown_job_is_waited_for(
     one = provider(http, gateway, tmp_path)
     with pytest.raises(errors.NotFound):
         await one.poll("sora-2:task_none")
-    assert await one.check() == "answers and takes the key"
+    assert await one.check() == "responds and accepts the key"
 
 
 async def test_a_change_of_a_private_video_is_tried(

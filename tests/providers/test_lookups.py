@@ -87,8 +87,8 @@ async def test_the_route_that_works_is_forgotten(http: Http) -> None:
 @pytest.mark.parametrize(
     ("first", "word"),
     [
-        (_NO_JOB, "answers and takes the key"),
-        (_DONE, "answers and takes the key"),
+        (_NO_JOB, "responds and accepts the key"),
+        (_DONE, "responds and accepts the key"),
         (_NO_ROUTE, "not about jobs"),
         (_BAD, "not about jobs"),
         ((200, "{}"), "not about jobs"),

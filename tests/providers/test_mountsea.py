@@ -172,7 +172,7 @@ async def test_an_unknown_job_is_waited_for(
     one = provider(http, gateway, tmp_path)
     with pytest.raises(errors.NotFound, match="Task not found"):
         await one.poll("none")
-    assert await one.check() == "answers and takes the key"
+    assert await one.check() == "responds and accepts the key"
 
 
 @pytest.mark.parametrize("path", QUERIES)

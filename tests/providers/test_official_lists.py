@@ -208,12 +208,12 @@ async def test_a_wrong_key_passes_for_a_gateway_without_models(http: Http) -> No
 @pytest.mark.parametrize(
     ("raw", "said"),
     [
-        (answer("404 No", '{"error": {"message": "Video not found."}}'), "takes the key"),
-        (answer("404 No", '{"error": {"code": "task_not_exist"}}'), "takes the key"),
-        (answer("200 OK", '{"id": "v", "status": "queued"}'), "takes the key"),
+        (answer("404 No", '{"error": {"message": "Video not found."}}'), "accepts the key"),
+        (answer("404 No", '{"error": {"code": "task_not_exist"}}'), "accepts the key"),
+        (answer("200 OK", '{"id": "v", "status": "queued"}'), "accepts the key"),
         (answer("404 No", '{"detail": "Not Found"}'), "not about videos"),
         (answer("404 No", "404 page not found"), "not about videos"),
-        (answer("400 No", '{"error": {"message": "bad id"}}'), "refused a look"),
+        (answer("400 No", '{"error": {"message": "bad id"}}'), "rejected a poll"),
     ],
     ids=["no video", "no task", "a video", "no route", "no page", "refused"],
 )
@@ -235,7 +235,7 @@ async def test_a_check_of_a_relay_calls_a_wrong_key_right(http: Http, kind: str)
             chosen = made.options_type.model_validate({**options, "api_key": key})
             one = made(chosen, http, Path())
             if right:
-                assert "takes the key" in await one.check()
+                assert "accepts the key" in await one.check()
             else:
                 with pytest.raises(errors.Misconfigured):
                     await one.check()

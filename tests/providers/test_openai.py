@@ -365,7 +365,7 @@ async def test_a_check_calls_a_wrong_key_right(
     http: Http, gateway: Gateway, tmp_path: Path
 ) -> None:
     """A right key is told from a wrong one and from a dead host."""
-    assert "takes the key" in await provider(http, gateway, tmp_path).check()
+    assert "accepts the key" in await provider(http, gateway, tmp_path).check()
     with pytest.raises(errors.Misconfigured):
         await provider(http, gateway, tmp_path, api_key="sk-wrong").check()
     with pytest.raises(errors.Unreachable):

@@ -146,7 +146,7 @@ def test_another_secret_opens_nothing() -> None:
 )
 def test_no_link_is_made_to_anything_but_a_plain_file_of_ours(name: str, spool: Spool) -> None:
     """Not by mistake either; and were there such a link, it would lead nowhere."""
-    with pytest.raises(ValueError, match="no link may lead to"):
+    with pytest.raises(ValueError, match="must not be published"):
         LINKS.link(name, NOW, 60)
     assert shown_file(spool, name) is None
 
@@ -154,7 +154,7 @@ def test_no_link_is_made_to_anything_but_a_plain_file_of_ours(name: str, spool: 
 @pytest.mark.parametrize("size", [0, 1, 31])
 def test_a_short_secret_is_refused(size: int) -> None:
     """An empty one would let everybody sign."""
-    with pytest.raises(ValueError, match="can be guessed"):
+    with pytest.raises(ValueError, match="is too short"):
         Links("https://bot.example.org", bytes(size))
 
 
