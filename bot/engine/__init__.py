@@ -1,1 +1,1 @@
-"""What moves tasks on: steps, when to take them, and what to do after a crash."""
+"""The engine: task steps, their schedule, and recovery after a crash."""

@@ -1,4 +1,4 @@
-"""Telling admins what they must hear, on every front-end that has any: owed until it was told."""
+"""Queue alerts for admins and send them on every front-end that has admins."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _AGAIN = 60.0
 
 
 def owe(tx: Tx, world: World, sentence: str, facts: Mapping[str, str | int]) -> None:
-    """The admins must hear this; in the transaction of what they are told about."""
+    """Queue an alert, in the transaction of the event that it reports."""
     alerts.owe(tx, world.alerted, sentence, facts, world.clock.now())
 
 
 async def tell(world: World) -> None:
-    """Tell what is owed to the front-ends of this process."""
+    """Send the due alerts of the front-ends of this process."""
     now, here = world.clock.now(), tuple(world.messengers)
     if not await world.database.read(lambda tx: alerts.any_due(tx, here, now)):
         return
@@ -35,13 +35,13 @@ async def tell(world: World) -> None:
 
 async def _tell(world: World, alert: Alert) -> None:
     text = say(world.language, alert.sentence, **alert.facts)
-    _log.warning(alert.sentence, **alert.facts)
+    _log.warning("admin_alert", text_key=alert.sentence, **alert.facts)
     try:
         await world.messengers[alert.front_end].alert(text)
-    except Exception as error:  # noqa: BLE001 - whatever it is, it must not be tried for ever
+    except Exception as error:  # noqa: BLE001 - any failure counts as an attempt
         permanent = isinstance(error, DeliveryError) and error.permanent
         if not permanent and alert.attempts + 1 < _TRIES:
             return
-        _log.warning("alert_given_up", sentence=alert.sentence, why=str(error))
+        _log.warning("admin_alert_dropped", text_key=alert.sentence, error=str(error))
     now = world.clock.now()
     await world.database.transact(lambda tx: alerts.told(tx, alert.id, now))

@@ -1,4 +1,4 @@
-"""Looks at many jobs of one account at once, where its gateway lists jobs and that is cheaper."""
+"""Poll many jobs of one provider with a list request, where that needs fewer requests."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from providers.base import LISTED
 
 _log = structlog.get_logger(__name__)
 _SOON = 2.5
-"""Times the least pause between looks: what falls due until then comes along for nothing."""
+"""In poll intervals: jobs that fall due within this time are polled along at no extra cost."""
 _GAIN = 3
-"""A list has to spare at least so many requests for each of its pages: others may use the account,
-and finished jobs stand in it too."""
+"""Requests that each page of a list must save at least: the list may also contain finished jobs
+and jobs of other clients with the same key."""
 _STRAGGLERS = 3.0
-"""Times the middle age: jobs older than this stand on pages of their own, far back."""
+"""In median ages: jobs older than this are on later pages of the list and are polled alone."""
 
 
 def claim(tx: Tx, account: str, now: float, pause: float, lease: str, until: float) -> list[Task]:
-    """The account's running tasks that are to be looked at together now; none if that is dearer."""
+    """Claim running tasks of a provider to poll together; none if single polls are cheaper."""
     soon = now + _SOON * pause
     running, by_soon, by_now = claims.count_batch(tx, account, now, soon)
     pages = math.ceil(running / LISTED)
@@ -36,7 +36,7 @@ def claim(tx: Tx, account: str, now: float, pause: float, lease: str, until: flo
 
 
 async def look(batch: list[Task], world: World) -> dict[str, Outcome]:
-    """What a list says of these tasks, by their ids; those missing are to be asked for alone."""
+    """Poll tasks with one list request. Returns outcomes by task id, only for the jobs listed."""
     provider = world.provider_of(batch[0])
     if provider is None:
         return {}
@@ -45,7 +45,7 @@ async def look(batch: list[Task], world: World) -> dict[str, Outcome]:
     try:
         seen = await provider.poll_many(list(young), since)
     except errors.ProviderError as error:
-        _log.info("list_failed", provider=batch[0].provider, why=str(error))
+        _log.info("batch_poll_failed", provider=batch[0].provider, error=str(error))
         return {}
     return {
         young[remote_id].id: steps.after_look(
@@ -57,7 +57,7 @@ async def look(batch: list[Task], world: World) -> dict[str, Outcome]:
 
 
 def alone(task: Task, now: float) -> Outcome:
-    """A list has not shown it, which proves nothing: it is looked at by itself."""
+    """Poll a job alone and at once: a job missing from a list proves nothing."""
     return Snooze(now, changes={"attempts": task.attempts})
 
 

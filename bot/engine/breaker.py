@@ -1,14 +1,15 @@
-"""A breaker for each provider: what its answers to creates mean for the tasks that come after.
+"""Circuit breaker per provider: decide from the responses to creates whether to send more tasks.
 
-    closed     takes tasks. A 429 pauses it for as long as it says, an unreachable one briefly.
-    open       takes none: after `_FAILURES` failed creates in a row (more, the more are under way:
-               of many at once some fail side by side), or at once when the gateway refuses the
-               key or has no funds. When its pause is over, a look that costs nothing
-               (`Provider.check`) is tried; while that fails, the pauses double.
-    half-open  takes one task. Its create closes the breaker, or opens it for longer.
+    closed     Accepts tasks. A 429 pauses the provider for as long as the response says, a failed
+               connection pauses it briefly.
+    open       Accepts no tasks. Opens after `_FAILURES` failed creates in a row (more are needed
+               while many creates are in flight, because those fail together), or at once when the
+               gateway rejects the key or the account has no funds. After the pause, a free request
+               (`Provider.check`) probes the provider; each failed probe doubles the pause.
+    half-open  Accepts one task. Its create closes the breaker or opens it for longer.
 
-What is known stands in the database, so all workers know it. Admins hear when one opens and when
-it closes again. A refusal of one prompt says nothing of the provider: it has answered.
+The state is in the database, so that all workers share it. Admins are alerted when a breaker opens
+and when it closes. A rejected prompt counts as a success: the provider has responded.
 """
 
 from __future__ import annotations
@@ -28,23 +29,23 @@ from providers import errors
 _log = structlog.get_logger(__name__)
 _FAILURES = 3
 _UNDER_WAY = 5
-"""Creates under way for which one more failure in a row is borne."""
+"""For each of this number of creates in flight, one more failure in a row is tolerated."""
 _PAUSE = 30.0
-"""Seconds, doubling with each failure beyond these."""
+"""Doubles with each failure above the threshold."""
 _LONGEST_PAUSE = 900.0
 _PATIENCE = 20.0
-"""Seconds for a free look."""
+"""For one probe."""
 MODEL_OFF = 6 * 3600.0
-"""Seconds until a model that the gateway no longer served is tried again."""
+"""A model that the gateway does not serve is tried again after this time."""
 
 
 def after_success(known: Health) -> Health:
-    """A create was accepted, or refused for a reason of its own."""
+    """Health after a create was accepted, or rejected for a reason in the request itself."""
     if known.breaker is Breaker.OPEN:
-        # Sent before it opened; what opened it came later.
+        # The create was sent before the breaker opened: it says nothing newer.
         return known
     if known.reason == "throttled":
-        # How long it wants to be left alone is not over because an earlier create went well.
+        # The pause asked for by a 429 stays valid although an earlier create succeeded.
         return replace(known, breaker=Breaker.CLOSED, failures=0)
     return Health(known.name, known.mode)
 
@@ -52,9 +53,9 @@ def after_success(known: Health) -> Health:
 def after_error(
     known: Health, error: errors.ProviderError, now: float, wait: float, under_way: int = 0
 ) -> Health:
-    """A create, or a look, ended so. `wait`: seconds that another try should wait."""
+    """Health after a failed create or poll. `wait`: seconds before the next attempt."""
     if known.breaker is Breaker.OPEN or isinstance(error, errors.Unsupported):
-        # Asked before it opened, or refused by ourselves: no news.
+        # Sent before the breaker opened, or rejected by our own checks: nothing new.
         return known
     seen = replace(known, raw=str(error))
     if isinstance(error, errors.Throttled):
@@ -88,11 +89,11 @@ def _later(known: Health, until: float) -> float:
     return max(known.paused_until or 0.0, until)
 
 
-# --- writing it down ---------------------------------------------------------------------
+# --- storing it --------------------------------------------------------------------------
 
 
 def succeeded(tx: Tx, world: World, name: str, remote_model: str) -> None:
-    """A create was accepted."""
+    """Record that a create was accepted."""
     known = providers.lock_one(tx, name)
     if known is not None:
         _write(tx, world, known, after_success(known))
@@ -102,7 +103,7 @@ def succeeded(tx: Tx, world: World, name: str, remote_model: str) -> None:
 def failed(
     tx: Tx, world: World, name: str, error: errors.ProviderError, now: float, wait: float = 0.0
 ) -> None:
-    """A create was not, or nobody knows."""
+    """Record that a create failed, or that its outcome is unknown."""
     known = providers.lock_one(tx, name)
     if known is not None:
         _, under_way = tasks.jobs_by_provider(tx).get(name, (0, 0))
@@ -110,9 +111,9 @@ def failed(
 
 
 def model_gone(tx: Tx, world: World, name: str, remote_model: str, raw: str, now: float) -> None:
-    """The gateway says that it does not serve this model: nobody is sent there for a while."""
+    """Send no task for this model to the provider for a while: the gateway does not serve it."""
     news = providers.model_off(tx, name, remote_model, now + MODEL_OFF, raw)
-    # What somebody typed and the catalogue passed on is no admin's business.
+    # A model name that a user typed and the catalogue passed through needs no alert.
     if news and world.catalog.lists(name, remote_model):
         hours = round(MODEL_OFF / 3600)
         facts: dict[str, str | int] = {"provider": name, "model": remote_model}
@@ -133,11 +134,11 @@ def _write(tx: Tx, world: World, before: Health, after: Health) -> None:
         alerts.owe(tx, world, "alert-closed", facts)
 
 
-# --- trying again ------------------------------------------------------------------------
+# --- probing -----------------------------------------------------------------------------
 
 
 async def probe(world: World) -> None:
-    """Try each open provider whose pause is over, by a look that costs nothing."""
+    """Probe each open provider whose pause is over with a request that costs nothing."""
     now = world.clock.now()
     known = await world.database.read(providers.health)
     due = [
@@ -163,7 +164,7 @@ async def _probe(world: World, name: str) -> None:
     except (errors.ProviderError, TimeoutError) as error:
         told = error if isinstance(error, errors.ProviderError) else errors.Unanswered("no answer")
         await world.database.transact(lambda tx: _probed(tx, world, name, told))
-        _log.info("provider_still_open", provider=name, why=str(told))
+        _log.info("provider_probe_failed", provider=name, error=str(told))
         return
     await world.database.transact(lambda tx: _probed(tx, world, name, None))
 

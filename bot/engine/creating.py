@@ -1,4 +1,4 @@
-"""The paid create: sent once, and what its end means for the task and for its provider."""
+"""Submit a task: send the paid create request once and handle its result."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ _REFUSALS: dict[type[errors.ProviderError], str] = {
     errors.Misconfigured: "misconfigured",
 }
 _LINK_VALID = 3600.0
-"""Seconds beyond the deadline for which a gateway may get a picture."""
+"""How long after the deadline a gateway can still download a reference picture."""
 
 
 async def submit(task: Task, world: World) -> Outcome:
-    """Send the paid create, once. What is unclear afterwards is searched for, never sent again."""
+    """Send the paid create once. If its outcome is unknown, the job is looked up, never re-sent."""
     provider = world.provider_of(task)
     if provider is None:
         return _not_sent(task, world, errors.Unreachable("the provider is not configured"))
@@ -65,7 +65,7 @@ async def submit(task: Task, world: World) -> Outcome:
 
 
 async def _request_if_readable(task: Task, world: World) -> VideoRequest:
-    """The request. A picture that cannot be read is found out before anything is paid for."""
+    """Build the request. Raises `OSError` if its picture is unreadable, before anything is paid."""
     if task.order.image:
         await asyncio.to_thread(_read_a_byte, world.spool.path(task.order.image))
     return await request_of(task, world)
@@ -77,7 +77,7 @@ def _read_a_byte(path: Path) -> None:
 
 
 async def _with_link(world: World, provider: Provider, request: VideoRequest) -> VideoRequest:
-    """The request with a link to its picture, where the gateway takes no file. Costs nothing."""
+    """Add a URL of the picture if the gateway accepts no file. Costs nothing."""
     picture = request.image
     if picture is None:
         return request
@@ -90,15 +90,15 @@ async def _with_link(world: World, provider: Provider, request: VideoRequest) ->
         valid_for = world.limits.deadline + _LINK_VALID
         url = await world.publisher.publish(picture.path, world.clock.now(), valid_for)
     else:
-        raise errors.Unsupported("it takes pictures as links only, and there is no place for links")
+        raise errors.Unsupported("it accepts pictures as links only, and links are not configured")
     return replace(request, image=replace(picture, url=url))
 
 
 async def _still_ours(task: Task, world: World, sent_at: float) -> bool:
-    """Make sure, just before what cannot be undone, that nobody has taken the task over.
+    """Check that the lease is still valid, just before the create. False: another worker has it.
 
-    A process that stood still for longer than its lease must not go on where it was. From here on
-    the task counts as sent: one that dies before has certainly paid for nothing.
+    A process that was suspended for longer than its lease must not continue. From here on the
+    create counts as sent; if the process dies before this point, nothing was paid.
     """
     until = sent_at + world.limits.lease
     return await world.database.transact(
@@ -107,7 +107,7 @@ async def _still_ours(task: Task, world: World, sent_at: float) -> bool:
 
 
 async def request_of(task: Task, world: World) -> VideoRequest:
-    """The task in the words of the provider seam."""
+    """Build the provider request of a task."""
     order = task.order
     original = None
     if order.remix_of:
@@ -131,7 +131,7 @@ async def request_of(task: Task, world: World) -> VideoRequest:
 
 
 def _changed(original: Task, world: World) -> str | None:
-    """What a change of this video names."""
+    """The id by which the provider knows the video that a remix changes."""
     provider = world.provider_of(original)
     by_edit_id = provider is not None and provider.capabilities.edit_id
     return original.edit_id if by_edit_id else original.remote_id
@@ -146,7 +146,7 @@ def _picture(task: Task, world: World) -> ReferenceImage | None:
 
 
 def _picture_not_taken(task: Task, world: World, error: errors.ProviderError) -> Outcome:
-    """The gateway's store for pictures had trouble; nothing was ordered yet."""
+    """The upload of the reference picture failed; nothing was submitted yet."""
     if isinstance(error, errors.Refused | errors.Unsupported):
         return fail(_REFUSALS.get(type(error), "invalid-request"), str(error))
     if error.accepted:
@@ -155,9 +155,9 @@ def _picture_not_taken(task: Task, world: World, error: errors.ProviderError) ->
 
 
 def _not_published(task: Task, world: World, error: PublishError) -> Outcome:
-    """The place for links has trouble, which is no fault of the provider's: again in a while."""
+    """The picture could not be published. Retry later; the provider is not to blame."""
     now = world.clock.now()
-    _log.warning("picture_not_published", task=task.id, why=str(error))
+    _log.warning("picture_publish_failed", task=task.id, error=str(error))
     if task.cancel_asked:
         return Advance(State.CANCELLED, reason="cancelled")
     if now - (task.trouble_at or now) > world.limits.deadline:
@@ -169,7 +169,7 @@ def _not_published(task: Task, world: World, error: PublishError) -> Outcome:
 
 
 def accepted(task: Task, world: World, remote_id: str, progress: object) -> Advance:
-    """The gateway has the job. A video that is ready at once is seen by the first look."""
+    """The gateway accepted the job. A video that is ready already is found by the first poll."""
     now = world.clock.now()
     submitted_at = task.submitted_at or now
     hint = progress.check_after if isinstance(progress, Pending) else None
@@ -202,7 +202,7 @@ def _after_an_error(task: Task, world: World, error: errors.ProviderError) -> Ou
 
 
 def _model_gone(task: Task, world: World, error: errors.ModelUnavailable) -> Outcome:
-    """Elsewhere, if anybody else serves it; whoever assigns it finds out, and says so if not."""
+    """Queue the task again: routing picks another provider, or fails the task if there is none."""
     now, name, model = world.clock.now(), task.provider or "", task.remote_model or ""
 
     def also(tx: Tx) -> None:
@@ -214,7 +214,7 @@ def _model_gone(task: Task, world: World, error: errors.ModelUnavailable) -> Out
 
 
 def _not_sent(task: Task, world: World, error: errors.ProviderError) -> Outcome:
-    """The create was certainly not accepted: again later, or at another provider, for a while."""
+    """The create was certainly not accepted: retry later or elsewhere, until the deadline."""
     now, name = world.clock.now(), task.provider or ""
     wait = world.backoff(task.attempts, error.retry_after)
 
@@ -225,7 +225,7 @@ def _not_sent(task: Task, world: World, error: errors.ProviderError) -> Outcome:
         return Advance(State.CANCELLED, reason="cancelled", also=also)
     if now - (task.trouble_at or now) > world.limits.deadline:
         return fail("unreachable", str(error), also)
-    # The provider is left alone meanwhile, so that only another one would take it at once.
+    # Due at once: this provider is paused, but another one can take the task now.
     return _queued(task, now, str(error), also)
 
 

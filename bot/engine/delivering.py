@@ -1,4 +1,4 @@
-"""The result on its way into the chat: made to fit, posted once, looked for when in doubt."""
+"""Deliver a result to its chat: fit it, post it once, look it up if a send is in doubt."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from bot.telling import DISK_FULL, delivery_text
 
 _log = structlog.get_logger(__name__)
 _NO_ROOM = 60.0
-"""Seconds until a video that there was no room to make smaller is thought of again."""
+"""Until the next attempt when there was no disk space to re-encode a video."""
 _BY_LINK = "link"
-"""The receipt of a result of which only a link stands in the chat."""
+"""The receipt of a result that was posted as a link only."""
 
 
 async def deliver(task: Task, world: World) -> Outcome:
-    """Post the result. A send that may have worked is looked for, and repeated once, marked."""
+    """Post the result. If an earlier send may have succeeded, look for it; else repeat it once."""
     delivery = await world.database.read(lambda tx: deliveries.get(tx, task.id))
     messenger = world.messengers.get(delivery.place.front_end)
     if messenger is None:
@@ -51,7 +51,7 @@ async def deliver(task: Task, world: World) -> Outcome:
     repeated = unclear or delivery.repeated
     begun = await world.database.transact(lambda tx: _begin(tx, task, world, repeated=repeated))
     if begun is None:
-        # Somebody has taken the task over: it is theirs to post.
+        # Another worker holds the lease now and delivers the result.
         return Snooze(world.clock.now())
     return await _posted(task, world, messenger, begun, parcel)
 
@@ -73,11 +73,11 @@ async def _posted(
     return _delivered(task, world, receipt)
 
 
-# --- writing it down ---------------------------------------------------------------------
+# --- storing it --------------------------------------------------------------------------
 
 
 def _begin(tx: Tx, task: Task, world: World, *, repeated: bool) -> Delivery | None:
-    """Write down that the result is being posted, if the task is still ours."""
+    """Record the start of a send. None: the lease is lost, or the result was sent already."""
     until = world.clock.now() + world.limits.lease
     if not tasks.change(tx, task, due_at=until):
         return None
@@ -103,7 +103,7 @@ def _not_delivered(task: Task, world: World, error: DeliveryError) -> Outcome:
     now = world.clock.now()
     if error.permanent or now - task.moved_at > GIVE_UP:
         return _undelivered(task, error.reason, str(error))
-    # A full chat that says when it has room is no failure: nobody waits longer for it each time.
+    # A rate limit with a retry time is not a failure and must not increase the back-off.
     failed = error.retry_after is None
     wait = world.backoff(task.attempts if failed else 0, error.retry_after)
     return Snooze(

@@ -1,4 +1,4 @@
-"""What must not be kept for ever: results, reference pictures and prompts."""
+"""Delete results, reference pictures, prompts and old rows after their retention time."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ _log = structlog.get_logger(__name__)
 _BATCH = 100
 EVERY = 3600.0
 _HEARD = 7 * 86400.0
-"""Gateways repeat an event for three days."""
+"""Gateways repeat an event for up to three days."""
 _ALERTED = 30 * 86400.0
 _UPDATED = 3 * 86400.0
-"""Telegram keeps an update that is not confirmed for a day."""
+"""Telegram repeats an unconfirmed update for one day."""
 
 
 async def keep_house(world: World) -> None:
-    """Once now and then every hour, for as long as the process lives."""
+    """Run now and then once an hour until cancelled."""
     while True:
         try:
             await tidy(world)
-        except Exception:  # noqa: BLE001 - the next hour may go better
-            _log.exception("housekeeping_failed")
+        except Exception:  # noqa: BLE001 - try again in the next hour
+            _log.exception("retention_run_failed")
         await world.clock.sleep(EVERY)
 
 
 async def tidy(world: World) -> None:
-    """Remove the results and pictures, and blank the prompts, whose time is over."""
+    """Delete files, prompts and rows whose retention time is over."""
     now, limits = world.clock.now(), world.limits
     kept = Kept(now - limits.result_retention, now - limits.picture_retention)
     while batch := await world.database.read(lambda tx: keeping.expired_files(tx, kept, _BATCH)):
@@ -52,8 +52,8 @@ async def _sweep_links(world: World, now: float) -> None:
     try:
         await world.publisher.sweep(now)
     except PublishError as error:
-        # Their links have expired, so that nobody can get them meanwhile.
-        _log.warning("links_not_swept", why=str(error))
+        # The links have expired already, so that nothing is exposed until the next run.
+        _log.warning("retention_links_failed", error=str(error))
 
 
 def _forget_what_is_over(tx: Tx, now: float) -> None:
@@ -64,8 +64,8 @@ def _forget_what_is_over(tx: Tx, now: float) -> None:
 
 
 async def _drop_files(world: World, task: Task, kept: Kept) -> None:
-    # First the row, then the file: a crash between leaves an orphan, which the next start sweeps,
-    # and never a promise of a file that is gone.
+    # First the row, then the file: a crash in between leaves an orphaned file, which the next
+    # start removes, and never a row that names a missing file.
     dropped = await world.database.transact(lambda tx: keeping.drop_files(tx, task, kept))
     if dropped is not None:
         await remove_files(dropped, world.spool, world.fitter, world.publisher)

@@ -1,4 +1,4 @@
-"""Telling people how their tasks go: the last word, which is owed, and the status, which is not."""
+"""Notify users: final messages, which must arrive, and status updates, which are best effort."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from bot.telling import last_word, outlook, status_text
 
 _log = structlog.get_logger(__name__)
 _TRIES = 12
-"""With doubling waits up to two minutes: about a quarter of an hour of an unreachable chat."""
+"""With delays that double up to two minutes: about 15 minutes of an unreachable chat."""
 
 
 async def tell(world: World, task_id: str, state: State, attempts: int) -> None:
-    """Post the last word on a task. It may be posted twice after a crash, never not at all."""
+    """Send the final message about a task: at least once; after a crash perhaps twice."""
     task = await world.database.read(lambda tx: tasks.get(tx, task_id))
     if task is None or task.state is not state:
-        # An admin attached its job, or the person fetched it: no news any more.
+        # The task has moved on (an admin attached its job, or the user fetched it): obsolete.
         await _told(world, task_id, state)
         return
     messenger = world.messengers.get(task.place.front_end)
@@ -29,7 +29,7 @@ async def tell(world: World, task_id: str, state: State, attempts: int) -> None:
         return
     try:
         await messenger.tell(task, last_word(task))
-    except Exception as error:  # noqa: BLE001 - whatever it is, it must not be tried for ever
+    except Exception as error:  # noqa: BLE001 - any failure counts as an attempt
         await _not_told(world, task, attempts, error)
         return
     await _told(world, task_id, state)
@@ -43,7 +43,7 @@ async def _told(world: World, task_id: str, state: State) -> None:
 async def _not_told(world: World, task: Task, attempts: int, error: Exception) -> None:
     permanent = isinstance(error, DeliveryError) and error.permanent
     if permanent or attempts + 1 >= _TRIES:
-        _log.warning("notice_given_up", task=task.id, reason=str(error))
+        _log.warning("notice_dropped", task=task.id, error=str(error))
         await _told(world, task.id, task.state)
         return
     hint = error.retry_after if isinstance(error, DeliveryError) else None
@@ -54,7 +54,7 @@ async def _not_told(world: World, task: Task, attempts: int, error: Exception) -
 
 
 async def show(world: World, task: Task, verdict: Outcome) -> None:
-    """Bring the task's status in the chat up to date, if a person could see the difference."""
+    """Update the task's status message, if its text may have changed."""
     if isinstance(verdict, Snooze) and "percent" not in verdict.changes:
         return
     if isinstance(verdict, Advance) and verdict.to not in ACTIVE:

@@ -1,4 +1,4 @@
-"""What a step says of its task. Exceptions are for surprises; these are the verdicts."""
+"""The outcomes of a step, and how they are written. Exceptions are for unexpected errors only."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from bot.store.database import Tx
 
 @dataclass(frozen=True, slots=True)
 class Advance:
-    """Along one arrow of the picture."""
+    """Move the task to another state."""
 
     to: State
     due_at: float | None = None
-    """When the next step is due; None: at once."""
+    """When the next step is due; None: immediately."""
     reason: str | None = None
     raw: str | None = None
     changes: Mapping[str, object] = field(default_factory=dict)
     also: Callable[[Tx], object] | None = None
-    """What else belongs into the same transaction; runs only if the move was ours."""
+    """Runs in the same transaction, only if the task was still ours to move."""
 
 
 @dataclass(frozen=True, slots=True)
 class Snooze:
-    """Stay, and look again then. `failed` tells an attempt that failed from mere waiting."""
+    """Stay in this state until a given time. `failed`: count an attempt; else only wait."""
 
     until: float
     failed: bool = False
@@ -40,12 +40,12 @@ Outcome = Advance | Snooze
 
 
 def fail(reason: str, raw: str = "", also: Callable[[Tx], object] | None = None) -> Advance:
-    """No video will come of it; the credits go back."""
+    """Fail the task; its credits are released."""
     return Advance(State.FAILED, reason=reason, raw=raw or None, also=also)
 
 
 def write(tx: Tx, task: Task, outcome: Outcome, now: float, by: str) -> bool:
-    """Write an outcome down, guarded by state and lease. False: the task was not ours any more."""
+    """Store an outcome, guarded by state and lease. False: the lease was lost, nothing written."""
     if isinstance(outcome, Advance):
         written = _advance(tx, task, outcome, now, by)
     else:

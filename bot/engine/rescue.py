@@ -1,4 +1,4 @@
-"""What a dead worker left in the one place where money may be on its way: a create's answer."""
+"""Recover a create whose response was lost: its job may exist and be paid for."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from providers import errors
 from providers.base import Finding
 
 _SEARCHES = 6
-"""Looks at a list of jobs, about a minute in all, before a create counts as not to be found."""
+"""Lookups, over about a minute, before the job counts as not found."""
 _STEADY = 4
-"""Doublings of the wait after a search that failed: half a minute at the usual minimum."""
+"""Doublings of the delay after a failed lookup: half a minute at the default poll interval."""
 _ON_ITS_WAY = 120.0
-"""Seconds for which a create of a worker that lost its lease may still be under way."""
+"""How long the create of a worker that lost its lease may still be in flight."""
 
 
 async def search(task: Task, world: World) -> Outcome:
-    """Look for the job of a create whose answer nobody heard.
+    """Look up the job of a create whose response was lost.
 
-    It is never sent again unless the gateway can prove that it was not accepted.
+    The create is repeated only if the gateway can prove that it was not accepted.
     """
     if task.submitted_at is None:
-        # Whoever had it died, or was stopped, before it went out.
+        # Its worker died or was stopped before it sent the create.
         return _queued(task)
     provider = world.provider_of(task)
     if provider is None:
@@ -34,7 +34,7 @@ async def search(task: Task, world: World) -> Outcome:
         return Snooze(world.clock.now() + OFF)
     finding = provider.capabilities.find
     if finding is Finding.NOTHING:
-        return _review(task, "no answer to the create, and this gateway cannot list jobs")
+        return _review(task, "no response to the create, and this gateway cannot list jobs")
     taken, twin = await world.database.read(lambda tx: tasks.twins(tx, task))
     request = await request_of(task, world)
     try:
@@ -49,7 +49,10 @@ async def search(task: Task, world: World) -> Outcome:
 
 
 def _again(task: Task, world: World) -> Outcome:
-    """It certainly was not accepted. But elsewhere its sender may just be waking up."""
+    """Queue the task again: the create was not accepted.
+
+    With several processes, wait until the first sender cannot be about to send it any more.
+    """
     now = world.clock.now()
     arrived_by = (task.submitted_at or task.moved_at) + _ON_ITS_WAY
     if not world.database.single_process and now < arrived_by:
@@ -64,14 +67,14 @@ def _queued(task: Task) -> Outcome:
 
 
 def _could_not_look(task: Task, world: World, error: errors.ProviderError) -> Outcome:
-    """Not to have looked proves nothing: go on for as long as for a job that is known."""
+    """Retry a failed lookup for as long as a poll is retried: it proves nothing about the job."""
     now = world.clock.now()
     if isinstance(error, errors.Refused | errors.Unsupported):
-        # It will not show its list, however long we ask.
+        # The gateway does not permit or support the lookup: retrying cannot help.
         return _not_seen(task, world, str(error))
     if now - (task.submitted_at or task.moved_at) > GIVE_UP:
         return _review(task, str(error))
-    # A list of many pages fails easily: that it did is no reason to wait for longer and longer.
+    # A list of many pages fails easily, so the back-off is capped.
     wait = world.backoff(min(task.looks, _STEADY), error.retry_after)
     counted = {"looks": task.looks + 1, "attempts": task.attempts}
     return Snooze(now + wait, raw=str(error), changes=counted)

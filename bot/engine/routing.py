@@ -1,4 +1,4 @@
-"""Which queued task goes to which provider next."""
+"""Assign queued tasks to providers."""
 
 from __future__ import annotations
 
@@ -13,49 +13,49 @@ from bot.store import claims, providers, tasks
 from bot.store.database import Tx
 
 _SCANNED = 1000
-"""Tasks in line that are looked at in one round, while the first ones wait for what is full."""
+"""Queued tasks read in one round, if the first ones wait for providers without capacity."""
 _KINDS = 100
-"""Kinds of tasks that the line is read without, once one of a kind has found no room."""
+"""Maximum number of task shapes skipped in one round because no provider has capacity."""
 _PAGE = 200
-"""Tasks that are read from the line at once."""
+"""Queued tasks per query."""
 _UNSERVED = 30.0
-"""Seconds until a task that nobody can serve is looked at again."""
+"""Until a task that no provider accepts is tried again."""
 _AMPLE = 0.25
-"""The share of a provider's places from which on it counts as having room enough."""
+"""Share of free slots from which on a provider counts as having ample capacity."""
 
 
 @dataclass(slots=True)
 class Standing:
-    """How a provider stands at this moment."""
+    """Capacity and health of a provider at this moment."""
 
     priority: int
     places: int
-    """Jobs at once."""
+    """Jobs at the same time."""
     room: int
-    """How many of them are free; none where nothing may be sent now."""
+    """How many more jobs it takes; 0 if nothing may be sent now."""
     health: Health
 
     @classmethod
     def now(cls, world: World, known: Health, jobs: tuple[int, int], now: float) -> Standing:
-        """`jobs`: (in its hands, of those being submitted)."""
+        """`jobs`: (running or being submitted, of these being submitted)."""
         options = world.providers[known.name].options
         room = max(options.max_concurrent - jobs[0], 0) if known.takes_new(now) else 0
         if known.breaker is Breaker.HALF_OPEN:
-            # One create is to prove that it works again; until it is answered there is no second.
+            # Half-open: one create at a time, until one succeeds.
             room = min(room, 0 if jobs[1] else 1)
         return cls(options.priority, options.max_concurrent, room, known)
 
 
 Standings = Mapping[str, Standing]
 Off = Collection[tuple[str, str]]
-"""(provider, the gateway's own id) of models that are switched off."""
+"""(provider, remote model) of disabled models."""
 
 
 def choose(offers: Sequence[Offer], standings: Standings) -> Offer | None:
-    """The best offer that has room.
+    """The best offer whose provider has capacity, or None.
 
-    The operator's word goes first (the priority of the provider, then of the offer), then health,
-    then whether there is ample room, then the cost, and among equals the most room.
+    Ranked by the configured priority of the provider, then of the offer, then by health, then by
+    ample capacity, then by cost, and among equals by the number of free slots.
     """
     usable = [
         offer for offer in offers if offer.provider in standings and standings[offer.provider].room
@@ -72,7 +72,7 @@ def choose(offers: Sequence[Offer], standings: Standings) -> Offer | None:
 
 @dataclass(frozen=True, slots=True)
 class _Round:
-    """What one round of assigning goes by."""
+    """The state of one assignment round."""
 
     world: World
     standings: dict[str, Standing]
@@ -81,13 +81,13 @@ class _Round:
     lease: str
     until: float
     waiting: dict[object, Task] = field(default_factory=dict)
-    """One of each kind for which there is no room, the one of the fewest words."""
+    """Shape of a task without capacity -> the example with the shortest prompt."""
 
 
 def assign(tx: Tx, world: World, limit: int, now: float, lease: str, until: float) -> list[Task]:
-    """Give queued tasks, in their turn, to providers with room; they come back `submitting`.
+    """Assign queued tasks, in queue order, to providers with capacity; returned as `submitting`.
 
-    The providers' rows are locked, so that the caps hold among all workers.
+    The rows of the providers are locked, so that their limits hold across all workers.
     """
     waiting = claims.queued_models(tx, now)
     if not waiting:
@@ -120,18 +120,18 @@ def _standings(tx: Tx, world: World, now: float) -> dict[str, Standing]:
 
 
 def _concerns(this: _Round, model: str) -> bool:
-    """Whether something can be done for this model's tasks now: a start, or the bad news."""
+    """Whether tasks for this model can be started now, or have to be deferred or failed."""
     offers = _live(this, this.world.catalog.offers(model))
     return not _serving(this, offers) or choose(offers, this.standings) is not None
 
 
 def _live(this: _Round, offers: Sequence[Offer]) -> list[Offer]:
-    """Without those whose gateway no longer serves the model."""
+    """Offers without those whose gateway does not serve the model any more."""
     return [one for one in offers if (one.provider, one.model) not in this.off]
 
 
 def _serving(this: _Round, offers: Sequence[Offer]) -> bool:
-    """Whether one of them takes tasks, though perhaps not at this moment."""
+    """Whether a provider of these offers accepts tasks, even if it has no capacity right now."""
     known = [this.standings[offer.provider].health for offer in offers]
     return any(one.mode is Mode.ON and one.breaker is not Breaker.OPEN for one in known)
 
@@ -152,7 +152,7 @@ def _assign_one(tx: Tx, this: _Round, task: Task) -> Task | None:
 
 
 def _pass_over(this: _Round, task: Task) -> None:
-    """It waits, and so do all that nobody else can make: they must not hide who comes behind."""
+    """Let a task wait, and skip all tasks of its shape, so that they do not block the others."""
     order = task.order
     account = None if order.remix_of is None else task.provider_identity
     alike = replace(order, prompt="", image=None, remix_of=None, spoiler=None)
@@ -169,15 +169,15 @@ def _give_up(tx: Tx, this: _Round, task: Task, reason: str) -> None:
 
 
 def _unserved(tx: Tx, this: _Round, task: Task, offers: Sequence[Offer]) -> None:
-    """Nobody takes tasks of it now: it waits for a while, since that may pass.
+    """No provider accepts the task now: retry until the deadline.
 
-    Where an admin has to act first (the key, the funds) it may not, and people hear at once.
+    If an admin has to act first (key, funds), retrying cannot help: the task fails at once.
     """
     known = [this.standings[offer.provider].health for offer in offers]
     if not any(one.in_service or one.mode is not Mode.ON for one in known):
         _give_up(tx, this, task, "misconfigured")
         return
-    # To have waited in a long line is no trouble: it counts from when nobody took it.
+    # The deadline counts from the first time no provider accepted it, not from its creation.
     since = task.trouble_at or this.now
     if this.now - since > this.world.limits.deadline:
         _give_up(tx, this, task, "unreachable")
@@ -190,7 +190,7 @@ def _start(tx: Tx, this: _Round, task: Task, offer: Offer) -> Task | None:
         "provider": offer.provider,
         "provider_identity": this.world.providers[offer.provider].identity,
         "remote_model": offer.model,
-        # Written just before the create goes out; see `creating`.
+        # Set just before the create is sent, see `bot/engine/creating.py`.
         "submitted_at": None,
         "attempts": task.attempts,
     }
@@ -218,7 +218,7 @@ def _start(tx: Tx, this: _Round, task: Task, offer: Offer) -> Task | None:
 
 
 def _offers(world: World, task: Task) -> Sequence[Offer]:
-    """Who can make it. A remix goes where the original was made, to that account or not at all."""
+    """The offers that can make a task. A remix can only go to the account of its original."""
     offers = [
         offer
         for offer in world.catalog.offers_for(task.order)

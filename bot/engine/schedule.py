@@ -1,4 +1,4 @@
-"""When to look at a job again: a pure function of what is known of it."""
+"""When to poll a job again, and when to retry: pure functions of what is known about a job."""
 
 from __future__ import annotations
 
@@ -10,48 +10,49 @@ from random import Random
 from bot.durations import Spread
 
 _DEFAULT = 10.0
-"""Without any measurement: what the gateways' own documents and clients use, once a job is old
-enough; a young one may be a quick one."""
+"""Without measurements: the interval that the gateways' own documents and clients use. Young jobs
+are polled earlier, because they may be short."""
 _YOUNG = 0.25
-"""The share of its age after which a job of unknown speed is looked at again."""
+"""Share of its age after which a young job without measurements is polled again."""
 LONGEST_WISH = 600.0
-"""Seconds; no gateway puts a look or a create off for longer."""
+"""Upper limit for a delay that a gateway asks for."""
 _LONGEST = 60.0
-"""The expectation may be wrong; nobody waits longer than this for a look."""
+"""The estimate may be wrong: no poll is later than this."""
 _LOOK = 0.157
-"""Seconds of delay that a look may save before it is worth its cost: in ordinary spreads a tenth
-less of both than a look every ten seconds."""
+"""The cost of one poll, in seconds of delay that it must save. With ordinary durations this gives
+10 % fewer polls and 10 % less delay than a poll every ten seconds."""
 _SHARE = 0.07
-"""Of the jobs that are not finished at this age: so many tell how soon one will be."""
+"""Share of the unfinished measured jobs from which the completion rate is estimated."""
 _FEWEST = 8
-"""The same as a number of jobs: fewer than this are chance."""
+"""At least this number of jobs is used: a smaller sample is chance."""
 _PROGRESS_STEP = 0.8
-"""Where the gateway tells its progress: how much of the rest the next look is put off."""
+"""With reported progress: share of the estimated remaining time before the next poll."""
 _PROGRESS_GRAIN = 0.01
-"""The figure comes in steps; to look more often than it can change tells nothing."""
+"""With reported progress: minimum delay as a share of the running time. The percentage moves in
+steps, and more frequent polls see no change."""
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What is known of a job at the moment of a look; times in seconds."""
+    """What is known about a job at the time of a poll. Times are in seconds."""
 
     age: float
-    """Since the create."""
+    """Time since the create."""
     running_for: float | None = None
-    """Since the gateway was first seen at work on it."""
+    """Time since the gateway first reported that it is working on the job."""
     percent: float | None = None
     hint: float | None = None
-    """The gateway's own wish (Retry-After, openai-poll-after-ms)."""
+    """The delay that the gateway asks for (Retry-After, openai-poll-after-ms)."""
     spread: Spread | None = None
 
 
 def obeyed(hint: float | None) -> float:
-    """A gateway's wish, in seconds, as far as it is obeyed: it may be wrong, or malicious."""
+    """Limit a delay that a gateway asks for, in seconds: it may be wrong or malicious."""
     return min(hint or 0.0, LONGEST_WISH)
 
 
 def until_next_look(known: Known, minimum: float) -> float:
-    """Seconds until the next look, never below `minimum` nor before the gateway's own wish."""
+    """Seconds until the next poll, at least `minimum` and at least what the gateway asks for."""
     wait = _by_progress(known)
     if wait is None:
         wait = _by_experience(known)
@@ -73,13 +74,13 @@ def _by_experience(known: Known) -> float:
     earliest = known.spread.quantile(0.01) - known.age
     if earliest > 0:
         return earliest
-    # Looks `wait` apart cost `_LOOK / wait` a second, and a finished job waits half as long: with
-    # completions coming at this rate, that sum is least here.
+    # Polls every `wait` seconds cost `_LOOK / wait` per second and delay a finished job by
+    # `wait / 2` on average: at this completion rate their sum has its minimum here.
     return math.sqrt(2 * _LOOK / _rate(known.spread, known.age))
 
 
 def _rate(spread: Spread, age: float) -> float:
-    """Of the jobs as old as this one: the share that is finished in the next second."""
+    """Share of the jobs of this age that finish within the next second."""
     left = len(spread.times) - bisect_right(spread.times, age)
     if not left:
         return 1 / max(age, 1.0)
@@ -88,9 +89,9 @@ def _rate(spread: Spread, age: float) -> float:
 
 
 def backoff(attempts: int, hint: float | None, minimum: float, chance: Random) -> float:
-    """Seconds until a failed try is repeated, not before the other side's own wish.
+    """Seconds until a failed attempt is repeated, at least what the other side asks for.
 
-    Doubling from `minimum` to two minutes, spread by chance.
+    Doubles from `minimum` to two minutes, with random jitter.
     """
     wait = min(minimum * 2.0 ** min(attempts, 10), 120.0)
     return float(max(obeyed(hint), minimum, wait * chance.uniform(0.5, 1.0)))

@@ -1,4 +1,4 @@
-"""One function per state: it does one thing outside and says what became of the task."""
+"""The steps of running and fetching tasks: one external action each, and its outcome."""
 
 from __future__ import annotations
 
@@ -28,24 +28,24 @@ from providers.base import (
 _log = structlog.get_logger(__name__)
 
 NO_JOB_YET = 60.0
-"""Seconds after a create in which a gateway may not know its own job yet."""
+"""Time after a create in which a gateway may not find its own job yet."""
 GIVE_UP = 86400.0
-"""Seconds for which a gateway or a chat that cannot be reached is tried again."""
+"""How long an unreachable gateway or chat is retried."""
 OFF = 30.0
-"""Seconds until a job is thought of again whose provider an admin has switched off."""
+"""Until a task is checked again whose provider an admin has disabled."""
 _FETCH_TRIES = 6
 _FETCH_AT_MOST = 3600.0
-"""Seconds for one download: one that only trickles must not take a place for ever."""
+"""For one download, so that a very slow one does not occupy a slot for ever."""
 _LOST_TRIES = 5
 _NOT_STOPPED = "not-stopped"
-"""The gateway was asked to stop the job, and did not."""
+"""Reason: the gateway was asked to cancel the job and did not."""
 
 
 # --- running -----------------------------------------------------------------------------
 
 
 async def poll(task: Task, world: World) -> Outcome:
-    """Look at the job once; or stop it, if that was asked for and the gateway can."""
+    """Poll the job once; or cancel it, if that was requested and the gateway supports it."""
     provider = world.provider_of(task)
     if provider is None or task.remote_id is None:
         return _cannot_ask(task, world, 60.0, "the provider that made this job is not configured")
@@ -65,7 +65,7 @@ async def poll(task: Task, world: World) -> Outcome:
 
 
 def after_look(task: Task, world: World, progress: Progress, able: Capabilities) -> Outcome:
-    """What a look at the job means for the task."""
+    """Turn the result of a poll into an outcome."""
     now = world.clock.now()
     match progress:
         case Pending():
@@ -88,7 +88,7 @@ def _failed(task: Task, world: World, verdict: Failed) -> Outcome:
 def _pending(task: Task, world: World, progress: Pending, able: Capabilities) -> Outcome:
     now = world.clock.now()
     if progress.unknown and world.unheard_of(task.provider or "", progress.unknown):
-        _log.warning("status_unknown", provider=task.provider, status=progress.unknown)
+        _log.warning("provider_status_unknown", provider=task.provider, status=progress.unknown)
     age = now - (task.submitted_at or task.moved_at)
     if age > world.limits.deadline:
         if able.cancel and task.reason != _NOT_STOPPED:
@@ -134,7 +134,7 @@ def _finished(task: Task, now: float, finished: Finished) -> Outcome:
 
 
 async def _cancel(task: Task, world: World, provider: Provider) -> Outcome:
-    """Ask the gateway once to stop the job; whatever it answers, the looks go on after that."""
+    """Ask the gateway once to cancel the job. If it does not, polling continues."""
     try:
         stopped = await provider.cancel(task.remote_id or "")
     except errors.ProviderError:
@@ -158,7 +158,7 @@ def _not_found(task: Task, world: World, raw: str) -> Outcome:
 
 
 def _cannot_ask(task: Task, world: World, hint: float | None, raw: str) -> Outcome:
-    """The job may be going well: that we cannot look is no reason to give it up."""
+    """Retry for a day, then move the task to review: the job may still be running."""
     now = world.clock.now()
     if now - (task.submitted_at or task.moved_at) > GIVE_UP:
         return Advance(State.REVIEW, reason="unreachable", raw=raw)
@@ -169,9 +169,9 @@ def _cannot_ask(task: Task, world: World, hint: float | None, raw: str) -> Outco
 async def _key_refused(
     task: Task, world: World, provider: Provider, error: errors.Misconfigured
 ) -> Outcome:
-    """If the key itself is refused, creates would fare no better: admins hear of it now.
+    """The gateway rejected the key: open the breaker if a free request is rejected as well.
 
-    One job may be forbidden for a reason of its own: a free look tells.
+    A single job may be forbidden for a reason of its own; then only the poll is retried.
     """
     now, name = world.clock.now(), world.name_of(task) or ""
     asked = _cannot_ask(task, world, 60.0, str(error))
@@ -190,7 +190,7 @@ async def _key_refused(
 
 
 async def fetch(task: Task, world: World) -> Outcome:
-    """Stream the video to our disk, going on where a broken try has stopped."""
+    """Download the video to the local disk, resuming a partial download."""
     provider = world.provider_of(task)
     if provider is None:
         return _fetch_later(task, world, "the provider that made this job is not configured")
@@ -219,7 +219,7 @@ async def _stream(task: Task, world: World, provider: Provider, name: str) -> Ou
     except (spool.Truncated, spool.NotAVideo, errors.Malformed) as error:
         return _fetch_again(task, world, str(error), relook=False)
     except errors.NoResult as error:
-        # The gateway calls it a success; a later look may say where the video is.
+        # The gateway reports success without a video: a later poll may have its URL.
         return _fetch_again(task, world, str(error), relook=True, lost="no-result")
     except errors.Refused as error:
         return _fetch_again(task, world, str(error), relook=True)
@@ -235,7 +235,7 @@ async def _stream(task: Task, world: World, provider: Provider, name: str) -> Ou
 
 
 def _is_dead_link(task: Task, world: World) -> bool:
-    """A signed link that has expired answers 403, as a wrong key does at the gateway itself."""
+    """Whether a 403 means an expired signed URL, rather than a wrong key at the gateway."""
     expired = (task.result_expires_at or world.clock.now()) < world.clock.now()
     return task.result_url is not None or expired
 
@@ -243,7 +243,7 @@ def _is_dead_link(task: Task, world: World) -> bool:
 def _fetch_again(
     task: Task, world: World, raw: str, *, relook: bool, lost: str = "file-lost"
 ) -> Outcome:
-    """What came was not the video, or its link is dead: a few tries, then it is lost."""
+    """The download was not a video, or its URL is dead: retry a few times, then fail."""
     now = world.clock.now()
     if task.fetches + 1 >= _FETCH_TRIES:
         return fail(lost, raw)

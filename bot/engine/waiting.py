@@ -1,4 +1,4 @@
-"""Those who wait in line: how many are still before them, told as it becomes less."""
+"""Update the queue position shown in the status messages of queued tasks."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from bot.telling import outlook, status_text
 
 EVERY = 10.0
 _TOLD = 100
-"""Those in front; to others a place more or less says little."""
+"""From the head of the queue; further back, a change of the position hardly matters."""
 _MINE = 3 * EVERY
-"""Seconds for which one process of all tells the people of one front-end."""
+"""How long one of several processes is responsible for the messages of a front-end."""
 _MARK = "line"
 _WORKER = secrets.token_hex(8)
 
 
 async def tell(world: World) -> None:
-    """Let each status in line say its place; an unchanged one stays as it is."""
+    """Show the current position in each status message; unchanged messages are not sent again."""
     now = world.clock.now()
 
     def look(tx: Tx) -> list[tuple[int, Task]]:
@@ -33,7 +33,7 @@ async def tell(world: World) -> None:
 
     for ahead, task in await world.database.transact(look):
         if now - task.moved_at < EVERY:
-            # It was told its place when it was taken in.
+            # Its status message shows the position since the task was accepted.
             continue
         messenger = world.messengers[task.place.front_end]
         view = outlook(

@@ -1,4 +1,4 @@
-"""What is looked after every few seconds beside the tasks: providers, alerts, the catalogue."""
+"""Periodic work beside the tasks: provider modes, breaker probes, alerts, catalogue reload."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from bot.store import providers
 _log = structlog.get_logger(__name__)
 EVERY = 2.0
 _LINE = round(waiting.EVERY / EVERY)
-"""Rounds between two looks at the line."""
+"""Rounds between two updates of the queue positions."""
 
 
 async def watch(world: World) -> None:
-    """Look again and again, for as long as the process lives."""
+    """Run every `EVERY` seconds until cancelled."""
     for number in count():
         try:
             await once(world)
             if number % _LINE == 0:
                 await waiting.tell(world)
-        except Exception:  # noqa: BLE001 - the next time may go better
-            _log.exception("watch_failed")
+        except Exception:  # noqa: BLE001 - try again in the next round
+            _log.exception("periodic_run_failed")
         await world.clock.sleep(EVERY)
 
 
 async def once(world: World) -> None:
-    """Look after each once."""
+    """Run each periodic task once."""
     await _modes(world)
     await breaker.probe(world)
     await _catalogue(world)
@@ -39,19 +39,19 @@ async def once(world: World) -> None:
 
 
 async def _modes(world: World) -> None:
-    """What admins said of the providers, here or in another process."""
+    """Read which providers an admin has disabled, in this or another process."""
     known = await world.database.read(providers.health)
     world.off.clear()
     world.off.update(name for name, one in known.items() if one.mode is Mode.OFF)
 
 
 async def _catalogue(world: World) -> None:
-    """A file that was changed is read again; one that is wrong changes nothing."""
+    """Reload a changed catalogue file; an invalid one changes nothing and alerts the admins."""
     if not world.catalog.changed_on_disk():
         return
     try:
         if world.catalog.reload():
-            _log.info("catalogue_reloaded")
+            _log.info("catalog_reloaded")
     except CatalogError as error:
         facts = {"lines": "\n".join(error.lines)}
         await world.database.transact(lambda tx: alerts.owe(tx, world, "alert-catalogue", facts))

@@ -1,6 +1,6 @@
-"""The worker: claims what is due, takes the step, writes the outcome down.
+"""The worker: claims due tasks, executes their steps, and stores the outcomes.
 
-The database is the schedule; nothing about a waiting task lives only here.
+The schedule is in the database; the worker holds no other state of a waiting task.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ Step = Callable[[Task, World], Awaitable[Outcome]]
 
 @dataclass(slots=True)
 class Claimed:
-    """What a round has taken upon itself."""
+    """The work claimed in one round."""
 
     steps: list[tuple[Task, Step]] = field(default_factory=list)
     batches: list[list[Task]] = field(default_factory=list)
-    """Running tasks of one account each, to be looked at together."""
+    """Running tasks to poll together; each list belongs to one provider identity."""
     owed: list[tuple[str, State, int]] = field(default_factory=list)
-    """Notices."""
+    """Due notices: (task id, state, earlier attempts)."""
 
     def __bool__(self) -> bool:
         return bool(self.steps or self.batches or self.owed)
@@ -40,19 +40,20 @@ class Claimed:
 
 _log = structlog.get_logger(__name__)
 _LONGEST_NAP = 1.0
-"""Another process may have written something that this one is not woken for."""
+"""Other processes can write due tasks without waking this one."""
 _SHORTEST_NAP = 0.02
-"""What falls due in the meantime is claimed together."""
+"""Tasks that fall due within this time are claimed together."""
 
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """Steps of one kind, and how many of them may be under way in this worker."""
+    """A kind of step, and how many of them this worker runs at the same time."""
 
     state: State
     step: Step
     width: int
-    """Of results more than a platform lets go at once: those in the database are overtaken."""
+    """For DELIVERING, more than any platform sends at once: a result that waits for a rate limit
+    must not block those behind it."""
 
 
 LANES = (
@@ -64,7 +65,7 @@ LANES = (
 _WIDTHS = {lane.state: lane.width for lane in LANES}
 _SUBMITS = 50
 _PATIENCE = 8
-"""Tries to write an outcome down, about a minute in all."""
+"""Attempts to store an outcome, over about a minute."""
 _AFTER_A_FAULT = {
     State.RUNNING: State.REVIEW,
     State.SUBMITTING: State.REVIEW,
@@ -73,13 +74,12 @@ _AFTER_A_FAULT = {
 }
 _NOTICES = 16
 _WORTH_IT = 0.5
-"""The share of a batch that a list has to show."""
+"""Share of a batch that a list must contain; below it, jobs are polled alone for a while."""
 _ALONE = 60.0
-"""Seconds."""
 
 
 class Worker:
-    """One worker of this process."""
+    """Runs the steps of all due tasks in this process."""
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -90,16 +90,16 @@ class Worker:
         self._claims = 0
         self._under_way: dict[asyncio.Task[None], tuple[State, str]] = {}
         self._batched_at: dict[str, float] = {}
-        """Account -> when its jobs were last counted, to be looked at together or not."""
+        """Provider identity -> when a batch poll of its jobs was last considered."""
         self._busy: Counter[State] = Counter()
-        """How many steps of each kind are under way."""
+        """Running steps per pool."""
 
     def wake(self) -> None:
-        """There may be something to do."""
+        """Look for due work now."""
         self._wake.set()
 
     async def run(self) -> None:
-        """Work until `stop`; then let the steps under way end, within the grace."""
+        """Work until `stop`; then wait for running steps, at most for the shutdown grace."""
         async with asyncio.TaskGroup() as group:
             heartbeat = group.create_task(self._heartbeat())
             try:
@@ -112,19 +112,19 @@ class Worker:
                 heartbeat.cancel()
 
     def stop(self) -> None:
-        """Claim nothing more."""
+        """Stop claiming work."""
         self._stopping = True
         self._wake.set()
 
     # --- claiming ------------------------------------------------------------------------
 
     async def round(self) -> bool:
-        """Claim what is due and start its steps. Whether there was anything."""
+        """Claim due work and start its steps. False: nothing was due."""
         try:
             claimed = await self.world.database.transact(self.claim())
-        except Exception:  # noqa: BLE001 - whatever it is, the next round may go better
-            # Nothing is lost by a database that is away: the tasks stay due.
-            _log.exception("claim_failed")
+        except Exception:  # noqa: BLE001 - any error, try again in the next round
+            # Nothing is lost while the database is unavailable: the tasks stay due.
+            _log.exception("worker_claim_failed")
             await self.world.clock.sleep(_LONGEST_NAP)
             return False
         for task, step in claimed.steps:
@@ -137,9 +137,9 @@ class Worker:
         return bool(claimed)
 
     def claim(self) -> Callable[[Tx], Claimed]:
-        """The transaction that takes what is due, as far as each lane has room.
+        """Build the transaction that claims due work, as far as each pool has free slots.
 
-        It runs in the database's thread, so what it needs of this worker is looked at before.
+        It runs in the database's thread, so it reads the state of this worker beforehand.
         """
         world, now = self.world, self.world.clock.now()
         until = now + world.limits.lease
@@ -158,7 +158,7 @@ class Worker:
                     claimed.batches.append(batch)
             for lane, room in rooms:
                 if room > 0:
-                    # Only a process with the task's own front-end can post its result.
+                    # Only a process that runs the front-end of a task can deliver its result.
                     where = front_ends if lane.state is State.DELIVERING else None
                     due = claims.claim_due(tx, lane.state, room, now, lease, until, where)
                     claimed.steps += [(task, lane.step) for task in due]
@@ -171,7 +171,7 @@ class Worker:
         return claim
 
     def _to_be_counted(self, now: float) -> list[str]:
-        """The accounts whose jobs may be worth a look together, each now and then."""
+        """Provider identities to consider for a batch poll, each at most once per poll interval."""
         listing = {
             provider.identity
             for name, provider in self.world.providers.items()
@@ -183,11 +183,11 @@ class Worker:
         return due
 
     async def _nap(self) -> None:
-        """Sleep until something falls due or somebody wakes us."""
+        """Sleep until something falls due or `wake` is called."""
         try:
             due = await self.world.database.read(self.next_due())
         except DatabaseError:
-            # The next round tells it, and naps itself.
+            # The next round logs the error.
             due = None
         now = self.world.clock.now()
         nap = _LONGEST_NAP if due is None else min(max(due - now, _SHORTEST_NAP), _LONGEST_NAP)
@@ -201,7 +201,7 @@ class Worker:
             woken.cancel()
 
     def next_due(self) -> Callable[[Tx], float | None]:
-        """The reading that tells when something falls due for which a lane has room."""
+        """Build the query for the next due time of the pools with free slots."""
         free = [lane.state for lane in LANES if self._busy[lane.state] < lane.width]
         front_ends = tuple(self.world.messengers)
 
@@ -216,7 +216,7 @@ class Worker:
         return next_due
 
     async def quiet(self) -> None:
-        """Return when no step is under way."""
+        """Wait until no step is running."""
         while self._under_way:
             await asyncio.wait(self._under_way)
 
@@ -234,27 +234,27 @@ class Worker:
             self._wake.set()
         self._busy[state] -= 1
         if not running.cancelled() and (error := running.exception()) is not None:
-            _log.error("step_crashed", exc_info=error)
+            _log.error("worker_step_crashed", exc_info=error)
 
     async def take(self, task: Task, step: Step) -> None:
-        """One step of one task, and its outcome written down."""
+        """Execute a step of a task and store its outcome."""
         try:
             verdict = await step(task, self.world)
-        except Exception as error:  # noqa: BLE001 - a fault of ours must not stop the worker
-            _log.exception("step_failed", task=task.id, state=task.state)
+        except Exception as error:  # noqa: BLE001 - a bug in a step must not stop the worker
+            _log.exception("worker_step_failed", task=task.id, state=task.state)
             verdict = self._after_a_fault(task, repr(error))
         await self._write(task, verdict)
 
     async def take_batch(self, batch: list[Task]) -> None:
-        """One look at many jobs of one account, and every outcome written down."""
+        """Poll many jobs of one provider identity and store all outcomes."""
         now = self.world.clock.now()
         try:
             verdicts = await batches.look(batch, self.world)
-        except Exception:  # noqa: BLE001 - a fault of ours must not hold up so many
-            _log.exception("batch_failed")
+        except Exception:  # noqa: BLE001 - poll the jobs one by one instead
+            _log.exception("batch_poll_crashed")
             verdicts = {}
         if len(verdicts) < len(batch) * _WORTH_IT:
-            # The list fails, or others fill it: for a while each job is looked at alone.
+            # The list fails or is full of other jobs: poll each job alone for a while.
             self._batched_at[batch[0].provider_identity or ""] = now + _ALONE
         async with asyncio.TaskGroup() as group:
             for task in batch:
@@ -262,7 +262,7 @@ class Worker:
                 group.create_task(self._write(task, verdict))
 
     def _after_a_fault(self, task: Task, raw: str) -> Outcome:
-        """A fault of ours: again for a day, then somebody has to look at it."""
+        """Unexpected exception: retry for 24 h, then move the task to review or its end state."""
         now = self.world.clock.now()
         if now - task.moved_at > steps.GIVE_UP and task.state in _AFTER_A_FAULT:
             return Advance(_AFTER_A_FAULT[task.state], reason="unknown", raw=raw)
@@ -276,7 +276,7 @@ class Worker:
             verdict = Advance(State.REVIEW, reason="create-unclear", raw=raw)
             written = await self._written(task, verdict)
         if not written:
-            _log.info("task_was_taken_over", task=task.id, state=task.state)
+            _log.info("worker_lease_lost", task=task.id, state=task.state)
             await self._keep_job(task, verdict)
             return
         due_at = verdict.until if isinstance(verdict, Snooze) else verdict.due_at
@@ -286,9 +286,9 @@ class Worker:
         await notices.show(self.world, task, verdict)
 
     async def _written(self, task: Task, verdict: Outcome) -> bool:
-        """Write an outcome down, also when the database is away for a while.
+        """Store an outcome, with retries while the database is unavailable.
 
-        What a step did outside cannot be done again: its outcome is worth waiting for.
+        What a step did externally cannot be repeated, so its outcome must not be lost.
         """
         for patience in range(_PATIENCE):
             now = self.world.clock.now()
@@ -297,16 +297,21 @@ class Worker:
                     lambda tx: outcomes.write(tx, task, verdict, now, self.name)  # noqa: B023 - run at once
                 )
             except DatabaseError as error:
-                _log.warning("outcome_waits", task=task.id, verdict=repr(verdict), why=str(error))
+                _log.warning(
+                    "outcome_write_retry",
+                    task=task.id,
+                    outcome=repr(verdict),
+                    error=str(error),
+                )
                 await self.world.clock.sleep(min(2.0**patience, 10.0))
-        _log.error("outcome_lost", task=task.id, verdict=repr(verdict))
+        _log.error("outcome_lost", task=task.id, outcome=repr(verdict))
         return False
 
     async def _keep_job(self, task: Task, verdict: Outcome) -> None:
-        """The answer to a create came after the lease had ended: its job must not be forgotten.
+        """Store the job id of a create whose response came after the lease had ended.
 
-        Whoever took the task over is only searching for it, or has given up and left it to an
-        admin; what we know for certain goes before that.
+        The worker that took the task over is still looking the job up, or has moved the task to
+        review; the known job id takes precedence over both.
         """
         if task.state is not State.SUBMITTING or not isinstance(verdict, Advance):
             return
@@ -322,7 +327,8 @@ class Worker:
             return outcomes.write(tx, now_is, verdict, self.world.clock.now(), self.name)
 
         if not await self.world.database.transact(keep):
-            _log.warning("job_without_a_task", task=task.id, job=verdict.changes["remote_id"])
+            remote_id = verdict.changes["remote_id"]
+            _log.warning("orphaned_gateway_job", task=task.id, remote_id=remote_id)
 
     # --- staying alive and stopping ------------------------------------------------------
 
@@ -337,9 +343,9 @@ class Worker:
         until = self.world.clock.now() + self.world.limits.lease
         try:
             await self.world.database.transact(lambda tx: claims.extend(tx, leases, until))
-        except Exception:  # noqa: BLE001 - the next beat may go better
-            # Others may take the tasks over; our outcomes are guarded by the lease.
-            _log.exception("heartbeat_failed")
+        except Exception:  # noqa: BLE001 - try again with the next heartbeat
+            # If the leases expire, other workers take the tasks; outcomes are guarded by the lease.
+            _log.exception("worker_heartbeat_failed")
 
     async def _let_end(self) -> None:
         if self._under_way:
@@ -352,11 +358,11 @@ class Worker:
         try:
             await self.world.database.transact(lambda tx: claims.free(tx, f"{self.name}:", now))
         except DatabaseError:
-            _log.exception("leases_left")
+            _log.exception("worker_leases_not_released")
 
 
 def _remember(world: World, task: Task, verdict: Outcome) -> None:
-    """What the database now knows of durations, this process should know too."""
+    """Add the duration of a finished job to the statistics of this process."""
     if isinstance(verdict, Advance) and verdict.to is State.FETCHING and task.finished_at is None:
         now = world.clock.now()
         took = now - (task.submitted_at or task.moved_at)

@@ -1,4 +1,4 @@
-"""All that the steps work with, made once by the composition root."""
+"""The dependencies and settings of the engine, created once at start."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from bot.store.database import Database
 from providers.base import Provider
 
 _WORDS = 1000
-"""Unknown status words that are remembered; a gateway that says more is not worth more lines."""
+"""Unknown job statuses that are logged once each; further ones are not logged."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The settings that the engine obeys; times in seconds."""
+    """Settings of the engine. Times are in seconds."""
 
     lease: float = 30.0
     poll_minimum: float = 2.0
@@ -36,7 +36,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """What the engine can reach."""
+    """The dependencies of the engine."""
 
     database: Database
     providers: Mapping[str, Provider]
@@ -47,28 +47,28 @@ class World:
     durations: Durations
     limits: Limits = field(default_factory=Limits)
     fitter: Fitter | None = None
-    """Makes videos fit into chats; None: all are posted as they are."""
+    """Re-encodes videos to fit upload limits; None: all are posted unchanged."""
     publisher: Publisher | None = None
-    """Where the outside can get files of ours; None: nowhere."""
+    """Publishes files under a URL; None: not configured."""
     alerted: tuple[str, ...] = ("console",)
-    """The front-ends that have admins."""
+    """The front-ends that send alerts to admins."""
     language: str = "en"
-    """What admins are told in."""
+    """Of the alerts."""
     chance: Random = field(default_factory=Random)
     off: set[str] = field(default_factory=set)
-    """Providers that an admin has switched off; `watch` keeps it true to the database."""
+    """Providers that an admin has disabled; `watch` keeps it up to date."""
     _words: set[tuple[str, str]] = field(default_factory=set)
 
     @property
     def accounts(self) -> dict[str, str]:
-        """Provider -> the identity of its account."""
+        """Provider name -> identity of its account."""
         return {name: provider.identity for name, provider in self.providers.items()}
 
     def name_of(self, task: Task) -> str | None:
-        """The name that the very account that made the task's job has now, if it is configured.
+        """The current name of the provider account that has the task's job, if configured.
 
-        A changed key or address is another account: it must never be asked for this job. Another
-        name for the same one changes nothing.
+        A changed key or address is another account, which must never be asked for this job. The
+        same account under another name is still the same.
         """
         names = [
             name
@@ -78,34 +78,34 @@ class World:
         return task.provider if task.provider in names else next(iter(names), None)
 
     def provider_of(self, task: Task) -> Provider | None:
-        """The very account that made the task's job, or None while it is not configured."""
+        """The provider that has the task's job; None: its account is not configured."""
         name = self.name_of(task)
         return None if name is None else self.providers[name]
 
     def is_off(self, task: Task) -> bool:
-        """Whether an admin wants nothing at all to be sent to the task's provider now."""
+        """Whether an admin has disabled the provider of a task: nothing is sent there."""
         return bool(self.off) and self.name_of(task) in self.off
 
     def unheard_of(self, name: str, word: str) -> bool:
-        """Whether a provider says this word for the first time; from then on it was heard."""
+        """Whether a provider reports this status for the first time. Remembers it."""
         new = (name, word) not in self._words and len(self._words) < _WORDS
         self._words.add((name, word))
         return new
 
     def takes_pictures(self, name: str) -> bool:
-        """Whether a reference picture can reach this provider."""
+        """Whether this provider can receive a reference picture."""
         able = self.providers[name].allowed
         return able.picture_way(links=self.publisher is not None) is not None
 
     def spread_of(self, task: Task) -> Spread | None:
-        """How long jobs like this one took."""
+        """Measured durations of jobs like this one, or None."""
         name, model = task.provider or "", task.remote_model or ""
         return self.durations.spread(name, model, task.order.seconds)
 
     def until_look(self, known: schedule.Known) -> float:
-        """Seconds until the next look."""
+        """Seconds until the next poll."""
         return schedule.until_next_look(known, self.limits.poll_minimum)
 
     def backoff(self, attempts: int, hint: float | None = None) -> float:
-        """Seconds until a try that failed is repeated, after `attempts` earlier ones."""
+        """Seconds until a failed attempt is repeated, after `attempts` earlier ones."""
         return schedule.backoff(attempts, hint, self.limits.poll_minimum, self.chance)
