@@ -61,7 +61,7 @@ def _version() -> int:
 
 def _do(arguments: argparse.Namespace, settings: Settings) -> int:
     from bot import logs
-    from bot.catalog_file import CatalogError
+    from bot.catalog.catalog_file import CatalogError
 
     logs.configure(settings)
     try:
@@ -95,7 +95,7 @@ def _command(arguments: argparse.Namespace, settings: Settings) -> int:
 
 
 async def _migrate(settings: Settings) -> int:
-    from bot.store.database import open_database
+    from bot.store.connect import open_database
     from bot.store.migrate import migrate
 
     database = open_database(settings.database_url.get_secret_value())

@@ -14,28 +14,30 @@ import structlog
 from aiohttp.web import RouteDef
 
 from bot import logs, web
-from bot.catalog import Catalog
+from bot.catalog.catalog import Catalog
+from bot.catalog.job_durations import Durations
 from bot.clock import SystemClock
 from bot.config import Settings
-from bot.desk import Account, Desk
-from bot.durations import Durations
-from bot.engine.housekeeping import keep_house
-from bot.engine.watch import watch
+from bot.credits.ledger import Rules
+from bot.engine.context import Limits, World
+from bot.engine.periodic import watch
+from bot.engine.retention import keep_house
 from bot.engine.worker import Worker
-from bot.engine.world import Limits, World
-from bot.media.bucket import Account as S3Account
-from bot.media.bucket import Bucket
-from bot.media.fit import Fitter
-from bot.media.publish import Links, Publisher, secret_of
-from bot.media.spool import Spool
+from bot.media.links import Links, Publisher, secret_of
+from bot.media.s3 import Account as S3Account
+from bot.media.s3 import Bucket
+from bot.media.storage import Spool
+from bot.media.transcoder import Fitter
 from bot.ports import Clock, Messenger
-from bot.quotas.ledger import Rules
-from bot.store import claims, durations, keeping, providers
-from bot.store.database import Database, Tx, open_database
+from bot.services.context import Account, Desk
+from bot.store import job_durations, provider_health, retention, seen_events, task_queue
+from bot.store.connect import open_database
+from bot.store.database import Database, Tx
 from bot.store.migrate import migrate
 from providers import PROVIDERS
-from providers.base import Event, Provider
+from providers.base import Provider
 from providers.http import Http
+from providers.types import Event
 
 _log = structlog.get_logger(__name__)
 _FIRST_FAULT = asyncio.FIRST_EXCEPTION
@@ -306,7 +308,7 @@ class App:
 
     async def _one_is_usable(self) -> bool:
         now = self.parts.clock.now()
-        known = await self.parts.database.read(providers.health)
+        known = await self.parts.database.read(provider_health.health)
         return any(known[name].takes_new(now) for name in self.parts.providers if name in known)
 
     async def _hint(self, identity: str, event: Event) -> None:
@@ -314,8 +316,8 @@ class App:
         now, job = self.parts.clock.now(), event.remote_id or ""
 
         def take(tx: Tx) -> bool:
-            fresh = providers.hear(tx, identity, event.id, now)
-            return fresh and claims.hint(tx, identity, job, now)
+            fresh = seen_events.hear(tx, identity, event.id, now)
+            return fresh and task_queue.hint(tx, identity, job, now)
 
         if await self.parts.database.transact(take):
             self.worker.wake()
@@ -345,17 +347,17 @@ class App:
 
     async def _take_up(self) -> None:
         database, now = self.parts.database, self.parts.clock.now()
-        await database.transact(lambda tx: providers.register(tx, self.world.accounts))
+        await database.transact(lambda tx: provider_health.register(tx, self.world.accounts))
         if database.single_process:
             # Nobody else can be alive: what is leased was left by a process that died.
-            await database.transact(lambda tx: claims.free_all(tx, now))
+            await database.transact(lambda tx: task_queue.free_all(tx, now))
         in_use, fetching = await database.read(
-            lambda tx: (keeping.files_in_use(tx), keeping.results_on_their_way(tx))
+            lambda tx: (retention.files_in_use(tx), retention.results_on_their_way(tx))
         )
         await self.parts.spool.sweep(in_use | fetching, fetching)
         if self.parts.fitter is not None:
             await self.parts.fitter.sweep(in_use)
-        measured = await database.read(lambda tx: durations.newest(tx, _MEASUREMENTS))
+        measured = await database.read(lambda tx: job_durations.newest(tx, _MEASUREMENTS))
         for provider, model, seconds, took in reversed(measured):
             self._durations.add(provider, model, seconds, took)
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import secrets
 from typing import Any
 
-from bot.model import Card, CardKind, Place
+from bot.domain.interactive import Card, CardKind
+from bot.domain.tasks import Place
 from bot.ports import Clock
-from bot.store import cards
+from bot.store import frontend_state, interactive_messages
 from bot.store.database import Database, DatabaseError
 
 __all__ = ["Cards", "DatabaseError", "new_token"]
@@ -47,60 +48,78 @@ class Cards:
         place = Place(self._front_end, address)
         card = Card(token, kind, person, place, task, body=body or {})
         now = self._clock.now()
-        return await self._database.transact(lambda tx: cards.add(tx, card, now))
+        return await self._database.transact(lambda tx: interactive_messages.add(tx, card, now))
 
     async def get(self, token: str) -> Card | None:
         """The card whose buttons bear this token."""
-        return await self._database.read(lambda tx: cards.get(tx, token))
+        return await self._database.read(lambda tx: interactive_messages.get(tx, token))
 
     async def of_task(self, task: str, kind: CardKind) -> Card | None:
         """A task's card of this kind."""
-        return await self._database.read(lambda tx: cards.of_task(tx, task, kind))
+        return await self._database.read(lambda tx: interactive_messages.of_task(tx, task, kind))
 
     async def at(self, message: str) -> Card | None:
         """The card that stands there."""
-        return await self._database.read(lambda tx: cards.at(tx, self._front_end, message))
+        return await self._database.read(
+            lambda tx: interactive_messages.at(tx, self._front_end, message)
+        )
 
     async def newest(self, kind: CardKind, person: str, address: str, within: float) -> Card | None:
         """A person's newest open card of this kind there, of the last so many seconds."""
         place, since = Place(self._front_end, address), self._clock.now() - within
-        return await self._database.read(lambda tx: cards.newest(tx, place, person, kind, since))
+        return await self._database.read(
+            lambda tx: interactive_messages.newest(tx, place, person, kind, since)
+        )
 
     async def begin(self, card: Card) -> int:
         """It is sent now: the how-manieth time."""
         now = self._clock.now()
-        return await self._database.transact(lambda tx: cards.begin(tx, card.token, now))
+        return await self._database.transact(
+            lambda tx: interactive_messages.begin(tx, card.token, now)
+        )
 
     async def change(self, card: Card, **changes: Any) -> None:  # noqa: ANN401 - columns of cards
         """Set `message`, `body`, `kind`, `task` or `sends`."""
         now = self._clock.now()
-        await self._database.transact(lambda tx: cards.change(tx, card.token, now, **changes))
+        await self._database.transact(
+            lambda tx: interactive_messages.change(tx, card.token, now, **changes)
+        )
 
     async def note(self, card: Card, **facts: Any) -> None:  # noqa: ANN401 - JSON
         """Add to what it says, and leave alone what others have added meanwhile."""
         now = self._clock.now()
-        await self._database.transact(lambda tx: cards.note(tx, card.token, now, facts))
+        await self._database.transact(
+            lambda tx: interactive_messages.note(tx, card.token, now, facts)
+        )
 
     async def end(self, card: Card) -> None:
         """It is gone, or has nothing to press any more."""
         now = self._clock.now()
-        await self._database.transact(lambda tx: cards.change(tx, card.token, now, gone_at=now))
+        await self._database.transact(
+            lambda tx: interactive_messages.change(tx, card.token, now, gone_at=now)
+        )
 
     async def left_behind(self, limit: int) -> list[Card]:
         """Statuses that stand although their tasks have come to their end."""
-        return await self._database.read(lambda tx: cards.left_behind(tx, self._front_end, limit))
+        return await self._database.read(
+            lambda tx: interactive_messages.left_behind(tx, self._front_end, limit)
+        )
 
     async def marks(self) -> dict[str, str]:
         """All that the front-end has remembered."""
-        return await self._database.read(lambda tx: cards.marked(tx, self._front_end))
+        return await self._database.read(lambda tx: frontend_state.marked(tx, self._front_end))
 
     async def claim_mark(self, name: str, worker: str, seconds: float) -> bool:
         """Be the only one, of all processes, who does what this mark stands for, for so long."""
         now = self._clock.now()
         return await self._database.transact(
-            lambda tx: cards.claim_mark(tx, self._front_end, name, worker, now, now + seconds)
+            lambda tx: frontend_state.claim_mark(
+                tx, self._front_end, name, worker, now, now + seconds
+            )
         )
 
     async def set_mark(self, name: str, value: str) -> None:
         """Remember something."""
-        await self._database.transact(lambda tx: cards.set_mark(tx, self._front_end, name, value))
+        await self._database.transact(
+            lambda tx: frontend_state.set_mark(tx, self._front_end, name, value)
+        )

@@ -18,13 +18,14 @@ from rich.text import Text
 
 from bot.app import FRONT_ENDS, build_bucket, build_catalog, build_providers
 from bot.backup import SQLITE, backup
-from bot.catalog_file import CatalogError
+from bot.catalog.catalog_file import CatalogError
+from bot.catalog.models import Offer
 from bot.config import Settings
+from bot.credits import ledger
 from bot.logs import Redactor
-from bot.media.publish import PublishError
-from bot.offers import Offer
-from bot.quotas import ledger
-from bot.store.database import DatabaseBusy, open_database
+from bot.media.links import PublishError
+from bot.store.connect import open_database
+from bot.store.database import DatabaseBusy
 from bot.store.migrate import HEAD, version
 from providers.base import Provider
 from providers.http import Http

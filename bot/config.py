@@ -27,7 +27,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from bot.values import (
+from bot.config_types import (
     Admins,
     DatabaseUrl,
     ExistingFile,

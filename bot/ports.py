@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from bot.model import Countdown, Delivery, Place, Task, Video
+from bot.domain.commands import Countdown
+from bot.domain.tasks import Delivery, Place, Task, Video
 
 
 class Clock(Protocol):

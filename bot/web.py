@@ -18,13 +18,14 @@ import structlog
 from aiohttp import hdrs, web
 from aiohttp.abc import AbstractStreamWriter
 
-from bot.media.publish import Links, shown_as, shown_file
-from bot.media.spool import Spool
+from bot.media.links import Links, shown_as, shown_file
+from bot.media.storage import Spool
 from bot.ports import Clock
 from bot.store import migrate
 from bot.store.database import Database
-from providers.base import Event, Provider
+from providers.base import Provider
 from providers.errors import ProviderError, Untrusted
+from providers.types import Event
 
 LARGEST_BODY = 64 << 10
 MOST_CONNECTIONS = 512

@@ -17,7 +17,8 @@ from sqlalchemy import Connection, Table, create_engine, func, insert, select
 from sqlalchemy.pool import NullPool
 
 from bot.config import SettingsError, load_settings
-from bot.store.database import DatabaseError, Tx, open_database
+from bot.store.connect import open_database
+from bot.store.database import DatabaseError, Tx
 from bot.store.migrate import HEAD, migrate, version
 from bot.store.schema import metadata
 

@@ -1,16 +1,11 @@
-"""The interface of every gateway: submit, poll, download and check, over one request type.
-
-The gateway's verdict on a job is a *value* (`Failed`); a request that could not be made is an
-*exception* (`providers.errors`). No method waits for a job: the engine does the waiting.
-"""
+"""The interface of every gateway (`Provider`) and the settings they share."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import Collection, Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field, replace
-from enum import StrEnum
+from dataclasses import replace
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
@@ -22,8 +17,16 @@ from providers.errors import Unsupported
 
 if TYPE_CHECKING:
     from providers.http import Http
-
-Orientation = Literal["portrait", "landscape", "square"]
+from providers.types import (
+    Capabilities,
+    Download,
+    Event,
+    Finished,
+    Job,
+    Progress,
+    ReferenceImage,
+    VideoRequest,
+)
 
 
 class Options(BaseModel):
@@ -41,180 +44,6 @@ class Options(BaseModel):
     """Providers with a higher priority are used first."""
     pictures: Literal["auto", "file", "upload", "link"] = "auto"
     """How reference images are sent, a `PictureWay`; auto: the first one that the kind supports."""
-
-
-@dataclass(frozen=True, slots=True)
-class ReferenceImage:
-    """An image on our disk: upright, without metadata, and fitted to the size of the video."""
-
-    path: Path
-    media_type: str
-    """`image/jpeg`, `image/png` or `image/webp`."""
-    width: int
-    height: int
-    url: str | None = None
-    """Where the gateway can download it, if it accepts links only."""
-
-
-@dataclass(frozen=True, slots=True)
-class VideoRequest:
-    """A job to create, with every field that any gateway accepts; each sends those it supports."""
-
-    key: str
-    """The id of our task. A gateway that can look up jobs by it never creates one twice."""
-    model: str
-    """The gateway's name of the model."""
-    prompt: str
-    seconds: int
-    size: str | None = None
-    """The size as the gateway spells it: `720x1280`, `small`."""
-    width: int | None = None
-    height: int | None = None
-    orientation: Orientation | None = None
-    image: ReferenceImage | None = None
-    style: str | None = None
-    watermark: bool | None = None
-    private: bool | None = None
-    storyboard: bool | None = None
-    """The prompt is a list of shots."""
-    remix_of: str | None = None
-    """The finished job to remix: its remote id, or its edit id where the gateway requires that
-    (`Capabilities.edit_id`)."""
-
-
-class FailureKind(StrEnum):
-    """Why a job failed. A small set: each kind has one text for users."""
-
-    MODERATION = "moderation"
-    INVALID_REQUEST = "invalid_request"
-    MODEL_UNAVAILABLE = "model_unavailable"
-    UPSTREAM = "upstream"
-    NOT_FOUND = "not_found"
-    NO_RESULT = "no_result"
-    CANCELLED = "cancelled"
-    TIMEOUT = "timeout"
-
-
-@dataclass(frozen=True, slots=True)
-class Pending:
-    """Not finished. `running`: the gateway has started the job; `percent` is 0 to 100."""
-
-    running: bool = False
-    percent: float | None = None
-    check_after: float | None = None
-    """Seconds after which the gateway asks to be polled again."""
-    unknown: str = ""
-    """An unrecognized status word; it counts as running and should be reported to admins."""
-
-
-@dataclass(frozen=True, slots=True)
-class Finished:
-    """The video is ready. Without `url` it is downloaded from the provider's content route."""
-
-    url: str | None = None
-    expires_at: float | None = None
-    """UNIX seconds."""
-    thumbnail_url: str | None = None
-    edit_id: str | None = None
-    """The id that a remix of this video refers to, where that is not the job id."""
-
-
-@dataclass(frozen=True, slots=True)
-class Failed:
-    """The gateway reports that the job failed. `raw` is its message, for admins only."""
-
-    kind: FailureKind
-    raw: str = ""
-    code: str = ""
-
-
-Progress = Pending | Finished | Failed
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """The gateway's side of a task."""
-
-    remote_id: str
-    progress: Progress = field(default_factory=Pending)
-
-
-@dataclass(frozen=True, slots=True)
-class Download:
-    """An open download: the bytes of a file from `offset` on."""
-
-    chunks: AsyncIterator[bytes]
-    total: int | None
-    """Size of the whole file in bytes; None if the server does not state it."""
-    media_type: str
-    offset: int = 0
-
-
-class Finding(StrEnum):
-    """What a lookup of a job whose id is unknown can prove."""
-
-    NOTHING = "nothing"
-    """The gateway cannot list jobs."""
-    PRESENCE = "presence"
-    """A job that is found is ours; one that is not found may still exist."""
-    CERTAIN = "certain"
-    """A job that is not found was never accepted, so the create may be sent again."""
-
-
-class PictureWay(StrEnum):
-    """How a reference image reaches a gateway."""
-
-    FILE = "file"
-    """Its bytes are part of the create request."""
-    UPLOAD = "upload"
-    """It is uploaded to the gateway first, free of charge; the create contains the link."""
-    LINK = "link"
-    """The create contains a link to our server, from which the gateway downloads it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """An event that a gateway sent to our webhook. Never more than a hint to poll now."""
-
-    id: str
-    """The same for every delivery of the same event."""
-    remote_id: str | None
-    """The job that has ended; None if the event is not about the end of a job."""
-
-
-@dataclass(frozen=True, slots=True)
-class Capabilities:
-    """What a gateway supports besides creating, polling and downloading."""
-
-    find: Finding = Finding.NOTHING
-    batch: bool = False
-    """One request returns the state of up to `LISTED` jobs (`Provider.poll_many`)."""
-    cancel: bool = False
-    """A running job can be cancelled."""
-    remix: bool = False
-    edit_id: bool = False
-    """A remix refers to the id in the result (`Finished.edit_id`), not to the job id."""
-    remix_private: bool = True
-    """Videos created with `private` can be remixed too."""
-    pictures: tuple[PictureWay, ...] = (PictureWay.FILE,)
-    """How it accepts reference images, the preferred way first. The class attribute lists all of
-    them, independent of the settings of a provider, so that those settings can be validated."""
-    thumbnails: bool = False
-    """It offers a still image of a finished video (`Provider.thumbnail`)."""
-    events: bool = False
-    """It calls our webhook when a job ends (`Provider.heard`)."""
-
-    def picture_way(self, *, links: bool) -> PictureWay | None:
-        """Return the preferred way to send an image, None if there is no usable one.
-
-        `links`: whether we can publish a file under a link.
-        """
-        possible = (way for way in self.pictures if links or way is not PictureWay.LINK)
-        return next(possible, None)
-
-
-LISTED = 100
-"""Maximum number of jobs that one list request returns."""
 
 
 class Provider(ABC):

@@ -24,9 +24,9 @@ import httpx
 from aiohttp.abc import ResolveResult
 from httpx_aiohttp import AiohttpTransport
 
-from providers import answers, errors
-from providers.answers import Json, shortened
-from providers.base import Download
+from providers import errors, http_errors
+from providers.http_errors import Json, shortened
+from providers.types import Download
 
 _LARGEST_ANSWER = 4 << 20
 _PIECE = 128 << 10
@@ -114,8 +114,8 @@ class Http:
                 self._exchange(way, method, url, headers, **content) as response,
             ):
                 body = await _read(response, key)
-        answers.check_status(response.status_code, response.headers, body)
-        return Answer(answers.decoded(body), answers.check_after(response.headers))
+        http_errors.check_status(response.status_code, response.headers, body)
+        return Answer(http_errors.decoded(body), http_errors.check_after(response.headers))
 
     @asynccontextmanager
     async def download(
@@ -127,12 +127,12 @@ class Http:
         unless `home` itself is private: a gateway must not make us read our own network.
         """
         async with self._video(url, key, home, offset) as response:
-            start, total = answers.extent(response.status_code, response.headers, offset)
+            start, total = http_errors.extent(response.status_code, response.headers, offset)
             async with aclosing(_pieces(response)) as pieces:
                 first = await anext(pieces, b"")
                 if start == 0 and first.lstrip()[:1] in {b"{", b"[", b"<"}:
-                    raise errors.Malformed(f"not a video: {answers.text_of(first)}")
-                kind = answers.media_type(response.headers)
+                    raise errors.Malformed(f"not a video: {http_errors.text_of(first)}")
+                kind = http_errors.media_type(response.headers)
                 yield Download(_put_back(first, pieces), total, kind, start)
 
     @asynccontextmanager
@@ -307,13 +307,13 @@ async def _moved_to(response: httpx.Response, key: str) -> str | None:
     target = response.headers.get("location")
     if response.status_code in {301, 302, 303, 307, 308} and target:
         return str(target)
-    kind = answers.media_type(response.headers)
+    kind = http_errors.media_type(response.headers)
     is_text = kind == "application/json" or kind.startswith("text/")
     if response.status_code < 300 and not is_text:
         return None
     body = await _read(response, key)
-    answers.check_status(response.status_code, response.headers, body)
-    return answers.link_in(answers.decoded(body))
+    http_errors.check_status(response.status_code, response.headers, body)
+    return http_errors.link_in(http_errors.decoded(body))
 
 
 async def _pieces(response: httpx.Response) -> AsyncGenerator[bytes]:

@@ -21,19 +21,19 @@ from contextlib import AbstractAsyncContextManager
 from typing import ClassVar
 from urllib.parse import quote
 
-from providers import errors, reading
-from providers.base import (
+from providers import errors, response_parser
+from providers.base import Provider
+from providers.size_words import orientation_of, picture_links
+from providers.types import (
     Capabilities,
     Download,
     Finished,
     Job,
     PictureWay,
     Progress,
-    Provider,
     ReferenceImage,
     VideoRequest,
 )
-from providers.shapes import orientation_of, picture_links
 
 _ROOT = "/api/open-api/v1"
 _BALANCES = ("data.balance", "data.key_balance", "data.remaining", "data.amount", "balance", "data")
@@ -63,7 +63,7 @@ class Jimmy(Provider):
             answer = await self.http.ask(
                 "POST", self._url("files", "upload"), self.key, files=parts
             )
-        return reading.stored_link(answer.body, self.base_url)
+        return response_parser.stored_link(answer.body, self.base_url)
 
     async def submit(self, request: VideoRequest) -> Job:
         """POST /videos."""
@@ -71,7 +71,7 @@ class Jimmy(Provider):
         try:
             url = self._url("videos")
             answer = await self.http.ask("POST", url, self.key, paid=True, json=payload)
-            return reading.job_of(answer.body, answer.check_after, self.base_url)
+            return response_parser.job_of(answer.body, answer.check_after, self.base_url)
         except errors.NotFound as error:
             # The route does not exist: a wrong address, or the API was shut down for good.
             raise errors.ModelUnavailable(str(error), code=error.code) from error
@@ -79,7 +79,7 @@ class Jimmy(Provider):
     async def poll(self, remote_id: str) -> Progress:
         """GET /videos/{id}."""
         answer = await self.http.ask("GET", self._url("videos", remote_id), self.key)
-        return reading.progress_of(answer.body, answer.check_after, self.base_url)
+        return response_parser.progress_of(answer.body, answer.check_after, self.base_url)
 
     def download(
         self, remote_id: str, finished: Finished, offset: int = 0
@@ -93,7 +93,7 @@ class Jimmy(Provider):
         """GET /key/balance."""
         try:
             answer = await self.http.ask("GET", self._url("key", "balance"), self.key)
-            balance = _balance(reading.object_of(answer.body))
+            balance = _balance(response_parser.object_of(answer.body))
         except errors.Refused as error:
             return f"responds, but shows no balance ({str(error)[:100]})"
         return "responds and accepts the key" + (f"; balance {balance}" if balance else "")
@@ -114,9 +114,9 @@ def _payload(request: VideoRequest) -> dict[str, object]:
     return payload
 
 
-def _balance(body: reading.Body) -> str:
+def _balance(body: response_parser.Body) -> str:
     for path in _BALANCES:
-        found = reading.at(body, path)
+        found = response_parser.at(body, path)
         if isinstance(found, str | int | float) and _AMOUNT.fullmatch(str(found)):
             return str(found)
     return ""

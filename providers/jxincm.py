@@ -22,21 +22,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 from urllib.parse import quote
 
-from providers import errors, reading
-from providers.base import (
+from providers import errors, response_parser
+from providers.base import Options, Provider
+from providers.fallback_poll import Lookups
+from providers.size_words import orientation_of, picture_links, size_word
+from providers.types import (
     Capabilities,
     Download,
     Finished,
     Job,
-    Options,
     PictureWay,
     Progress,
-    Provider,
     ReferenceImage,
     VideoRequest,
 )
-from providers.lookups import Lookups
-from providers.shapes import orientation_of, picture_links, size_word
 
 if TYPE_CHECKING:
     from providers.http import Http
@@ -88,7 +87,7 @@ class Jxincm(Provider):
             parts = {"file": (picture.path.name, file, picture.media_type)}
             url = f"{self.base_url}/api/upload"
             answer = await self.http.ask("POST", url, self.key, files=parts)
-        return reading.stored_link(answer.body, self.base_url)
+        return response_parser.stored_link(answer.body, self.base_url)
 
     async def submit(self, request: VideoRequest) -> Job:
         """POST /v1/video/create, or /v1/videos/{id}/remix for a remix."""
@@ -104,7 +103,7 @@ class Jxincm(Provider):
 
     async def _created(self, url: str, payload: dict[str, object]) -> Job:
         answer = await self.http.ask("POST", url, self.key, paid=True, json=payload)
-        return reading.job_of(answer.body, answer.check_after)
+        return response_parser.job_of(answer.body, answer.check_after)
 
     async def poll(self, remote_id: str) -> Progress:
         """GET /v1/video/query?id= or /v1/videos/{id}."""
@@ -127,7 +126,7 @@ class Jxincm(Provider):
             answer = await self.http.ask("GET", f"{self.base_url}/v1/models", self.key)
         except (errors.Refused, errors.Malformed):
             return None
-        return reading.model_names(answer.body)
+        return response_parser.model_names(answer.body)
 
 
 def _payload(request: VideoRequest) -> dict[str, object]:

@@ -22,20 +22,19 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import AfterValidator
 
-from providers import errors, reading
-from providers.base import (
+from providers import errors, response_parser
+from providers.base import Options, Provider
+from providers.fallback_poll import Lookups, Route
+from providers.size_words import orientation_of, picture_links, size_word
+from providers.types import (
     Capabilities,
     Download,
     Finished,
     Job,
-    Options,
     PictureWay,
     Progress,
-    Provider,
     VideoRequest,
 )
-from providers.lookups import Lookups, Route
-from providers.shapes import orientation_of, picture_links, size_word
 
 if TYPE_CHECKING:
     from providers.http import Http
@@ -81,9 +80,9 @@ class Mountsea(Provider):
         try:
             url = self.base_url + _CREATE
             answer = await self.http.ask("POST", url, self.key, paid=True, json=payload)
-            return reading.job_of(answer.body, answer.check_after)
+            return response_parser.job_of(answer.body, answer.check_after)
         except errors.NotFound as error:
-            if request.remix_of and reading.is_no_job(str(error)):
+            if request.remix_of and response_parser.is_no_job(str(error)):
                 raise
             # The route does not exist: a wrong address, or the API was shut down for good.
             raise errors.ModelUnavailable(str(error), code=error.code) from error

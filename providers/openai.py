@@ -1,4 +1,4 @@
-"""Any server of the OpenAI `/v1/videos` format, implemented in `providers/official.py`.
+"""Any server of the OpenAI `/v1/videos` format, implemented in `providers/openai_format.py`.
 
 Source: openai/openai-openapi (2026-08-21). OpenAI shut down its own service on 2026-09-24; other
 servers still offer the format. vLLM-Omni accepts multipart only, any `seconds` and `size`, and its
@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from providers.base import Options
-from providers.official import Official, OfficialOptions
+from providers.openai_format import Official, OfficialOptions
 
 
 class OpenAIOptions(OfficialOptions):

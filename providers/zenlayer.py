@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from providers.base import Options
-from providers.official import Official, OfficialOptions
+from providers.openai_format import Official, OfficialOptions
 
 
 class ZenlayerOptions(OfficialOptions):

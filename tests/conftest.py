@@ -11,10 +11,11 @@ from typing import TypeVar
 
 import pytest
 
-from bot.store.database import Database, open_database
+from bot.store.connect import open_database
+from bot.store.database import Database
 from bot.store.migrate import migrate
-from tests.standins.clock import FakeClock
-from tests.standins.postgres import Server, shared_server
+from tests.support.fake_clock import FakeClock
+from tests.support.postgres_server import Server, shared_server
 
 T = TypeVar("T")
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from bot import lifecycle
-from bot.model import State, Task
+from bot.credits import lifecycle
+from bot.domain.tasks import State, Task
 from bot.store import tasks
 from bot.store.database import Tx
 

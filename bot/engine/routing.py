@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from bot import lifecycle
-from bot.engine.world import World
-from bot.model import Breaker, Health, Mode, State, Task
-from bot.offers import Offer
-from bot.store import claims, providers, tasks
+from bot.catalog.models import Offer
+from bot.credits import lifecycle
+from bot.domain.provider_health import Breaker, Health, Mode
+from bot.domain.tasks import State, Task
+from bot.engine.context import World
+from bot.store import disabled_models, provider_health, task_queue, tasks
 from bot.store.database import Tx
 
 _SCANNED = 1000
@@ -89,17 +90,17 @@ def assign(tx: Tx, world: World, limit: int, now: float, lease: str, until: floa
 
     The rows of the providers are locked, so that their limits hold across all workers.
     """
-    waiting = claims.queued_models(tx, now)
+    waiting = task_queue.queued_models(tx, now)
     if not waiting:
         return []
     this = _Round(
-        world, _standings(tx, world, now), providers.models_off(tx, now), now, lease, until
+        world, _standings(tx, world, now), disabled_models.models_off(tx, now), now, lease, until
     )
     served = [model for model in waiting if _concerns(this, model)]
     assigned: list[Task] = []
     looked, last = 0, None
     while served and len(assigned) < limit and looked < _SCANNED:
-        page = claims.queued(tx, served, _PAGE, now, last, this.waiting.values())
+        page = task_queue.queued(tx, served, _PAGE, now, last, this.waiting.values())
         for task in page:
             if len(assigned) >= limit:
                 break
@@ -112,7 +113,7 @@ def assign(tx: Tx, world: World, limit: int, now: float, lease: str, until: floa
 
 
 def _standings(tx: Tx, world: World, now: float) -> dict[str, Standing]:
-    known, jobs = providers.lock(tx), tasks.jobs_by_provider(tx)
+    known, jobs = provider_health.lock(tx), tasks.jobs_by_provider(tx)
     return {
         name: Standing.now(world, known.get(name, Health(name)), jobs.get(name, (0, 0)), now)
         for name in world.providers
@@ -190,7 +191,7 @@ def _start(tx: Tx, this: _Round, task: Task, offer: Offer) -> Task | None:
         "provider": offer.provider,
         "provider_identity": this.world.providers[offer.provider].identity,
         "remote_model": offer.model,
-        # Set just before the create is sent, see `bot/engine/creating.py`.
+        # Set just before the create is sent, see `bot/engine/submit.py`.
         "submitted_at": None,
         "attempts": task.attempts,
     }

@@ -13,12 +13,22 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from bot.engine import batches, creating, delivering, notices, rescue, routing, steps
+from bot.domain.tasks import State, Task
+from bot.engine import (
+    batch_poll,
+    deliver,
+    fetch,
+    notifications,
+    poll,
+    poll_schedule,
+    recover,
+    routing,
+    submit,
+)
 from bot.engine import outcome as outcomes
+from bot.engine.context import World
 from bot.engine.outcome import Advance, Outcome, Snooze
-from bot.engine.world import World
-from bot.model import State, Task
-from bot.store import claims, deliveries, tasks
+from bot.store import notices, task_queue, tasks
 from bot.store.database import DatabaseError, Tx
 
 Step = Callable[[Task, World], Awaitable[Outcome]]
@@ -57,10 +67,10 @@ class Lane:
 
 
 LANES = (
-    Lane(State.RUNNING, steps.poll, 500),
-    Lane(State.SUBMITTING, rescue.search, 20),
-    Lane(State.FETCHING, steps.fetch, 8),
-    Lane(State.DELIVERING, delivering.deliver, 64),
+    Lane(State.RUNNING, poll.poll, 500),
+    Lane(State.SUBMITTING, recover.search, 20),
+    Lane(State.FETCHING, fetch.fetch, 8),
+    Lane(State.DELIVERING, deliver.deliver, 64),
 )
 _WIDTHS = {lane.state: lane.width for lane in LANES}
 _SUBMITS = 50
@@ -128,12 +138,12 @@ class Worker:
             await self.world.clock.sleep(_LONGEST_NAP)
             return False
         for task, step in claimed.steps:
-            lane = State.QUEUED if step is creating.submit else task.state
+            lane = State.QUEUED if step is submit.submit else task.state
             self._start(lane, task.lease or "", self.take(task, step))
         for batch in claimed.batches:
             self._start(State.RUNNING, batch[0].lease or "", self.take_batch(batch))
         for task_id, state, attempts in claimed.owed:
-            self._start(state, "", notices.tell(self.world, task_id, state, attempts))
+            self._start(state, "", notifications.tell(self.world, task_id, state, attempts))
         return bool(claimed)
 
     def claim(self) -> Callable[[Tx], Claimed]:
@@ -154,18 +164,20 @@ class Worker:
             claimed = Claimed()
             for number, account in enumerate(accounts):
                 mine = f"{lease}:{number}"
-                if batch := batches.claim(tx, account, now, world.limits.poll_minimum, mine, until):
+                if batch := batch_poll.claim(
+                    tx, account, now, world.limits.poll_minimum, mine, until
+                ):
                     claimed.batches.append(batch)
             for lane, room in rooms:
                 if room > 0:
                     # Only a process that runs the front-end of a task can deliver its result.
                     where = front_ends if lane.state is State.DELIVERING else None
-                    due = claims.claim_due(tx, lane.state, room, now, lease, until, where)
+                    due = task_queue.claim_due(tx, lane.state, room, now, lease, until, where)
                     claimed.steps += [(task, lane.step) for task in due]
             if submits > 0:
                 assigned = routing.assign(tx, world, submits, now, lease, until)
-                claimed.steps += [(task, creating.submit) for task in assigned]
-            claimed.owed = deliveries.claim_notices(tx, _NOTICES, now, until, front_ends)
+                claimed.steps += [(task, submit.submit) for task in assigned]
+            claimed.owed = notices.claim_notices(tx, _NOTICES, now, until, front_ends)
             return claimed
 
         return claim
@@ -207,10 +219,10 @@ class Worker:
 
         def next_due(tx: Tx) -> float | None:
             times = [
-                claims.next_due(tx, state, front_ends if state is State.DELIVERING else None)
+                task_queue.next_due(tx, state, front_ends if state is State.DELIVERING else None)
                 for state in free
             ]
-            times.append(deliveries.next_notice(tx, front_ends))
+            times.append(notices.next_notice(tx, front_ends))
             return min((time for time in times if time is not None), default=None)
 
         return next_due
@@ -249,7 +261,7 @@ class Worker:
         """Poll many jobs of one provider identity and store all outcomes."""
         now = self.world.clock.now()
         try:
-            verdicts = await batches.look(batch, self.world)
+            verdicts = await batch_poll.look(batch, self.world)
         except Exception:  # noqa: BLE001 - poll the jobs one by one instead
             _log.exception("batch_poll_crashed")
             verdicts = {}
@@ -258,13 +270,13 @@ class Worker:
             self._batched_at[batch[0].provider_identity or ""] = now + _ALONE
         async with asyncio.TaskGroup() as group:
             for task in batch:
-                verdict = verdicts.get(task.id) or batches.alone(task, now)
+                verdict = verdicts.get(task.id) or batch_poll.alone(task, now)
                 group.create_task(self._write(task, verdict))
 
     def _after_a_fault(self, task: Task, raw: str) -> Outcome:
         """Unexpected exception: retry for 24 h, then move the task to review or its end state."""
         now = self.world.clock.now()
-        if now - task.moved_at > steps.GIVE_UP and task.state in _AFTER_A_FAULT:
+        if now - task.moved_at > poll_schedule.GIVE_UP and task.state in _AFTER_A_FAULT:
             return Advance(_AFTER_A_FAULT[task.state], reason="unknown", raw=raw)
         return Snooze(now + self.world.backoff(task.attempts), failed=True, raw=raw)
 
@@ -283,7 +295,7 @@ class Worker:
         if due_at is None or due_at < self._asleep_until:
             self._wake.set()
         _remember(self.world, task, verdict)
-        await notices.show(self.world, task, verdict)
+        await notifications.show(self.world, task, verdict)
 
     async def _written(self, task: Task, verdict: Outcome) -> bool:
         """Store an outcome, with retries while the database is unavailable.
@@ -342,7 +354,7 @@ class Worker:
     async def _extend(self, leases: set[str]) -> None:
         until = self.world.clock.now() + self.world.limits.lease
         try:
-            await self.world.database.transact(lambda tx: claims.extend(tx, leases, until))
+            await self.world.database.transact(lambda tx: task_queue.extend(tx, leases, until))
         except Exception:  # noqa: BLE001 - try again with the next heartbeat
             # If the leases expire, other workers take the tasks; outcomes are guarded by the lease.
             _log.exception("worker_heartbeat_failed")
@@ -356,7 +368,7 @@ class Worker:
             await asyncio.wait(self._under_way)
         now = self.world.clock.now()
         try:
-            await self.world.database.transact(lambda tx: claims.free(tx, f"{self.name}:", now))
+            await self.world.database.transact(lambda tx: task_queue.free(tx, f"{self.name}:", now))
         except DatabaseError:
             _log.exception("worker_leases_not_released")
 

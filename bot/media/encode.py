@@ -14,8 +14,8 @@ from bot.media.ffmpeg import (
     make,
     opened,
 )
-from bot.media.plan import Encoding
 from bot.media.probe import NoVideo, Probed, probe
+from bot.media.transcode_plan import Encoding
 
 THUMBNAIL_SIDE = 320
 THUMBNAIL_BYTES = 200_000

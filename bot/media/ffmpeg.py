@@ -13,7 +13,7 @@ from pathlib import Path
 
 from imageio_ffmpeg import get_ffmpeg_exe
 
-from bot.media.spool import DiskFull
+from bot.media.storage import DiskFull
 
 THREADS = 2
 _MOST_PIXELS = 8192 * 8192

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,12 +15,11 @@ from pathlib import Path
 import pillow_heif
 from PIL import Image, ImageCms
 
-from bot.media import framing
-from bot.media.jpeg import scans
-from bot.media.sniff import is_picture, kind_of
-from bot.model import Fit, Refusal
-from bot.offers import orientation_of
-from providers.base import Orientation
+from bot.domain.errors import Refusal
+from bot.domain.tasks import Fit, orientation_of
+from bot.media import crop
+from bot.media.mime import is_picture, kind_of
+from providers.types import Orientation
 
 LARGEST_BYTES = 20 << 20
 MOST_PIXELS = 40_000_000
@@ -109,7 +109,7 @@ def prepare(
     path = target.with_name(f"{target.name}.{ending}")
     _write(path, content)
     media_type = "image/png" if ending == "png" else "image/jpeg"
-    cut = 0.0 if fit == "pad" else framing.cropped_percent(before, size)
+    cut = 0.0 if fit == "pad" else crop.cropped_percent(before, size)
     return Prepared(path, media_type, *size, cut)
 
 
@@ -201,10 +201,10 @@ def _bare(image: Image.Image, size: tuple[int, int], fit: Fit) -> Image.Image:
     # A large JPEG is decoded at 1/2, 1/4 or 1/8 of its size, but at least at twice the target.
     image.draft(None, (2 * lying[0], 2 * lying[1]))
     profile = image.info.get("icc_profile")
-    resized = framing.contained if fit == "pad" else framing.cropped
+    resized = crop.contained if fit == "pad" else crop.cropped
     plain = _in_srgb(_on_white(resized(_resizable(image), lying)), profile)
     if fit == "pad":
-        plain = framing.padded(plain, lying)
+        plain = crop.padded(plain, lying)
     if turn in _TURNS:
         plain = plain.transpose(_TURNS[turn])
     # A new image: `info` of the decoded one contains comments and profiles.
@@ -277,3 +277,20 @@ def _write(path: Path, content: bytes) -> None:
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+_MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
+"""A marker; within the data of a scan, FF is followed by 00 or a restart number instead."""
+_SCAN, _END = 0xDA, 0xD9
+
+
+def scans(content: bytes) -> int:
+    """Count the scans of the first image; data after it, such as a video, is ignored."""
+    at, count = 2, 0
+    while found := _MARKER.search(content, at):
+        kind = found[0][1]
+        if kind == _END:
+            break
+        count += kind == _SCAN
+        at = found.end() + int.from_bytes(content[found.end() : found.end() + 2], "big")
+    return count

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy import (
     RowMapping,
-    Table,
     and_,
     bindparam,
     case,
@@ -19,28 +17,14 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 
-from bot.model import State
+from bot.domain.tasks import State
 from bot.store.database import Tx
+from bot.store.rows import add_if_new
 from bot.store.schema import accounts, entries, people, tasks
 
 _UNSPENT = (State.QUEUED, State.SUBMITTING, State.RUNNING, State.FETCHING, State.REVIEW)
 _SPENT = (State.DELIVERING, State.DONE, State.UNDELIVERED)
-
-
-@dataclass(frozen=True, slots=True)
-class PersonRow:
-    """What is kept of a person beside their tasks and credits."""
-
-    id: str
-    language: str | None = None
-    model: str | None = None
-    orientation: str | None = None
-    seconds: int | None = None
-    banned_at: float | None = None
-    ban_reason: str | None = None
-    handle: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +57,6 @@ class Entry:
 
 _ACCOUNT = select(accounts).where(accounts.c.id == bindparam("which"))
 _LOCKED = _ACCOUNT.with_for_update()
-_PERSON = select(people).where(people.c.id == bindparam("which"))
 _POST = insert(entries)
 _MOVE = (
     update(accounts)
@@ -95,59 +78,10 @@ _ENDING_OF = select(entries.c.kind).where(
 )
 
 
-def add_if_new(tx: Tx, table: Table, values: dict[str, Any]) -> bool:
-    """Write a row unless its key is there already, without an error between rivals.
-
-    Whether it was written.
-    """
-    dialect = postgresql if tx.dialect.name == "postgresql" else sqlite
-    return tx.execute(dialect.insert(table).values(values).on_conflict_do_nothing()).rowcount == 1
-
-
 def ensure(tx: Tx, person: str, now: float) -> None:
     """Make sure that a person and their account exist."""
     add_if_new(tx, people, {"id": person, "created_at": now})
     add_if_new(tx, accounts, {"id": person})
-
-
-def person(tx: Tx, person_id: str) -> PersonRow:
-    """What is kept of a person; empty for a stranger."""
-    row = tx.execute(_PERSON, {"which": person_id}).mappings().first()
-    if row is None:
-        return PersonRow(person_id)
-    return PersonRow(**{name: row[name] for name in PersonRow.__slots__})
-
-
-def change_person(tx: Tx, person_id: str, **changes: object) -> None:
-    """Set what is kept of a person."""
-    tx.execute(update(people).where(people.c.id == person_id).values(**changes))
-
-
-def called(tx: Tx, front_end: str, handle: str) -> str | None:
-    """The id of the person of this handle there; None: nobody of that name was seen yet."""
-    query = select(people.c.id).where(
-        people.c.handle == handle.lower(), people.c.id.startswith(f"{front_end}:")
-    )
-    return tx.execute(query).scalar()
-
-
-def set_handle(tx: Tx, person_id: str, handle: str | None, now: float) -> None:
-    """A person is called so from now on, and nobody else of that front-end is."""
-    front_end = person_id.partition(":")[0]
-    add_if_new(tx, people, {"id": person_id, "created_at": now})
-    if handle is not None:
-        others = update(people).where(
-            people.c.handle == handle.lower(),
-            people.c.id != person_id,
-            people.c.id.startswith(f"{front_end}:"),
-        )
-        tx.execute(others.values(handle=None))
-    change_person(tx, person_id, handle=handle.lower() if handle else None)
-
-
-def known(tx: Tx, person_id: str) -> bool:
-    """Whether this person ever asked for anything."""
-    return tx.execute(select(people.c.id).where(people.c.id == person_id)).first() is not None
 
 
 def _account(row: RowMapping) -> AccountRow:

@@ -7,9 +7,10 @@ from typing import Any
 
 from sqlalchemy import RowMapping, func, select, update
 
-from bot.model import Group, State
-from bot.store.accounts import add_if_new
+from bot.domain.groups import Group
+from bot.domain.tasks import State
 from bot.store.database import Tx
+from bot.store.rows import add_if_new
 from bot.store.schema import groups, tasks
 
 _NOT_PAID = (State.FAILED, State.CANCELLED)

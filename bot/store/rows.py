@@ -5,11 +5,18 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import Any
 
-from sqlalchemy import Row, bindparam, literal_column, select
+from sqlalchemy import (
+    Row,
+    Table,
+    bindparam,
+    literal_column,
+    select,
+)
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import CursorResult
 from sqlalchemy.sql import ColumnElement, Select
 
-from bot.model import Order, Place, State, Task
+from bot.domain.tasks import Order, Place, State, Task
 from bot.store.database import Tx
 from bot.store.schema import deliveries, tasks
 
@@ -78,3 +85,12 @@ def storable(raw: object) -> str | None:
         return None
     plain = str(raw).replace("\x00", "?").encode("utf-8", "replace").decode("utf-8")
     return plain[:_LONGEST_RAW]
+
+
+def add_if_new(tx: Tx, table: Table, values: dict[str, Any]) -> bool:
+    """Write a row unless its key is there already, without an error between rivals.
+
+    Whether it was written.
+    """
+    dialect = postgresql if tx.dialect.name == "postgresql" else sqlite
+    return tx.execute(dialect.insert(table).values(values).on_conflict_do_nothing()).rowcount == 1

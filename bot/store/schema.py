@@ -25,7 +25,7 @@ from sqlalchemy import (
     text,
 )
 
-from bot.model import ACTIVE, State
+from bot.domain.tasks import ACTIVE, State
 
 metadata = MetaData(
     naming_convention={

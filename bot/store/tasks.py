@@ -22,7 +22,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import IntegrityError
 
-from bot.model import ACTIVE, State, Task
+from bot.domain.tasks import ACTIVE, State, Task
 from bot.store.database import Tx
 from bot.store.rows import (
     ORDER_FIELDS,

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, bindparam, delete, or_, select, update
 
-from bot.store.accounts import add_if_new
 from bot.store.database import Tx
+from bot.store.rows import add_if_new
 from bot.store.schema import updates
 
 _OPEN = updates.c.done_at.is_(None)

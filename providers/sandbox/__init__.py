@@ -28,20 +28,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, ClassVar
 
-from providers.base import (
-    Capabilities,
-    Download,
-    Failed,
-    FailureKind,
-    Finding,
-    Finished,
-    Job,
-    Options,
-    Pending,
-    Progress,
-    Provider,
-    VideoRequest,
-)
+from providers.base import Options, Provider
 from providers.errors import (
     Misconfigured,
     NotFound,
@@ -52,6 +39,18 @@ from providers.errors import (
 )
 from providers.sandbox.jobs import KEY, SandboxJob, Shelf, told, untold
 from providers.sandbox.render import RenderError, Scene, render, version
+from providers.types import (
+    Capabilities,
+    Download,
+    Failed,
+    FailureKind,
+    Finding,
+    Finished,
+    Job,
+    Pending,
+    Progress,
+    VideoRequest,
+)
 
 if TYPE_CHECKING:
     from providers.http import Http

@@ -18,7 +18,7 @@ from typing import TypeVar, cast
 from imageio_ffmpeg import get_ffmpeg_exe
 from PIL import Image, ImageDraw, ImageFilter, ImageOps
 
-from providers.sandbox.lettering import write_text
+from providers.sandbox.text_overlay import write_text
 
 _Row = TypeVar("_Row")
 

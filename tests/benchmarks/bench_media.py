@@ -15,7 +15,7 @@ from aiohttp import web
 
 from tests.benchmarks.figure import Figure
 from tests.benchmarks.process import reelay, resident_megabytes
-from tests.standins.heavy_films import weighing
+from tests.support.large_videos import weighing
 
 VIDEOS = 8
 SIZE = 50_000_000

@@ -17,10 +17,10 @@ import providers
 from bot.frontends.telegram import Telegram as FrontEnd
 from bot.store.sqlite import SqliteDatabase
 from tests.benchmarks.figure import Figure
-from tests.standins.gateway import KEY, Gateway
-from tests.standins.reelay import running, settings
-from tests.standins.telegram import TOKEN, Telegram
-from tests.telegram.conftest import HURRIED
+from tests.e2e.telegram.conftest import HURRIED
+from tests.fakes.gateways.openai import KEY, Gateway
+from tests.fakes.telegram.fake import TOKEN, Telegram
+from tests.support.bot_in_process import running, settings
 
 MOST_FILES = 40
 MOST_DATABASE_CALLS = 35

@@ -1,7 +1,7 @@
 """When to look: looks for each task, and how long a finished one waits, against every ten seconds.
 
-A simulation of `bot.engine.schedule` on durations measured at one gateway, and on a law with two
-peaks; with every job's past known, as after some hundred jobs.
+A simulation of `bot.engine.poll_schedule` on durations measured at one gateway, and on a law with
+two peaks; with every job's past known, as after some hundred jobs.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from random import Random
 
-from bot.durations import Durations, Spread
-from bot.engine.schedule import Known, until_next_look
+from bot.catalog.job_durations import Durations, Spread
+from bot.engine.poll_schedule import Known, until_next_look
 from tests.benchmarks.figure import Figure
 
 TASKS = 4000

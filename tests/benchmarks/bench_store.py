@@ -21,14 +21,15 @@ from sqlalchemy import Engine, event
 from sqlalchemy.engine.interfaces import ExecutionContext
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from bot import intake
-from bot.intake import Draft
-from bot.model import Order, Place
-from bot.quotas.ledger import Rules
-from bot.store.database import Database, Tx, open_database
+from bot.credits.ledger import Rules
+from bot.domain.tasks import Order, Place
+from bot.services import accept_task
+from bot.services.accept_task import Draft
+from bot.store.connect import open_database
+from bot.store.database import Database, Tx
 from bot.store.migrate import migrate
 from tests.benchmarks.figure import Figure
-from tests.standins.postgres import Server, shared_server
+from tests.support.postgres_server import Server, shared_server
 
 PEOPLE = 50
 ACCEPTANCES = 500
@@ -46,7 +47,7 @@ Accept = Callable[[str, str], Awaitable[object]]
 def accept(tx: Tx, person: str, task: str, update: str) -> None:
     """The transaction as the handler of `/video` runs it."""
     draft = Draft(task, person, Place("console"), "en", ORDER, 4, update_key=update)
-    intake.accept(tx, draft, RULES, 10**6, NOW)
+    accept_task.accept(tx, draft, RULES, 10**6, NOW)
 
 
 @dataclass(frozen=True, slots=True)

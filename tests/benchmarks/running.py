@@ -11,19 +11,21 @@ from zoneinfo import ZoneInfo
 
 from pydantic import SecretStr
 
-from bot import intake, lifecycle
-from bot.catalog import Catalog
-from bot.durations import Durations
-from bot.engine.world import Limits, World
-from bot.intake import Draft
-from bot.media.spool import Spool
-from bot.model import Order, Place, State
-from bot.quotas.ledger import Rules
-from bot.store.database import Tx, open_database
+from bot.catalog.catalog import Catalog
+from bot.catalog.job_durations import Durations
+from bot.credits import lifecycle
+from bot.credits.ledger import Rules
+from bot.domain.tasks import Order, Place, State
+from bot.engine.context import Limits, World
+from bot.media.storage import Spool
+from bot.services import accept_task
+from bot.services.accept_task import Draft
+from bot.store.connect import open_database
+from bot.store.database import Tx
 from bot.store.migrate import migrate
 from providers.http import Http
 from providers.openai import OpenAI, OpenAIOptions
-from tests.standins.clock import FakeClock
+from tests.support.fake_clock import FakeClock
 
 PEOPLE = 50
 KEY = "sk-benchmark"
@@ -69,7 +71,7 @@ async def start(world: World, number: int, spread: float = 0.0) -> None:
         serial = next(_numbers)
         name = f"job{serial}"
         draft = Draft(name, f"c:{serial % PEOPLE}", Place("c"), "en", _ORDER, 4)
-        task = intake.accept(tx, draft, _RULES, 10**6, now).task
+        task = accept_task.accept(tx, draft, _RULES, 10**6, now).task
         chosen = {"provider": "local", "provider_identity": identity, "remote_model": "m"}
         assert lifecycle.move(tx, task, State.SUBMITTING, now, changes=chosen)
         task = replace(task, state=State.SUBMITTING)

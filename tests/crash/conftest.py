@@ -64,7 +64,7 @@ def _ended(process: subprocess.Popen[str]) -> None:
 @pytest.fixture(scope="session")
 def zygote() -> Iterator[Zygote]:
     """One zygote for all tests of this worker: importing everything costs more than a run."""
-    process = _started("tests.standins.zygote")
+    process = _started("tests.support.fork_server")
     yield Zygote(process)
     _ended(process)
 
@@ -72,7 +72,7 @@ def zygote() -> Iterator[Zygote]:
 @pytest.fixture(scope="session")
 def remote_gateway() -> Iterator[RemoteGateway]:
     """One gateway for all tests of this worker; prompts keep their jobs apart."""
-    process = _started("tests.standins.gateway", "--render-seconds", "0.15", "--cheap")
+    process = _started("tests.fakes.gateways.openai", "--render-seconds", "0.15", "--cheap")
     assert process.stdout is not None
     yield RemoteGateway(process.stdout.readline().strip())
     _ended(process)

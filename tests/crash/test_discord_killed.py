@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.standins.discord import TOKEN, Discord
-from tests.standins.discord_channels import Channel
-from tests.standins.discord_interactions import Interaction, Modal
-from tests.standins.discord_messages import Message
-from tests.standins.discord_people import Person
-from tests.standins.gateway import KEY, Gateway
-from tests.standins.process import Process
+from tests.fakes.discord.channels import Channel
+from tests.fakes.discord.fake import TOKEN, Discord
+from tests.fakes.discord.interactions import Interaction, Modal
+from tests.fakes.discord.messages import Message
+from tests.fakes.discord.users import Person
+from tests.fakes.gateways.openai import KEY, Gateway
+from tests.support.bot_process import Process
 
 FOREVER = 3600.0
 

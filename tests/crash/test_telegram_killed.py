@@ -9,13 +9,13 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.standins.gateway import KEY, Gateway
-from tests.standins.process import Process
-from tests.standins.telegram import TOKEN, Telegram
-from tests.standins.telegram_caller import picture
-from tests.standins.telegram_chats import Chat
-from tests.standins.telegram_messages import Message
-from tests.standins.telegram_people import Person
+from tests.fakes.gateways.openai import KEY, Gateway
+from tests.fakes.telegram.api_caller import picture
+from tests.fakes.telegram.chats import Chat
+from tests.fakes.telegram.fake import TOKEN, Telegram
+from tests.fakes.telegram.messages import Message
+from tests.fakes.telegram.users import Person
+from tests.support.bot_process import Process
 
 FOREVER = 3600.0
 

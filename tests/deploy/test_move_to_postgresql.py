@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import RowMapping, Table, insert, select
 
-from bot.intake import Draft, accept
-from bot.model import Order, Place, State
-from bot.quotas import ledger
-from bot.store.database import Database, Tx, open_database
+from bot.credits import ledger
+from bot.domain.tasks import Order, Place, State
+from bot.services.accept_task import Draft, accept
+from bot.store.connect import open_database
+from bot.store.database import Database, Tx
 from bot.store.schema import (
     alerts,
     audit,
@@ -34,7 +35,7 @@ from bot.store.schema import (
     tasks,
     updates,
 )
-from tests.standins.credits import RULES
+from tests.support.credit_limits import RULES
 
 ROOT = Path(__file__).parents[2]
 AUDITED = 1200

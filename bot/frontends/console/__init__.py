@@ -10,10 +10,12 @@ from typing import TextIO
 from aiohttp.web import RouteDef
 
 from bot.config import Settings
-from bot.desk import Desk
-from bot.model import Countdown, Delivery, Person, Place, Task, Video
+from bot.domain.commands import Countdown
+from bot.domain.tasks import Delivery, Place, Task, Video
+from bot.domain.users import Person
 from bot.ports import DeliveryError
-from bot.telling import delivery_text
+from bot.presentation.task_messages import delivery_text
+from bot.services.context import Desk
 
 NAME = "console"
 PERSON = Person("console:local", admin=True)

@@ -16,14 +16,17 @@ from prompt_toolkit.patch_stdout import patch_stdout
 from rich.console import Console as Screen
 from rich.text import Text
 
-from bot import commands
-from bot.admin_words import ADMIN_WORDS
-from bot.commands import COMMANDS, VIDEO_OPTIONS
-from bot.desk import Desk
+from bot.commands import parser
+from bot.commands.admin_parser import ADMIN_WORDS
+from bot.commands.parser import COMMANDS, VIDEO_OPTIONS
+from bot.domain.commands import Reply, Request
+from bot.domain.errors import Refusal
+from bot.domain.tasks import Task
 from bot.frontends.console import PERSON, PLACE
-from bot.handlers import handle, language_of, outstanding, recent
-from bot.model import Refusal, Reply, Request, Task
-from bot.replies import LANGUAGES, refusal, say
+from bot.presentation.i18n import LANGUAGES, refusal, say
+from bot.services.context import Desk
+from bot.services.dispatcher import handle
+from bot.services.queries import language_of, outstanding, recent
 
 if TYPE_CHECKING:
     from bot.frontends.console import Console
@@ -121,7 +124,7 @@ class _Chat:
         # Somebody who just types means a video.
         text = line if line.startswith("/") else f"/video {line}"
         try:
-            command = commands.parse(text, files=True)
+            command = parser.parse(text, files=True)
         except Refusal as refused:
             return Reply(refusal(await language_of(self.desk, PERSON), refused), ok=False)
         return await handle(Request(PERSON, PLACE, command), self.desk)

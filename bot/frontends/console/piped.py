@@ -8,12 +8,15 @@ import threading
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, TextIO
 
-from bot import commands
-from bot.desk import Desk
+from bot.commands import parser
+from bot.domain.commands import Request
+from bot.domain.errors import Refusal
+from bot.domain.tasks import State
 from bot.frontends.console import PERSON, PLACE
-from bot.handlers import handle, language_of, outstanding, tasks_by_id
-from bot.model import Refusal, Request, State
-from bot.replies import refusal
+from bot.presentation.i18n import refusal
+from bot.services.context import Desk
+from bot.services.dispatcher import handle
+from bot.services.queries import language_of, outstanding, tasks_by_id
 
 if TYPE_CHECKING:
     from bot.frontends.console import Console
@@ -43,7 +46,7 @@ async def _answer(console: Console, desk: Desk, line: str) -> set[str]:
         console.leaving.set()
         return set()
     try:
-        command = commands.parse(text, files=True)
+        command = parser.parse(text, files=True)
     except Refusal as refused:
         console.say(refusal(await language_of(desk, PERSON), refused))
         return set()

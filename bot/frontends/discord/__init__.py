@@ -20,7 +20,8 @@ from aiohttp.web import RouteDef
 from bot.cards import Cards
 from bot.clock import SystemClock
 from bot.config import Settings
-from bot.desk import Desk
+from bot.domain.commands import Countdown
+from bot.domain.tasks import Delivery, Place, Task, Video
 from bot.frontends.discord.asked import Asked
 from bot.frontends.discord.choices import Choices
 from bot.frontends.discord.client import Client, shards_of
@@ -37,8 +38,8 @@ from bot.frontends.discord.syncing import sync
 from bot.frontends.discord.talk import Talk
 from bot.frontends.discord.wire import Refused, point_at
 from bot.inbox import Arrived, Inbox
-from bot.model import Countdown, Delivery, Place, Task, Video
 from bot.ports import Clock, DeliveryError, DeliveryUnclear
+from bot.services.context import Desk
 
 _log = structlog.get_logger(__name__)
 _LONGEST_WAIT = 30.0

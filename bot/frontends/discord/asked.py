@@ -11,9 +11,11 @@ from typing import Any, Literal
 import discord
 
 from bot.config import Settings
+from bot.domain.commands import MakeVideo
+from bot.domain.groups import Whereabouts
+from bot.domain.users import Person
 from bot.frontends.discord.spot import LIFETIME, SMALLEST_LIMIT, Right, Spot, person_id
 from bot.inbox import Arrived
-from bot.model import MakeVideo, Person, Whereabouts
 
 _SUFFIXES = {".avif", ".gif", ".heic", ".heif", ".jpeg", ".jpg", ".png", ".webp"}
 """Of pictures of which Discord says no type."""

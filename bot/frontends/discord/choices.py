@@ -10,12 +10,12 @@ from discord import Interaction
 from discord.app_commands import Choice
 
 from bot.cards import DatabaseError
-from bot.desk import Desk
+from bot.catalog.models import Model
 from bot.frontends.discord.asked import person_of
 from bot.frontends.discord.markup import cut
-from bot.handlers import language_of, recent
-from bot.offers import Model
-from bot.replies import say
+from bot.presentation.i18n import say
+from bot.services.context import Desk
+from bot.services.queries import language_of, recent
 
 _log = structlog.get_logger(__name__)
 _MOST = 25

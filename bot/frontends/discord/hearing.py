@@ -11,8 +11,10 @@ import discord
 import structlog
 
 from bot.cards import Cards, DatabaseError, new_token
-from bot.commands import cleaned
-from bot.desk import Desk
+from bot.commands.parser import cleaned
+from bot.domain.commands import MakeVideo
+from bot.domain.errors import Refusal
+from bot.domain.interactive import Card, CardKind
 from bot.frontends.discord.asked import (
     Asked,
     Picture,
@@ -24,10 +26,10 @@ from bot.frontends.discord.asked import (
 )
 from bot.frontends.discord.markup import LONGEST, cut, data, embed, form, pressed, token_in
 from bot.frontends.discord.spot import message_key
-from bot.handlers import language_of, task_by_id
 from bot.inbox import Inbox
-from bot.model import Card, CardKind, MakeVideo, Refusal
-from bot.replies import refusal, say
+from bot.presentation.i18n import refusal, say
+from bot.services.context import Desk
+from bot.services.queries import language_of, task_by_id
 
 _log = structlog.get_logger(__name__)
 _ACKNOWLEDGED_WITHIN = 2.5

@@ -11,15 +11,17 @@ import discord
 import structlog
 
 from bot.cards import Cards
-from bot.desk import Desk
+from bot.domain.commands import Command, Reply, Request
+from bot.domain.tasks import Place
 from bot.frontends.discord.asked import Asked
 from bot.frontends.discord.markup import countdown, embed, note_with_link, pieces
 from bot.frontends.discord.post import Post, Words
-from bot.handlers import handle, language_of
 from bot.inbox import Inbox, Later
-from bot.model import Command, Place, Reply, Request
 from bot.ports import DeliveryError, DeliveryUnclear
-from bot.replies import say
+from bot.presentation.i18n import say
+from bot.services.context import Desk
+from bot.services.dispatcher import handle
+from bot.services.queries import language_of
 
 NAME = "discord"
 _log = structlog.get_logger(__name__)

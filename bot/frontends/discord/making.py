@@ -10,11 +10,12 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
+from bot.domain.commands import MakeVideo, Reply
+from bot.domain.errors import Refusal
 from bot.frontends.discord.asked import Asked, Picture
 from bot.frontends.discord.kit import Kit
 from bot.inbox import Later
 from bot.media import images
-from bot.model import MakeVideo, Refusal, Reply
 
 _HOSTS = frozenset({"cdn.discordapp.com", "media.discordapp.net"})
 """Where Discord keeps what is attached (reference, "CDN endpoints")."""

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 import discord
 
-from bot.model import Card, Task
-from bot.replies import say
+from bot.domain.interactive import Card
+from bot.domain.tasks import Task
+from bot.presentation.i18n import say
 
 LONGEST = 4000
 """Characters of an embed's description that we fill (4096 are allowed)."""

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import contextlib
 
-from bot import commands
+from bot.commands import parser
+from bot.domain.commands import Cancel, ForgetMe
+from bot.domain.errors import Refusal
+from bot.domain.interactive import Card, CardKind
 from bot.frontends.discord.asked import Asked
 from bot.frontends.discord.kit import Kit
 from bot.frontends.discord.markup import embed, pressed
@@ -12,10 +15,9 @@ from bot.frontends.discord.post import Words
 from bot.frontends.discord.results import Results
 from bot.frontends.discord.statuses import Statuses
 from bot.frontends.discord.talk import Talk
-from bot.handlers import language_of, task_by_id
-from bot.model import Cancel, Card, CardKind, ForgetMe, Refusal
 from bot.ports import DeliveryError, DeliveryUnclear
-from bot.replies import say
+from bot.presentation.i18n import say
+from bot.services.queries import language_of, task_by_id
 
 
 class Presses:
@@ -72,7 +74,7 @@ class Presses:
         if not line:
             await self._close(asked, card, say(language, "nothing-done"))
             return
-        command = commands.parse(line)
+        command = parser.parse(line)
         if isinstance(command, ForgetMe):
             reply = await self._kit.ask(asked, command, update)
             await self._close(asked, card, reply.text)

@@ -8,20 +8,23 @@ import discord
 import structlog
 
 from bot.cards import DatabaseError
+from bot.domain.errors import Refusal
+from bot.domain.interactive import Card, CardKind
+from bot.domain.tasks import Delivery, State, Task, Video
 from bot.frontends.discord.asked import Asked
 from bot.frontends.discord.kit import Kit
 from bot.frontends.discord.markup import Button, caption, embed, keyboard, note_with_link
 from bot.frontends.discord.post import Words
 from bot.frontends.discord.spot import Spot, user_of
 from bot.frontends.discord.statuses import Statuses
-from bot.handlers import can_remix, language_of
 from bot.inbox import Later
-from bot.media.publish import PublishError
-from bot.media.spool import DiskFull
-from bot.model import Card, CardKind, Delivery, Refusal, State, Task, Video
-from bot.parcels import Parcel, packed
+from bot.media.links import PublishError
+from bot.media.storage import DiskFull
 from bot.ports import DeliveryError, DeliveryUnclear
-from bot.replies import say
+from bot.presentation.i18n import say
+from bot.services.packaging import Parcel, packed
+from bot.services.queries import language_of
+from bot.services.videos import can_remix
 
 _log = structlog.get_logger(__name__)
 _DAY = 86400.0

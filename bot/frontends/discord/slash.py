@@ -13,12 +13,14 @@ import discord
 from discord import app_commands
 from discord.app_commands import Choice, Range, locale_str
 
-from bot.commands import FITS, ORIENTATIONS
+from bot.commands.parser import FITS, ORIENTATIONS
+from bot.domain.commands import MakeVideo
+from bot.domain.provider_health import Mode
+from bot.domain.tasks import State
 from bot.frontends.discord.asked import fit_of, orientation_of
 from bot.frontends.discord.choices import Choices
 from bot.frontends.discord.hearing import Hearing
-from bot.model import MakeVideo, Mode, State
-from bot.replies import DEFAULT, LANGUAGES, say
+from bot.presentation.i18n import DEFAULT, LANGUAGES, say
 
 Prompt = Range[str, 1, 4000]
 Seconds = Range[int, 1, 3600]

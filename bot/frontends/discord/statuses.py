@@ -11,17 +11,18 @@ import discord
 import structlog
 
 from bot.cards import DatabaseError
+from bot.domain.interactive import Card, CardKind
+from bot.domain.tasks import ACTIVE, State, Task
 from bot.frontends.discord.asked import Asked
 from bot.frontends.discord.kit import Kit
 from bot.frontends.discord.markup import embed, keyboard
 from bot.frontends.discord.post import Words
 from bot.frontends.discord.spot import Spot
-from bot.handlers import task_by_id
 from bot.inbox import Later
-from bot.model import ACTIVE, Card, CardKind, State, Task
 from bot.ports import DeliveryError, DeliveryUnclear
-from bot.replies import say
-from bot.telling import last_word
+from bot.presentation.i18n import say
+from bot.presentation.task_messages import last_word
+from bot.services.queries import task_by_id
 
 _log = structlog.get_logger(__name__)
 _TIDIED = 50

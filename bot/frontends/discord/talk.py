@@ -8,20 +8,10 @@ from dataclasses import replace
 import discord
 import structlog
 
-from bot import commands
 from bot.cards import DatabaseError
-from bot.frontends.discord.asked import Asked, kept_video, video_of
-from bot.frontends.discord.kit import Kit
-from bot.frontends.discord.making import make
-from bot.frontends.discord.markup import keyboard, pressed
-from bot.frontends.discord.results import Results
-from bot.frontends.discord.statuses import Statuses
-from bot.handlers import language_of, set_handle, task_by_id
-from bot.inbox import Later
-from bot.model import (
+from bot.commands import parser
+from bot.domain.commands import (
     Admin,
-    Card,
-    CardKind,
     ChangeGroup,
     ChangeSettings,
     Command,
@@ -29,13 +19,23 @@ from bot.model import (
     ForgetMe,
     Help,
     MakeVideo,
-    Refusal,
     Remix,
     Reply,
     Retry,
-    Task,
 )
-from bot.replies import refusal, say
+from bot.domain.errors import Refusal
+from bot.domain.interactive import Card, CardKind
+from bot.domain.tasks import Task
+from bot.frontends.discord.asked import Asked, kept_video, video_of
+from bot.frontends.discord.kit import Kit
+from bot.frontends.discord.making import make
+from bot.frontends.discord.markup import keyboard, pressed
+from bot.frontends.discord.results import Results
+from bot.frontends.discord.statuses import Statuses
+from bot.inbox import Later
+from bot.presentation.i18n import refusal, say
+from bot.services.account import set_handle
+from bot.services.queries import language_of, task_by_id
 
 _log = structlog.get_logger(__name__)
 _STYLE = discord.ButtonStyle
@@ -84,7 +84,7 @@ class Talk:
         elif "settings" in what:
             await self.do(asked, ChangeSettings(dict(what["settings"])))
         else:
-            await self.do(asked, commands.parse(str(what["line"])))
+            await self.do(asked, parser.parse(str(what["line"])))
 
     # --- commands ------------------------------------------------------------------------
 
@@ -190,6 +190,6 @@ class Talk:
 
 def _help(language: str, *, admin: bool) -> str:
     """Every command in a line; Discord itself shows what belongs behind each."""
-    listed = [f"/{one.name} - {say(language, one.summary)}" for one in commands.COMMANDS]
+    listed = [f"/{one.name} - {say(language, one.summary)}" for one in parser.COMMANDS]
     lines = [say(language, "help-title-discord"), *listed, "", say(language, "help-discord")]
     return "\n".join([*lines, *([say(language, "help-admin")] if admin else [])])

@@ -14,13 +14,15 @@ import json
 
 import structlog
 from aiohttp.web import RouteDef
-from telegram import ChatMember, ChatMemberUpdated, Update, User
+from telegram import ChatMember, ChatMemberUpdated, Update
+from telegram import User as TelegramUser
 from telegram.error import InvalidToken, TelegramError
 
 from bot.cards import Cards
 from bot.clock import SystemClock
 from bot.config import Settings
-from bot.desk import Desk
+from bot.domain.commands import Countdown
+from bot.domain.tasks import Delivery, Place, Task, Video
 from bot.frontends.telegram.drafts import Drafts
 from bot.frontends.telegram.hearing import Hearing
 from bot.frontends.telegram.incoming import person_of
@@ -35,11 +37,11 @@ from bot.frontends.telegram.spot import Spot, user_of
 from bot.frontends.telegram.statuses import Statuses
 from bot.frontends.telegram.talk import Talk
 from bot.frontends.telegram.wire import Throttled, Wire
-from bot.handlers import language_of
 from bot.inbox import Arrived, Inbox
-from bot.model import Countdown, Delivery, Place, Task, Video
 from bot.ports import Clock, DeliveryError, DeliveryUnclear
-from bot.replies import say
+from bot.presentation.i18n import say
+from bot.services.context import Desk
+from bot.services.queries import language_of
 
 _log = structlog.get_logger(__name__)
 _OFFICIAL = "https://api.telegram.org"
@@ -129,7 +131,7 @@ class Telegram:
             await asyncio.gather(*beside, return_exceptions=True)
             await inbox.stop(self._settings.shutdown_grace_seconds)
 
-    async def _introduced(self) -> User | None:
+    async def _introduced(self) -> TelegramUser | None:
         """Who the bot is; None: Telegram does not know its token."""
         attempt = 0
         while True:

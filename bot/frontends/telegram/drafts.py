@@ -9,15 +9,19 @@ from typing import Any
 
 from telegram import InlineKeyboardMarkup
 
+from bot.domain.errors import Refusal
+from bot.domain.interactive import Card, CardKind
+from bot.domain.tasks import Place
+from bot.domain.users import Person
 from bot.frontends.telegram.incoming import Incoming
 from bot.frontends.telegram.kit import NAME, Kit, remember
 from bot.frontends.telegram.making import Wish, make
 from bot.frontends.telegram.markup import Button, Html, cut, escaped, keyboard
 from bot.frontends.telegram.spot import Spot, message_of
 from bot.frontends.telegram.statuses import Statuses
-from bot.handlers import Quote, language_of, quoted
-from bot.model import Card, CardKind, Person, Place, Refusal
-from bot.replies import refusal, say
+from bot.presentation.i18n import refusal, say
+from bot.services.queries import language_of
+from bot.services.videos import Quote, quoted
 
 _SHOWN = 600
 """Characters of the prompt that a card shows."""

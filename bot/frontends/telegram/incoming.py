@@ -6,16 +6,17 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from telegram import Message, MessageEntity, Update, User
+from telegram import Message, MessageEntity, Update
+from telegram import User as TelegramUser
 from telegram.constants import MessageOriginType
 
 from bot.config import Settings
+from bot.domain.tasks import orientation_of
+from bot.domain.users import Person
 from bot.frontends.telegram.spot import Spot, message_key, person_id
-from bot.model import Person
-from bot.offers import orientation_of
 
 if TYPE_CHECKING:
-    from providers.base import Orientation
+    from providers.types import Orientation
 
 _NO_BODY = "0"
 """The lane of what belongs to nobody."""
@@ -93,7 +94,7 @@ def lane_of(update: Update) -> str:
     return person_id(user.id) if user is not None else _NO_BODY
 
 
-def person_of(user: User, settings: Settings) -> Person:
+def person_of(user: TelegramUser, settings: Settings) -> Person:
     """A person, as Reelay knows them."""
     known = person_id(user.id)
     return Person(known, admin=known in settings.admins, language=user.language_code)
@@ -113,7 +114,7 @@ def spot_of(message: Message) -> Spot:
     return Spot(message.chat.id, thread, message.message_id)
 
 
-def read(message: Message, me: User, settings: Settings) -> Incoming | None:
+def read(message: Message, me: TelegramUser, settings: Settings) -> Incoming | None:
     """What the message says to us; None: it is not for us."""
     user = message.from_user
     if user is None:
@@ -151,7 +152,7 @@ def read(message: Message, me: User, settings: Settings) -> Incoming | None:
     )
 
 
-def _command(text: str, me: User) -> tuple[str | None, bool]:
+def _command(text: str, me: TelegramUser) -> tuple[str | None, bool]:
     """(the command at the beginning, whether it is for another bot)."""
     found = _COMMAND.match(text)
     if found is None:
@@ -162,7 +163,7 @@ def _command(text: str, me: User) -> tuple[str | None, bool]:
     return name.lower(), False
 
 
-def _without_mention(message: Message, text: str, me: User) -> tuple[str, bool]:
+def _without_mention(message: Message, text: str, me: TelegramUser) -> tuple[str, bool]:
     """The words without `@us`, and whether it stood there."""
     ours = f"@{me.username}".lower()
     for word in _parsed(message, MessageEntity.MENTION).values():
@@ -182,7 +183,7 @@ def _parsed(message: Message, kind: str) -> dict[MessageEntity, str]:
     return message.parse_caption_entities([kind]) if message.caption else {}
 
 
-def _answered(message: Message, me: User) -> Answered | None:
+def _answered(message: Message, me: TelegramUser) -> Answered | None:
     reply = message.reply_to_message
     # In a topic every message "answers" the one that has opened the topic.
     if reply is None or reply.forum_topic_created is not None:

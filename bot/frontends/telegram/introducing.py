@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from telegram import Bot, User
+from telegram import Bot
+from telegram import User as TelegramUser
 from telegram.error import InvalidToken, TelegramError
 
 from bot.config import Settings
@@ -63,7 +64,7 @@ async def _heard(bot: Bot, settings: Settings) -> str:
     return f"by webhook at {url}"
 
 
-def _in_groups(me: User) -> str:
+def _in_groups(me: TelegramUser) -> str:
     if not me.can_join_groups:
         return "BotFather lets nobody bring it into groups"
     every = me.can_read_all_group_messages

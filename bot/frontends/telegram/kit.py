@@ -8,18 +8,20 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import structlog
-from telegram import Bot, ForceReply, InlineKeyboardMarkup, Message, User
+from telegram import Bot, ForceReply, InlineKeyboardMarkup, Message
+from telegram import User as TelegramUser
 
 from bot.cards import Cards
-from bot.desk import Desk
+from bot.domain.interactive import Card, CardKind
+from bot.domain.users import Person
 from bot.frontends.telegram.markup import Html, escaped, pieces
 from bot.frontends.telegram.pace import Rank
 from bot.frontends.telegram.post import Post
 from bot.frontends.telegram.spot import Spot, message_key
 from bot.inbox import Later
-from bot.model import Card, CardKind, Person
 from bot.ports import DeliveryError, DeliveryUnclear
-from bot.replies import say
+from bot.presentation.i18n import say
+from bot.services.context import Desk
 
 NAME = "telegram"
 SENDS = 2
@@ -47,7 +49,7 @@ class Kit:
     bot: Bot
     post: Post
     cards: Cards
-    me: User | None = None
+    me: TelegramUser | None = None
     """None until Telegram has said it."""
     _beside: set[asyncio.Task[None]] = field(default_factory=set)
     _lost: dict[tuple[str, str], int] = field(default_factory=dict)

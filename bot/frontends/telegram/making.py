@@ -11,25 +11,18 @@ from typing import Any
 import structlog
 from telegram.error import TelegramError
 
+from bot.domain.commands import Command, MakeVideo, Remix, Reply, Request
+from bot.domain.errors import Refusal
+from bot.domain.groups import Whereabouts
+from bot.domain.tasks import Place, Task
+from bot.domain.users import Person
 from bot.frontends.telegram.incoming import Picture
 from bot.frontends.telegram.kit import NAME, Kit
 from bot.frontends.telegram.spot import Spot
 from bot.frontends.telegram.wire import Throttled, Unclear, Unsent
-from bot.handlers import handle
 from bot.inbox import Later
 from bot.media import images
-from bot.model import (
-    Command,
-    MakeVideo,
-    Person,
-    Place,
-    Refusal,
-    Remix,
-    Reply,
-    Request,
-    Task,
-    Whereabouts,
-)
+from bot.services.dispatcher import handle
 
 _log = structlog.get_logger(__name__)
 CLOUD_DOWNLOAD = 20 << 20

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 
 from telegram import InlineKeyboardButton, InlineKeyboardMarkup
 
-from bot.model import Card, Task
-from bot.replies import say
+from bot.domain.interactive import Card
+from bot.domain.tasks import Task
+from bot.presentation.i18n import say
 
 LONGEST_TEXT = 4096
 LONGEST_CAPTION = 1024

@@ -16,12 +16,12 @@ from telegram import (
 )
 from telegram.error import BadRequest, Forbidden, TelegramError
 
-from bot.commands import COMMANDS
+from bot.commands.parser import COMMANDS
+from bot.domain.users import Person
 from bot.frontends.telegram.kit import Kit
 from bot.frontends.telegram.spot import person_id, user_of
 from bot.frontends.telegram.wire import Throttled
-from bot.model import Person
-from bot.replies import DEFAULT, LANGUAGES, say
+from bot.presentation.i18n import DEFAULT, LANGUAGES, say
 
 _log = structlog.get_logger(__name__)
 _ALL = "menus"

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 
-from bot.admin_words import ADMIN_WORDS
-from bot.desk import Desk
+from bot.commands.admin_parser import ADMIN_WORDS
+from bot.commands.tokens import first
+from bot.domain.errors import Refusal
 from bot.frontends.telegram.incoming import Incoming
 from bot.frontends.telegram.kit import NAME
-from bot.handlers import called, set_handle
-from bot.lines import first
-from bot.model import Refusal
+from bot.services.account import set_handle
+from bot.services.context import Desk
+from bot.services.queries import called
 
 _ID = re.compile(r"(?:telegram|discord|console):\S+", re.IGNORECASE)
 _ABOUT_PEOPLE = {word.name for word in ADMIN_WORDS if word.usage.startswith("USER")}

@@ -28,11 +28,11 @@ from telegram.constants import ChatAction, ParseMode
 from telegram.error import BadRequest, ChatMigrated, Forbidden, TelegramError
 
 from bot.cards import Cards, DatabaseError
+from bot.domain.tasks import Video
 from bot.frontends.telegram.markup import Html
 from bot.frontends.telegram.pace import Pace, Rank
 from bot.frontends.telegram.spot import Spot
 from bot.frontends.telegram.wire import Throttled, TooLarge, Unclear, Unsent
-from bot.model import Video
 from bot.ports import Clock, DeliveryError, DeliveryUnclear
 
 _log = structlog.get_logger(__name__)

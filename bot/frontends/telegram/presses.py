@@ -7,8 +7,13 @@ from dataclasses import dataclass, replace
 import structlog
 from telegram import CallbackQuery, Message
 
-from bot import commands
 from bot.cards import DatabaseError
+from bot.commands import parser
+from bot.domain.commands import Cancel, ChangeLanguage, ForgetMe, Retry
+from bot.domain.errors import Refusal
+from bot.domain.interactive import Card, CardKind
+from bot.domain.tasks import ACTIVE, State
+from bot.domain.users import Person
 from bot.frontends.telegram.drafts import Drafts
 from bot.frontends.telegram.incoming import person_of
 from bot.frontends.telegram.kit import Kit, remember
@@ -18,23 +23,11 @@ from bot.frontends.telegram.results import Results
 from bot.frontends.telegram.spot import Spot, message_key, message_of
 from bot.frontends.telegram.statuses import Statuses
 from bot.frontends.telegram.talk import STILL_ASKED, Talk
-from bot.handlers import language_of, task_by_id
 from bot.inbox import Later
-from bot.model import (
-    ACTIVE,
-    Cancel,
-    Card,
-    CardKind,
-    ChangeLanguage,
-    ForgetMe,
-    Person,
-    Refusal,
-    Retry,
-    State,
-)
 from bot.ports import DeliveryError, DeliveryUnclear
-from bot.replies import refusal, say
-from bot.telling import last_word
+from bot.presentation.i18n import refusal, say
+from bot.presentation.task_messages import last_word
+from bot.services.queries import language_of, task_by_id
 
 _log = structlog.get_logger(__name__)
 _REMEMBERED = 1000
@@ -207,7 +200,7 @@ class Presses:
         if not line:
             await self._close(press, say(press.language, "nothing-done"))
             return
-        command = commands.parse(line)
+        command = parser.parse(line)
         if isinstance(command, ChangeLanguage | ForgetMe):
             reply = await ask(self._kit, press.person, press.spot, command, update)
             await self._close(press, reply.text)

@@ -9,19 +9,21 @@ import structlog
 from telegram import InlineKeyboardMarkup, Message
 
 from bot.cards import DatabaseError
+from bot.domain.errors import Refusal
+from bot.domain.interactive import Card, CardKind
+from bot.domain.tasks import Delivery, State, Task, Video
 from bot.frontends.telegram.kit import SENDS, Kit
 from bot.frontends.telegram.markup import Html, caption, escaped, keyboard
 from bot.frontends.telegram.pace import Rank
 from bot.frontends.telegram.post import Film
 from bot.frontends.telegram.spot import Spot, message_key, user_of
 from bot.frontends.telegram.statuses import Statuses
-from bot.handlers import can_remix
-from bot.media.publish import PublishError
-from bot.media.spool import DiskFull
-from bot.model import Card, CardKind, Delivery, Refusal, State, Task, Video
-from bot.parcels import packed
+from bot.media.links import PublishError
+from bot.media.storage import DiskFull
 from bot.ports import DeliveryError, DeliveryUnclear
-from bot.replies import say
+from bot.presentation.i18n import say
+from bot.services.packaging import packed
+from bot.services.videos import can_remix
 
 _log = structlog.get_logger(__name__)
 _DAY = 86400.0

@@ -8,15 +8,16 @@ from weakref import WeakValueDictionary
 import structlog
 
 from bot.cards import DatabaseError
+from bot.domain.interactive import Card, CardKind
+from bot.domain.tasks import ACTIVE, Task
 from bot.frontends.telegram.kit import Kit, remember
 from bot.frontends.telegram.markup import Button, escaped, keyboard
 from bot.frontends.telegram.pace import Pace
 from bot.frontends.telegram.spot import Spot, message_of
-from bot.handlers import task_by_id
-from bot.model import ACTIVE, Card, CardKind, Task
 from bot.ports import DeliveryError
-from bot.replies import say
-from bot.telling import outlook, status_text
+from bot.presentation.i18n import say
+from bot.presentation.task_messages import outlook, status_text
+from bot.services.queries import task_by_id
 
 _log = structlog.get_logger(__name__)
 _TIDIED = 50

@@ -8,8 +8,14 @@ from typing import Any
 import structlog
 from telegram import ForceReply, Message
 
-from bot import commands
 from bot.cards import DatabaseError
+from bot.commands import parser
+from bot.commands.tokens import first
+from bot.domain.commands import Admin, Command, Fetch, MakeVideo, Remix, Retry
+from bot.domain.errors import Refusal
+from bot.domain.interactive import Card, CardKind
+from bot.domain.tasks import State, Task
+from bot.domain.users import Person
 from bot.frontends.telegram import people
 from bot.frontends.telegram.drafts import Drafts
 from bot.frontends.telegram.incoming import (
@@ -28,26 +34,12 @@ from bot.frontends.telegram.menus import Menus
 from bot.frontends.telegram.results import Results
 from bot.frontends.telegram.spot import Spot, message_key
 from bot.frontends.telegram.statuses import Statuses
-from bot.handlers import can_remix, language_of, task_by_id
 from bot.inbox import Later
-from bot.lines import first
-from bot.model import (
-    Admin,
-    Card,
-    CardKind,
-    Command,
-    Fetch,
-    MakeVideo,
-    Person,
-    Refusal,
-    Remix,
-    Retry,
-    State,
-    Task,
-)
 from bot.ports import DeliveryError, DeliveryUnclear
-from bot.replies import LANGUAGES, refusal, say
-from bot.telling import last_word
+from bot.presentation.i18n import LANGUAGES, refusal, say
+from bot.presentation.task_messages import last_word
+from bot.services.queries import language_of, task_by_id
+from bot.services.videos import can_remix
 
 _log = structlog.get_logger(__name__)
 STILL_ASKED = 600.0
@@ -164,7 +156,7 @@ class Talk:
             await self._offer(incoming, name)
             return
         try:
-            command = commands.parse(line)
+            command = parser.parse(line)
         except Refusal as refused:
             if refused.sentence == "command-unknown" and not incoming.spot.private:
                 # In a group it may be another bot's.
@@ -205,7 +197,7 @@ class Talk:
             await self.do(incoming.person, incoming.spot, Fetch(task.id), _key(incoming))
             return
         self._menus.person_started(incoming.person)
-        await self.do(incoming.person, incoming.spot, commands.parse("/start"), _key(incoming))
+        await self.do(incoming.person, incoming.spot, parser.parse("/start"), _key(incoming))
 
     async def _offer(self, incoming: Incoming, name: str) -> None:
         """A command that is better pressed than typed."""
@@ -230,7 +222,7 @@ class Talk:
 
     async def _video(self, incoming: Incoming, card: Card | None) -> None:
         """`/video`, with words and a picture here or in the message that is replied to."""
-        command = commands.parse(incoming.text)
+        command = parser.parse(incoming.text)
         if not isinstance(command, MakeVideo):
             raise Refusal("not-a-command", nearest="")
         answered = incoming.answered
@@ -384,7 +376,7 @@ def _words_of(answered: Answered) -> str:
     if not answered.text.startswith("/"):
         return answered.text
     try:
-        command = commands.parse(answered.text)
+        command = parser.parse(answered.text)
     except Refusal:
         return ""
     return command.prompt if isinstance(command, MakeVideo) else ""

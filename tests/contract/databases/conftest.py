@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bot.store.database import Database
-from tests.standins.notes import notes
+from tests.support.notes_table import notes
 
 
 @pytest.fixture

@@ -16,7 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.inbox import Arrived, Inbox, Later
-from bot.store.database import Database, Tx, open_database
+from bot.store.connect import open_database
+from bot.store.database import Database, Tx
 
 T = TypeVar("T")
 

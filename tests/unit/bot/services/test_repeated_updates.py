@@ -11,19 +11,23 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
-from bot.admin import ADMIN_HANDLERS
-from bot.commands import parse
-from bot.handlers import HANDLERS, handle
-from bot.model import Admin, ChangeGroup, Command, Person, Place, Reply, Request, State, Whereabouts
+from bot.commands.parser import parse
+from bot.credits import ledger
+from bot.domain.commands import Admin, ChangeGroup, Command, Reply, Request
+from bot.domain.groups import Whereabouts
+from bot.domain.tasks import Place, State
+from bot.domain.users import Person
 from bot.ports import DeliveryError
-from bot.quotas import ledger
+from bot.services.admin import ADMIN_HANDLERS
+from bot.services.dispatcher import HANDLERS, handle
 from bot.store import schema
-from bot.store.database import Database, Tx, open_database
+from bot.store.connect import open_database
+from bot.store.database import Database, Tx
 from providers import errors
-from providers.base import Pending
-from tests.standins.clock import FakeClock
-from tests.standins.scripted import ScriptedProvider
-from tests.standins.stage import Stage
+from providers.types import Pending
+from tests.fakes.engine.harness import Stage
+from tests.fakes.engine.scripted import ScriptedProvider
+from tests.support.fake_clock import FakeClock
 
 USER = Person("console:user")
 ADMIN = Person("console:local", admin=True)

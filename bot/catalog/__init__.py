@@ -1,0 +1,1 @@
+"""Models, offers, prices and measured job durations."""

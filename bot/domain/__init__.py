@@ -1,0 +1,1 @@
+"""Types without I/O that every other package may use."""

@@ -1,0 +1,191 @@
+"""Parsed commands, requests and replies; independent of any platform."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from bot.domain.groups import Whereabouts
+from bot.domain.tasks import Fit, Place, Task, Video
+from bot.domain.users import Language, Person
+from providers.types import Orientation
+
+Countdown = Callable[[float], str]
+"""UNIX seconds -> markup that the chat client renders as a live countdown to that moment."""
+
+
+@dataclass(frozen=True, slots=True)
+class MakeVideo:
+    """`/video`. Options that the user did not give are None."""
+
+    prompt: str
+    model: str | None = None
+    seconds: int | None = None
+    orientation: Orientation | None = None
+    size: str | None = None
+    style: str | None = None
+    watermark: bool | None = None
+    private: bool | None = None
+    storyboard: bool | None = None
+    spoiler: bool | None = None
+    image: Path | None = None
+    """File given by the front-end or the console user; not yet validated."""
+    fit: Fit | None = None
+
+    @property
+    def named(self) -> dict[str, Any]:
+        """The options that the user gave, as JSON types; without the picture."""
+        found = {one.name: getattr(self, one.name) for one in fields(self) if one.name != "image"}
+        return {name: value for name, value in found.items() if value is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class Remix:
+    task: str
+    prompt: str
+
+
+@dataclass(frozen=True, slots=True)
+class ListTasks:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    task: str
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    task: str
+    prompt: str | None = None
+    """A new prompt; None: the same one."""
+    seen: bool = False
+    """The user has seen the video, even if its delivery is not recorded yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    task: str
+
+
+@dataclass(frozen=True, slots=True)
+class ShowQuota:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class ListModels:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeSettings:
+    """`/settings`. Without changes it shows the settings. A value of None clears one."""
+
+    changes: dict[str, str | int | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeLanguage:
+    code: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ShowPrivacy:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class ForgetMe:
+    confirmed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeGroup:
+    """Change the settings of a group; without changes, show them."""
+
+    allow: str | None = None
+    """Id of a channel to allow videos in."""
+    forbid: str | None = None
+    """Id of a channel to remove from the allowed ones."""
+    role: str | None = None
+    """Id of the role whose allowance is set."""
+    share: int | None = None
+    """Credits per day for each member of the role; negative: remove the role's allowance."""
+    language: Language | None = None
+    spoiler: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Help:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Admin:
+    """`/admin SUBCOMMAND ...`.
+
+    The arguments are validated. Their keys are recorded in the audit trail: "person", "credits",
+    "task", "text", "state", "verdict", "remote_id", "count", "provider", "mode".
+    """
+
+    word: str
+    arguments: dict[str, str | int] = field(default_factory=dict)
+
+
+Command = (
+    MakeVideo
+    | Remix
+    | ListTasks
+    | Cancel
+    | Retry
+    | Fetch
+    | ShowQuota
+    | ListModels
+    | ChangeSettings
+    | ChangeLanguage
+    | ShowPrivacy
+    | ForgetMe
+    | ChangeGroup
+    | Start
+    | Help
+    | Admin
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A command with its sender, its destination and the update that carried it."""
+
+    person: Person
+    place: Place
+    command: Command
+    update: str | None = None
+    """The platform's id of the update. Handling an update twice creates only one task."""
+    countdown: Countdown | None = None
+    """None: the chat has no live countdown; durations are written instead."""
+    whereabouts: Whereabouts | None = None
+    """None in a private chat."""
+    watched: bool = False
+    """Others read the reply: it must not show the user's remaining credits."""
+    typed: bool = True
+    """The user types options as `--name`; False: the chat client offers them itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """The reply of a handler: a text in the user's language, and possibly a task and a video."""
+
+    text: str
+    ok: bool = True
+    """False: the command failed."""
+    task: Task | None = None
+    video: Video | None = None

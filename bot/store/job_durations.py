@@ -1,0 +1,33 @@
+"""Statements on how long jobs took."""
+
+from __future__ import annotations
+
+from sqlalchemy import insert, select
+
+from bot.domain.tasks import Task
+from bot.store.database import Tx
+from bot.store.schema import durations
+
+
+def add(tx: Tx, task: Task, took: float, now: float) -> None:
+    """Remember how long a job took, for honest expectations and well-placed looks."""
+    tx.execute(
+        insert(durations).values(
+            provider=task.provider,
+            remote_model=task.remote_model,
+            seconds=task.order.seconds,
+            took=took,
+            at=now,
+        )
+    )
+
+
+def newest(tx: Tx, limit: int) -> list[tuple[str, str, int, float]]:
+    """The newest durations as (provider, remote model, seconds asked, seconds taken)."""
+    query = select(
+        durations.c.provider, durations.c.remote_model, durations.c.seconds, durations.c.took
+    ).order_by(durations.c.id.desc())
+    return [
+        (provider, model, seconds, took)
+        for provider, model, seconds, took in tx.execute(query.limit(limit))
+    ]

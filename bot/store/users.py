@@ -1,0 +1,72 @@
+"""Queries on users and their settings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import (
+    bindparam,
+    select,
+    update,
+)
+
+from bot.store.database import Tx
+from bot.store.rows import add_if_new
+from bot.store.schema import people
+
+
+@dataclass(frozen=True, slots=True)
+class PersonRow:
+    """What is kept of a person beside their tasks and credits."""
+
+    id: str
+    language: str | None = None
+    model: str | None = None
+    orientation: str | None = None
+    seconds: int | None = None
+    banned_at: float | None = None
+    ban_reason: str | None = None
+    handle: str | None = None
+
+
+_PERSON = select(people).where(people.c.id == bindparam("which"))
+
+
+def person(tx: Tx, person_id: str) -> PersonRow:
+    """What is kept of a person; empty for a stranger."""
+    row = tx.execute(_PERSON, {"which": person_id}).mappings().first()
+    if row is None:
+        return PersonRow(person_id)
+    return PersonRow(**{name: row[name] for name in PersonRow.__slots__})
+
+
+def change_person(tx: Tx, person_id: str, **changes: object) -> None:
+    """Set what is kept of a person."""
+    tx.execute(update(people).where(people.c.id == person_id).values(**changes))
+
+
+def called(tx: Tx, front_end: str, handle: str) -> str | None:
+    """The id of the person of this handle there; None: nobody of that name was seen yet."""
+    query = select(people.c.id).where(
+        people.c.handle == handle.lower(), people.c.id.startswith(f"{front_end}:")
+    )
+    return tx.execute(query).scalar()
+
+
+def set_handle(tx: Tx, person_id: str, handle: str | None, now: float) -> None:
+    """A person is called so from now on, and nobody else of that front-end is."""
+    front_end = person_id.partition(":")[0]
+    add_if_new(tx, people, {"id": person_id, "created_at": now})
+    if handle is not None:
+        others = update(people).where(
+            people.c.handle == handle.lower(),
+            people.c.id != person_id,
+            people.c.id.startswith(f"{front_end}:"),
+        )
+        tx.execute(others.values(handle=None))
+    change_person(tx, person_id, handle=handle.lower() if handle else None)
+
+
+def known(tx: Tx, person_id: str) -> bool:
+    """Whether this person ever asked for anything."""
+    return tx.execute(select(people.c.id).where(people.c.id == person_id)).first() is not None

@@ -1,0 +1,331 @@
+"""One suite for every kind of gateway: what the engine relies on, whoever makes the video."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from dataclasses import replace
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+from imageio_ffmpeg import count_frames_and_secs
+from PIL import Image
+
+from providers import PROVIDERS, errors
+from providers.base import Provider
+from providers.types import (
+    Failed,
+    FailureKind,
+    Finding,
+    Finished,
+    Pending,
+    PictureWay,
+    ReferenceImage,
+    VideoRequest,
+)
+from tests.contract.gateways.benches import (
+    BENCHES,
+    Bench,
+    Fault,
+    carried,
+    end_of,
+    failed,
+    fetched,
+    finished,
+)
+from tests.fakes.gateways.webhooks import signed_event
+from tests.support import sample_images, video_frames
+
+
+@pytest.fixture(params=sorted(PROVIDERS))
+async def bench(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Bench]:
+    """Each kind in turn; one without a bench fails here."""
+    async with BENCHES[request.param](tmp_path / "provider") as it:
+        yield it
+
+
+@pytest.fixture
+def provider(bench: Bench) -> Provider:
+    """One account there."""
+    return bench.open({})
+
+
+def asking(bench: Bench, fault: Fault) -> VideoRequest:
+    """A request that suffers this."""
+    return replace(bench.request, prompt=f"a red kite {bench.words[fault]}")
+
+
+async def saved(provider: Provider, remote_id: str, path: Path) -> Path:
+    """The finished film as a file."""
+    _, content, total = await fetched(provider, remote_id)
+    assert total in {None, len(content)}
+    path.write_bytes(content)
+    return path
+
+
+# --- videos ------------------------------------------------------------------------------
+
+
+async def test_a_video_is_not_the_one_asked_for(
+    bench: Bench, provider: Provider, tmp_path: Path
+) -> None:
+    """It plays without a complaint, as long and as large as asked."""
+    job = await provider.submit(bench.request)
+    film = await saved(provider, job.remote_id, tmp_path / "film.mp4")
+    assert video_frames.complaints(film) == ""
+    assert video_frames.frame(film).size == (bench.request.width, bench.request.height)
+    _, seconds = count_frames_and_secs(str(film))
+    assert seconds == pytest.approx(bench.request.seconds, abs=0.3)
+
+
+async def test_a_picture_is_not_where_the_video_begins(
+    bench: Bench, provider: Provider, tmp_path: Path
+) -> None:
+    """The reference picture is the first frame."""
+    width, height = bench.request.width or 0, bench.request.height or 0
+    path = tmp_path / "picture.png"
+    sample_images.quarters(width, height).save(path)
+    picture = ReferenceImage(path, "image/png", width, height)
+    if not provider.capabilities.pictures:
+        with pytest.raises(errors.Unsupported):
+            await provider.submit(replace(bench.request, image=picture))
+        return
+    async with carried(provider, picture) as brought:
+        job = await provider.submit(replace(bench.request, image=brought))
+    film = await saved(provider, job.remote_id, tmp_path / "film.mp4")
+    corner = (0, 0, width // 3, height // 5)
+    with Image.open(path) as image:
+        sent = image.convert("RGB").crop(corner)
+    assert video_frames.difference(video_frames.frame(film).crop(corner), sent) < 12
+
+
+async def test_a_resumed_download_does_not_fit(bench: Bench, provider: Provider) -> None:
+    """Beginning and rest make the whole; where it cannot go on, it says that it starts over."""
+    job = await provider.submit(bench.request)
+    _, whole, _ = await fetched(provider, job.remote_id)
+    for asked in (1, len(whole) // 2, len(whole) - 1, len(whole) + 1):
+        offset, rest, total = await fetched(provider, job.remote_id, asked)
+        assert offset in {0, asked}
+        assert whole[:offset] + rest == whole
+        assert total in {None, len(whole)}
+
+
+async def test_a_broken_download_passes_for_a_whole_one(bench: Bench, provider: Provider) -> None:
+    """What came of it is no more than a beginning; the next one is whole."""
+    job = await provider.submit(asking(bench, "broken"))
+    done, begun = await finished(provider, job.remote_id), b""
+    with suppress(errors.Unanswered):
+        async with provider.download(job.remote_id, done) as download:
+            async for chunk in download.chunks:
+                begun += chunk
+    _, whole, total = await fetched(provider, job.remote_id)
+    assert total in {None, len(whole)}
+    assert whole.startswith(begun)
+    assert len(begun) < len(whole)
+
+
+async def test_a_change_replaces_its_original(bench: Bench, provider: Provider) -> None:
+    """A remix is a job of its own, where the gateway can."""
+    first = await provider.submit(bench.request)
+    done = await finished(provider, first.remote_id)
+    named = done.edit_id if provider.capabilities.edit_id else first.remote_id
+    change = replace(bench.request, key="task2", prompt="the kite is blue", remix_of=named)
+    if not provider.capabilities.remix:
+        return
+    second = await provider.submit(change)
+    assert second.remote_id != first.remote_id
+    await finished(provider, second.remote_id)
+    await finished(provider, first.remote_id)
+
+
+# --- what goes wrong ---------------------------------------------------------------------
+
+
+async def test_a_create_that_was_refused_passes_for_one_that_may_run(
+    bench: Bench, provider: Provider
+) -> None:
+    """Told to slow down: certainly not accepted, worth another try, and when."""
+    with pytest.raises(errors.Throttled) as raised:
+        await provider.submit(asking(bench, "throttled"))
+    assert not raised.value.accepted
+    assert raised.value.again
+    assert raised.value.retry_after
+
+
+async def test_a_lost_answer_passes_for_a_refusal(bench: Bench, provider: Provider) -> None:
+    """The create may have been accepted; where jobs can be found, it is the one found."""
+    since, lost = time.time(), asking(bench, "lost")
+    with pytest.raises(errors.ProviderError) as raised:
+        await provider.submit(lost)
+    assert raised.value.accepted
+    if provider.capabilities.find is Finding.NOTHING:
+        with pytest.raises(errors.Unsupported):
+            await provider.find(lost, since)
+        return
+    found = await provider.find(lost, since)
+    assert found is not None
+    await finished(provider, found.remote_id)
+
+
+async def test_a_job_is_found_that_was_never_made(bench: Bench, provider: Provider) -> None:
+    """Another's job is never taken for ours."""
+    since = time.time()
+    await provider.submit(bench.request)
+    if provider.capabilities.find is not Finding.NOTHING:
+        other = replace(bench.request, key="task2", prompt="a green boat")
+        assert await provider.find(other, since) is None
+
+
+async def test_a_forbidden_prompt_passes_for_a_fault(bench: Bench, provider: Provider) -> None:
+    """Moderation is told as such, at once or as the end of the job."""
+    try:
+        job = await provider.submit(asking(bench, "moderated"))
+    except errors.Moderated:
+        return
+    assert (await failed(provider, job.remote_id)).kind is FailureKind.MODERATION
+
+
+async def test_a_failure_is_an_exception(bench: Bench, provider: Provider) -> None:
+    """The verdict on a job is a value, with something for an admin to read."""
+    job = await provider.submit(asking(bench, "fail"))
+    verdict = await failed(provider, job.remote_id)
+    assert verdict.kind is FailureKind.UPSTREAM
+    assert verdict.raw
+
+
+async def test_an_unknown_job_is_waited_for(bench: Bench, provider: Provider) -> None:
+    """One that never was, and one that the gateway has forgotten."""
+    job = await provider.submit(asking(bench, "vanished"))
+    for remote_id in (job.remote_id, "video_none", "../../etc/passwd", "a b?c#d%2e"):
+        with pytest.raises(errors.NotFound) as raised:
+            await provider.poll(remote_id)
+        assert not raised.value.accepted
+    # A gateway whose videos come by link alone cannot even be asked.
+    with pytest.raises((errors.NotFound, errors.NoResult)):
+        async with provider.download("video_none", Finished()):
+            pass
+
+
+async def test_a_stopped_job_runs_on(bench: Bench, provider: Provider) -> None:
+    """Where the gateway can cancel, its yes means that no video will come."""
+    job = await provider.submit(asking(bench, "stuck"))
+    if not provider.capabilities.cancel:
+        with pytest.raises(errors.Unsupported):
+            await provider.cancel(job.remote_id)
+        return
+    assert await provider.cancel(job.remote_id)
+    try:
+        end = await end_of(provider, job.remote_id)
+    except errors.NotFound:
+        return
+    assert isinstance(end, Failed)
+    assert end.kind is FailureKind.CANCELLED
+
+
+# --- accounts ----------------------------------------------------------------------------
+
+
+async def test_two_accounts_are_taken_for_one(bench: Bench, provider: Provider) -> None:
+    """Identity is key and address: the same after a restart, another for another account."""
+    secret = "sk-another-1234567890"
+    others = [bench.open({"api_key": secret}), bench.open({"base_url": "http://127.0.0.1:9"})]
+    identities = {one.identity for one in (provider, *others)}
+    assert len(identities) == 3
+    assert bench.open({}).identity == provider.identity
+    assert secret not in f"{others[0]!r} {others[0].options!r} {identities}"
+
+
+async def test_a_check_costs_something(bench: Bench, provider: Provider) -> None:
+    """It says in a short word what it has seen, and makes no job."""
+    assert 0 < len(await provider.check()) < 200
+    if provider.capabilities.find is not Finding.NOTHING:
+        assert await provider.find(bench.request, time.time()) is None
+
+
+# --- what some can beyond that -----------------------------------------------------------
+
+
+async def test_a_list_shows_other_jobs_or_wrong_ones(bench: Bench, provider: Provider) -> None:
+    """Many jobs in one look: each as a look of its own would show it, and none but those asked."""
+    since = time.time()
+    if not provider.capabilities.batch:
+        with pytest.raises(errors.Unsupported):
+            await provider.poll_many(["video_none"], since)
+        return
+    jobs = [
+        await provider.submit(replace(bench.request, key=f"task{number}", prompt=f"kite {number}"))
+        for number in range(3)
+    ]
+    stuck = await provider.submit(asking(bench, "stuck"))
+    for job in jobs:
+        await finished(provider, job.remote_id)
+    wanted = [jobs[0].remote_id, jobs[2].remote_id, stuck.remote_id, "video_none"]
+    seen = await provider.poll_many(wanted, since)
+    assert seen.keys() == set(wanted) - {"video_none"}
+    assert isinstance(seen[jobs[0].remote_id], Finished)
+    assert isinstance(seen[stuck.remote_id], Pending)
+
+
+async def test_a_thumbnail_is_another_picture_or_none(bench: Bench, provider: Provider) -> None:
+    """A still picture of the video, in its proportions."""
+    job = await provider.submit(bench.request)
+    done = await finished(provider, job.remote_id)
+    if not provider.capabilities.thumbnails:
+        with pytest.raises(errors.Unsupported):
+            async with provider.thumbnail(job.remote_id, done):
+                pass
+        return
+    async with provider.thumbnail(job.remote_id, done) as download:
+        content = b"".join([chunk async for chunk in download.chunks])
+    with Image.open(BytesIO(content)) as still:
+        asked = (bench.request.width or 0) / (bench.request.height or 1)
+        assert still.width / still.height == pytest.approx(asked, rel=0.02)
+
+
+async def test_anybody_can_call_in_an_event(provider: Provider) -> None:
+    """Only what the gateway has signed, lately and as it stands, is heard; a repeat is known."""
+    body, headers = signed_event("video.completed", "video_7")
+    if not provider.capabilities.events:
+        with pytest.raises(errors.Unsupported):
+            provider.heard(headers, body)
+        return
+    event = provider.heard(headers, body)
+    assert event.remote_id == "video_7"
+    assert provider.heard(headers, body).id == event.id
+    other, of_another_kind = signed_event("batch.completed", "batch_7")
+    assert provider.heard(of_another_kind, other).remote_id is None
+    forgeries = [
+        ({**headers, "webhook-signature": "v1,AAAA"}, body),
+        ({**headers, "webhook-signature": "v1"}, body),
+        ({**headers, "webhook-id": "evt_other"}, body),
+        ({**headers, "webhook-timestamp": "soon"}, body),
+        ({}, body),
+        (headers, body + b" "),
+        (headers, b"\xff"),
+        signed_event("video.completed", "video_7", age=600)[::-1],
+        signed_event("video.completed", "video_7", age=-600)[::-1],
+        signed_event("video.completed", "video_7", "whsec_b3RoZXI=")[::-1],
+    ]
+    for forged, said in forgeries:
+        with pytest.raises(errors.Untrusted):
+            provider.heard(forged, said)
+
+
+async def test_models_are_made_up(provider: Provider) -> None:
+    """A gateway's own list of models, or None where it tells none; a wrong key is told."""
+    listed = await provider.models()
+    assert listed is None or (listed and all(isinstance(name, str) for name in listed))
+
+
+async def test_a_picture_is_put_where_nobody_can_get_it(provider: Provider, tmp_path: Path) -> None:
+    """Where the gateway has a store of its own, it gives a link to what was put there."""
+    path = tmp_path / "picture.png"
+    sample_images.quarters(64, 64).save(path)
+    picture = ReferenceImage(path, "image/png", 64, 64)
+    if PictureWay.UPLOAD not in provider.capabilities.pictures:
+        with pytest.raises(errors.Unsupported):
+            await provider.upload(picture)
+        return
+    assert (await provider.upload(picture)).startswith("http")

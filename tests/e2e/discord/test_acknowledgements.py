@@ -1,0 +1,175 @@
+"""Everybody is heard within three seconds, whatever the way there and the database do."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.discord.conftest import Running
+from tests.fakes.discord.fake import Discord
+from tests.fakes.discord.faults import FaultKind
+from tests.fakes.discord.interactions import Interaction
+from tests.fakes.discord.users import Person
+from tests.fakes.gateways.openai import Gateway
+from tests.support.discord_bot import running
+from tests.support.jumpable_clock import JumpingClock
+
+ACKNOWLEDGE = "create_interaction_response"
+
+
+@pytest.fixture
+def ann(discord: Discord) -> Person:
+    """Someone with the app."""
+    ann = discord.person("Ann")
+    discord.guild("Kites", [ann])
+    return ann
+
+
+def _in_time(use: Interaction) -> bool:
+    assert use.answered is not None
+    return use.answered.time - use.time < 3.0
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["dropped-before", "dropped-after", "garbage-after", "500", "502-html", "503", "429"],
+)
+async def test_a_fault_on_the_way_leaves_somebody_unheard(
+    discord: Discord, bot: Running, ann: Person, kind: FaultKind
+) -> None:
+    """It is said once more, in time; that it was said already is no harm. What was asked is done.
+
+    Of commands, buttons and forms alike.
+    """
+    async with bot():
+        discord.faults.add(ACKNOWLEDGE, kind)
+        use = await ann.uses("/forgetme")
+        card = await use.shows("This deletes")
+        assert _in_time(use)
+        discord.faults.add(ACKNOWLEDGE, kind)
+        press = await ann.presses(card, "Keep it")
+        await use.shows("Nothing was changed.")
+        assert _in_time(press)
+        made = await ann.uses("/video", prompt="a kite", duration=1)
+        video = await ann.dm.shows_video()
+        assert made.answered
+        discord.faults.add(ACKNOWLEDGE, kind)
+        again = await ann.presses(video, "Again")
+        modal = await again.modal
+        discord.faults.add(ACKNOWLEDGE, kind)
+        form = await ann.submits(modal)
+        await ann.dm.shows_video(times=2)
+        assert _in_time(form)
+    assert len(discord.faults.suffered) == 4
+    assert discord.unanswered == []
+
+
+@pytest.mark.parametrize("kind", ["hanging", "429-cloudflare"])
+async def test_one_who_cannot_be_answered_stops_all_others(
+    discord: Discord, bot: Running, ann: Person, kind: FaultKind
+) -> None:
+    """Nothing comes of what was never acknowledged; meanwhile and afterwards others are heard."""
+    bob = discord.person("Bob")
+    bob.installs()
+    async with bot():
+        stopped = discord.faults.add(ACKNOWLEDGE, kind)
+        lost = await ann.uses("/video", prompt="a kite", duration=1)
+        await discord.until(lambda: stopped.left == 0)
+        await bob.uses("/quota")
+        await bob.sees("You can spend")
+        if kind == "hanging":
+            # It may have been acknowledged; then it must not seem to be thought about for ever.
+            await discord.until(lambda: discord.called("execute_webhook"))
+            discord.faults.release()
+            await discord.until(lambda: discord.violations)
+            (told,) = discord.violations
+            assert told.endswith("10015 Unknown Webhook")
+            discord.violations.clear()
+        again = await ann.uses("/quota")
+        await again.shows("You can spend")
+        tasks = await ann.uses("/tasks")
+        await tasks.shows("no tasks")
+    assert discord.unanswered == [lost]
+
+
+async def test_what_comes_too_late_is_done_in_secret(tmp_path: Path) -> None:
+    """Discord no longer knows the interaction (10062): nothing is made, for nobody would see it."""
+    clock = JumpingClock()
+    async with (
+        Discord(clock) as discord,
+        Gateway(cheap=True, now=clock.now) as gateway,
+        running(clock, discord, gateway, tmp_path),
+    ):
+        ann = discord.person("Ann")
+        ann.installs()
+        discord.faults.add(ACKNOWLEDGE, "dropped-before")
+        lost = await ann.uses("/video", prompt="a kite")
+        await discord.until(lambda: discord.faults.suffered)
+        clock.jump(3.5)
+        await discord.until(lambda: discord.late)
+        tasks = await ann.uses("/tasks")
+        await tasks.shows("no tasks")
+        assert lost.answered is None
+        assert gateway.creates.total() == 0
+    assert len(discord.violations) == 1
+    assert "10062" in discord.violations[0]
+
+
+# --- the database ------------------------------------------------------------------------
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Somebody else writes, and does not come to an end."""
+    with closing(sqlite3.connect(folder / "reelay.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE").close()
+        yield
+
+
+async def test_a_slow_database_leaves_somebody_unheard(
+    discord: Discord, bot: Running, ann: Person, tmp_path: Path
+) -> None:
+    """Commands, buttons and forms are acknowledged before they are kept, and done afterwards."""
+    async with bot():
+        await ann.uses("/video", prompt="a red kite", duration=1)
+        video = await ann.dm.shows_video()
+        use = await ann.uses("/forgetme")
+        card = await use.shows("This deletes")
+        with _locked(tmp_path):
+            uses = [
+                await ann.uses("/quota"),
+                await ann.presses(card, "Keep it"),
+                await ann.uses("/video", prompt="a blue kite", duration=1),
+                again := await ann.presses(video, "Again"),
+            ]
+            await discord.until(lambda: all(one.answered for one in uses), 5)
+            form = await ann.submits(await again.modal, prompt="a green kite")
+            await form.answer
+            typing = await ann.starts_typing("/video", prompt="x", model="so")
+            await typing.answer
+            assert all(_in_time(one) for one in (*uses, form, typing))
+        await ann.dm.shows_video(times=3, timeout=30)
+        await uses[0].shows("You can spend")
+        await use.shows("Nothing was changed.")
+
+
+async def test_somebody_waits_for_a_database_that_is_away(
+    discord: Discord, bot: Running, ann: Person, tmp_path: Path
+) -> None:
+    """Nothing could be kept: whoever asked is told so, as it was acknowledged."""
+    async with bot():
+        general = discord.guild("Kites", [ann]).text("general")
+        quota = await ann.uses("/quota")
+        await quota.shows("You can spend")
+        with _locked(tmp_path):
+            video = await ann.uses("/video", channel=general, prompt="a kite", duration=1)
+            quota = await ann.uses("/quota", channel=general)
+            await video.shows("I cannot write anything down right now.", 25)
+            told = await quota.shows("I cannot write anything down right now.", 25)
+            assert told.ephemeral
+        quota = await ann.uses("/quota")
+        await quota.shows("You can spend", 20)

@@ -1,0 +1,199 @@
+"""Admins: all their words with typed options; nobody else's, whatever a guild shows to whom."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from functools import partial
+from typing import Any
+
+import pytest
+
+from bot.commands.admin_parser import ADMIN_WORDS
+from tests.e2e.discord.conftest import Running
+from tests.fakes.discord.channels import Channel
+from tests.fakes.discord.fake import Discord
+from tests.fakes.discord.users import Person
+from tests.fakes.gateways.openai import KEY, Gateway
+
+ENDLESS = 1e9
+WORDS = {word.name: word for word in ADMIN_WORDS}
+
+
+@pytest.fixture
+def root(discord: Discord) -> Person:
+    """The admin; in no guild anything but a member."""
+    return discord.person("Root")
+
+
+@pytest.fixture
+def ben(discord: Discord) -> Person:
+    """Who owns the guild."""
+    return discord.person("Ben")
+
+
+@pytest.fixture
+def general(discord: Discord, root: Person, ben: Person) -> Channel:
+    """Where they are, and where the owner shows the commands of admins to all."""
+    guild = discord.guild("Kites", [ben, root])
+    guild.opened.add("admin")
+    return guild.text("general")
+
+
+@pytest.fixture
+async def gateway() -> AsyncIterator[Gateway]:
+    """One that lists no jobs, so that a create without an answer is for admins to judge."""
+    async with Gateway(cheap=True, render_seconds=ENDLESS, dialect="relay147") as gateway:
+        yield gateway
+    assert gateway.violations == []
+
+
+@pytest.fixture
+def served(bot: Running, root: Person, gateway: Gateway) -> Running:
+    """A bot with one admin."""
+    return partial(
+        bot,
+        ADMINS=f"discord:{root.id}",
+        PROVIDERS__LOCAL__KIND="relay147",
+        PROVIDERS__LOCAL__API_KEY=KEY,
+        PROVIDERS__LOCAL__BASE_URL=gateway.url,
+    )
+
+
+async def _answer(person: Person, line: str, channel: Channel, **options: Any) -> str:
+    """What the bot answers, for that person alone."""
+    use = await person.uses(line, channel=channel, options=options)
+    answer = await use.answer
+    assert (answer.kind, answer.ephemeral) == ("thinking", True)
+    await channel.until(lambda _: answer.message is not None and not answer.message.thinking)
+    return answer.text
+
+
+def _options(ben: Person, review: str, running: str) -> dict[str, tuple[dict[str, Any], str]]:
+    """Word -> its options, and what stands in the answer."""
+    person = f"discord:{ben.id}"
+    return {
+        "grant": ({"user": ben, "credits": 7}, f"Granted to {person}: 7. To spend now: 59."),
+        "limit": ({"user": ben, "credits": 9}, f"Daily credits of {person}: 9."),
+        "user": ({"user": ben}, f"{person}: to spend"),
+        "ban": ({"user": ben, "reason": "too loud"}, f"{person} can make no new videos: too loud"),
+        "unban": ({"user": ben}, f"{person} can make videos again."),
+        "group": ({"server": "419430400008388608", "credits": 100}, "419430400008388608"),
+        "tasks": ({"state": "review"}, f"{review}  review"),
+        "task": ({"task": review}, f"task: {review}, review, 4 credits, user {person}"),
+        "requeue": ({"task": running}, f"{running} is taken up now."),
+        "resolve": (
+            {"task": review, "verdict": "refund"},
+            f"{review} is closed; its person got 4 credits back.",
+        ),
+        "providers": ({}, "local (relay147): on, breaker closed"),
+        "provider": (
+            {"name": "local", "mode": "drain"},
+            "local takes nothing new. 1 of its jobs are running",
+        ),
+        "reload": ({}, "The catalogue is as it was."),
+        "audit": ({"count": 3}, f"resolve {review}"),
+    }
+
+
+# --- the words ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("place", ["guild", "direct messages"])
+async def test_an_admins_word_works_at_the_console_alone(
+    served: Running, root: Person, ben: Person, general: Channel, place: str
+) -> None:
+    """Each word there is does what it says, and is answered for the admin alone."""
+    channel = general if place == "guild" else root.dm
+    async with served():
+        await ben.uses("/video", channel=general, prompt="a kite !drop-after")
+        word = await general.shows("the gateway stopped answering")
+        review = word.embeds[0]["description"].split()[1].rstrip(":")
+        await ben.uses("/video", channel=general, prompt="a boat")
+        running = (await general.shows("being made")).text.split(":")[0]
+        said = _options(ben, review, running)
+        assert set(said) == set(WORDS)
+        for name, (options, answer) in said.items():
+            told = await _answer(root, f"/admin {name}", channel, **options)
+            assert answer in told.replace("\\", ""), (name, told)
+        assert "/admin shows your commands" in await _answer(root, "/help", channel)
+        closed = await general.shows("An admin has closed the review.")
+        assert "You got 4 credits back." in closed.text
+        assert closed.pings == [ben]
+
+
+async def test_an_admin_can_do_less_with_options(
+    served: Running, root: Person, ben: Person, general: Channel
+) -> None:
+    """What may be left out may be left out, and what Discord cannot check is refused in words."""
+    async with served():
+        await _answer(ben, "/quota", general)
+        person = f"discord:{ben.id}"
+        for line, options, answer in (
+            ("ban", {"user": ben}, f"{person} can make no new videos."),
+            ("unban", {"user": ben}, f"{person} can make videos again."),
+            ("tasks", {}, "No tasks."),
+            ("tasks", {"state": "done"}, "No tasks."),
+            ("task", {"task": "abcdefgh"}, "You have no task abcdefgh."),
+            ("provider", {"name": "nobody", "mode": "on"}, 'No provider is called "nobody".'),
+            ("audit", {}, f"unban {person}"),
+            ("grant", {"user": ben, "credits": -60}, f"Granted to {person}: "),
+        ):
+            told = await _answer(root, f"/admin {line}", general, **options)
+            assert told.replace("\\", "").startswith(answer) or answer in told, (line, told)
+
+
+# --- nobody else's -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("place", ["guild", "direct messages"])
+async def test_whoever_owns_a_guild_is_an_admin(
+    served: Running, root: Person, ben: Person, general: Channel, place: str
+) -> None:
+    """Shown or not, each word is refused to who is not in ADMINS, and nothing is done."""
+    channel = general if place == "guild" else ben.dm
+    async with served():
+        for name, (options, _) in _options(ben, "abcdefgh", "abcdefgh").items():
+            told = await _answer(ben, f"/admin {name}", channel, **options)
+            assert told == "This command is for admins.", name
+        assert "/admin" not in await _answer(ben, "/help", channel)
+        assert "You can spend 60 credits" in await _answer(ben, "/quota", channel)
+        assert (await _answer(root, "/admin audit", root.dm)).startswith("Nothing yet.")
+
+
+async def test_everybody_sees_the_commands_of_admins(
+    discord: Discord, served: Running, root: Person, ben: Person
+) -> None:
+    """Members are not shown them unless somebody who may manages it so; they are for all apart."""
+    cleo = discord.person("Cleo")
+    guild = discord.guild("Boats", [ben, cleo, root])
+    quiet = guild.text("quiet")
+    async with served():
+        await quiet.until(lambda _: cleo.offered(quiet))
+        assert "admin" not in cleo.offered(quiet)
+        assert "admin" not in root.offered(quiet)
+        guild.manages(cleo)
+        assert "admin" not in cleo.offered(quiet)
+        assert "admin" in ben.offered(quiet)
+        assert "admin" in root.offered()
+
+
+async def test_nobody_knows_how_to_become_an_admin(
+    bot: Running, ben: Person, general: Channel
+) -> None:
+    """Where there is none yet, whoever runs the bot reads what to write into its settings."""
+    async with bot():
+        told = await _answer(ben, "/admin providers", general)
+        assert f"ADMINS=discord:{ben.id}" in told.replace("\\", "")
+
+
+async def test_who_is_an_admin_no_more_still_is_one(
+    discord: Discord, served: Running, root: Person, ben: Person, general: Channel
+) -> None:
+    """The settings of the day count; the number alone is nobody of another platform."""
+    discord.gateway.identify_seconds = 0
+    async with served():
+        assert "local" in await _answer(root, "/admin providers", general)
+    async with served(ADMINS=f"discord:{ben.id},telegram:{root.id}"):
+        told = await _answer(root, "/admin providers", general)
+        assert told == "This command is for admins."
+        assert "local" in await _answer(ben, "/admin providers", general)

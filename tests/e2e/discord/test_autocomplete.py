@@ -1,0 +1,173 @@
+"""What Discord offers while somebody types, and in which language it shows the commands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot.commands.parser import COMMANDS
+from bot.presentation.i18n import say
+from tests.e2e.discord.conftest import Running
+from tests.fakes.discord.channels import Channel
+from tests.fakes.discord.fake import Discord
+from tests.fakes.discord.users import Person
+from tests.support.catalog_files import model, written
+
+MOST = 25
+LOCALES = {"en-US": "en", "en-GB": "en", "zh-CN": "zh", "zh-TW": "zh"}
+NOT_WORDS = {"English", "简体中文", "charge", "refund", "attach", "on", "off", "drain"}
+"""Choices that are what people would type, or the name of a language in itself."""
+OFFERS = '[{ kind = "openai", model = "sora-2" }]'
+
+
+@pytest.fixture
+def general(discord: Discord, ann: Person) -> Channel:
+    """Where she types."""
+    return discord.guild("Kites", [discord.person("Bob"), ann]).text("general")
+
+
+def _catalogue(folder: Path) -> str:
+    """Forty models of one kind, and one that is different."""
+    plain = [model(name=f'"kite-{number:02}"', offers=OFFERS) for number in range(40)]
+    other = model(
+        name='"boat"',
+        title='"The Boat"',
+        durations="[5, 15, 25]",
+        sizes='[{ name = "512x512", price = 1 }]',
+        styles='["stormy", "calm"]',
+        offers=OFFERS,
+    )
+    return str(written(folder, "\n".join([*plain, other])))
+
+
+# --- while somebody types ----------------------------------------------------------------
+
+
+async def test_what_is_looked_for_is_not_among_the_first_25(
+    quick: Running, ann: Person, general: Channel, tmp_path: Path
+) -> None:
+    """Of forty models 25 are offered; typing brings the others, the likeliest first."""
+    async with quick(CATALOG_FILE=_catalogue(tmp_path)):
+
+        async def offered(typed: str) -> list[str]:
+            choices = await ann.types("/video", channel=general, prompt="x", model=typed)
+            return [str(one.value) for one in choices]
+
+        assert await offered("") == [f"kite-{number:02}" for number in range(MOST)]
+        assert await offered("KITE-3") == [f"kite-{number}" for number in range(30, 40)]
+        assert await offered("39") == ["kite-39"]
+        assert await offered("the b") == ["boat"]
+        assert await offered("nothing of the kind") == []
+        assert len(await offered("x" * 100)) == 0
+
+
+async def test_a_model_is_offered_what_it_cannot_do(
+    quick: Running, ann: Person, general: Channel, tmp_path: Path
+) -> None:
+    """Durations, sizes and styles are those of the model that was chosen before, else of all."""
+    async with quick(CATALOG_FILE=_catalogue(tmp_path)):
+        for option, own, another in (
+            ("duration", [5, 15, 25], 4),
+            ("size", ["512x512"], "1280x720"),
+            ("style", ["stormy", "calm"], "calm"),
+        ):
+            chosen = {"prompt": "x", "model": "BOAT", option: ""}
+            choices = await ann.types("/video", channel=general, options=chosen)
+            assert [one.value for one in choices] == own
+            del chosen["model"]
+            choices = await ann.types("/video", channel=general, options=chosen)
+            assert {*own, another} <= {one.value for one in choices}
+        choices = await ann.types("/settings", channel=general, duration="25")
+        assert [one.value for one in choices] == [25]
+
+
+async def test_somebody_is_offered_tasks_of_others(
+    discord: Discord, quick: Running, ann: Person, general: Channel
+) -> None:
+    """One's own, the newest first, at most 25, found by words of the prompt; in one's language."""
+    an = discord.person("安", locale="zh-CN")
+    assert general.guild is not None
+    general.guild.add(an)
+    async with quick(DAILY_CREDITS="1000", MAX_ACTIVE_PER_USER="100"):
+        for number in range(MOST + 3):
+            prompt = f"kite {number:02} {'over the sea ' * 20}"
+            await ann.uses("/video", channel=ann.dm, prompt=prompt)
+        await ann.dm.shows_video(times=MOST + 3)
+        for word in ("/cancel", "/fetch", "/retry", "/remix"):
+            more = {"prompt": "x"} if word == "/remix" else {}
+            assert await an.types(word, channel=general, options=more | {"task": ""}) == []
+        choices = await ann.types("/fetch", channel=general, task="")
+        assert len(choices) == MOST
+        assert " kite 27 over the sea" in choices[0].name
+        assert all(len(one.name) <= 100 for one in choices)
+        (first,) = await ann.types("/fetch", channel=general, task="KITE 00")
+        assert first.name.startswith(f"{first.value} (done) kite 00 over")
+        fetch = await ann.uses("/fetch", channel=general, task=first.value)
+        assert (await fetch.shows("kite 00")).video
+        await an.uses("/video", channel=general, prompt="风筝")
+        await general.shows_video()
+        (own,) = await an.types("/fetch", channel=general, task="")
+        # It is done as soon as it is noted that the video stands there.
+        states = [say("zh", f"state-{one}") for one in ("delivering", "done")]
+        assert own.name in [f"{own.value} ({one}) 风筝" for one in states]
+
+
+# --- what the commands are called --------------------------------------------------------
+
+
+def _all_of(commands: list[dict[str, Any]]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each command, option and choice, with its path."""
+    for one in commands:
+        yield one["name"], one
+        for name, inner in _all_of([*(one.get("options") or []), *(one.get("choices") or [])]):
+            yield f"{one['name']} {name}", inner
+
+
+async def test_a_word_was_never_translated(discord: Discord, quick: Running) -> None:
+    """Options, choices and descriptions are there in every language; command names are words."""
+    async with quick():
+        await discord.until(lambda: discord.world.commands.syncs)
+    (sync,) = discord.world.commands.syncs
+    seen = 0
+    for path, one in _all_of([dict(one) for one in sync.asked]):
+        if "value" in one and not (one.get("name_localizations") or {}):
+            # What is chosen is what it is called everywhere.
+            assert one["name"] in {*NOT_WORDS, str(one["value"])}, path
+            continue
+        described = one.get("description_localizations") or {}
+        named = one.get("name_localizations") or {}
+        is_command = one.get("type") == 1
+        for told in ([] if is_command else [named], [described] if "description" in one else []):
+            for texts in told:
+                if texts or one.get("description"):
+                    assert set(texts) == set(LOCALES), path
+                    seen += 1
+                    assert texts["zh-CN"] == texts["zh-TW"]
+                    assert not texts["zh-CN"].isascii() or path.endswith("-"), path
+                    assert texts["en-US"].isascii()
+    assert seen > 60
+
+
+async def test_somebody_sees_commands_that_they_cannot_read(
+    discord: Discord, quick: Running
+) -> None:
+    """Names of options, choices and menus as an app in Chinese shows them."""
+    an = discord.person("安", locale="zh-CN")
+    general = discord.guild("Kites", [an]).text("general")
+    async with quick():
+        use = await an.uses(
+            "/video", channel=general, prompt="风筝", orientation="竖屏", duration=8
+        )
+        video = await general.shows_video()
+        menu = await (await an.uses_menu("修改这个视频", video)).modal
+    assert use.words == "uses /video 提示词: 风筝, 方向: 竖屏, 时长: 8"
+    assert menu.title == say("zh", "form-remix")
+    (sync,) = discord.world.commands.syncs
+    told = {one["name"]: one for one in sync.asked}
+    for word in COMMANDS:
+        described = told[word.name]["description_localizations"]
+        assert described["zh-CN"] == say("zh", f"help-{word.name}")
+        assert told[word.name]["description"] == say("en", f"help-{word.name}")

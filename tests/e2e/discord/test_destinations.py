@@ -1,0 +1,222 @@
+"""Wherever a video may be asked for, it comes back there and calls nobody but its person."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.discord.conftest import Running
+from tests.fakes.discord.channels import Channel
+from tests.fakes.discord.fake import Discord, Picture
+from tests.fakes.discord.messages import Message
+from tests.fakes.discord.permissions import USE_EXTERNAL_APPS
+from tests.fakes.discord.users import Person
+from tests.fakes.gateways.openai import Gateway
+from tests.support import sample_images
+
+GUILD_PLACES = [
+    "channel",
+    "channel for adults",
+    "announcements",
+    "thread",
+    "private thread",
+    "post",
+    "chat of a voice channel",
+]
+LENT_PLACES = ["group", "guild without the bot", "thread of a guild without the bot"]
+ASKED_WITH = ["words", "picture"]
+MINUTES = "Here I can write for 15 minutes only."
+
+
+def _in_guild(discord: Discord, kind: str, ann: Person, bob: Person, *, bot: bool) -> Channel:
+    guild = discord.guild("Kites", [bob, ann], bot=bot)
+    match kind:
+        case "channel for adults":
+            return guild.text("general", nsfw=True)
+        case "announcements":
+            return guild.news("news")
+        case "thread" | "thread of a guild without the bot":
+            return guild.text("general").thread("Ideas", by=ann)
+        case "private thread":
+            return guild.text("general").thread("Ideas", by=ann, private=True)
+        case "post":
+            return guild.forum("videos").thread("My post", by=ann)
+        case "chat of a voice channel":
+            return guild.voice("Lounge")
+    return guild.text("general")
+
+
+def _lent(discord: Discord, kind: str, ann: Person, bob: Person) -> Channel:
+    """A place that knows the bot only through Ann."""
+    ann.installs()
+    if kind == "group":
+        return discord.group([ann, bob])
+    return _in_guild(discord, kind, ann, bob, bot=False)
+
+
+def _photo(folder: Path) -> Picture:
+    return Picture(sample_images.photo(folder / "photo.jpg", 1280, 720), "photo.jpg")
+
+
+async def _makes(ann: Person, channel: Channel, folder: Path, asked_with: str) -> Message:
+    """The video of a kite, when nothing else of the bot stands there."""
+    options = {"image": _photo(folder)} if asked_with == "picture" else {}
+    use = await ann.uses("/video", channel=channel, prompt="a red kite", options=options)
+    assert (await use.answer).kind == "thinking"
+    video = await channel.shows_video()
+    await channel.until(lambda channel: channel.from_bot == [video])
+    return video
+
+
+def _posts_elsewhere(discord: Discord, channel: Channel) -> list[Message]:
+    """What the bot said in any other place."""
+    return [
+        message
+        for other in discord.world.channels.values()
+        if other is not channel
+        for message in other.history.values()
+        if message.sender is discord.bot
+    ]
+
+
+def _is_whole(video: Message, ann: Person, gateway: Gateway, asked_with: str) -> None:
+    """It is the film of what was asked for, and only Ann is called by it."""
+    assert "a red kite" in video.text
+    assert video.pings == [ann]
+    assert not video.pings_everyone
+    assert gateway.creates == {"a red kite": 1}
+    (job,) = gateway.jobs.values()
+    assert (job.picture is not None) is (asked_with == "picture")
+
+
+# --- where the bot is at home ------------------------------------------------------------
+
+
+@pytest.mark.parametrize("asked_with", ASKED_WITH)
+@pytest.mark.parametrize("kind", GUILD_PLACES)
+async def test_a_guild_gets_its_video_somewhere_else(
+    discord: Discord,
+    quick: Running,
+    gateway: Gateway,
+    ann: Person,
+    bob: Person,
+    tmp_path: Path,
+    kind: str,
+    asked_with: str,
+) -> None:
+    """Every kind of channel: the video stands in it, for all to see, and calls its person."""
+    place = _in_guild(discord, kind, ann, bob, bot=True)
+    async with quick():
+        video = await _makes(ann, place, tmp_path, asked_with)
+    _is_whole(video, ann, gateway, asked_with)
+    assert _posts_elsewhere(discord, place) == []
+    assert not video.ephemeral
+
+
+@pytest.mark.parametrize("asked_with", ASKED_WITH)
+async def test_a_direct_message_is_answered_in_the_open(
+    discord: Discord,
+    quick: Running,
+    gateway: Gateway,
+    ann: Person,
+    bob: Person,
+    tmp_path: Path,
+    asked_with: str,
+) -> None:
+    """What is asked for in private comes in private, although both are in a guild with the bot."""
+    discord.guild("Kites", [ann, bob])
+    async with quick():
+        video = await _makes(ann, ann.dm, tmp_path, asked_with)
+    _is_whole(video, ann, gateway, asked_with)
+    assert _posts_elsewhere(discord, ann.dm) == []
+
+
+# --- where it is but for a person --------------------------------------------------------
+
+
+@pytest.mark.parametrize("asked_with", ASKED_WITH)
+@pytest.mark.parametrize("kind", LENT_PLACES)
+async def test_an_app_of_ones_own_answers_nowhere(
+    discord: Discord,
+    quick: Running,
+    gateway: Gateway,
+    ann: Person,
+    bob: Person,
+    tmp_path: Path,
+    kind: str,
+    asked_with: str,
+) -> None:
+    """Where only Ann has the app, the video comes by her interaction, and she knows the limit."""
+    place = _lent(discord, kind, ann, bob)
+    async with quick():
+        video = await _makes(ann, place, tmp_path, asked_with)
+    _is_whole(video, ann, gateway, asked_with)
+    assert any(MINUTES in line for event in place.log for line in event.lines)
+    assert discord.called("create_message") == []
+    assert _posts_elsewhere(discord, place) == []
+
+
+@pytest.mark.parametrize("place", ["direct messages", "guild with the bot"])
+async def test_an_app_of_ones_own_is_a_guest_at_home(
+    discord: Discord,
+    quick: Running,
+    gateway: Gateway,
+    ann: Person,
+    bob: Person,
+    tmp_path: Path,
+    place: str,
+) -> None:
+    """Where the bot may write by itself nobody is told of 15 minutes, whoever installed it."""
+    ann.installs()
+    at_home = place == "guild with the bot"
+    channel = _in_guild(discord, "channel", ann, bob, bot=True) if at_home else ann.dm
+    async with quick():
+        video = await _makes(ann, channel, tmp_path, "words")
+    _is_whole(video, ann, gateway, "words")
+    assert not any(MINUTES in line for event in channel.log for line in event.lines)
+
+
+async def test_a_guild_that_wants_no_strange_apps_sees_one(
+    discord: Discord, quick: Running, gateway: Gateway, ann: Person, bob: Person
+) -> None:
+    """All that such an app says stands there for its person alone, the video too."""
+    place = _lent(discord, "guild without the bot", ann, bob)
+    place.deny(everyone=USE_EXTERNAL_APPS)
+    async with quick():
+        await ann.uses("/video", channel=place, prompt="a red kite")
+        video = await ann.sees_video()
+        await place.until(lambda _: ann.alone == [video])
+    assert gateway.creates == {"a red kite": 1}
+    assert place.from_bot == []
+    assert video.only_for is ann
+
+
+async def test_two_people_of_one_place_get_each_others_video(
+    discord: Discord, quick: Running, ann: Person, bob: Person
+) -> None:
+    """Each video calls the one who asked for it, and says what that one asked for."""
+    general = discord.guild("Kites", [ann, bob]).text("general")
+    async with quick():
+        await ann.uses("/video", channel=general, prompt="a red kite")
+        await bob.uses("/video", channel=general, prompt="a blue boat")
+        await general.shows_video(times=2)
+        await general.until(lambda channel: len(channel.from_bot) == 2)
+    pinged = {("kite" in one.text, one.pings[0].name) for one in general.from_bot}
+    assert pinged == {(True, "Ann"), (False, "Bob")}
+    assert all(len(one.pings) == 1 for one in general.from_bot)
+
+
+async def test_one_persons_places_are_mixed_up(
+    discord: Discord, quick: Running, ann: Person, bob: Person
+) -> None:
+    """Three videos at once, asked for in three places: each comes where it was asked for."""
+    guild = discord.guild("Kites", [ann, bob])
+    general, post = guild.text("general"), guild.forum("videos").thread("My post", by=ann)
+    wanted = {general: "a red kite", post: "a blue boat", ann.dm: "a green hill"}
+    async with quick():
+        for place, prompt in wanted.items():
+            await ann.uses("/video", channel=place, prompt=prompt)
+        for place, prompt in wanted.items():
+            assert prompt in (await place.shows_video()).text
+            await place.until(lambda channel: len(channel.from_bot) == 1)

@@ -1,0 +1,212 @@
+"""Forms and the menus of messages: a picture or a video that stands there becomes another one."""
+
+from __future__ import annotations
+
+from io import BytesIO
+
+import pytest
+from PIL import Image
+
+from tests.e2e.discord.conftest import Running
+from tests.fakes.discord.channels import Channel
+from tests.fakes.discord.fake import Discord, Picture
+from tests.fakes.discord.messages import Message
+from tests.fakes.discord.users import Person
+from tests.fakes.gateways.openai import Gateway
+from tests.support import sample_images
+
+OF_PICTURE = "Make a video of this picture"
+OF_VIDEO = "Remix this video"
+NO_PICTURE = "There is no picture in that message. I take JPEG, PNG, WebP, HEIC, GIF and AVIF."
+NO_VIDEO = "That is no video of mine. Use this on a message with one of your videos."
+NOT_YOURS = "This belongs to somebody else. Ask for a video of your own with /video."
+TALL = sample_images.encoded(sample_images.quarters(720, 1280), "PNG")
+WIDE = sample_images.encoded(sample_images.quarters(1280, 720), "JPEG")
+
+
+@pytest.fixture
+def general(discord: Discord, ann: Person, bob: Person) -> Channel:
+    """Where they are."""
+    return discord.guild("Kites", [bob, ann]).text("general")
+
+
+async def _video(ann: Person, channel: Channel, **options: object) -> Message:
+    await ann.uses("/video", channel=channel, options={"prompt": "a red kite", **options})
+    return await channel.shows_video()
+
+
+def _size(picture: bytes | None) -> tuple[int, int]:
+    assert picture is not None
+    with Image.open(BytesIO(picture)) as seen:
+        return seen.size
+
+
+# --- a picture that stands there ---------------------------------------------------------
+
+
+@pytest.mark.parametrize("where", ["guild", "thread", "direct messages"])
+async def test_a_picture_of_a_message_is_not_the_one_that_begins(
+    quick: Running, ann: Person, bob: Person, general: Channel, gateway: Gateway, where: str
+) -> None:
+    """The first picture of a message, of whomever, with the words of the form."""
+    place = {"guild": general, "thread": general.thread("Ideas"), "direct messages": ann.dm}[where]
+    by = ann if place is ann.dm else bob
+    files = [Picture(b"words", "words.txt"), Picture(TALL, "tall.png"), Picture(WIDE, "wide.jpg")]
+    shown = await by.says("look", channel=place, files=files)
+    async with quick():
+        form = await (await ann.uses_menu(OF_PICTURE, shown)).modal
+        assert form.title == "A video of this picture"
+        sent = await ann.submits(form, prompt="the clouds move")
+        answer = await sent.answer
+        assert (answer.kind, answer.ephemeral) == ("thinking", False)
+        video = await place.shows_video()
+        assert video.pings == [ann]
+        await place.until(lambda channel: channel.from_bot == [video])
+    (job,) = gateway.jobs.values()
+    assert (job.body["prompt"], job.body["size"]) == ("the clouds move", "720x1280")
+    assert _size(job.picture) == (720, 1280)
+
+
+@pytest.mark.parametrize("kind", ["words", "a text", "a film"])
+async def test_a_message_without_a_picture_opens_a_form(
+    quick: Running, ann: Person, bob: Person, general: Channel, kind: str
+) -> None:
+    """Where nothing could come of it, that is said at once and in private."""
+    files = {"words": [], "a text": [Picture(b"x", "a.txt")], "a film": [Picture(b"x", "a.mp4")]}
+    shown = await bob.says("look", channel=general, files=files[kind])
+    async with quick():
+        answer = await (await ann.uses_menu(OF_PICTURE, shown)).answer
+        assert (answer.kind, answer.ephemeral, answer.text) == ("message", True, NO_PICTURE)
+
+
+async def test_a_picture_is_gone_when_the_form_is_sent(
+    quick: Running, ann: Person, bob: Person, general: Channel, gateway: Gateway
+) -> None:
+    """Somebody has deleted the message meanwhile: that is told, and nothing is charged."""
+    shown = await bob.says("look", channel=general, files=[Picture(TALL, "tall.png")])
+    async with quick():
+        form = await (await ann.uses_menu(OF_PICTURE, shown)).modal
+        await bob.deletes(shown)
+        sent = await ann.submits(form, prompt="the clouds move")
+        told = await sent.shows("Discord no longer has that picture. Please attach it again.")
+        assert told.only_for is ann
+        await general.until(lambda channel: channel.from_bot == [])
+        await (await ann.uses("/quota", channel=general)).shows("You can spend 60 credits")
+    assert not gateway.creates
+
+
+async def test_two_forms_at_once_take_each_others_picture(
+    quick: Running, ann: Person, bob: Person, general: Channel, gateway: Gateway
+) -> None:
+    """Each form knows its picture, in whatever order they are sent."""
+    tall = await bob.says("tall", channel=general, files=[Picture(TALL, "tall.png")])
+    wide = await bob.says("wide", channel=general, files=[Picture(WIDE, "wide.jpg")])
+    async with quick():
+        forms = [await (await ann.uses_menu(OF_PICTURE, one)).modal for one in (tall, wide)]
+        await ann.submits(forms[1], prompt="wide")
+        await ann.submits(forms[0], prompt="tall")
+        await general.shows_video(times=2)
+    sizes = {job.body["prompt"]: _size(job.picture) for job in gateway.jobs.values()}
+    assert sizes == {"tall": (720, 1280), "wide": (1280, 720)}
+
+
+# --- a video that stands there -----------------------------------------------------------
+
+
+async def test_a_video_is_made_anew_instead_of_changed(
+    quick: Running, ann: Person, general: Channel, gateway: Gateway
+) -> None:
+    """By its button and by the menu of its message it is changed where it was made."""
+    async with quick():
+        video = await _video(ann, general, duration=8)
+        button = await (await ann.presses(video, "Change it")).modal
+        menu = await (await ann.uses_menu(OF_VIDEO, video)).modal
+        for number, form in enumerate((button, menu), 2):
+            assert form.title == "Change this video"
+            assert [(one.label, one.value) for one in form.fields] == [
+                ("What should be different?", "")
+            ]
+            await ann.submits(form, prompt=f"at night {number}")
+            changed = await general.shows_video(times=number)
+            assert f"at night {number}" in changed.text
+    first, *others = gateway.jobs.values()
+    assert [one.remix_of for one in others] == [first.id, first.id]
+    assert {one.body["seconds"] for one in others} == {"8"}
+
+
+async def test_the_menu_works_on_what_is_no_video(
+    quick: Running, ann: Person, bob: Person, general: Channel
+) -> None:
+    """Messages of people, others' videos, mere statuses and last words: told so in private."""
+    async with quick():
+        video = await _video(ann, general)
+        await ann.uses("/video", channel=general, prompt="a blue boat !stuck")
+        status = await general.shows("being made")
+        await ann.uses("/video", channel=general, prompt="a green hill !failed")
+        word = await general.shows("made no video")
+        said = await ann.says("look", channel=general)
+        for message, text in ((said, NO_VIDEO), (status, NO_VIDEO), (word, NO_VIDEO)):
+            answer = await (await ann.uses_menu(OF_VIDEO, message)).answer
+            assert (answer.kind, answer.ephemeral, answer.text) == ("message", True, text)
+        answer = await (await bob.uses_menu(OF_VIDEO, video)).answer
+        assert (answer.kind, answer.ephemeral, answer.text) == ("message", True, NOT_YOURS)
+
+
+# --- Again -------------------------------------------------------------------------------
+
+
+async def test_other_words_are_forgotten(
+    quick: Running, ann: Person, general: Channel, gateway: Gateway
+) -> None:
+    """Again with another prompt keeps all else: picture, length, size; sent as it is, all of it."""
+    async with quick():
+        video = await _video(ann, general, duration=8, image=Picture(TALL, "tall.png"))
+        form = await (await ann.presses(video, "Again")).modal
+        assert form.title == "Once more"
+        assert [one.value for one in form.fields] == ["a red kite"]
+        await ann.submits(form, prompt="a blue kite")
+        second = await general.shows_video(times=2)
+        form = await (await ann.presses(second, "Again")).modal
+        assert [one.value for one in form.fields] == ["a blue kite"]
+        await ann.submits(form)
+        await general.shows_video(times=3)
+    jobs = list(gateway.jobs.values())
+    assert [one.body["prompt"] for one in jobs] == ["a red kite", "a blue kite", "a blue kite"]
+    assert {(one.body["seconds"], one.body["size"]) for one in jobs} == {("8", "720x1280")}
+    assert [_size(one.picture) for one in jobs] == [(720, 1280)] * 3
+
+
+async def test_again_of_a_changed_video_is_a_new_one(
+    quick: Running, ann: Person, general: Channel, gateway: Gateway
+) -> None:
+    """Again of a change is another change of the same video, with other words or the same."""
+    async with quick():
+        video = await _video(ann, general)
+        form = await (await ann.presses(video, "Change it")).modal
+        await ann.submits(form, prompt="at night")
+        changed = await general.shows_video(times=2)
+        form = await (await ann.presses(changed, "Again")).modal
+        assert [one.value for one in form.fields] == ["at night"]
+        await ann.submits(form, prompt="at noon")
+        await general.shows_video(times=3)
+    first, *others = gateway.jobs.values()
+    assert [(one.body["prompt"], one.remix_of) for one in others] == [
+        ("at night", first.id),
+        ("at noon", first.id),
+    ]
+
+
+@pytest.mark.parametrize("prompt", [" ", "\n\n", "\u3000"])
+async def test_an_empty_form_is_a_video_of_nothing(
+    quick: Running, ann: Person, general: Channel, gateway: Gateway, prompt: str
+) -> None:
+    """Blanks are no words: that is told in private, and nothing is charged."""
+    async with quick():
+        video = await _video(ann, general)
+        for label in ("Again", "Change it"):
+            form = await (await ann.presses(video, label)).modal
+            sent = await ann.submits(form, prompt=prompt)
+            told = await sent.shows("What should the video show?")
+            assert told.only_for is ann
+            await general.until(lambda channel: channel.from_bot == [video])
+    assert gateway.creates == {"a red kite": 1}

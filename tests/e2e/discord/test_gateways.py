@@ -1,0 +1,200 @@
+"""Each kind of gateway behind Discord: words and pictures, in every sort of place.
+
+The combinations are spread over the kinds, so that each place gets words and a picture, and each
+kind makes a video of both.
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from bot.frontends.discord import Discord as FrontEnd
+from bot.media.probe import probe
+from tests.fakes.discord.channels import Channel
+from tests.fakes.discord.fake import Discord, Picture
+from tests.fakes.discord.interactions import Interaction
+from tests.fakes.discord.messages import Account, Message
+from tests.fakes.discord.users import Person
+from tests.fakes.gateways.kinds import (
+    JIMMY,
+    JXINCM,
+    MOUNTSEA,
+    OPENAI,
+    RELAY147,
+    ZENLAYER,
+    Kind,
+    pictured,
+)
+from tests.support import sample_images
+from tests.support.bot_in_process import running, settings
+
+BEFORE = {
+    "direct": "── Ann (direct messages)",
+    "channel": "── Kites / general (text)",
+    "thread": "── Kites / general / Clips (thread)",
+    "post": "── Kites / videos / My post (post)\nAnn\n  My post",
+    "group": "── Ann, Ben (group)",
+    "strangers": "── Strangers / general (text)",
+}
+"""What stands in a place before anybody asks for a video."""
+LENT = ("group", "strangers")
+"""Where the app is Ann's alone."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One kind of gateway, and what is asked for where."""
+
+    kind: Kind
+    asked: tuple[str, ...]
+    """(Place: what is given to `/video` there.)"""
+
+
+CASES = [
+    Case(OPENAI, ("direct: words", "direct: picture", "channel: words")),
+    Case(RELAY147, ("channel: picture", "thread: words", "strangers: picture")),
+    Case(JXINCM, ("thread: picture", "post: words")),
+    Case(ZENLAYER, ("post: picture", "group: words", "channel: words")),
+    Case(JIMMY, ("group: picture", "strangers: words", "channel: picture")),
+    Case(MOUNTSEA, ("strangers: picture", "direct: words")),
+]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.kind.name)
+async def test_a_place_shows_something_else_than_the_video_asked_for(
+    case: Case, tmp_path: Path
+) -> None:
+    """In each place the video alone stays, playable; one create each; no rule is broken."""
+    photo = Picture(sample_images.photo(tmp_path / "photo.jpg", 1280, 720), "photo.jpg")
+    async with Discord() as discord, case.kind.made() as gateway:
+        own = settings(tmp_path, **environ(case.kind, discord, gateway.url))
+        async with running(own, [FrontEnd(own)]):
+            asked = [await _asked(discord, what, photo) for what in case.asked]
+            films = [await _answered(use) for use in asked]
+        for what, use, film in zip(case.asked, asked, films, strict=True):
+            await _check_film(case.kind, use, film)
+            assert _stable(discord, use.channel) == _expected(case.kind, what, use.by)
+        assert _stood_elsewhere(discord, asked) == []
+    assert discord.violations == []
+    assert discord.invalid == []
+    assert gateway.violations == []
+    assert gateway.creates == Counter(case.asked)
+    assert pictured(gateway) == {what for what in case.asked if what.endswith("picture")}
+
+
+def test_a_combination_is_left_out() -> None:
+    """Each place has words and a picture; each kind has both."""
+    every = {f"{place}: {what}" for place in BEFORE for what in ("words", "picture")}
+    assert {one for case in CASES for one in case.asked} == every
+    for case in CASES:
+        assert {one.split()[1] for one in case.asked} == {"words", "picture"}
+
+
+def environ(kind: Kind, discord: Discord, gateway: str) -> dict[str, str]:
+    """What an operator writes."""
+    with socket.socket() as it:
+        it.bind(("127.0.0.1", 0))
+        port = it.getsockname()[1]
+    return {
+        "DISCORD_BOT_TOKEN": discord.token,
+        "DISCORD_API_URL": discord.url,
+        "HTTP_PORT": str(port),
+        "PUBLIC_URL": f"http://127.0.0.1:{port}",
+        "DAILY_CREDITS": "1000",
+        **kind.environ(gateway),
+    }
+
+
+# --- what a person does and sees ---------------------------------------------------------
+
+
+async def _asked(discord: Discord, what: str, photo: Picture) -> Interaction:
+    """Ask for a video there; what is asked for is the prompt as well."""
+    place, _, way = what.partition(": ")
+    ann, ben = discord.person("Ann"), discord.person("Ben")
+    options = {"image": photo} if way == "picture" else {}
+    channel = _place(discord, place, ann, ben)
+    return await ann.uses("/video", channel=channel, prompt=what, options=options)
+
+
+def _place(discord: Discord, kind: str, ann: Person, ben: Person) -> Channel:
+    if kind in LENT:
+        ann.installs()
+    match kind:
+        case "channel":
+            return discord.guild("Kites", [ben, ann]).text("general")
+        case "thread":
+            return discord.guild("Kites", [ben, ann]).text("general").thread("Clips", by=ann)
+        case "post":
+            return discord.guild("Kites", [ben, ann]).forum("videos").thread("My post", by=ann)
+        case "group":
+            return discord.group([ann, ben])
+        case "strangers":
+            return discord.guild("Strangers", [ben, ann], bot=False).text("general")
+    # Whoever shares a guild with the bot can write to it.
+    discord.guild("Kites", [ben, ann])
+    return ann.dm
+
+
+async def _answered(use: Interaction) -> Message:
+    """The video, once its status has gone."""
+    film = await use.channel.shows_video()
+    await use.channel.until(lambda channel: channel.from_bot == [film])
+    return film
+
+
+async def _check_film(kind: Kind, use: Interaction, film: Message) -> None:
+    assert film.pings == [use.by]
+    assert not film.pings_everyone
+    assert not film.ephemeral
+    stored = film.video
+    assert stored is not None
+    assert stored.name == f"{_task(film)}.mp4"
+    really = await probe(stored.path)
+    assert (really.width, really.height) == (1280, 720)
+    assert really.seconds == pytest.approx(kind.seconds, abs=0.3)
+    assert really.video_codec == "h264"
+    own = [one.kind for one in use.channel.log if one.by_bot]
+    assert [one for one in own if one != "edited"] == ["sent", "sent", "deleted"]
+    assert [one for one in use.channel.log if one.only_for is not None] == []
+
+
+def _task(film: Message) -> str:
+    return film.text.split()[-1]
+
+
+def _stood_elsewhere(discord: Discord, asked: list[Interaction]) -> list[Message]:
+    """What the bot said where nobody had asked for anything."""
+    return [
+        message
+        for channel in discord.world.channels.values()
+        if channel not in {use.channel for use in asked}
+        for message in channel.history.values()
+        if message.sender is discord.bot
+    ]
+
+
+def _stable(discord: Discord, channel: Channel) -> str:
+    (film,) = channel.from_bot
+    return re.sub(rf"\b{_task(film)}\b", "TASK", discord.transcript(channel))
+
+
+def _expected(kind: Kind, what: str, ann: Account) -> str:
+    """All that stands there, as it should be."""
+    place, _, _ = what.partition(": ")
+    buttons = ["Again", "Change it", "Delete"] if kind.remixes else ["Again", "Delete"]
+    return (
+        f"{BEFORE[place]}\n"
+        f"Reelay (pings {ann.name})\n"
+        f"  ⟨video TASK.mp4⟩\n"
+        f"  @{ann.name}\n"
+        f"  │ {what}\n"
+        f"  │ — {kind.model}, {kind.seconds} s · TASK\n"
+        f"  {' '.join(f'[{one}]' for one in buttons)}\n"
+    )

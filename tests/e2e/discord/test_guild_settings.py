@@ -1,0 +1,69 @@
+"""What those who manage a server set for it, and the credits that it shares."""
+
+from __future__ import annotations
+
+from tests.e2e.discord.conftest import Running
+from tests.fakes.discord.fake import Discord
+from tests.fakes.discord.users import Person
+
+
+async def test_videos_are_made_where_the_server_does_not_want_them(
+    discord: Discord, quick: Running, ann: Person, bob: Person
+) -> None:
+    """Only in the allowed channel and its threads; elsewhere the person alone is told where."""
+    guild = discord.guild("Kites", [bob, ann])
+    general, films = guild.text("general"), guild.text("films")
+    async with quick():
+        await bob.uses("/server", channel=general, allow=films)
+        await bob.sees("Here: videos in these channels")
+        await ann.uses("/video", channel=general, prompt="a kite")
+        refused = await ann.sees("Videos are made in other channels here")
+        assert refused.ephemeral
+        thread = films.thread("Ideas")
+        await ann.uses("/video", channel=thread, prompt="a kite")
+        await thread.shows_video()
+        await bob.uses("/server", channel=general, forbid=films)
+        await bob.sees("channels: not set")
+        await ann.uses("/video", channel=general, prompt="a boat")
+        await general.shows_video()
+
+
+async def test_the_server_pays_for_those_it_does_not_know(
+    discord: Discord, quick: Running, ann: Person, bob: Person
+) -> None:
+    """An admin fills the wallet; only the role with a share takes from it, and all are told so."""
+    guild = discord.guild("Kites", [bob, ann])
+    general, role = guild.text("general"), guild.role("Patrons", [ann])
+    async with quick(ADMINS=f"discord:{bob.id}"):
+        await bob.uses("/admin group", channel=general, credits=20)
+        await bob.sees("shares in a day: 20")
+        await bob.uses("/server", channel=general, role=role, credits=4)
+        await ann.uses("/video", channel=general, prompt="a kite")
+        await general.shows("paid from the shared wallet here")
+        await general.shows_video()
+        await ann.uses("/quota", channel=general)
+        told = await ann.sees("Credits in the shared wallet here: 16 of today's 20")
+        assert "You may take 0 of them now" in told.text
+        use = await bob.uses("/video", channel=general, prompt="a boat")
+        status = await use.shows("Task")
+        assert "shared wallet" not in status.text
+
+
+async def test_a_member_sets_the_server(
+    discord: Discord, quick: Running, ann: Person, bob: Person
+) -> None:
+    """Who does not manage it is not offered the command, and refused where somebody shows it."""
+    guild = discord.guild("Kites", [bob, ann])
+    general = guild.text("general")
+    async with quick():
+        await bob.uses("/server", channel=general, spoiler=True, language="zh")
+        await bob.sees("hidden until somebody clicks them")
+        assert "server" not in ann.offered(general)
+        guild.opened.add("server")
+        await ann.uses("/server", channel=general, spoiler=False)
+        await ann.sees("Only those who manage this server")
+        await ann.uses("/video", channel=general, prompt="a kite")
+        await general.shows("任务")
+        video = await general.shows_video()
+        assert video.video is not None
+        assert video.video.spoiler

@@ -1,0 +1,241 @@
+"""Faults that the Discord front-end had once; each is told by what people saw of it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from functools import partial
+
+import aiohttp
+import pytest
+
+from bot.domain.tasks import Place
+from bot.frontends.discord.markup import note_with_link, pieces
+from bot.frontends.discord.spot import SMALLEST_LIMIT, Spot
+from bot.frontends.discord.wire import told
+from bot.ports import DeliveryError
+from tests.e2e.discord.conftest import Running
+from tests.fakes.discord.channels import Channel, Guild
+from tests.fakes.discord.fake import Discord
+from tests.fakes.discord.interactions import Interaction
+from tests.fakes.discord.users import Person
+from tests.fakes.gateways.openai import KEY, Gateway
+
+
+@pytest.fixture
+async def gateway() -> AsyncIterator[Gateway]:
+    """One that makes its videos at once, and can stop them."""
+    async with Gateway(cheap=True, render_seconds=0.1, deletes_abort=True) as gateway:
+        yield gateway
+    assert gateway.violations == []
+
+
+@pytest.fixture
+def quick(bot: Running, gateway: Gateway) -> Running:
+    """A bot whose videos are made there."""
+    return partial(
+        bot,
+        PROVIDERS__LOCAL__KIND="openai",
+        PROVIDERS__LOCAL__API_KEY=KEY,
+        PROVIDERS__LOCAL__BASE_URL=gateway.url,
+        PROVIDERS__LOCAL__CANCEL="on",
+    )
+
+
+@pytest.fixture
+def general(discord: Discord, ann: Person, bob: Person) -> Channel:
+    """Where they are."""
+    return discord.guild("Kites", [bob, ann]).text("general")
+
+
+# --- results -----------------------------------------------------------------------------
+
+
+async def test_a_status_that_comes_late_takes_the_place_of_the_video(
+    discord: Discord, quick: Running, ann: Person, general: Channel
+) -> None:
+    """A slow status must not be written over a video that was quicker, and then taken away."""
+    discord.faults.add("update_original_webhook_message", "held")
+    async with quick():
+        use = await ann.uses("/video", channel=general, prompt="a red kite")
+        video = await general.shows_video()
+        discord.faults.release()
+        await general.until(lambda _: use.original is not None and use.original.deleted)
+        assert general.from_bot == [video]
+
+
+async def test_the_bot_goes_on_thinking_beside_a_finished_video(
+    discord: Discord, quick: Running, ann: Person, general: Channel
+) -> None:
+    """Where the video was there before anything could be said, the bot no longer thinks."""
+    discord.faults.add("update_original_webhook_message", "dropped-before", times=6)
+    async with quick():
+        use = await ann.uses("/video", channel=general, prompt="a red kite")
+        video = await general.shows_video()
+        await general.until(lambda channel: channel.from_bot == [video])
+    assert use.original is not None
+    assert use.original.edits == []
+
+
+async def test_nobody_hears_that_a_video_was_stopped(
+    quick: Running, ann: Person, bob: Person, general: Channel, gateway: Gateway
+) -> None:
+    """Where the status is gone, the last word on a cancelled task is a message of its own."""
+    gateway.render_seconds = 1e9
+    async with quick():
+        await ann.uses("/video", channel=general, prompt="a red kite")
+        status = await general.shows("being made")
+        task = status.text.partition(":")[0]
+        await bob.deletes(status)
+        await (await ann.uses("/cancel", channel=general, task=task)).shows("asked to stop")
+        await general.shows(f"Task {task} is cancelled.")
+
+
+def _managed_by(channel: Channel, person: Person) -> Guild:
+    assert channel.guild is not None
+    channel.guild.manages(person)
+    return channel.guild
+
+
+async def test_a_channel_is_named_by_its_number(
+    quick: Running, ann: Person, general: Channel
+) -> None:
+    """What `/server` tells names channels and roles as Discord shows them."""
+    role = _managed_by(general, ann).role("Patrons", [ann])
+    async with quick():
+        named = {"allow": general, "role": role, "credits": 5}
+        use = await ann.uses("/server", channel=general, options=named)
+        await use.shows(f"{general.mention};")
+        await use.shows(f"<@&{role.id}> 5;")
+
+
+async def test_an_archived_thread_cannot_be_named(
+    quick: Running, ann: Person, general: Channel
+) -> None:
+    """`/server` takes a thread that nobody has written in for a while."""
+    _managed_by(general, ann)
+    thread = general.thread("Ideas")
+    async with quick():
+        await (await ann.uses("/quota", channel=general)).shows("You can spend")
+        thread.archive()
+        use = await ann.uses("/server", channel=general, options={"allow": thread})
+        await use.shows(f"<#{thread.id}>;")
+
+
+async def test_an_acknowledgement_is_not_heard_of_and_nothing_is_said(
+    discord: Discord, quick: Running, ann: Person, general: Channel, gateway: Gateway
+) -> None:
+    """Who sees that the bot thinks is told when nothing will come of it."""
+    async with quick():
+        await (await ann.uses("/quota", channel=general)).shows("You can spend")
+        discord.faults.add("create_interaction_response", "hanging-after")
+        use = await ann.uses("/video", channel=general, prompt="a red kite")
+        await use.shows("Nothing was charged")
+    assert not gateway.creates
+
+
+async def test_a_second_press_is_not_answered(
+    quick: Running, ann: Person, general: Channel, gateway: Gateway
+) -> None:
+    """Who presses "Try again" once more is told so, and pays for one video."""
+    async with quick():
+        await ann.uses("/video", channel=general, prompt="a red kite !failed")
+        word = await general.shows("made no video")
+        gateway.render_seconds = 1e9
+        await ann.presses(word, "Try again")
+        await general.shows("being made")
+        press = await ann.presses(word, "Try again")
+        assert (await press.shows("That has been done already.")).only_for is ann
+    assert gateway.creates.total() == 2
+
+
+async def test_a_file_that_is_too_large_is_sent_as_large_again(
+    discord: Discord, quick: Running, ann: Person, general: Channel
+) -> None:
+    """What a channel has refused by its size is told to whoever makes the next one fit."""
+    place = Place("discord", Spot(general.id, right="own", own_limit=50 << 20).address)
+    async with quick() as parts:
+        (front_end,) = parts.front_ends
+        await ann.uses("/video", channel=general, prompt="a red kite")
+        video = await general.shows_video()
+        assert front_end.largest(place) == 50 << 20
+        while not _refused(discord):
+            # Until the task itself knows that its video stands there, it is not ready.
+            fetch = await ann.uses("/fetch", channel=general, task=video.text.split()[-1])
+            fetch.file_limit = 1000
+            answered = partial(_answered, discord, fetch)
+            await discord.until(answered)
+        await discord.until(lambda: _refused(discord) > 1)
+        assert (front_end.largest(place) or 0) <= SMALLEST_LIMIT
+
+
+def _answered(discord: Discord, use: Interaction) -> bool:
+    return use.original is not None and (not use.original.thinking or _refused(discord) > 0)
+
+
+def _refused(discord: Discord) -> int:
+    return [one.status for one in discord.called("update_original_webhook_message")].count(413)
+
+
+def test_a_video_is_too_large_for_the_person_who_gets_it_instead() -> None:
+    """Where the bot may not post, direct messages set the limit, and not the guild."""
+    spot = Spot(1, guild=2, right="closed", own_limit=100 << 20)
+    assert spot.limit(0.0) == SMALLEST_LIMIT
+
+
+async def test_an_original_that_is_refused_is_not_spoken_of(
+    quick: Running, ann: Person, general: Channel
+) -> None:
+    """Who asks for the original is told where it is too large after all."""
+    async with quick():
+        await ann.uses("/video", channel=general, prompt="a red kite")
+        video = await general.shows_video()
+        # As below a video that was made smaller.
+        (last,) = [one for one in video.all_components if one.get("label") == "Delete"]
+        last["custom_id"] = last["custom_id"].replace("delete", "original")
+        press = await ann.presses(video, "Delete")
+        press.file_limit = 1000
+        assert (await press.shows("too large")).only_for is ann
+
+
+# --- texts -------------------------------------------------------------------------------
+
+
+def test_a_token_stands_in_what_admins_read_of_a_fault() -> None:
+    """A connection that does not come is told without the address, which holds the token."""
+    address = "https://discord.com/api/v10/webhooks/1/aW50ZXJhY3Rpb246c2VjcmV0"
+    fault = told(aiohttp.ConnectionTimeoutError(f"Connection timeout to host {address}"))
+    assert isinstance(fault, DeliveryError)
+    assert "/webhooks/" not in str(fault)
+
+
+def test_a_prompt_brings_a_link_under_other_words() -> None:
+    """Beside an address of ours, words of people that look like one stay as they are."""
+    text = "Task x is ready: http[Free](https://evil.example)\nHere: https://ours.example/a_b?c=d_e"
+    said = note_with_link(text)
+    assert r"http\[Free\](" in said
+    assert "https://ours.example/a_b?c=d_e" in said
+
+
+def test_a_long_text_is_parted_within_an_escape() -> None:
+    """No part of a text ends with half of what makes a mark harmless."""
+    for head in ("", "a"):
+        for part in pieces(head + "*" * 4500):
+            assert (part.description or "").replace("\\*", "").strip("a") == ""
+
+
+# --- the connection ----------------------------------------------------------------------
+
+
+async def test_a_token_that_is_taken_away_is_tried_again_and_again(
+    discord: Discord, quick: Running, ann: Person, general: Channel
+) -> None:
+    """A refused call by the bot's own right ends the front-end, before the gateway does."""
+    discord.faults.add("update_original_webhook_message", "held")
+    async with quick():
+        use = await ann.uses("/video", channel=general, prompt="a red kite")
+        await discord.until(lambda: discord.faults.hanging)
+        discord.gateway.token = "another"
+        await discord.until(lambda: not discord.gateway.connections)
+        discord.faults.release()
+    assert [one.operation for one in discord.invalid] == ["create_message"]
+    assert use.told == 1

@@ -1,0 +1,188 @@
+"""Two processes with two shards each share one PostgreSQL, as where one machine is not enough."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.fakes.discord.channels import Channel, Guild
+from tests.fakes.discord.fake import TOKEN, Discord
+from tests.fakes.discord.interactions import Interaction
+from tests.fakes.discord.messages import Message
+from tests.fakes.discord.users import Person
+from tests.fakes.gateways.openai import KEY, Gateway
+from tests.support.bot_process import Process
+
+SHARDS = 4
+FOREVER = 3600.0
+
+
+@pytest.fixture
+async def discord() -> AsyncIterator[Discord]:
+    """The server, with its limits; no call may have broken a rule that the bot can know."""
+    async with Discord(shards=SHARDS, flood=True) as discord:
+        discord.gateway.max_concurrency = SHARDS
+        yield discord
+    assert discord.violations == []
+
+
+@pytest.fixture
+def processes(
+    discord: Discord, gateway: Gateway, tmp_path: Path, new_postgres_url: Callable[[], str]
+) -> Iterator[tuple[Process, Process]]:
+    """Both, begun at the same moment; the database and the videos are for both."""
+    url = new_postgres_url()
+    with ExitStack() as stack:
+        first, second = (
+            stack.enter_context(
+                Process(
+                    tmp_path / shards.partition("/")[0],
+                    DATABASE_URL=url,
+                    DATA_DIR=str(tmp_path / "data"),
+                    DISCORD_BOT_TOKEN=TOKEN,
+                    DISCORD_API_URL=discord.url,
+                    DISCORD_SHARDS=shards,
+                    LEASE_SECONDS="2",
+                    PROVIDERS__LOCAL__KIND="openai",
+                    PROVIDERS__LOCAL__API_KEY=KEY,
+                    PROVIDERS__LOCAL__BASE_URL=gateway.url,
+                    PROVIDERS__LOCAL__MAX_CONCURRENT="100",
+                )
+            )
+            for shards in ("0-1/4", "2-3/4")
+        )
+        first.start()
+        second.start()
+        yield first, second
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One who waits, and how they asked."""
+
+    person: Person
+    use: Interaction
+
+    @property
+    def videos(self) -> list[Message]:
+        """All that were ever posted for this person where they asked."""
+        every = self.use.channel.history.values()
+        return [one for one in every if one.video and one.pings == [self.person]]
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether a video is there and the status is gone."""
+        status = self.use.original
+        return bool(self.videos) and status is not None and status.deleted
+
+
+def _places(discord: Discord) -> list[tuple[Person, Channel]]:
+    """Two people in a guild of each shard, and one who is alone with the bot."""
+    places: list[tuple[Person, Channel]] = []
+    for number in range(SHARDS):
+        pair = [discord.person(f"Person {number}{one}") for one in "ab"]
+        general = discord.guild(f"Guild {number}", pair).text("general")
+        places += [(one, general) for one in pair]
+    alone = discord.person("Alone")
+    alone.installs()
+    return [*places, (alone, alone.dm)]
+
+
+def _guilds(places: list[Channel]) -> list[Guild]:
+    """One of each shard."""
+    guilds = {one.guild.shard: one.guild for one in places if one.guild is not None}
+    return [guilds[shard] for shard in range(SHARDS)]
+
+
+async def _all_ask(discord: Discord) -> list[Asked]:
+    """Everybody asks, once all shards are heard."""
+    places, listening = _places(discord), discord.gateway.listening
+    guilds = _guilds([channel for _, channel in places])
+    await discord.until(lambda: all(listening(one) for one in guilds), 60)
+    asked = [
+        Asked(one, await one.uses("/video", channel=place, prompt=f"kite {one.id}"))
+        for one, place in places
+    ]
+    assert [one.use.told for one in asked] == [1] * len(asked)
+    return asked
+
+
+async def _made(discord: Discord, gateway: Gateway, count: int) -> None:
+    """So many videos are under way, and that is written down as well."""
+    late = discord.person("Late")
+    guild = discord.guild("Late", [late])
+    async with asyncio.timeout(30):
+        while True:
+            made = gateway.creates.total()
+            await (await late.uses("/quota", channel=guild.text("general"))).shows("You can spend")
+            if made == count:
+                return
+
+
+async def test_half_of_the_shards_are_deaf(
+    discord: Discord, gateway: Gateway, processes: tuple[Process, Process]
+) -> None:
+    """People of all shards get their videos, one each; each shard began once, commands too."""
+    asked = await _all_ask(discord)
+    await discord.until(lambda: all(one.is_finished for one in asked), 60)
+    assert [len(one.videos) for one in asked] == [1] * len(asked)
+    assert gateway.creates.total() == len(asked)
+    assert sorted(one[1:] for one in discord.gateway.identified) == [(n, 4) for n in range(4)]
+    assert len(discord.world.commands.syncs) == 1
+    for one in processes:
+        assert "Traceback" not in one.logged
+        assert '"level": "error"' not in one.logged
+
+
+async def _all_wait(discord: Discord, gateway: Gateway) -> list[Asked]:
+    """Everybody has asked, has been told so, and waits for as long as the gateway is at work."""
+    gateway.render_seconds = FOREVER
+    asked = await _all_ask(discord)
+    for one in asked:
+        await one.use.shows("Task", 30)
+    await _made(discord, gateway, len(asked))
+    return asked
+
+
+async def test_a_dead_process_keeps_its_results(
+    discord: Discord, gateway: Gateway, processes: tuple[Process, Process]
+) -> None:
+    """The other delivers them, once, to people whom it does not hear; who comes again is heard."""
+    asked = await _all_wait(discord, gateway)
+    dead, alive = processes
+    dead.kill()
+    first, *_ = guilds = _guilds([one.use.channel for one in asked])
+    await discord.until(lambda: not discord.gateway.listening(first))
+    assert [discord.gateway.listening(one) for one in guilds] == [False, False, True, True]
+    gateway.render_seconds = 0.1
+    await discord.until(lambda: all(one.is_finished for one in asked), 60)
+    dead.start()
+    await discord.until(lambda: discord.gateway.listening(first), 60)
+    again = await asked[0].person.uses("/quota", channel=asked[0].use.channel)
+    await again.shows("You can spend")
+    assert [len(one.videos) for one in asked] == [1] * len(asked)
+    assert gateway.creates.total() == len(asked)
+    assert len(discord.world.commands.syncs) == 1
+    assert "Traceback" not in dead.logged + alive.logged
+
+
+async def test_what_a_dead_process_has_posted_is_posted_again(
+    discord: Discord, gateway: Gateway, processes: tuple[Process, Process]
+) -> None:
+    """It died before it could note that: the other one looks, finds it, and ends the status."""
+    asked = await _all_wait(discord, gateway)
+    discord.faults.add("execute_webhook", "held-after", times=len(asked))
+    gateway.render_seconds = 0.1
+    await discord.until(lambda: all(one.videos for one in asked), 60)
+    dead, alive = processes
+    dead.kill()
+    discord.faults.release()
+    await discord.until(lambda: all(one.is_finished for one in asked), 60)
+    assert [len(one.videos) for one in asked] == [1] * len(asked)
+    assert "repeated" not in "".join(one.videos[0].text for one in asked)
+    assert "Traceback" not in dead.logged + alive.logged

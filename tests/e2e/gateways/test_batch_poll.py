@@ -1,0 +1,48 @@
+"""Looks by list at the wire: a crowd of jobs at a gateway of the official format."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from bot.catalog.catalog import Catalog
+from bot.domain.tasks import State
+from bot.store.database import Database
+from providers import PROVIDERS
+from providers.http import Http
+from tests.fakes.engine.harness import Stage
+from tests.fakes.gateways.openai import KEY, Gateway
+from tests.support.fake_clock import FakeClock
+
+JOBS = 250
+
+
+@pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
+async def test_a_crowd_is_asked_for_one_by_one(
+    database: Database, clock: FakeClock, tmp_path: Path
+) -> None:
+    """Hundreds of jobs on several pages: all seen, by fewer requests than there are jobs."""
+    stage = Stage(database, tmp_path / "data", clock)
+    http, made = Http(), PROVIDERS["openai"]
+    async with Gateway(render_seconds=60, cheap=True, now=clock.now) as gateway:
+        given = {"kind": "openai", "api_key": SecretStr(KEY), "max_concurrent": JOBS}
+        options = made.options_type.model_validate({**given, "base_url": gateway.url})
+        provider = made(options, http, tmp_path / "p")
+        stage.use_all({"p": provider}, Catalog.load(None, {"p": "openai"}))
+        ordered = [
+            await stage.order(f"console:{number}", model="sora-2", prompt=f"kite {number}")
+            for number in range(JOBS)
+        ]
+        await stage.run(300)
+        for task in ordered:
+            found = await stage.task(task)
+            assert (found.state, found.remote_id is not None) == (State.DONE, True)
+            assert (found.finished_at or 0) - (found.submitted_at or 0) < 75
+        lists = gateway.requests["GET /videos"]
+        looks = gateway.requests["GET /videos/{video_id}"]
+        assert lists + looks < JOBS
+        assert set(gateway.creates.values()) == {1}
+        assert gateway.violations == []
+    await http.close()

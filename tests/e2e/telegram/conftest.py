@@ -1,0 +1,70 @@
+"""A bot at work for a stand-in of Telegram that lets no rule be broken."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from bot.app import Parts
+from bot.frontends.telegram import Telegram as FrontEnd
+from bot.frontends.telegram.pace import Rules
+from tests.fakes.gateways.openai import KEY, Gateway
+from tests.fakes.telegram.fake import TOKEN, Telegram
+from tests.support.bot_in_process import running, settings
+
+HURRIED = Rules(
+    overall=1000,
+    private_every=0.01,
+    group_most=1000,
+    edit_every_group=0.05,
+    edit_every_private=0.05,
+    group_reserve=0,
+    overall_reserve=0,
+)
+"""A pace for tests that are not about it."""
+
+Running = Callable[..., AbstractAsyncContextManager[Parts]]
+
+
+@pytest.fixture
+async def telegram() -> AsyncIterator[Telegram]:
+    """The server; at the end no call may have broken a rule that the bot can know."""
+    async with Telegram() as telegram:
+        yield telegram
+    assert telegram.violations == []
+
+
+@pytest.fixture
+def bot(telegram: Telegram, tmp_path: Path) -> Running:
+    """Reelay at work there, in the same folder each time; settings by name."""
+
+    @asynccontextmanager
+    async def bot(**environ: str) -> AsyncIterator[Parts]:
+        own = settings(
+            tmp_path,
+            TELEGRAM_BOT_TOKEN=TOKEN,
+            TELEGRAM_API_URL=telegram.url,
+            TELEGRAM_UPLOAD_MB="50",
+            **environ,
+        )
+        async with running(own, [FrontEnd(own, rules=HURRIED)]) as parts:
+            yield parts
+
+    return bot
+
+
+@pytest.fixture
+async def quick(bot: Running) -> AsyncIterator[Running]:
+    """Reelay with a gateway that makes videos at once."""
+    async with Gateway(cheap=True, render_seconds=0.1) as gateway:
+        yield partial(
+            bot,
+            PROVIDERS__LOCAL__KIND="openai",
+            PROVIDERS__LOCAL__API_KEY=KEY,
+            PROVIDERS__LOCAL__BASE_URL=gateway.url,
+        )
+    assert gateway.violations == []

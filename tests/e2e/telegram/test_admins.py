@@ -1,0 +1,243 @@
+"""Admins: all their words, here and in groups; nobody else's; and whom they mean by them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from functools import partial
+from itertools import product
+from typing import Any
+
+import pytest
+
+from bot.commands.admin_parser import ADMIN_WORDS
+from tests.e2e.telegram.conftest import Running
+from tests.fakes.gateways.openai import KEY, Gateway
+from tests.fakes.telegram.chats import Chat
+from tests.fakes.telegram.fake import Telegram
+from tests.fakes.telegram.messages import Message
+from tests.fakes.telegram.users import Person
+
+US = "@reelay_standin_bot"
+ENDLESS = 1e9
+WORDS = {word.name: word for word in ADMIN_WORDS}
+
+
+@pytest.fixture
+def root(telegram: Telegram) -> Person:
+    """The admin."""
+    return telegram.person("Root", username="root_of_all")
+
+
+@pytest.fixture
+def ben(telegram: Telegram) -> Person:
+    """Somebody with a name to be called by."""
+    return telegram.person("Ben", username="Ben_Boat")
+
+
+@pytest.fixture
+async def gateway() -> AsyncIterator[Gateway]:
+    """One that lists no jobs, so that a create without an answer is for admins to judge."""
+    async with Gateway(cheap=True, render_seconds=ENDLESS, dialect="relay147") as gateway:
+        yield gateway
+    assert gateway.violations == []
+
+
+@pytest.fixture
+def served(bot: Running, root: Person, gateway: Gateway) -> Running:
+    """A bot with one admin."""
+    return partial(
+        bot,
+        ADMINS=f"telegram:{root.id}",
+        PROVIDERS__LOCAL__KIND="relay147",
+        PROVIDERS__LOCAL__API_KEY=KEY,
+        PROVIDERS__LOCAL__BASE_URL=gateway.url,
+    )
+
+
+async def _answer(person: Person, line: str, chat: Chat, reply_to: Message | None = None) -> str:
+    """What the bot answers to it, in reply to it."""
+    asked = await person.says(line, chat=chat, reply_to=reply_to)
+
+    def look(chat: Chat) -> Message | None:
+        return next((one for one in chat.from_bot if one.reply_to is asked), None)
+
+    found = await chat.until(look)
+    assert found is not None
+    return found.text
+
+
+# --- the words ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("place", ["private", "group"])
+async def test_an_admins_word_works_at_the_console_alone(
+    telegram: Telegram, served: Running, root: Person, ben: Person, place: str
+) -> None:
+    """Each word there is, by whom and where it may be said, does what it says."""
+    group = telegram.supergroup("Films", [root, ben])
+    chat = group if place == "group" else root.chat
+    person = f"telegram:{ben.id}"
+    async with served():
+        await ben.says("/video a kite !drop-after", chat=group)
+        word = await group.shows("the gateway stopped answering")
+        review = word.text.split()[1].rstrip(":")
+        await ben.says("/video a boat", chat=group)
+        running = (await group.shows("being made")).text.split(":")[0]
+        said = {
+            "grant": (f"{person} 7", f"Granted to {person}: 7. To spend now: 59."),
+            "limit": (f"{person} 9", f"Daily credits of {person}: 9."),
+            "user": (person, f"{person}: to spend"),
+            "ban": (f"{person} too loud", f"{person} can make no new videos: too loud"),
+            "unban": (person, f"{person} can make videos again."),
+            "group": (f"telegram:{group.id} 30", "shares in a day: 30. To spend now: 30."),
+            "tasks": ("review", f"{review}  review"),
+            "task": (review, f"task: {review}, review, 4 credits, user {person}"),
+            "requeue": (running, f"{running} is taken up now."),
+            "resolve": (f"{review} refund", f"{review} is closed; its person got 4 credits back."),
+            "providers": ("", "local"),
+            "provider": ("local drain", "local takes nothing new. 1 of its jobs are running"),
+            "reload": ("", "The catalogue is as it was."),
+            "audit": ("", f"resolve {review}"),
+        }
+        assert set(said) == set(WORDS)
+        for name, (rest, answer) in said.items():
+            asked = f"/admin{US}" if place == "group" else "/admin"
+            told = await _answer(root, f"{asked} {name} {rest}".strip(), chat)
+            assert answer in told, (name, told)
+        told = await _answer(root, "/admin", chat)
+        assert all(f"/admin {name}" in told for name in WORDS)
+        assert "/admin shows your commands" in await _answer(root, "/help", chat)
+        for text in ("An admin has closed the review.", "You got 4 credits back."):
+            assert (await group.shows(text)).reply_to is not None
+
+
+@pytest.mark.parametrize("place", ["private", "group"])
+async def test_anybody_says_an_admins_word(
+    telegram: Telegram, served: Running, root: Person, ben: Person, place: str
+) -> None:
+    """It is refused kindly, whatever stands behind it, and nothing is done; no help tells of it."""
+    group = telegram.supergroup("Films", [ben, root])
+    chat = group if place == "group" else ben.chat
+    async with served():
+        mine = await root.says("/quota", chat=group)
+        for name in ["", *WORDS]:
+            for rest in ("", f"telegram:{ben.id} 100"):
+                told = await _answer(ben, f"/admin {name} {rest}".strip(), chat)
+                assert "admin" in told
+                assert "Granted" not in told
+        for line in (f"/admin grant telegram:{ben.id} 100", "/admin providers", "/admin"):
+            assert (await _answer(ben, line, chat)).startswith("This command is for admins.")
+        refused = await _answer(ben, "/admin user", group, reply_to=mine)
+        assert "to spend" not in refused
+        assert "/admin" not in await _answer(ben, "/help", chat)
+        assert "You can spend 60 credits" in await _answer(ben, "/quota", chat)
+        assert (await _answer(root, "/admin audit", root.chat)).startswith("Nothing yet.")
+
+
+async def test_a_group_admin_without_a_name_is_an_admin_of_ours(
+    telegram: Telegram, served: Running, root: Person, ben: Person
+) -> None:
+    """Whoever speaks as the group or as a channel is nobody, even if it is the admin."""
+    group = telegram.supergroup("Films", [root, ben])
+    channel = telegram.channel("News", root, discussion=group)
+    async with served():
+        lines = ["/admin providers", "/admin grant telegram:1 5", "/video a kite", "/start"]
+        ways: list[dict[str, Any]] = [{"anonymous": True}, {"as_channel": channel}]
+        for way, line in product(ways, lines):
+            asked = await root.says(line, chat=group, **way)
+            told = await group.shows("I cannot tell who you are", after=asked)
+            assert told.reply_to is asked
+            await root.says("thanks", chat=group, reply_to=told, **way)
+            refused = await _answer(root, "/admin user", group, reply_to=asked)
+            assert refused.startswith("Whom?")
+        assert (await _answer(root, "/admin audit", group)).startswith("Nothing yet.")
+        assert await _answer(root, "/admin tasks", group) == "No tasks."
+
+
+# --- whom they mean ----------------------------------------------------------------------
+
+
+async def test_an_admin_must_know_peoples_numbers(
+    telegram: Telegram, served: Running, root: Person, ben: Person
+) -> None:
+    """By reply, by their name, by a mention of who has none: each is the same person."""
+    cleo = telegram.person("Cleo Kite")
+    group = telegram.supergroup("Films", [root, ben, cleo])
+    async with served():
+        bens = await ben.says("/quota", chat=group)
+        cleos = await cleo.says("hello", chat=group)
+        await group.shows("You can spend")
+        for line in (
+            "/admin grant @Ben_Boat 1",
+            "/admin grant @ben_boat 1",
+            f"/admin{US} grant @BEN_BOAT 1",
+            f"/admin grant telegram:{ben.id} 1",
+        ):
+            assert f"Granted to telegram:{ben.id}: 1." in await _answer(root, line, group)
+        replied = await _answer(root, "/admin grant 1", group, reply_to=bens)
+        assert f"Granted to telegram:{ben.id}: 1. To spend now: 65." in replied
+        replied = await _answer(root, "/admin grant 5", group, reply_to=cleos)
+        assert f"Granted to telegram:{cleo.id}: 5." in replied
+        named = await root.says(
+            "/admin ban Cleo Kite for noise", chat=group, mentions={"Cleo Kite": cleo}
+        )
+        told = await group.shows(f"telegram:{cleo.id} can make no new videos: for noise")
+        assert told.reply_to is named
+        other = await _answer(root, f"/admin user telegram:{ben.id}", group, reply_to=cleos)
+        assert other.startswith(f"telegram:{ben.id}:")
+        other = await _answer(root, "/admin user @ben_boat", group, reply_to=cleos)
+        assert other.startswith(f"telegram:{ben.id}:")
+        assert "Banned: for noise" in await _answer(root, "/admin user", group, reply_to=cleos)
+        refused = await _answer(cleo, "/video a kite", group)
+        assert refused == "You cannot make videos here: for noise"
+
+
+async def test_an_admin_means_somebody_else_than_is_meant(
+    telegram: Telegram, served: Running, root: Person, ben: Person
+) -> None:
+    """Names nobody was seen with, the bot's own words, and a name that has changed hands."""
+    cleo = telegram.person("Cleo")
+    group = telegram.supergroup("Films", [root, ben, cleo])
+    async with served():
+        unseen = await _answer(root, "/admin ban @ben_boat", group)
+        assert "I have never seen @\u2060ben_boat" in unseen
+        quota = await ben.says("/quota", chat=group)
+        ours = await group.shows("You can spend")
+        assert (await _answer(root, "/admin ban", group, reply_to=ours)).startswith("Whom?")
+        assert (await _answer(root, "/admin user", group)).startswith("Whom?")
+        ben.username, cleo.username = "", "Ben_Boat"
+        await _answer(cleo, "/quota", group)
+        told = await _answer(root, "/admin user @ben_boat", group)
+        assert told.startswith(f"telegram:{cleo.id}:")
+        told = await _answer(root, "/admin ban loud", group, reply_to=quota)
+        assert told == f"telegram:{ben.id} can make no new videos: loud"
+        told = await _answer(root, "/admin unban @ben_boat", root.chat)
+        assert told == f"telegram:{cleo.id} can make videos again."
+
+
+async def test_a_word_that_comes_twice_grants_twice(
+    telegram: Telegram, served: Running, root: Person, ben: Person
+) -> None:
+    """What Telegram brings once more, here and in another life, was done already."""
+    line = f"/admin grant telegram:{ben.id} 5"
+    async with served():
+        assert "To spend now: 65." in await _answer(root, line, root.chat)
+        granted = telegram.updates[-1]
+        telegram.tell_again(granted)
+        await _answer(root, "/quota", root.chat)
+    async with served():
+        telegram.tell_again(granted)
+        assert "to spend 65" in await _answer(root, f"/admin user telegram:{ben.id}", root.chat)
+    assert len(telegram.called("sendMessage")) == 3
+
+
+async def test_who_is_an_admin_no_more_still_is_one(
+    served: Running, root: Person, ben: Person
+) -> None:
+    """The settings of the day count; whoever has become one is heard."""
+    async with served():
+        assert "local" in await _answer(root, "/admin providers", root.chat)
+    async with served(ADMINS=f"telegram:{ben.id}"):
+        refused = await _answer(root, "/admin providers", root.chat)
+        assert refused.startswith("This command is for admins.")
+        assert "local" in await _answer(ben, "/admin providers", ben.chat)

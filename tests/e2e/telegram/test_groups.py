@@ -1,0 +1,348 @@
+"""Groups, topics and comments: heard is what is meant for the bot, answered where it was asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.e2e.telegram.conftest import Running
+from tests.fakes.telegram.api_caller import picture
+from tests.fakes.telegram.chats import Chat
+from tests.fakes.telegram.fake import Telegram
+from tests.fakes.telegram.messages import Message
+from tests.fakes.telegram.users import Person
+
+US = "@reelay_standin_bot"
+
+
+async def _quota(person: Person, chat: Chat) -> Message:
+    """All that somebody wrote before is dealt with."""
+    asked = await person.says("/quota", chat=chat)
+    return await chat.shows("You can spend", after=asked)
+
+
+# --- what is heard -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("privacy", [True, False], ids=["privacy", "hears-all"])
+async def test_the_bot_joins_in_when_people_talk(
+    telegram: Telegram, bot: Running, privacy: bool
+) -> None:
+    """Words, pictures, other bots' commands and names, answers among people: none is answered."""
+    telegram.privacy = privacy
+    ann, ben = telegram.person("Ann"), telegram.person("Ben", username="ben")
+    group = telegram.supergroup("Friends", [ann, ben])
+    async with bot():
+        words = await ben.says("a red kite over the sea", chat=group)
+        photo = await ann.sends_photo(picture(), "my kite", chat=group)
+        for text in (
+            "how nice",
+            "look at /video",
+            "/video@other_bot a kite",
+            "/video@reelay_standin_bot2 a kite",
+            "/weather",
+            "/weather today",
+            "@other_bot a kite",
+            "@reelay_standin_bots a kite",
+            "write to me@reelay_standin_bot.org",
+        ):
+            await ann.says(text, chat=group)
+            await ann.says(text, reply_to=words)
+        await ann.sends_photo(picture(), "/video@other_bot it flies", chat=group)
+        await ben.says("where was that?", reply_to=photo)
+        await ben.sends_album([picture(), picture()], "our kites", chat=group)
+        await ben.sends_sticker(chat=group)
+        await ben.joins(telegram.supergroup("Others", [ann]))
+        said = [await _quota(one, group) for one in (ann, ben)]
+    assert group.from_bot == said
+    assert len(telegram.called("sendMessage")) == len(said)
+    assert telegram.called("getFile") == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"{US} a red kite",
+        f"a red kite {US}",
+        f"a red {US} kite",
+        "@Reelay_StandIn_Bot a red kite",
+        f"\U0001f600\U0001f1e8\U0001f1f3 {US} a red kite",
+    ],
+)
+async def test_a_mention_is_not_heard(telegram: Telegram, bot: Running, text: str) -> None:
+    """Wherever the name stands, there is a draft of the other words, in reply to the message."""
+    ann = telegram.person("Ann")
+    group = telegram.supergroup("Friends", [ann])
+    async with bot():
+        asked = await ann.says(text, chat=group)
+        draft = await group.shows("Price:")
+    assert draft.reply_to is asked
+    quoted = draft.text.partition("\n")[0]
+    assert "eelay" not in quoted.lower()
+    assert "a red kite" in quoted
+
+
+async def test_a_command_for_us_by_name_is_not_heard(telegram: Telegram, bot: Running) -> None:
+    """/video@us, in whatever letters, is /video; so are the others."""
+    ann = telegram.person("Ann")
+    group = telegram.group("Friends", [ann])
+    async with bot():
+        for line in (f"/video{US}", "/VIDEO@REELAY_STANDIN_BOT", f"/Video{US}"):
+            asked = await ann.says(line, chat=group)
+            question = await group.shows("What should the video show?", after=asked)
+            assert question.reply_to is asked
+        asked = await ann.says(f"/quota{US}", chat=group)
+        assert (await group.shows("You can spend")).reply_to is asked
+
+
+async def test_a_photo_is_filmed_only_where_it_was_sent_to_the_bot(
+    telegram: Telegram, quick: Running
+) -> None:
+    """In privacy mode nobody's photo is heard; a command or mention in reply to it brings it."""
+    ann, ben = telegram.person("Ann"), telegram.person("Ben")
+    group = telegram.supergroup("Friends", [ann, ben])
+    async with quick():
+        photo = await ben.sends_photo(picture(200, 300), "my kite", chat=group)
+        asked = await ann.says("/video it flies", reply_to=photo)
+        video = await group.shows_video()
+        assert video.reply_to is asked
+        assert video.text.startswith("it flies\n")
+        asked = await ann.says(f"{US} it falls", reply_to=photo)
+        draft = await group.shows("begins with your picture")
+        assert draft.reply_to is asked
+        asked = await ann.says(f"{US}", reply_to=photo)
+        draft = await group.shows("my kite")
+        assert "Price:" in draft.text
+        assert draft.reply_to is asked
+        asked = await ann.sends_photo(picture(), f"it sinks {US}", chat=group)
+        draft = await group.shows("it sinks")
+        assert draft.reply_to is asked
+    assert telegram.downloads.total() == 1
+
+
+async def test_what_people_answer_to_the_bot_is_not_heard(
+    telegram: Telegram, quick: Running
+) -> None:
+    """Words in reply to the bot bring a draft; talk about another's video brings nothing."""
+    ann, ben = telegram.person("Ann"), telegram.person("Ben")
+    group = telegram.supergroup("Friends", [ann, ben])
+    async with quick():
+        said = await _quota(ann, group)
+        asked = await ben.says("a red kite", reply_to=said)
+        draft = await group.shows("Price:")
+        assert draft.reply_to is asked
+        await ann.says("/video a blue kite", chat=group)
+        video = await group.shows_video()
+        await ben.says("how nice!", reply_to=video)
+        await _quota(ben, group)
+        assert not any("how nice" in one.text for one in group.from_bot)
+        asked = await ann.says("now green", reply_to=video)
+        changed = await group.shows("This changes your video")
+        assert changed.reply_to is asked
+        asked = await ben.says(f"{US} a cat", reply_to=video)
+        own = await group.shows("a cat")
+        assert own.reply_to is asked
+        assert "This changes" not in own.text
+
+
+async def test_a_command_in_a_channels_post_is_obeyed(telegram: Telegram, quick: Running) -> None:
+    """A post that Telegram brings into the group of its comments is nobody's wish."""
+    ann = telegram.person("Ann")
+    talk = telegram.supergroup("Talk", [ann])
+    channel = telegram.channel("News", ann, discussion=talk)
+    async with quick():
+        post = await ann.posts(channel, "/video a kite")
+        await ann.posts(channel, f"{US} a kite")
+        said = await _quota(ann, talk)
+        assert talk.from_bot == [said]
+        asked = await ann.says("/video", reply_to=post)
+        video = await talk.shows_video()
+    assert video.reply_to is asked
+    assert video.text.startswith("a kite\n")
+
+
+async def test_a_stranger_acts_on_what_is_mine(telegram: Telegram, bot: Running) -> None:
+    """/cancel in reply to another's status stops nothing; its person's own does."""
+    ann, ben = telegram.person("Ann"), telegram.person("Ben")
+    group = telegram.supergroup("Friends", [ann, ben])
+    async with bot():
+        await ann.says("/video a [stuck] kite", chat=group)
+        status = await group.shows("being made")
+        await ben.says("/cancel", reply_to=status)
+        await group.shows("You have no task")
+        await _quota(ben, group)
+        assert "cancelled" not in status.text
+        await ann.says("/cancel", reply_to=status)
+        await group.until(lambda _: "is cancelled" in status.text)
+
+
+# --- where it is answered ----------------------------------------------------------------
+
+
+async def _plain(telegram: Telegram, kind: str, ann: Person) -> dict[str, Any]:
+    group: Chat = getattr(telegram, kind)("Friends", [ann])
+    return {"chat": group}
+
+
+async def _topic(telegram: Telegram, name: str, ann: Person) -> dict[str, Any]:
+    forum = telegram.supergroup("Club", [ann], forum=True)
+    await forum.topic("Others")
+    return {"topic": await forum.topic(name) if name else forum.general}
+
+
+async def _comments(telegram: Telegram, text: str, ann: Person) -> dict[str, Any]:
+    talk = telegram.supergroup("Talk", [ann])
+    channel = telegram.channel("News", ann, discussion=talk)
+    await ann.posts(channel, "another post")
+    return {"reply_to": await ann.posts(channel, text)}
+
+
+PLACES: dict[str, tuple[Callable[..., Any], str]] = {
+    "group": (_plain, "group"),
+    "supergroup": (_plain, "supergroup"),
+    "topic": (_topic, "Clips"),
+    "general": (_topic, ""),
+    "comments": (_comments, "the festival begins"),
+}
+
+
+@pytest.mark.parametrize("place", PLACES)
+async def test_a_video_appears_somewhere_else(
+    telegram: Telegram, quick: Running, place: str
+) -> None:
+    """Of words and of a photo: status and video in the topic and thread of the request."""
+    ann = telegram.person("Ann")
+    make, what = PLACES[place]
+    where = await make(telegram, what, ann)
+    async with quick():
+        words = await ann.says("/video a kite", **where)
+        photo = await ann.sends_photo(picture(300, 200), "/video it flies", **where)
+        await words.chat.until(lambda chat: _videos(chat) == 2 and len(chat.from_bot) == 2)
+    asked = [words, photo]
+    for sent in (one.message for one in words.chat.events("sent")):
+        assert sent is not None
+        assert sent.reply_to in asked
+        assert sent.topic is words.topic
+        if place != "general":
+            assert (sent.thread is None) is (place == "group")
+        if place == "comments":
+            assert sent.thread == where["reply_to"].id
+    assert {one.reply_to for one in words.chat.from_bot} == set(asked)
+    assert telegram.downloads.total() == 1
+
+
+def _videos(chat: Chat) -> int:
+    return len([one for one in chat.from_bot if one.video])
+
+
+@pytest.mark.parametrize("name", ["Clips", ""], ids=["topic", "general"])
+async def test_a_conversation_leaves_its_topic(
+    telegram: Telegram, quick: Running, name: str
+) -> None:
+    """Draft, start, video, question, answer, another one, a file, a list: all stay in the topic."""
+    ann = telegram.person("Ann")
+    where = await _topic(telegram, name, ann)
+    topic = where["topic"]
+    async with quick():
+        asked = await ann.says(f"{US} a kite", topic=topic)
+        draft = await topic.chat.shows("Price:")
+        for turn, button in enumerate(("4 s", "8 s", "Start"), 1):
+            await (await ann.presses(draft, button)).answer
+            await topic.chat.until(lambda _, turn=turn: len(draft.edits) == turn)
+        video = await topic.chat.shows_video()
+        assert video.reply_to is asked
+        await ann.presses(video, "Again")
+        again = await topic.chat.shows_video(times=2)
+        assert again.reply_to is video
+        await ann.presses(video, "As file")
+        await topic.chat.until(lambda chat: [one for one in chat.from_bot if one.document])
+        await ann.presses(video, "Change it")
+        question = await topic.chat.shows("What should be different")
+        await ann.says("now green", reply_to=question)
+        await topic.chat.shows_video(times=3)
+        await ann.says("/tasks", topic=topic)
+        await topic.chat.shows("Your newest tasks:")
+    assert all(one.topic is topic for one in topic.chat.from_bot)
+    sent = [one.message for one in topic.chat.events("sent")]
+    assert all(one.topic is topic for one in sent if one is not None)
+
+
+# --- coming, moving ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("forum", [False, True])
+async def test_the_bot_comes_without_a_word(telegram: Telegram, bot: Running, forum: bool) -> None:
+    """Whoever brings it reads in their language how it is spoken to; once for each coming."""
+    an = telegram.person("安", language="zh-hans")
+    group = telegram.supergroup("Friends", [an], bot=False, forum=forum)
+    async with bot():
+        await group.adds_bot(by=an)
+        greeting = await group.shows("/video 海面上的红色风筝")
+        assert greeting.reply_to is None
+        await group.promotes_bot()
+        await group.demotes_bot()
+        await group.kicks_bot()
+        await an.says("谁在？", chat=group)
+        await group.adds_bot(by=an)
+        await group.shows("/video 海面上的红色风筝", times=2)
+        asked = await an.says("/quota", chat=group)
+        await group.shows("60", after=asked)
+    assert len(group.from_bot) == 3
+
+
+async def test_a_group_that_forbids_texts_stops_the_bot(telegram: Telegram, bot: Running) -> None:
+    """Where it may not speak it stays silent, and works where it may."""
+    ann = telegram.person("Ann")
+    quiet = telegram.supergroup("Quiet", [ann], bot=False, forbidden={"text"})
+    group = telegram.group("Friends", [ann])
+    async with bot():
+        await quiet.adds_bot(by=ann)
+        await ann.says("/quota", chat=quiet)
+        await _quota(ann, group)
+    assert quiet.from_bot == []
+
+
+async def test_a_group_that_moves_loses_its_videos(telegram: Telegram, quick: Running) -> None:
+    """What was asked for before comes in the new chat; the buttons of before work from the old."""
+    ann = telegram.person("Ann")
+    old = telegram.group("Friends", [ann])
+    async with quick():
+        await ann.says("/video a kite", chat=old)
+        first = await old.shows_video()
+        await old.until(lambda chat: chat.from_bot == [first])
+        held = telegram.faults.add("sendVideo", "held")
+        await ann.says("/video a boat", chat=old)
+        await telegram.until(lambda: held.left == 0)
+        new = await old.upgrades()
+        telegram.faults.release()
+        second = await new.shows_video()
+        assert second.text.startswith("a boat\n")
+        asked = await ann.says("/quota", chat=new)
+        said = await new.shows("You can spend", after=asked)
+        assert said.reply_to is asked
+        await ann.presses(first, "Again")
+        third = await new.shows_video(times=2)
+        assert third.text.startswith("a kite\n")
+
+
+async def test_a_move_that_nobody_told_of_loses_a_video(telegram: Telegram, quick: Running) -> None:
+    """The bot was not running when the group moved, and Telegram has forgotten to tell."""
+    ann = telegram.person("Ann")
+    old = telegram.group("Friends", [ann])
+    telegram.faults.add("sendVideo", "500", times=None)
+    async with quick():
+        await ann.says("/video a kite", chat=old)
+        await telegram.until(lambda: telegram.called("sendVideo"))
+    new = await old.upgrades()
+    telegram.world.updates.waiting.clear()
+    telegram.faults.clear()
+    async with quick():
+        await new.shows_video()
+    async with quick():
+        await _quota(ann, new)
+    assert (
+        len([one for one in telegram.calls if one.method == "sendVideo" and one.chat == new.id])
+        == 1
+    )

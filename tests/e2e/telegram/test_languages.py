@@ -1,0 +1,211 @@
+"""Everybody reads their own language: sentences, buttons, errors, toasts and captions."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from bot.presentation.i18n import say
+from tests.e2e.telegram.conftest import Running
+from tests.fakes.telegram.chats import Chat
+from tests.fakes.telegram.fake import Telegram
+from tests.fakes.telegram.messages import Message
+from tests.fakes.telegram.users import Person
+
+ENGLISH = re.compile(r"\b[a-z']+ [a-z']+ [a-z']+")
+"""Three words in a row: no name of a model, no command."""
+CHINESE = re.compile(r"[\u4e00-\u9fff]")
+NAMES = re.compile(r"sora[- ]2([- ]pro)?|KITE|English|\u7b80\u4f53\u4e2d\u6587", re.IGNORECASE)
+"""What is the same in every language."""
+PROMPT = "KITE"
+US = "@reelay_standin_bot"
+
+
+def _is(language: str, text: str) -> bool:
+    """Whether nothing but this language stands there."""
+    return bool(CHINESE.search(text)) is (language == "zh") and not (
+        language == "zh" and ENGLISH.search(text)
+    )
+
+
+def _all_said(chat: Chat) -> list[str]:
+    """All that the bot ever showed in a chat, with its buttons and toasts."""
+    said = []
+    for event in chat.log:
+        if event.kind == "answered" or (event.by_bot and event.kind in {"sent", "edited"}):
+            said += [event.text, *event.labels]
+    return [one for one in said if one and one != "(asks for a reply)"]
+
+
+@pytest.mark.parametrize(
+    ("code", "default", "language"),
+    [
+        ("en", "zh", "en"),
+        ("en-GB", "zh", "en"),
+        ("zh", "en", "zh"),
+        ("zh-hans", "en", "zh"),
+        ("zh-Hant-TW", "en", "zh"),
+        ("de", "en", "en"),
+        ("de", "zh", "zh"),
+        ("", "en", "en"),
+        ("", "zh", "zh"),
+    ],
+)
+async def test_somebody_is_answered_in_a_language_they_cannot_read(
+    telegram: Telegram, bot: Running, code: str, default: str, language: str
+) -> None:
+    """The language of their app; who uses neither reads the default one."""
+    ann = telegram.person("Ann", language=code)
+    async with bot(DEFAULT_LANGUAGE=default):
+        await ann.says("/start")
+        await ann.chat.until(lambda chat: chat.from_bot)
+        await ann.says("/vidoe")
+        await ann.chat.until(lambda chat: len(chat.from_bot) == 2)
+        await ann.says(PROMPT)
+        await ann.chat.until(lambda chat: len(chat.from_bot) == 3)
+    greeting, error, draft = ann.chat.from_bot
+    assert greeting.text == say(language, "start")
+    assert error.text == say(language, "command-unknown", name="vidoe", nearest="/video")
+    assert draft.labels[-1] == say(language, "button-drop")
+
+
+async def _everything(person: Person, chat: Chat) -> None:
+    """Most of what somebody can do, each step when the bot has answered the one before."""
+
+    async def writes(line: str, reply_to: Message | None = None) -> Message:
+        asked = await person.says(line, chat=chat, reply_to=reply_to)
+
+        def look(chat: Chat) -> Message | None:
+            return next((one for one in chat.from_bot if one.id > asked.id), None)
+
+        found = await chat.until(look)
+        assert found is not None
+        return found
+
+    for name in ("start", "help", "quota", "models", "tasks", "settings", "privacy", "admin"):
+        await writes(f"/{name}")
+    for name in ("cancel", "retry", "fetch", "remix"):
+        await writes(f"/{name}")
+    for line in (
+        "/cancel abcdefgh",
+        "/settings colour red",
+        "/video KITE --modle x",
+        "/video KITE --duration 99",
+        "/language xx",
+        "/forgetme",
+    ):
+        await writes(line)
+    question = await writes("/video")
+    assert question.asks
+    status = await writes("KITE", reply_to=question)
+    video = await chat.shows_video()
+    await chat.until(lambda _: status.deleted)
+    await (await person.presses(status, status.labels[0], late=True)).answer
+    await (await person.presses(video, video.labels[0])).answer
+    await chat.shows_video(times=2)
+    await person.presses(video, video.labels[1])
+    await chat.until(lambda chat: len([one for one in chat.from_bot if one.asks]) == 2)
+    await (await person.presses(video, video.labels[1])).answer
+    draft = await writes(f"{US} KITE")
+    for number, button in enumerate((1, 0, -1), 1):
+        await person.presses(draft, draft.labels[button])
+        await chat.until(lambda _, number=number: len(draft.edits) == number)  # type: ignore[misc]
+    await writes("/video KITE !failed")
+    await chat.until(lambda chat: "KITE" not in chat.from_bot[-1].text and chat.from_bot[-1].labels)
+    for line in ("/tasks", "/quota", "/remix"):
+        await writes(line, reply_to=video)
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+async def test_a_sentence_was_never_translated(
+    telegram: Telegram, quick: Running, language: str
+) -> None:
+    """All that a person is shown in a long conversation is in one language."""
+    person = telegram.person("Ann", language=language)
+    other = {"en": "zh-hans", "zh": "en"}[language]
+    group = telegram.supergroup("Films", [person, telegram.person("Ben", language=other)])
+    async with quick(DEFAULT_LANGUAGE=other[:2]):
+        await _everything(person, group)
+    said = _all_said(group)
+    assert len(said) > 40
+    for text in said:
+        words = NAMES.sub("", text)
+        if re.search(r"[A-Za-z]{3}|[\u4e00-\u9fff]", words):
+            assert _is(language, words), text
+
+
+async def test_the_app_overrules_what_somebody_has_chosen(
+    telegram: Telegram, quick: Running
+) -> None:
+    """/language counts for sentences, buttons, errors, toasts, captions, and after a restart."""
+    ann = telegram.person("Ann", language="en")
+    ben = telegram.person("Ben", language="zh-hans")
+    group = telegram.supergroup("Films", [ann, ben])
+    async with quick():
+        await ann.says("/language zh_CN")
+        await ann.chat.shows("\u4ece\u73b0\u5728\u8d77")
+        await ben.says("/language", chat=group)
+        choice = await group.shows("Which language?")
+        assert "\u4f7f\u7528\u54ea\u79cd\u8bed\u8a00" in choice.text
+        refused = await (await ann.presses(choice, "English")).answer
+        assert refused.text == say("zh", "card-not-yours")
+        await ben.presses(choice, "English")
+        await group.until(lambda _: choice.text == say("en", "language-changed"))
+    async with quick():
+        await ann.says(f"{US} {PROMPT}", chat=group)
+        draft = await group.shows("\u4ef7\u683c")
+        assert draft.labels[-1] == say("zh", "button-drop")
+        toast = await (await ben.presses(draft, draft.labels[0])).answer
+        assert toast.text == say("en", "card-not-yours")
+        await ann.presses(draft, draft.labels[0])
+        video = await group.shows_video()
+        assert video.labels == [say("zh", f"button-{one}") for one in ("again", "remix", "file")]
+        assert say("zh", "caption-facts", model="sora-2", seconds=4) in video.text
+        await ann.says("/vidoe", chat=ann.chat)
+        await ann.chat.shows(say("zh", "command-unknown", name="vidoe", nearest="/video"))
+        await ben.says("/video KITE --modle x", chat=group)
+        await group.shows("Did you mean --model?")
+
+
+async def test_a_video_speaks_the_language_of_another_day(
+    telegram: Telegram, quick: Running
+) -> None:
+    """Fetched after a change of language, its caption and buttons are in the new one."""
+    ann = telegram.person("Ann")
+    async with quick():
+        await ann.says("/video KITE")
+        video = await ann.chat.shows_video()
+        await ann.says("/language zh")
+        await ann.says(f"/fetch {video.text.split()[-1]}")
+        again = await ann.chat.shows_video(times=2)
+    assert again.labels[0] == say("zh", "button-again")
+    assert say("zh", "caption-facts", model="sora-2", seconds=4) in again.text
+
+
+async def test_a_press_without_a_card_is_answered_in_english(
+    telegram: Telegram, quick: Running
+) -> None:
+    """Buttons of nowhere, and those of what is done, answer in the language of who presses."""
+    an = telegram.person("\u5b89", language="zh-hans")
+    async with quick():
+        await an.says(PROMPT)
+        draft = await an.chat.shows(PROMPT)
+        drop = say("zh", "button-drop")
+        await an.presses(draft, drop)
+        await an.chat.until(lambda _: draft.text == say("zh", "draft-dropped"))
+        draft.markup = {
+            "inline_keyboard": [
+                [{"text": drop, "callback_data": f"{_token(draft)}.drop"}],
+                [{"text": "?", "callback_data": "nobody-knows.drop"}],
+            ]
+        }
+        done = await (await an.presses(draft, drop)).answer
+        assert done.text == say("zh", "press-done")
+        old = await (await an.presses(draft, "?")).answer
+        assert (old.text, old.alert) == (say("zh", "press-too-old"), True)
+
+
+def _token(message: Message) -> str:
+    """Of the card, from the buttons that it had."""
+    return message.edits[-1].buttons[0][0].data.partition(".")[0]

@@ -1,0 +1,107 @@
+"""Telegram is away for two minutes; by a clock that waits for nobody."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+
+import pytest
+
+from bot.app import Parts
+from tests.fakes.gateways.openai import Gateway
+from tests.fakes.telegram.fake import Telegram
+from tests.fakes.telegram.faults import Outage
+from tests.fakes.telegram.messages import Message
+from tests.support.virtual_time import HastyClock, running
+
+WAITING = 30
+OUTAGE = 120.0
+LATE = 130.0
+"""Seconds after which all must be over once Telegram is back: the longest wait between two tries,
+and the pace."""
+ANY_OUTAGE = pytest.mark.parametrize("kind", ["refused", "502", "dropped"])
+
+
+@pytest.fixture
+def clock() -> HastyClock:
+    """The time of everyone."""
+    return HastyClock()
+
+
+@pytest.fixture
+async def telegram(clock: HastyClock) -> AsyncIterator[Telegram]:
+    """The server, with its limits; no call may have broken a rule that the bot can know."""
+    async with Telegram(clock, flood=True) as telegram:
+        yield telegram
+    assert telegram.violations == []
+    assert telegram.throttled == []
+
+
+@pytest.fixture
+async def gateway(clock: HastyClock) -> AsyncIterator[Gateway]:
+    """A gateway that needs half a minute."""
+    async with Gateway(cheap=True, render_seconds=30, now=clock.now) as gateway:
+        yield gateway
+    assert gateway.violations == []
+
+
+@pytest.fixture
+def reelay(
+    telegram: Telegram, gateway: Gateway, clock: HastyClock, tmp_path: Path
+) -> AbstractAsyncContextManager[Parts]:
+    """Reelay at work there."""
+    return running(clock, telegram, gateway, tmp_path)
+
+
+def _videos(request: Message) -> list[Message]:
+    """All that were ever sent in reply to it."""
+    sent = (one.message for one in request.chat.events("sent"))
+    return [one for one in sent if one and one.video and one.reply_to is request]
+
+
+@ANY_OUTAGE
+async def test_results_are_lost_or_doubled_by_an_outage(
+    telegram: Telegram,
+    clock: HastyClock,
+    reelay: AbstractAsyncContextManager[Parts],
+    kind: Outage,
+) -> None:
+    """Thirty results that wait when Telegram comes back are all posted, each once."""
+    people = [telegram.person(f"Person {number}") for number in range(WAITING)]
+    async with reelay:
+        requests = [await one.says(f"/video kite {one.id}") for one in people]
+        await telegram.until(lambda: all(one.chat.from_bot for one in people))
+        await telegram.outage(kind)
+        await clock.until(clock.now() + OUTAGE)
+        assert not any(_videos(one) for one in requests)
+        await telegram.recovered()
+        await clock.until(clock.now() + LATE)
+    for request in requests:
+        (video,) = _videos(request)
+        assert request.chat.from_bot == [video]
+        assert kind == "dropped" or "repeated" not in video.text
+
+
+@ANY_OUTAGE
+async def test_what_is_said_in_an_outage_is_not_heard(
+    telegram: Telegram,
+    clock: HastyClock,
+    reelay: AbstractAsyncContextManager[Parts],
+    kind: Outage,
+) -> None:
+    """Whoever writes while Telegram does not reach the bot is answered afterwards, once.
+
+    The process may even have been started meanwhile.
+    """
+    await telegram.outage(kind)
+    ann, bob = telegram.person("Ann"), telegram.person("Bob")
+    async with reelay:
+        await ann.says("/quota")
+        await clock.until(clock.now() + OUTAGE)
+        await bob.says("/quota")
+        await telegram.recovered()
+        await clock.until(clock.now() + LATE)
+    for person in (ann, bob):
+        (answer,) = person.chat.from_bot
+        assert "You can spend" in answer.text

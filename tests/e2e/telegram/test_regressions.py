@@ -1,0 +1,256 @@
+"""What people met once and must not meet again: words lost, said too often, or of no effect."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from sqlalchemy import ColumnElement, select
+
+from bot.app import Parts
+from bot.domain.interactive import CardKind
+from bot.domain.tasks import State
+from bot.store.schema import cards, tasks
+from tests.e2e.telegram.conftest import Running
+from tests.fakes.telegram.api_caller import picture
+from tests.fakes.telegram.fake import Telegram
+from tests.fakes.telegram.messages import Message
+
+QUICK = "--duration 1 --size 480x854"
+STILL = "/video a [stuck] kite"
+
+
+def _task(message: Message) -> str:
+    """Whose video it is."""
+    return message.text.split()[-1]
+
+
+async def _until(parts: Parts, *of_a_task: ColumnElement[bool]) -> None:
+    """Return when this is written down of a task; nobody in a chat can tell."""
+    query = select(tasks.c.id).where(*of_a_task)
+    async with asyncio.timeout(10):
+        while not await parts.database.read(lambda tx: tx.execute(query).first()):
+            await asyncio.sleep(0.02)
+
+
+# --- an answer of Telegram is lost -------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["video", "document"])
+async def test_a_person_who_asks_once_more_gets_it_again_and_again(
+    telegram: Telegram, bot: Running, kind: str
+) -> None:
+    """A video or a file whose answers are lost is sent twice, the second time marked."""
+    ann = telegram.person("Ann")
+    async with bot() as parts:
+        await ann.says(f"/video a red kite {QUICK}")
+        video = await ann.chat.shows_video()
+        await _until(parts, tasks.c.state == State.DONE)
+        method = f"send{kind.capitalize()}"
+        telegram.faults.add(method, "dropped-after", times=4)
+        if kind == "video":
+            await ann.says(f"/fetch {_task(video)}")
+        else:
+            await ann.presses(video, "As file")
+        await ann.says("/quota")
+        await ann.chat.shows("You can spend")
+        sent = [one for one in ann.chat.from_bot if one is not video and getattr(one, kind)]
+        assert ["(repeated)" in one.text for one in sent] == [False, True]
+        telegram.faults.clear()
+        await ann.says(f"/fetch {_task(video)}")
+        last = await ann.chat.shows_video(times=2 if kind == "document" else 4)
+    assert "(repeated)" not in last.text
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("/video", "What should the video show?"),
+        ("/language", "Which language?"),
+        ("/forgetme", "This deletes"),
+    ],
+)
+async def test_a_question_is_asked_as_often_as_its_update_is_tried(
+    telegram: Telegram, bot: Running, line: str, words: str
+) -> None:
+    """A card whose answers are lost is sent twice, the second time marked."""
+    ann = telegram.person("Ann")
+    async with bot():
+        telegram.faults.add("sendMessage", "dropped-after", times=4)
+        await ann.says(line)
+        await ann.says("/quota")
+        await ann.chat.shows("You can spend")
+    asked = [one.text for one in ann.chat.from_bot if words in one.text]
+    assert ["(repeated)" in one for one in asked] == [False, True]
+
+
+async def test_words_are_said_into_the_dark(telegram: Telegram, bot: Running) -> None:
+    """While Telegram answers nothing, a word that may stand there is not said again and again."""
+    ann = telegram.person("Ann")
+    async with bot():
+        await ann.says("/quota")
+        await ann.chat.shows("You can spend")
+        telegram.faults.add("*", "dropped-after", times=None)
+        await ann.says("/models")
+        await telegram.until(lambda: len(telegram.called("getMe")) >= 4)
+        telegram.faults.clear()
+        await ann.says("/privacy")
+        await ann.chat.shows("What is kept")
+    said = [one.text for one in ann.chat.from_bot if "Models:" in one.text]
+    assert ["(repeated)" in one for one in said] == [False, True]
+
+
+# --- a call fails ------------------------------------------------------------------------
+
+
+async def test_a_refusal_goes_down_with_the_answer_to_a_press(
+    telegram: Telegram, bot: Running
+) -> None:
+    """What cannot be said over the chat is said in it."""
+    ann = telegram.person("Ann")
+    async with bot(DAILY_CREDITS="1"):
+        await ann.says(f"/video a red kite {QUICK}")
+        video = await ann.chat.shows_video()
+        telegram.faults.add("answerCallbackQuery", "500")
+        await ann.presses(video, "Again")
+        said = await ann.chat.shows("This needs 1 credit")
+    assert said.reply_to is video
+
+
+async def test_words_for_a_picture_are_taken_for_another_wish(
+    telegram: Telegram, bot: Running
+) -> None:
+    """Where the card could not be changed at once it is later; there is no second one."""
+    ann = telegram.person("Ann")
+    async with bot():
+        await ann.sends_photo(picture(200, 300))
+        card = await ann.chat.shows("What should the video show?")
+        telegram.faults.add("editMessageText", "500")
+        await ann.says("it flies")
+        await ann.chat.until(lambda _: "Price:" in card.text)
+    assert ann.chat.from_bot == [card]
+    assert card.text.startswith("it flies\n")
+
+
+async def test_a_started_draft_goes_on_to_offer_its_start(telegram: Telegram, bot: Running) -> None:
+    """A start whose edit failed is seen to have started, also while nothing happens to the task."""
+    ann = telegram.person("Ann")
+    async with bot(PROVIDERS__SANDBOX__MAX_CONCURRENT="1"):
+        await ann.says(STILL)
+        await ann.chat.shows("42 %")
+        await ann.says("a kite")
+        draft = await ann.chat.shows("Price:")
+        telegram.faults.add("editMessageText", "500")
+        await ann.presses(draft, "Start")
+        await ann.chat.until(lambda _: draft.labels == ["Cancel"])
+        assert "waiting in line" in draft.text
+
+
+async def test_a_person_who_has_deleted_everything_is_told_that_nothing_was(
+    telegram: Telegram, bot: Running
+) -> None:
+    """The card of /forgetme outlives what it deletes, until it has said so."""
+    ann = telegram.person("Ann")
+    async with bot():
+        await ann.says("/forgetme")
+        card = await ann.chat.shows("This deletes")
+        telegram.faults.add("editMessageText", "500")
+        await ann.presses(card, "Delete all")
+        await ann.chat.until(lambda _: "to delete but your settings" in card.text)
+    assert card.labels == []
+
+
+# --- statuses ----------------------------------------------------------------------------
+
+
+async def test_a_status_that_was_deleted_takes_the_last_word_along(
+    telegram: Telegram, bot: Running
+) -> None:
+    """Who has cleared the chat hears all the same that the task is cancelled."""
+    ann = telegram.person("Ann")
+    async with bot():
+        await ann.says(STILL)
+        status = await ann.chat.shows("42 %")
+        await ann.deletes(status)
+        await ann.says(f"/cancel {status.text.partition(':')[0]}")
+        await ann.chat.shows("You got 4 credits back.")
+
+
+async def test_a_last_word_is_said_twice(telegram: Telegram, bot: Running) -> None:
+    """The status says that it is cancelled, and no message repeats it."""
+    ann = telegram.person("Ann")
+    async with bot():
+        await ann.says(STILL)
+        status = await ann.chat.shows("42 %")
+        await ann.presses(status, "Cancel")
+        await ann.chat.until(lambda _: "is cancelled" in status.text)
+        await ann.says("/quota")
+        quota = await ann.chat.shows("You can spend 60 credits")
+    assert ann.chat.from_bot == [status, quota]
+
+
+async def test_a_quick_gateway_leaves_its_status_behind(telegram: Telegram, bot: Running) -> None:
+    """What happens while the status is on its way into the chat is seen once it is there."""
+    ann = telegram.person("Ann")
+    async with bot() as parts:
+        telegram.faults.add("sendMessage", "held-after")
+        await ann.says(STILL)
+        status = await ann.chat.shows("Task")
+        await _until(parts, tasks.c.percent > 40)
+        telegram.faults.release()
+        await ann.chat.until(lambda _: "being made, 42 %" in status.text)
+
+
+# --- buttons -----------------------------------------------------------------------------
+
+
+async def test_a_button_that_was_used_says_nothing(telegram: Telegram, bot: Running) -> None:
+    """Try again, pressed once more when that is over, says that it was done."""
+    ann = telegram.person("Ann")
+    async with bot():
+        await ann.says(f"/video a [fail] kite {QUICK}")
+        word = await ann.chat.shows("made no video")
+        assert (await (await ann.presses(word, "Try again")).answer).text == ""
+        await ann.chat.shows("made no video", times=2)
+        assert "done already" in (await (await ann.presses(word, "Try again")).answer).text
+
+
+async def test_impatience_is_charged(telegram: Telegram, bot: Running) -> None:
+    """Again, pressed while the one more video is being uploaded, is no third one."""
+    ann = telegram.person("Ann")
+    async with bot():
+        await ann.says(f"/video a red kite {QUICK}")
+        video = await ann.chat.shows_video()
+        await ann.chat.until(lambda chat: chat.from_bot == [video])
+        telegram.faults.add("sendVideo", "held")
+        await (await ann.presses(video, "Again")).answer
+        await telegram.until(lambda: telegram.faults.hanging)
+        second = await (await ann.presses(video, "Again")).answer
+        telegram.faults.release()
+        assert "already being made" in second.text
+        await ann.chat.shows_video(times=2)
+        await ann.says("/quota")
+        await ann.chat.shows("You can spend 58 credits")
+
+
+async def test_a_button_promises_help_where_there_is_none(telegram: Telegram, bot: Running) -> None:
+    """Of a prompt that is too long nothing else can be chosen for its person."""
+    ann = telegram.person("Ann")
+    async with bot():
+        await ann.says("kite " * 500)
+        draft = await ann.chat.shows("takes at most 2,000")
+    assert draft.labels == ["Drop it"]
+
+
+async def test_each_try_of_a_last_word_leaves_a_card(telegram: Telegram, bot: Running) -> None:
+    """The choices below a last word are one card, however often its chat was full."""
+    ann = telegram.person("Ann")
+    async with bot() as parts:
+        telegram.faults.add(
+            "sendMessage", "500", times=3, when=lambda told: "no video" in told["text"]
+        )
+        await ann.says(f"/video a [fail] kite {QUICK}")
+        await ann.chat.shows("made no video", 20)
+        query = select(cards.c.token).where(cards.c.kind == CardKind.CHOICES)
+        kept = await parts.database.read(lambda tx: tx.execute(query).all())
+    assert len(kept) == 1

@@ -1,0 +1,273 @@
+"""The finished video: all that apps need to show it, a caption that fits, and no second upload."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from bot.frontends.telegram import Telegram as FrontEnd
+from bot.frontends.telegram.markup import cut
+from tests.e2e.telegram.conftest import HURRIED, Running
+from tests.fakes.gateways.openai import KEY, Gateway
+from tests.fakes.telegram.fake import TOKEN, Telegram
+from tests.fakes.telegram.messages import Message
+from tests.fakes.telegram.text import part, units
+from tests.fakes.telegram.users import Person
+from tests.support.bot_in_process import running, settings
+
+LONGEST_CAPTION = 1024
+FACTS = "sora-2, 4 s \u00b7 "
+
+
+@pytest.fixture
+async def quick(bot: Running) -> AsyncIterator[Running]:
+    """A bot whose videos are made at once, and tiny."""
+    async with Gateway(cheap=True, render_seconds=0.1) as gateway:
+        yield partial(
+            bot,
+            PROVIDERS__LOCAL__KIND="openai",
+            PROVIDERS__LOCAL__API_KEY=KEY,
+            PROVIDERS__LOCAL__BASE_URL=gateway.url,
+            DAILY_CREDITS="1000",
+        )
+    assert gateway.violations == []
+
+
+def _task(video: Message) -> str:
+    return video.text.split()[-1]
+
+
+async def _made(person: Person, line: str = "/video a red kite") -> Message:
+    """A finished video, once its status is gone."""
+    await person.says(line)
+    video = await person.chat.shows_video()
+    await person.chat.until(lambda chat: chat.from_bot == [video])
+    return video
+
+
+# --- what is sent ------------------------------------------------------------------------
+
+
+async def test_an_app_shows_a_square_until_the_video_plays(
+    telegram: Telegram, quick: Running
+) -> None:
+    """Size, length, a still and streaming are told with it, and that it is on its way."""
+    ann = telegram.person("Ann")
+    async with quick():
+        video = await _made(ann)
+    (call,) = telegram.called("sendVideo")
+    assert (call.params["width"], call.params["height"]) == (64, 64)
+    assert call.params["duration"] == 1
+    assert call.params["supports_streaming"] is True
+    assert call.params["parse_mode"] == "HTML"
+    assert not call.params.get("has_spoiler")
+    assert video.video is not None
+    assert video.video.thumbnail is not None
+    assert max(video.video.thumbnail.width, video.video.thumbnail.height) <= 320
+    assert video.labels == ["Again", "Change it", "As file"]
+    kinds = [(one.kind, one.text) for one in ann.chat.log if one.by_bot]
+    assert ("action", "upload_video") in kinds[: kinds.index(("sent", video.text))]
+
+
+async def test_a_spoiler_is_shown_to_all(telegram: Telegram, quick: Running) -> None:
+    """What is to be hidden is hidden, also when it is made or sent once more."""
+    ann = telegram.person("Ann")
+    async with quick():
+        video = await _made(ann, "/video a red kite --spoiler")
+        await ann.presses(video, "Again")
+        await ann.chat.shows_video(times=2)
+        await ann.says(f"/fetch {_task(video)}")
+        await ann.chat.shows_video(times=3)
+        films = [one for one in ann.chat.from_bot if one.video]
+        assert [one.spoiler for one in films] == [True, True, True]
+        await ann.says("/video a blue kite")
+        plain = await ann.chat.shows_video(times=4)
+    assert not plain.spoiler
+
+
+async def test_a_request_that_was_deleted_takes_its_video_along(
+    telegram: Telegram, quick: Running
+) -> None:
+    """Nothing is left to reply to: the video comes all the same."""
+    ann = telegram.person("Ann")
+    held = telegram.faults.add("sendVideo", "held")
+    async with quick():
+        asked = await ann.says("/video a red kite")
+        await telegram.until(lambda: held.left == 0)
+        await ann.deletes(asked)
+        telegram.faults.release()
+        video = await ann.chat.shows_video()
+    assert video.reply_to is None
+
+
+async def test_a_lost_answer_doubles_a_video_in_silence(telegram: Telegram, quick: Running) -> None:
+    """Nobody knows whether it was posted: it comes once more, says so, and then no more."""
+    ann = telegram.person("Ann")
+    lost = telegram.faults.add("sendVideo", "dropped-after", times=2)
+    async with quick():
+        await ann.says("/video a red kite")
+        second = await ann.chat.shows_video(times=2)
+        word = await ann.chat.shows("could not be posted")
+        first = next(one for one in ann.chat.from_bot if one.video)
+        assert "(repeated)" not in first.text
+        assert second.text.startswith("(repeated) It may have been posted before.\na red kite\n")
+        assert "not posted a third time" in word.text
+        assert lost.left == 0
+        await ann.presses(word, "Get it")
+        third = await ann.chat.shows_video(times=3)
+        assert third.labels == second.labels
+
+
+# --- captions ----------------------------------------------------------------------------
+
+
+PROMPTS = {
+    "short": "a red kite over the sea",
+    "html": "<b>a kite</b> & <a href='tg://user?id=1'>you</a> \"quoted\" 'so' &amp; &lt;i&gt; </",
+    "mentions": "@everybody @ann_lee and a@b @x https://example.org/?a=1&b=<2> #tag /video",
+    "lines": "a kite\n\n\nover   the\tsea\n</blockquote>\nsandbox, 1 s",
+    "chinese": "\u6d77\u9762\u4e0a\u7684\u7ea2\u8272\u98ce\u7b5d" * 20,
+    "right-to-left": "\u0637\u0627\u0626\u0631\u0629 \u0648\u0631\u0642\u064a\u0629 \u202e abc "
+    * 9,
+    "long": "a red kite over the sea and a boat below it " * 80,
+    "long-chinese": "\u6d77\u9762\u4e0a\u7684\u7ea2\u8272\u98ce\u7b5d\uff0c" * 300,
+    "long-emoji": "\U0001f468\u200d\U0001f469\u200d\U0001f467 \U0001f1e8\U0001f1f3 " * 200,
+    "emoji-alone": "\U0001f3ac" * 1500,
+    "one-word": "k" * 3500,
+    "long-html": "<&>" * 1000,
+    "long-mentions": "@anna_lee " * 350,
+    "nothing-but-mentions": "@a" * 1900,
+}
+
+
+@pytest.mark.parametrize("kind", PROMPTS)
+async def test_a_caption_is_refused_or_says_more_than_it_should(
+    telegram: Telegram, quick: Running, kind: str
+) -> None:
+    """The prompt as it was written, cut fairly where it is too long; the facts whole below it."""
+    ann = telegram.person("Ann")
+    prompt = " ".join(PROMPTS[kind].split())
+    async with quick():
+        video = await _made(ann, f"/video {PROMPTS[kind]}")
+    shown, facts = video.text.rsplit("\n", 1)
+    shown = shown.replace("@\u2060", "@")
+    assert facts == FACTS + _task(video)
+    assert units(video.text) <= LONGEST_CAPTION
+    if len(prompt) < 700:
+        assert shown == prompt
+    else:
+        assert shown.endswith("\u2026")
+        assert prompt.startswith(shown[:-1].rstrip())
+        assert units(video.text) > LONGEST_CAPTION * 0.9
+        shown.encode()
+    marks = [one for one in video.entities if one["type"] not in {"url", "hashtag", "bot_command"}]
+    assert [one["type"] for one in marks] == ["expandable_blockquote", "code"]
+    assert part(video.text, marks[1]) == _task(video)
+
+
+@pytest.mark.parametrize(
+    "sign",
+    [
+        "kites ",
+        "\U0001f468\u200d\U0001f469\u200d\U0001f467",
+        "\U0001f1e8\U0001f1f3",
+        "\U0001f44b\U0001f3fd",
+        "e\u0301",
+        "@anna ",
+    ],
+    ids=["word", "family", "flag", "skin", "accent", "mention"],
+)
+def test_a_cut_falls_into_a_word_or_an_emoji(sign: str) -> None:
+    """What is one sign to the eye but several to a machine stays whole, wherever the end falls."""
+    for most in range(200, 230):
+        shown = cut(sign * 300, most)
+        assert most - units(sign) - 2 < units(shown) <= most
+        assert f"{shown.removesuffix(chr(0x2026))} ".replace(sign.strip(), "").strip() == ""
+
+
+async def test_long_words_break_what_is_not_a_caption(telegram: Telegram, quick: Running) -> None:
+    """A draft, a list and a failure of the longest prompts are sent, and say it shortly."""
+    ann = telegram.person("Ann")
+    async with quick():
+        for prompt in ('<&>"@anna_lee ' * 200, "\U0001f3ac" * 2000):
+            await ann.says(prompt)
+            draft = await ann.chat.shows("Price:")
+            assert units(draft.text) < 1200
+            await ann.presses(draft, "Drop it")
+            await ann.chat.until(lambda _, draft=draft: "Dropped" in draft.text)  # type: ignore[misc]
+            await ann.says(f"/video {prompt[:2500]} !failed")
+            await ann.chat.shows("made no video")
+            asked = await ann.says("/tasks")
+            await ann.chat.shows("Your newest tasks:", after=asked)
+
+
+# --- once more ---------------------------------------------------------------------------
+
+
+async def test_a_video_is_uploaded_each_time_it_is_fetched(
+    telegram: Telegram, quick: Running
+) -> None:
+    """Telegram has it: by its id it comes again, here, elsewhere, and after a restart."""
+    ann = telegram.person("Ann")
+    group = telegram.supergroup("Friends", [ann])
+    async with quick():
+        video = await _made(ann)
+        asked = await ann.says(f"/fetch {_task(video)}")
+        again = await ann.chat.shows_video(times=2)
+        assert again.reply_to is asked
+        assert (again.text, again.labels) == (video.text, video.labels)
+    async with quick():
+        asked = await ann.says(f"/fetch {_task(video)}", chat=group)
+        shared = await group.shows_video()
+        assert shared.reply_to is asked
+        await ann.says("/fetch", reply_to=video)
+        await ann.chat.shows_video(times=3)
+        await ann.says(f"/start task_{_task(video)}")
+        await ann.chat.shows_video(times=4)
+        await ann.presses(shared, "As file")
+        await group.until(lambda chat: [one for one in chat.from_bot if one.document])
+    assert video.video is not None
+    ids = [one.params["video"] for one in telegram.called("sendVideo")[1:]]
+    assert ids == [video.video.file_id] * 4
+    assert telegram.uploads["video"] == 1
+
+
+async def test_another_bots_token_makes_old_videos_unreachable(
+    telegram: Telegram, quick: Running, tmp_path: Path
+) -> None:
+    """The ids of the bot before it are nothing to the new one: the video is uploaded anew."""
+    ann = telegram.person("Ann")
+    async with quick():
+        task = _task(await _made(ann))
+    number, _, secret = TOKEN.partition(":")
+    async with Telegram(token=f"{int(number) + 1}:{secret}") as other:
+        same = other.person("Ann", id=ann.id)
+        own = settings(
+            tmp_path,
+            TELEGRAM_BOT_TOKEN=other.token,
+            TELEGRAM_API_URL=other.url,
+            PROVIDERS__LOCAL__KIND="sandbox",
+        )
+        async with running(own, [FrontEnd(own, rules=HURRIED)]):
+            for count in (1, 2):
+                await same.says(f"/fetch {task}")
+                await same.chat.shows_video(times=count)
+        assert other.uploads["video"] == 1
+        (told,) = other.violations
+        assert "wrong file identifier" in told
+
+
+async def test_a_link_to_a_video_opens_it_for_anybody(telegram: Telegram, quick: Running) -> None:
+    """Who has the link and not the video is greeted, and no more."""
+    ann, ben = telegram.person("Ann"), telegram.person("Ben")
+    async with quick():
+        video = await _made(ann)
+        for wrong in (_task(video), "nobody", ""):
+            asked = await ben.says(f"/start task_{wrong}")
+            await ben.chat.shows("Tell me what you would like to see", after=asked)
+        await ben.says(f"/fetch {_task(video)}")
+        await ben.chat.shows("You have no task")
+    assert not any(one.video for one in ben.chat.from_bot)

@@ -1,0 +1,341 @@
+"""The status of a task: one message, where it was asked for, true, in no hurry, gone at last."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from bot.app import Parts
+from bot.frontends.telegram import Telegram as FrontEnd
+from bot.frontends.telegram.pace import Rules
+from tests.e2e.telegram.conftest import Running
+from tests.fakes.gateways.openai import KEY, Gateway
+from tests.fakes.telegram.chats import Chat
+from tests.fakes.telegram.fake import TOKEN, Telegram
+from tests.fakes.telegram.messages import Message
+from tests.fakes.telegram.users import Person
+from tests.support.bot_in_process import running, settings
+
+ENDLESS = 1e9
+
+
+@pytest.fixture
+async def gateway() -> AsyncIterator[Gateway]:
+    """A gateway that is ready at once, until a test says otherwise."""
+    async with Gateway(cheap=True, render_seconds=0.1) as gateway:
+        yield gateway
+    assert gateway.violations == []
+
+
+def served_by(gateway: Gateway, **more: str) -> dict[str, str]:
+    """The settings of a bot whose videos are made there."""
+    kept = {"KIND": "openai", "API_KEY": KEY, "BASE_URL": gateway.url, **more}
+    return {f"PROVIDERS__LOCAL__{name}": value for name, value in kept.items()}
+
+
+async def _quota(person: Person) -> str:
+    """What somebody can spend; all that they did before is dealt with."""
+    asked = await person.says("/quota")
+    return (await person.chat.shows("You can spend", after=asked)).text.partition(":")[0]
+
+
+async def _status(request: Message) -> Message:
+    """The first answer to a request, whatever it says by now."""
+
+    def look(chat: Chat) -> Message | None:
+        return next((one for one in chat.from_bot if one.reply_to is request), None)
+
+    found = await request.chat.until(look)
+    assert found is not None
+    return found
+
+
+# --- what it says ------------------------------------------------------------------------
+
+
+async def test_people_wait_and_do_not_know_for_what(
+    telegram: Telegram, bot: Running, gateway: Gateway
+) -> None:
+    """Place in line; how long it takes, once that was measured; how far it is; then nothing."""
+    ann, ben, cleo = (telegram.person(name) for name in ("Ann", "Ben", "Cleo"))
+    async with bot(**served_by(gateway, MAX_CONCURRENT="1")):
+        await ann.says("/video a kite")
+        await ann.chat.shows_video()
+        gateway.render_seconds = ENDLESS
+        await ann.says("/video a boat")
+        running = await ann.chat.shows("It should be ready in about")
+        await ann.chat.until(lambda _: gateway.creates["a boat"])
+        asked = [await one.says("/video a fish") for one in (ben, cleo)]
+        first = await ben.chat.shows("Task")
+        second = await cleo.chat.shows("One task is ahead of it.")
+        assert "ahead" not in first.text
+        assert [first.reply_to, second.reply_to] == asked
+        gateway.render_seconds = 2.0
+        await ann.chat.until(lambda _: "being made" in running.text and "%" in running.text)
+        await ann.chat.shows_video(times=2)
+        await ann.chat.until(lambda _: running.deleted)
+        for one, status in ((ben, first), (cleo, second)):
+            gateway.render_seconds = 0.1
+            video = await one.chat.shows_video()
+            await one.chat.until(lambda chat, video=video: chat.from_bot == [video])  # type: ignore[misc]
+            assert status.deleted
+    for one in (ann, ben, cleo):
+        assert "(repeated)" not in telegram.story(one.chat)
+        texts = [one.text for one in one.chat.events("sent") if one.text.startswith("Task ")]
+        assert len(texts) == (2 if one is ann else 1)
+
+
+async def test_an_edited_command_in_a_group_starts_a_second_task(
+    telegram: Telegram, bot: Running, gateway: Gateway
+) -> None:
+    """Nor does an edited mention: Telegram is not even asked to tell of edits."""
+    ann = telegram.person("Ann")
+    group = telegram.supergroup("Friends", [ann])
+    async with bot(**served_by(gateway)):
+        asked = await ann.says("/video a kite", chat=group)
+        await _status(asked)
+        await ann.edits(asked, "/video a boat")
+        video = await group.shows_video()
+        await group.until(lambda chat: chat.from_bot == [video])
+        await ann.edits(asked, "/video a fish")
+        await ann.says("/tasks", chat=group)
+        tasks = await group.shows("Your newest tasks:")
+    assert len(tasks.text.splitlines()) == 2
+    assert telegram.world.updates.allowed == {"message", "callback_query", "my_chat_member"}
+
+
+# --- how often ---------------------------------------------------------------------------
+
+
+UNHURRIED = Rules(
+    overall=1000,
+    private_every=0.01,
+    group_most=1000,
+    edit_every_group=0.8,
+    edit_every_private=0.4,
+    group_reserve=0,
+    overall_reserve=0,
+)
+"""Two paces that can be told apart, and that a test can wait for."""
+MARGIN = 0.05
+Reelay = AbstractAsyncContextManager[Parts]
+
+
+def _with_pace(telegram: Telegram, folder: Path, rules: Rules, **environ: str) -> Reelay:
+    own = settings(
+        folder,
+        TELEGRAM_BOT_TOKEN=TOKEN,
+        TELEGRAM_API_URL=telegram.url,
+        TELEGRAM_UPLOAD_MB="50",
+        **environ,
+    )
+    return running(own, [FrontEnd(own, rules=rules)])
+
+
+def _gaps(telegram: Telegram, chat: Chat) -> list[float]:
+    """Seconds between two edits in a chat."""
+    times = [one.time for one in telegram.called("editMessageText", chat)]
+    return [later - earlier for earlier, later in pairwise(times)]
+
+
+async def test_a_chat_flickers(telegram: Telegram, gateway: Gateway, tmp_path: Path) -> None:
+    """Edits keep their distance, those of a group together; each one says something new."""
+    ann, ben = telegram.person("Ann"), telegram.person("Ben")
+    group = telegram.supergroup("Friends", [ann, ben])
+    gateway.render_seconds = 3.5
+    async with _with_pace(telegram, tmp_path, UNHURRIED, **served_by(gateway)):
+        for one in (ann, ben):
+            await one.says("/video a kite", chat=group)
+        await ann.says("/video a boat")
+        await ann.chat.shows_video()
+        await group.shows_video(times=2)
+    shared, own = _gaps(telegram, group), _gaps(telegram, ann.chat)
+    assert len(shared) >= 2
+    assert len(own) >= 3
+    assert min(shared) >= UNHURRIED.edit_every_group - MARGIN
+    assert min(own) >= UNHURRIED.edit_every_private - MARGIN
+    for chat in (group, ann.chat):
+        said = [(one.message, one.text) for one in chat.events("edited")]
+        assert len(said) == len(set(said))
+    assert {one.message for one in group.events("edited")} == {
+        one.message for one in group.events("deleted")
+    }
+
+
+async def test_a_chat_that_is_told_to_wait_silences_the_others(
+    telegram: Telegram, bot: Running, gateway: Gateway
+) -> None:
+    """429 holds up this chat alone, and only as long as it says; its video comes all the same."""
+    ann, ben = telegram.person("Ann"), telegram.person("Ben")
+    told = telegram.faults.add(
+        "editMessageText", "429", retry_after=2, when=lambda given: given["chat_id"] == ann.id
+    )
+    gateway.render_seconds = 1.0
+    async with bot(**served_by(gateway)):
+        await ann.says("/video a kite")
+        await telegram.until(lambda: told.left == 0)
+        await ben.says("/video a boat")
+        await ben.chat.shows_video()
+        assert not any(one.video for one in ann.chat.from_bot)
+        video = await ann.chat.shows_video()
+        await ann.chat.until(lambda chat: chat.from_bot == [video])
+
+
+# --- cancelling --------------------------------------------------------------------------
+
+
+async def test_a_cancel_in_line_keeps_the_credits(
+    telegram: Telegram, bot: Running, gateway: Gateway
+) -> None:
+    """What nobody has begun with is cancelled at once, and costs nothing."""
+    ann = telegram.person("Ann")
+    gateway.render_seconds = ENDLESS
+    async with bot(**served_by(gateway, MAX_CONCURRENT="1")):
+        await ann.says("/video a kite")
+        await ann.chat.until(lambda _: gateway.creates["a kite"])
+        status = await _status(await ann.says("/video a boat"))
+        assert await _quota(ann) == "You can spend 52 credits"
+        answer = await (await ann.presses(status, "Cancel")).answer
+        assert "is cancelled. You got 4 credits back." in answer.text
+        await ann.chat.until(lambda _: "is cancelled. You got 4 credits back." in status.text)
+        assert status.labels == []
+        assert await _quota(ann) == "You can spend 56 credits"
+    assert gateway.creates["a boat"] == 0
+
+
+async def test_a_cancel_promises_credits_that_are_spent(
+    telegram: Telegram, bot: Running, gateway: Gateway
+) -> None:
+    """Where the gateway cannot stop, the press says what it costs, and the video comes."""
+    ann = telegram.person("Ann")
+    gateway.render_seconds = ENDLESS
+    async with bot(**served_by(gateway)):
+        await ann.says("/video a kite")
+        status = await ann.chat.shows("being made")
+        answer = await (await ann.presses(status, "Cancel")).answer
+        assert "cannot stop it. It costs 4 credits, and you will get the video" in answer.text
+        assert status.labels == ["Cancel"]
+        gateway.render_seconds = 0.1
+        await ann.chat.shows_video()
+        assert await _quota(ann) == "You can spend 56 credits"
+
+
+async def test_a_cancel_that_is_only_asked_for_counts_as_done(
+    telegram: Telegram, bot: Running
+) -> None:
+    """Where the gateway can stop, the press says what may come of it, and then what has."""
+    ann = telegram.person("Ann")
+    async with bot():
+        await ann.says("/video a [stuck] kite")
+        status = await ann.chat.shows("being made")
+        answer = await (await ann.presses(status, "Cancel")).answer
+        assert "was asked to stop" in answer.text
+        assert "If it does, you get 4 credits back" in answer.text
+        await ann.chat.until(lambda _: "is cancelled. You got 4 credits back." in status.text)
+        assert status.labels == []
+        assert await _quota(ann) == "You can spend 60 credits"
+    assert len(ann.chat.from_bot) == 2
+
+
+async def test_a_cancel_comes_too_late_and_says_otherwise(
+    telegram: Telegram, bot: Running, gateway: Gateway
+) -> None:
+    """The video is on its way: it costs what it costs."""
+    ann = telegram.person("Ann")
+    held = telegram.faults.add("sendVideo", "held")
+    async with bot(**served_by(gateway)):
+        status = await _status(await ann.says("/video a kite"))
+        await telegram.until(lambda: held.left == 0)
+        answer = await (await ann.presses(status, "Cancel")).answer
+        assert "is already made and on its way to you. It costs 4 credits." in answer.text
+        telegram.faults.release()
+        await ann.chat.shows_video()
+        assert await _quota(ann) == "You can spend 56 credits"
+
+
+# --- the end -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("word", "why"),
+    [
+        ("fail", "The gateway failed while making it."),
+        ("moderated", "The gateway's rules do not allow this prompt or picture."),
+    ],
+)
+async def test_a_failure_is_told_without_a_reason(
+    telegram: Telegram, bot: Running, word: str, why: str
+) -> None:
+    """Below the request: why, that the credits came back, and a button; the status is gone."""
+    ann = telegram.person("Ann")
+    group = telegram.supergroup("Friends", [ann])
+    async with bot():
+        asked = await ann.says(f"/video a [{word}] kite", chat=group)
+        note = await group.shows("made no video.")
+        await group.until(lambda chat: chat.from_bot == [note])
+        assert note.reply_to is asked
+        assert why in note.text
+        assert "You got 4 credits back." in note.text
+        assert note.labels == ["Try again"]
+        await ann.presses(note, "Try again")
+        second = await group.shows("made no video.", times=2)
+        assert second.reply_to is note
+        await ann.says("/quota", chat=group)
+        await group.shows("You can spend 60 credits")
+
+
+@pytest.mark.parametrize("outcome", ["done", "failed"])
+async def test_a_status_outlives_a_quick_task(
+    telegram: Telegram, bot: Running, gateway: Gateway, outcome: str
+) -> None:
+    """The task is over before Telegram has answered where its status stands: it goes even so."""
+    ann = telegram.person("Ann")
+    held = telegram.faults.add("sendMessage", "held-after")
+    async with bot(**served_by(gateway)):
+        await ann.says("/video a kite" if outcome == "done" else "/video a kite !failed")
+        await ann.chat.until(lambda chat: _at_an_end(chat.from_bot))
+        assert held.left == 0
+        status = ann.chat.from_bot[0]
+        assert status.text.startswith("Task ")
+        telegram.faults.release()
+        await ann.chat.until(lambda _: status.deleted)
+    assert len(ann.chat.from_bot) == 1
+
+
+def _at_an_end(messages: list[Message]) -> bool:
+    return any(one.video or "made no video" in one.text for one in messages)
+
+
+async def test_a_status_whose_answer_is_lost_is_doubled_in_silence(
+    telegram: Telegram, bot: Running
+) -> None:
+    """It is sent once more and says so; the second goes with the video, and no third comes."""
+    ann = telegram.person("Ann")
+    telegram.faults.add("sendMessage", "dropped-after")
+    async with bot():
+        await ann.says("/video a [stuck] kite")
+        status = await ann.chat.shows("(repeated) Task ")
+        first, second = ann.chat.from_bot
+        assert second is status
+        assert first.text.startswith("Task ")
+        await ann.presses(first, "Cancel")
+        await ann.chat.until(lambda _: "is cancelled" in status.text)
+    assert len(ann.chat.from_bot) == 2
+
+
+async def test_a_fault_of_telegrams_leaves_a_status_standing(
+    telegram: Telegram, bot: Running, gateway: Gateway
+) -> None:
+    """Edits that fail are no reason to stop the video, nor is a status that somebody deletes."""
+    ann, ben = telegram.person("Ann"), telegram.person("Ben")
+    telegram.faults.add("editMessageText", "500", times=None)
+    async with bot(**served_by(gateway)):
+        await ann.says("/video a kite")
+        await ben.deletes(await _status(await ben.says("/video a boat")))
+        for one in (ann, ben):
+            video = await one.chat.shows_video()
+            await one.chat.until(lambda chat, video=video: chat.from_bot == [video])  # type: ignore[misc]

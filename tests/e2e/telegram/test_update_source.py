@@ -1,0 +1,358 @@
+"""Updates on their way in: heard once, kept before they are confirmed, nobody in another's way."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import select
+
+from bot.app import Parts
+from bot.store import schema
+from bot.store.database import Tx
+from tests.e2e.telegram.conftest import Running
+from tests.fakes.telegram.api_caller import picture
+from tests.fakes.telegram.fake import Telegram
+from tests.fakes.telegram.updates import SECRET_HEADER
+from tests.fakes.telegram.users import Person
+
+SECRET = "a-secret-of-ours"
+LONG = "a very long word about a kite " * 130
+"""Too long for what is free in the pages of a database."""
+
+
+@pytest.fixture
+def hook() -> dict[str, str]:
+    """The settings of a bot that Telegram calls."""
+    with socket.socket() as it:
+        it.bind(("127.0.0.1", 0))
+        port = it.getsockname()[1]
+    return {
+        "TELEGRAM_WEBHOOK_SECRET": SECRET,
+        "HTTP_PORT": str(port),
+        "PUBLIC_URL": f"http://127.0.0.1:{port}",
+    }
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[httpx.AsyncClient]:
+    """Somebody who calls where Telegram does."""
+    async with httpx.AsyncClient(trust_env=False) as client:
+        yield client
+
+
+async def _answered(person: Person, text: str = "/quota") -> None:
+    """The bot answers somebody, as it does when nothing is wrong."""
+    asked = await person.says(text)
+    await person.chat.until(lambda chat: chat.from_bot and chat.from_bot[-1].reply_to is asked)
+
+
+async def _serving(telegram: Telegram) -> None:
+    await telegram.until(lambda: telegram.world.updates.webhook or telegram.polls)
+
+
+async def _bring(
+    client: httpx.AsyncClient, hook: dict[str, str], body: bytes | dict[str, Any]
+) -> httpx.Response:
+    """Call as Telegram does."""
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    url = f"{hook['PUBLIC_URL']}/telegram/webhook"
+    return await client.post(url, content=content, headers={SECRET_HEADER: SECRET})
+
+
+async def _kept(parts: Parts) -> dict[int, Any]:
+    """The updates that are written down."""
+    query = select(schema.updates.c.id, schema.updates.c.body)
+    rows = await parts.database.read(lambda tx: tx.execute(query).all())
+    return {row.id: json.loads(row.body) for row in rows}
+
+
+async def _stop_writing(parts: Parts) -> None:
+    """Let the disk of the database be full."""
+
+    def stop(tx: Tx) -> None:
+        pages = tx.exec_driver_sql("PRAGMA page_count").scalar_one()
+        tx.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
+
+    await parts.database.exclusively(stop)
+
+
+async def _go_on_writing(parts: Parts) -> None:
+    await parts.database.exclusively(
+        lambda tx: tx.exec_driver_sql("PRAGMA max_page_count = 1000000").close()
+    )
+
+
+# --- webhook -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        None,
+        b"",
+        b"a-secret-of-our",
+        b"a-secret-of-ourss",
+        b"A-SECRET-OF-OURS",
+        b"\xff\xfe",
+        b"\xc3\xa9",
+    ],
+)
+async def test_anybody_can_speak_for_telegram(
+    telegram: Telegram,
+    bot: Running,
+    hook: dict[str, str],
+    client: httpx.AsyncClient,
+    header: bytes | None,
+) -> None:
+    """Without the secret nothing is believed, and nothing is told; with it, everything."""
+    ann = telegram.person("Ann")
+    async with bot(**hook):
+        await _serving(telegram)
+        telegram.world.updates.pause()
+        await ann.says("/quota")
+        body = json.dumps(telegram.updates[-1].body)
+        url = f"{hook['PUBLIC_URL']}/telegram/webhook"
+        headers = {} if header is None else {SECRET_HEADER.encode(): header}
+        refused = await client.post(url, content=body, headers=headers)
+        assert refused.status_code in {401, 403}
+        assert SECRET not in refused.text
+        looked = await client.get(url, headers={SECRET_HEADER: SECRET})
+        assert looked.status_code in {404, 405}
+        telegram.world.updates.resume()
+        await ann.chat.shows("You can spend")
+    assert len(telegram.called("sendMessage")) == 1
+
+
+async def test_an_update_is_confirmed_and_lost(
+    telegram: Telegram, bot: Running, hook: dict[str, str], client: httpx.AsyncClient
+) -> None:
+    """At the moment of the 200 it stands in the database, whatever becomes of its answer."""
+    ann = telegram.person("Ann")
+    telegram.faults.add("sendMessage", "held", times=None)
+    async with bot(**hook) as parts:
+        await _serving(telegram)
+        telegram.world.updates.pause()
+        await ann.says("/quota")
+        told = telegram.updates[-1]
+        answer = await _bring(client, hook, told.body)
+        assert answer.status_code == 200
+        assert (await _kept(parts))[told.id] == told.body
+        assert ann.chat.from_bot == []
+        telegram.world.updates.resume()
+        telegram.faults.clear()
+        telegram.faults.release()
+        await ann.chat.shows("You can spend")
+        await _answered(ann, "/help")
+    assert telegram.world.updates.webhook_answers == [200, 200]
+    assert len(telegram.called("sendMessage")) == 2
+
+
+async def test_a_full_disk_loses_what_telegram_brings(
+    telegram: Telegram, bot: Running, hook: dict[str, str], client: httpx.AsyncClient
+) -> None:
+    """What cannot be written down is not confirmed: Telegram brings it again, and it is heard."""
+    ann = telegram.person("Ann")
+    async with bot(**hook) as parts:
+        await _answered(ann)
+        await _stop_writing(parts)
+        telegram.world.updates.pause()
+        await ann.says(LONG)
+        refused = await _bring(client, hook, telegram.updates[-1].body)
+        assert refused.status_code == 503
+        assert int(refused.headers["Retry-After"]) > 0
+        await _go_on_writing(parts)
+        telegram.world.updates.resume()
+        await ann.chat.shows("takes at most 2,000")
+    assert telegram.world.updates.webhook_answers == [200, 200]
+
+
+async def test_an_update_that_is_brought_twice_does_something_twice(
+    telegram: Telegram, bot: Running, hook: dict[str, str], client: httpx.AsyncClient
+) -> None:
+    """One after the other, side by side, and in another life of the process."""
+    ann = telegram.person("Ann")
+    async with bot(**hook):
+        await _answered(ann)
+        telegram.tell_again(telegram.updates[-1])
+        telegram.world.updates.pause()
+        await ann.says("/help")
+        body = telegram.updates[-1].body
+        answers = await asyncio.gather(*(_bring(client, hook, body) for _ in range(5)))
+        assert {one.status_code for one in answers} == {200}
+        telegram.world.updates.resume()
+        await ann.chat.shows("/help - all commands")
+        await _answered(ann)
+    async with bot(**hook):
+        for update in list(telegram.updates):
+            telegram.tell_again(update)
+        await _answered(ann)
+    assert len(ann.chat.from_bot) == len(telegram.called("sendMessage")) == 4
+
+
+async def test_telegram_calls_before_anybody_listens(
+    telegram: Telegram, bot: Running, hook: dict[str, str], client: httpx.AsyncClient
+) -> None:
+    """Before the bot knows who it is it asks for patience; what came is heard afterwards."""
+    ann = telegram.person("Ann")
+    async with bot(**hook):
+        await _answered(ann)
+    telegram.faults.add("getMe", "held")
+    telegram.world.updates.pause()
+    asked = await ann.says("/help")
+    async with bot(**hook):
+        await telegram.until(lambda: telegram.faults.hanging)
+        refused = await _bring(client, hook, telegram.updates[-1].body)
+        assert refused.status_code == 503
+        assert int(refused.headers["Retry-After"]) > 0
+        telegram.world.updates.resume()
+        telegram.faults.release()
+        answer = await ann.chat.shows("/help - all commands")
+        assert answer.reply_to is asked
+    assert len(telegram.called("setWebhook")) == 2
+
+
+async def test_what_nobody_understands_stops_what_is_behind_it(
+    telegram: Telegram, bot: Running, hook: dict[str, str], client: httpx.AsyncClient
+) -> None:
+    """It is taken as heard, for it would be brought for ever; the next one is answered."""
+    ann = telegram.person("Ann")
+    async with bot(**hook):
+        await _answered(ann)
+        known = telegram.updates[-1].body
+        for number, body in enumerate(
+            (
+                b"",
+                b"{",
+                b"[]",
+                b"null",
+                b'"text"',
+                b"{}",
+                b"\xff\xfe",
+                b'{"update_id": "one"}',
+                b'{"update_id": 1}',
+                b'{"update_id": 2, "message": 7}',
+                b'{"update_id": 3, "message": {}}',
+                b'{"update_id": 4, "something_new": {"id": 1}}',
+                json.dumps({**known, "update_id": 5, "new": [1]})
+                .replace("/quota", "\\u0000")
+                .encode(),
+            )
+        ):
+            answer = await _bring(client, hook, body)
+            assert answer.status_code == 200, (number, body)
+        await _answered(ann)
+
+
+async def test_a_crowd_is_too_large_for_the_web_server(
+    telegram: Telegram, bot: Running, hook: dict[str, str]
+) -> None:
+    """Words that name a hundred people, in reply to such words, are a large update."""
+    ann = telegram.person("Ann")
+    crowd = {f"人{n}号": telegram.person("海" * 12, last_name="风" * 12) for n in range(100)}
+    words = f"{' '.join(crowd)} {chr(0x1F3AC) * 1700}"
+    async with bot(**hook):
+        first = await ann.says(words, mentions=crowd)
+        await ann.chat.shows("takes at most 2,000")
+        second = await ann.says(words, mentions=crowd, reply_to=first)
+        await ann.chat.shows("takes at most 2,000", after=second)
+    assert len(json.dumps(telegram.updates[-1].body)) > 90_000
+    assert telegram.world.updates.webhook_answers == [200, 200]
+
+
+async def test_what_is_said_between_two_ways_of_hearing_is_lost(
+    telegram: Telegram, bot: Running, hook: dict[str, str]
+) -> None:
+    """From polling to webhook and back: what waits is answered, and nothing twice."""
+    ann = telegram.person("Ann")
+    async with bot():
+        await _answered(ann)
+    for more in (hook, {}, hook):
+        asked = await ann.says("/help")
+        async with bot(**more):
+            answer = await ann.chat.shows("/help - all commands", after=asked)
+            assert answer.reply_to is asked
+            await _answered(ann)
+    assert len(ann.chat.from_bot) == len(telegram.called("sendMessage")) == 7
+
+
+# --- long polling ------------------------------------------------------------------------
+
+
+async def test_a_poll_confirms_what_is_not_kept(telegram: Telegram, bot: Running) -> None:
+    """While nothing can be written down, Telegram keeps it; afterwards it is heard, once."""
+    ann = telegram.person("Ann")
+    async with bot() as parts:
+        await _answered(ann)
+        await _stop_writing(parts)
+        polls = telegram.polls
+        asked = await ann.says(LONG)
+        await telegram.until(lambda: telegram.polls > polls)
+        assert telegram.pending == 1
+        await _go_on_writing(parts)
+        draft = await ann.chat.shows("takes at most 2,000")
+        assert draft.reply_to is asked
+        await telegram.until(lambda: telegram.pending == 0)
+    assert len(telegram.called("sendMessage")) == 2
+
+
+@pytest.mark.parametrize("kind", ["500", "502-html", "429", "garbage", "dropped-after", "504"])
+async def test_a_poll_that_fails_is_the_last_one(
+    telegram: Telegram, bot: Running, kind: Any
+) -> None:
+    """The next one brings what this one did not, and nothing twice."""
+    ann = telegram.person("Ann")
+    telegram.faults.add("getUpdates", kind)
+    async with bot():
+        await _answered(ann)
+        await _answered(ann, "/help")
+    assert telegram.faults.suffered == [("getUpdates", kind)]
+    assert len(telegram.called("sendMessage")) == 2
+
+
+async def test_a_slow_photo_holds_up_everybody(telegram: Telegram, bot: Running) -> None:
+    """While one person's picture is fetched, others are answered; that person's words wait."""
+    ann, ben = telegram.person("Ann"), telegram.person("Ben")
+    group = telegram.supergroup("Friends", [ann, ben])
+    telegram.faults.add("getFile", "held")
+    async with bot():
+        asked = [
+            await ann.sends_photo(picture(), "/video it flies --duration 1 --size 480x854"),
+            await ann.says("/quota"),
+            await ann.says("/help"),
+        ]
+        await telegram.until(lambda: telegram.faults.hanging)
+        for _ in range(3):
+            await _answered(ben)
+        said = await ben.says("/quota", chat=group)
+        await group.until(lambda chat: chat.from_bot and chat.from_bot[-1].reply_to is said)
+        assert ann.chat.from_bot == []
+        telegram.faults.release()
+        await ann.chat.until(lambda chat: len(list(chat.events("sent"))) == len(asked))
+        sent = [one.message for one in ann.chat.events("sent")]
+        assert [one.reply_to for one in sent if one is not None] == asked
+        await ann.chat.shows_video()
+
+
+async def test_one_persons_words_are_heard_in_another_order(
+    telegram: Telegram, bot: Running
+) -> None:
+    """Whatever they write, and however many do, each is answered in the order of their words."""
+    people = [telegram.person(f"Person {number}") for number in range(8)]
+    lines = ["/quota", "/settings duration 8", "/settings", "/settings duration -", "/settings"]
+    async with bot():
+        for line in lines:
+            for one in people:
+                await one.says(line)
+        for one in people:
+            await one.chat.until(lambda chat: len(chat.from_bot) == len(lines))
+    for one in people:
+        said = [message.text for message in one.chat.from_bot]
+        assert [message.reply_to.text for message in one.chat.from_bot if message.reply_to] == lines
+        assert "duration 8" in said[2]
+        assert "duration not set" in said[4]

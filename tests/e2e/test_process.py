@@ -1,0 +1,97 @@
+"""A whole process behind its port: ready while it serves, and quick to follow a gateway's hint."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import httpx
+import pytest
+
+from bot.config import load_settings
+from bot.domain.commands import MakeVideo
+from bot.domain.tasks import State
+from bot.store import tasks
+from bot.web import CannotListen
+from tests.fakes.engine.crowd import reelay
+from tests.fakes.gateways.openai import KEY, Gateway
+from tests.fakes.gateways.webhooks import TELL_SECRET, signed_event
+
+
+def free_port() -> int:
+    """A port that nobody has at this moment."""
+    with socket.socket() as it:
+        it.bind(("127.0.0.1", 0))
+        return int(it.getsockname()[1])
+
+
+def settings(folder: Path, url: str, port: int, **more: str) -> dict[str, str]:
+    return {
+        "DATA_DIR": str(folder / "data"),
+        "DATABASE_URL": f"sqlite:///{folder}/reelay.db",
+        "HTTP_PORT": str(port),
+        "PROVIDERS__LOCAL__KIND": "openai",
+        "PROVIDERS__LOCAL__API_KEY": KEY,
+        "PROVIDERS__LOCAL__BASE_URL": url,
+        "PROVIDERS__LOCAL__WEBHOOK_SECRET": TELL_SECRET,
+        **more,
+    }
+
+
+async def test_an_event_is_waited_for_in_vain(tmp_path: Path) -> None:
+    """A gateway that calls when a job is over has it seen at once, not at the next look."""
+    port = free_port()
+    tell = f"http://127.0.0.1:{port}/webhooks/local"
+    async with Gateway(render_seconds=0.5, cheap=True, tell=tell) as gateway:
+        chosen = settings(tmp_path, gateway.url, port, POLL_MIN_SECONDS="300")
+        async with reelay(load_settings(Path("/dev/null"), chosen)) as (crowd, parts):
+            reply = await crowd.ask("a", MakeVideo("a red kite"))
+            assert reply.task is not None
+            task_id = reply.task.id
+
+            async def done() -> bool:
+                task = await parts.database.read(lambda tx: tasks.get(tx, task_id))
+                return task is not None and (task.state, task.looks) == (State.DONE, 1)
+
+            assert await crowd.until(20, done)
+            assert crowd.posted_videos[task_id] == 1
+        assert gateway.requests["told 204"] == 2
+        assert gateway.requests["GET /videos/{video_id}"] == 1
+
+
+async def test_a_forged_event_makes_us_look(tmp_path: Path) -> None:
+    """What is not signed is refused; readiness tells each part, and no secret."""
+    port = free_port()
+    home = f"http://127.0.0.1:{port}"
+    async with Gateway(render_seconds=60) as gateway:
+        chosen = settings(tmp_path, gateway.url, port)
+        async with (
+            reelay(load_settings(Path("/dev/null"), chosen)),
+            httpx.AsyncClient() as client,
+        ):
+            body, headers = signed_event("video.completed", "video_1", "whsec_b3RoZXI=")
+            forged = await client.post(f"{home}/webhooks/local", content=body, headers=headers)
+            nobody = await client.post(f"{home}/webhooks/nobody", content=body, headers=headers)
+            assert (forged.status_code, nobody.status_code) == (401, 404)
+            assert (await client.get(f"{home}/healthz")).text == "ok"
+            ready = await client.get(f"{home}/readyz")
+            assert ready.status_code == 200, ready.text
+            assert set(ready.json()["parts"]) == {
+                "database",
+                "migrations",
+                "front-ends",
+                "providers",
+            }
+            assert KEY not in ready.text
+
+
+async def test_a_taken_port_is_passed_over(tmp_path: Path) -> None:
+    """A port that was asked for and cannot be had ends the start in one clear line."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = int(taken.getsockname()[1])
+        chosen = load_settings(Path("/dev/null"), settings(tmp_path, "http://127.0.0.1:9", port))
+        with pytest.raises(CannotListen, match=f"HTTP_PORT={port} cannot be listened on"):
+            async with reelay(chosen):
+                pytest.fail("it serves")

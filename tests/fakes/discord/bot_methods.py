@@ -1,0 +1,117 @@
+"""What the bot may ask about itself, its guilds and people, and which function does which call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from tests.fakes.discord import channel_methods as sending
+from tests.fakes.discord import serializers as shown
+from tests.fakes.discord.channels import Guild
+from tests.fakes.discord.error_responses import Call, unlucky, wrong
+from tests.fakes.discord.gateway import Gateway
+from tests.fakes.discord.state import World
+
+Json = dict[str, Any]
+Doer = Callable[[Call], Any]
+
+
+def get_my_user(call: Call) -> Json:
+    told = {"mfa_enabled": False, "locale": "en-US", "verified": True, "email": None}
+    return shown.user(call.world.bot) | told
+
+
+def get_my_application(call: Call) -> Json:
+    world = call.world
+    owner = next((one for one in world.accounts.values() if not one.is_bot), world.bot)
+    nothing = dict.fromkeys(
+        ("icon", "type", "interactions_endpoint_url", "role_connections_verification_url", "team")
+    )
+    return nothing | {
+        "id": str(world.application),
+        "name": world.bot.name,
+        "description": "",
+        "bot": shown.user(world.bot),
+        "bot_public": True,
+        "bot_require_code_grant": False,
+        "verify_key": "00" * 32,
+        "flags": 1 << 19,
+        "flags_new": str(1 << 19),
+        "redirect_uris": [],
+        "owner": shown.user(owner),
+        "approximate_guild_count": sum(one.has_bot for one in world.guilds.values()),
+        "approximate_user_install_count": len(world.installed),
+        "approximate_user_authorization_count": 0,
+        "explicit_content_filter": 0,
+        "eligible_oauth2_scopes": ["bot", "applications.commands"],
+    }
+
+
+def get_user(call: Call) -> Json:
+    found = call.world.accounts.get(call.id("user_id"))
+    if found is None:
+        wrong(10013, "Unknown User", 404)
+    return shown.user(found)
+
+
+def get_guild(call: Call) -> Json:
+    return shown.guild(_guild(call))
+
+
+def get_guild_member(call: Call) -> Json:
+    guild = _guild(call)
+    found = call.world.accounts.get(call.id("user_id"))
+    if found is None:
+        wrong(10013, "Unknown User", 404)
+    if found not in guild.members and found is not call.world.bot:
+        unlucky(10007, "Unknown Member")
+    return shown.member(guild, found)
+
+
+def list_guild_channels(call: Call) -> list[Json]:
+    return [shown.channel(one) for one in _guild(call).channels if not one.gone]
+
+
+def _guild(call: Call) -> Guild:
+    guild = call.world.guilds.get(call.id("guild_id"))
+    if guild is None:
+        wrong(10004, "Unknown Guild", 404)
+    if guild.gone or not guild.has_bot:
+        unlucky(10004, "Unknown Guild")
+    return guild
+
+
+def doers(world: World, gateway: Gateway) -> Mapping[str, Doer]:
+    """What does each operation."""
+    commands, interactions = world.commands, world.interactions
+    return {
+        "get_gateway": lambda _: {"url": gateway.url},
+        "get_bot_gateway": lambda _: gateway.about(),
+        "get_my_user": get_my_user,
+        "get_my_application": get_my_application,
+        "get_my_oauth2_application": get_my_application,
+        "get_user": get_user,
+        "create_dm": sending.create_dm,
+        "get_guild": get_guild,
+        "get_guild_member": get_guild_member,
+        "list_guild_channels": list_guild_channels,
+        "list_application_commands": commands.get,
+        "bulk_set_application_commands": commands.put,
+        "list_guild_application_commands": commands.get,
+        "bulk_set_guild_application_commands": commands.put,
+        "get_channel": sending.get_channel,
+        "trigger_typing_indicator": sending.trigger_typing,
+        "list_messages": sending.list_messages,
+        "create_message": sending.create_message,
+        "get_message": sending.get_message,
+        "update_message": sending.edit_message,
+        "delete_message": sending.delete_message,
+        "create_interaction_response": interactions.respond,
+        "execute_webhook": interactions.follow_up,
+        "get_original_webhook_message": interactions.get_message,
+        "update_original_webhook_message": interactions.edit_message,
+        "delete_original_webhook_message": interactions.delete_message,
+        "get_webhook_message": interactions.get_message,
+        "update_webhook_message": interactions.edit_message,
+        "delete_webhook_message": interactions.delete_message,
+    }

@@ -1,0 +1,265 @@
+"""Guilds and channels, as the stand-in remembers them, and what a test may do to them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from tests.fakes.change_signal import Watch
+from tests.fakes.discord import permissions as rights
+from tests.fakes.discord.messages import Account, Event, Message
+from tests.fakes.discord.snowflakes import shard_of
+
+if TYPE_CHECKING:
+    from tests.fakes.discord.state import World
+
+T = TypeVar("T")
+TEXT, DM, VOICE, GROUP, NEWS = 0, 1, 2, 3, 5
+PUBLIC_THREAD, PRIVATE_THREAD, STAGE, FORUM = 11, 12, 13, 15
+THREADS = frozenset({10, PUBLIC_THREAD, PRIVATE_THREAD})
+KINDS = {
+    TEXT: "text",
+    DM: "direct messages",
+    VOICE: "voice",
+    GROUP: "group",
+    NEWS: "news",
+    PUBLIC_THREAD: "thread",
+    PRIVATE_THREAD: "private thread",
+    STAGE: "stage",
+    FORUM: "forum",
+}
+MEGA = 1 << 20
+LIMITS = {0: 10 * MEGA, 1: 10 * MEGA, 2: 50 * MEGA, 3: 100 * MEGA}
+"""The largest file by boost tier of the guild."""
+
+
+@dataclass(eq=False, kw_only=True)
+class Role:
+    """A role of a guild."""
+
+    id: int
+    name: str
+    permissions: int = 0
+
+    @property
+    def mention(self) -> str:
+        return f"<@&{self.id}>"
+
+
+@dataclass(eq=False, kw_only=True)
+class Channel:
+    """One place where messages stand: a channel, a thread, a forum or a private one."""
+
+    world: World
+    id: int
+    kind: int
+    name: str = ""
+    guild: Guild | None = None
+    parent: Channel | None = None
+    """Of a thread its channel."""
+    people: list[Account] = field(default_factory=list)
+    """With whom, in private ones."""
+    owner: Account | None = None
+    """Who began a thread or a group."""
+    nsfw: bool = False
+    archived: bool = False
+    locked: bool = False
+    gone: bool = False
+    denied: int = 0
+    """What the bot may not do here although it may elsewhere."""
+    denied_all: int = 0
+    """What nobody but admins may do here."""
+    history: dict[int, Message] = field(default_factory=dict)
+    log: list[Event] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.watch = Watch()
+
+    # --- looking -------------------------------------------------------------------------
+
+    @property
+    def is_thread(self) -> bool:
+        return self.kind in THREADS
+
+    @property
+    def mention(self) -> str:
+        return f"<#{self.id}>"
+
+    @property
+    def file_limit(self) -> int:
+        """The largest file that the bot may post here, in bytes."""
+        return LIMITS[self.guild.tier if self.guild else 0]
+
+    @property
+    def messages(self) -> list[Message]:
+        """What all see there now, the oldest first."""
+        return [one for one in self.history.values() if not one.deleted and one.only_for is None]
+
+    @property
+    def from_bot(self) -> list[Message]:
+        """What the bot wrote and all see."""
+        return [one for one in self.messages if one.sender is self.world.bot]
+
+    def rights_of_bot(self) -> int:
+        """What the bot may do here."""
+        return self.world.rights(self, self.world.bot)
+
+    async def until(self, look: Callable[[Channel], T], timeout: float = 10.0) -> T:
+        """The first true thing that `look` finds; it looks whenever something changes here."""
+        return await self.world.until(lambda: look(self), timeout, channel=self)
+
+    async def shows(
+        self, text: str, timeout: float = 10.0, *, times: int = 1, after: Message | None = None
+    ) -> Message:
+        """The newest message of the bot with these words, once so many stand there."""
+        least = after.id if after else 0
+
+        def look() -> Message | None:
+            found = [one for one in self.from_bot if text in one.text and one.id > least]
+            return found[-1] if len(found) >= times else None
+
+        found = await self.world.until(look, timeout, channel=self, what=f"no {text!r}")
+        assert found is not None
+        return found
+
+    async def shows_video(self, timeout: float = 30.0, *, times: int = 1) -> Message:
+        """The newest message of the bot with a video, once so many stand there."""
+
+        def look() -> Message | None:
+            found = [one for one in self.from_bot if one.video]
+            return found[-1] if len(found) >= times else None
+
+        found = await self.world.until(look, timeout, channel=self, what="no video")
+        assert found is not None
+        return found
+
+    # --- doing ---------------------------------------------------------------------------
+
+    def thread(self, name: str, by: Account | None = None, *, private: bool = False) -> Channel:
+        """A new thread of a text channel, or a post of a forum."""
+        assert self.guild is not None
+        kind = PRIVATE_THREAD if private else PUBLIC_THREAD
+        sender = by or self.guild.owner
+        it = self.world.channel(
+            kind, name=name, guild=self.guild, parent=self, owner=sender, nsfw=self.nsfw
+        )
+        self.world.tell_channel(it, "THREAD_CREATE", newly_created=True)
+        if self.kind == FORUM:
+            self.world.put(it, sender, content=name, id=it.id)
+        return it
+
+    def deny(self, *, bot: int = 0, everyone: int = 0) -> None:
+        """From now on the bot, or everyone, may not do this here; 0 allows all again."""
+        self.denied, self.denied_all = bot, everyone
+        self._update()
+
+    def archive(self, *, locked: bool = False) -> None:
+        """A thread is put away; a locked one opens only for those who manage threads."""
+        self.archived, self.locked = True, locked
+        self._update()
+
+    def open(self) -> None:
+        """A thread that was put away is there again."""
+        self.archived = self.locked = False
+        self._update()
+
+    def remove(self) -> None:
+        """It is deleted, with all that stood there."""
+        self.gone = True
+        for message in self.history.values():
+            message.deleted = True
+        self.world.tell_channel(self, "THREAD_DELETE" if self.is_thread else "CHANNEL_DELETE")
+        self.world.changed(self)
+
+    def _update(self) -> None:
+        self.world.tell_channel(self, "THREAD_UPDATE" if self.is_thread else "CHANNEL_UPDATE")
+        self.world.changed(self)
+
+
+@dataclass(eq=False, kw_only=True)
+class Guild:
+    """One server, as people call it."""
+
+    world: World
+    id: int
+    name: str
+    owner: Account
+    members: dict[Account, list[Role]] = field(default_factory=dict)
+    locale: str = "en-US"
+    tier: int = 0
+    """Of boosts, 0 to 3."""
+    has_bot: bool = True
+    roles: list[Role] = field(default_factory=list)
+    channels: list[Channel] = field(default_factory=list)
+    gone: bool = False
+    opened: set[str] = field(default_factory=set)
+    """Commands that the owner shows to all, whatever they need by default."""
+
+    def __post_init__(self) -> None:
+        self.everyone = Role(id=self.id, name="@everyone", permissions=rights.USUAL)
+        self.bot_role = Role(id=self.id + 1, name="Reelay", permissions=rights.USUAL)
+        self.roles[:0] = [self.everyone, self.bot_role]
+
+    @property
+    def shard(self) -> int:
+        """The shard that hears of it."""
+        return shard_of(self.id, self.world.shards)
+
+    def text(self, name: str, **more: Any) -> Channel:
+        """A new text channel."""
+        return self._channel(TEXT, name, **more)
+
+    def voice(self, name: str, **more: Any) -> Channel:
+        """A new voice channel, whose chat takes messages as well."""
+        return self._channel(VOICE, name, **more)
+
+    def forum(self, name: str, **more: Any) -> Channel:
+        """A new forum; its `thread` makes posts."""
+        return self._channel(FORUM, name, **more)
+
+    def news(self, name: str, **more: Any) -> Channel:
+        """A new channel for announcements."""
+        return self._channel(NEWS, name, **more)
+
+    def role(self, name: str, members: Sequence[Account] = (), permissions: int = 0) -> Role:
+        """A new role, given to these members."""
+        it = Role(id=self.world.ids.at(self.world.clock.now()), name=name, permissions=permissions)
+        self.roles.append(it)
+        for one in members:
+            self.members[one].append(it)
+        self.world.tell_role(self, it)
+        return it
+
+    def manages(self, person: Account) -> None:
+        """Someone may manage the guild from now on."""
+        self.role(f"Managers {person.name}", [person], rights.MANAGE_GUILD)
+
+    def add(self, person: Account) -> None:
+        """Someone joins."""
+        self.members[person] = []
+
+    def leave(self, person: Account) -> None:
+        """Someone leaves."""
+        del self.members[person]
+
+    def boosts(self, tier: int) -> None:
+        """It is boosted so much from now on."""
+        self.tier = tier
+        self.world.tell_guild(self, "GUILD_UPDATE")
+
+    def kicks_bot(self) -> None:
+        """The bot is thrown out."""
+        self.has_bot = False
+        self.world.tell_guild(self, "GUILD_DELETE")
+
+    def adds_bot(self) -> None:
+        """The bot is brought in, for the first time or again."""
+        self.has_bot = True
+        self.world.tell_guild(self, "GUILD_CREATE")
+
+    def _channel(self, kind: int, name: str, **more: Any) -> Channel:
+        it = self.world.channel(kind, name=name, guild=self, **more)
+        self.channels.append(it)
+        self.world.tell_channel(it, "CHANNEL_CREATE")
+        return it

@@ -1,0 +1,123 @@
+"""Answers that say no, in Discord's own shape, and what a call is to those that serve it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+
+if TYPE_CHECKING:
+    from tests.fakes.discord.state import World
+
+Json = dict[str, Any]
+
+
+class Problem(NamedTuple):
+    """One thing that is wrong with a body."""
+
+    at: tuple[str, ...]
+    """Where: names and numbers from the outside in."""
+    code: str
+    words: str
+
+    def __str__(self) -> str:
+        return f"{'.'.join(self.at) or 'body'}: {self.words}"
+
+
+class Refused(Exception):
+    """An answer that says no."""
+
+    def __init__(
+        self,
+        status: int,
+        code: int,
+        words: str,
+        *,
+        foreseen: bool,
+        problems: Sequence[Problem] = (),
+    ) -> None:
+        super().__init__(words)
+        self.status = status
+        self.code = code
+        self.words = words
+        self.foreseen = foreseen
+        """A careful bot would not have asked."""
+        self.problems = problems
+
+    @property
+    def body(self) -> Json:
+        """What is answered."""
+        told: Json = {"message": self.words, "code": self.code}
+        if self.problems:
+            told["errors"] = _nested(self.problems)
+        return told
+
+
+def form(*problems: Problem) -> NoReturn:
+    """Refuse a body that is not what it must be."""
+    raise Refused(400, 50035, "Invalid Form Body", foreseen=True, problems=problems)
+
+
+def wrong(code: int, words: str, status: int = 400) -> NoReturn:
+    """Refuse what a careful bot would not have asked."""
+    raise Refused(status, code, words, foreseen=True)
+
+
+def unlucky(code: int, words: str, status: int = 404) -> NoReturn:
+    """Refuse what no bot could know beforehand."""
+    raise Refused(status, code, words, foreseen=False)
+
+
+def _nested(problems: Sequence[Problem]) -> Json:
+    told: Json = {}
+    for one in problems:
+        place = told
+        for name in one.at:
+            place = place.setdefault(name, {})
+        place.setdefault("_errors", []).append({"code": one.code, "message": one.words})
+    return told
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A file that came with a call, on disk."""
+
+    field: str
+    name: str
+    path: Path
+    size: int
+    sha256: str
+    kind: str = ""
+
+
+@dataclass(slots=True)
+class Call:
+    """One call, checked against the facts."""
+
+    world: World
+    route: str
+    """As `POST /channels/{channel}/messages`."""
+    path: Mapping[str, str]
+    query: Mapping[str, Any]
+    body: Any
+    files: Mapping[int, Upload]
+    """By their number."""
+    time: float
+    violations: list[str] = field(default_factory=list)
+
+    def id(self, name: str) -> int:
+        """A number in the path."""
+        text = self.path[name]
+        if not text.isdigit():
+            form(Problem((name,), "NUMBER_TYPE_COERCE", f'Value "{text}" is not snowflake.'))
+        return int(text)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """A parameter of the body; what is null is as if it was not given."""
+        found = self.body.get(name)
+        return default if found is None else found
+
+    def note(self, words: str) -> None:
+        """Something a careful bot would not do, although it is served."""
+        self.violations.append(words)

@@ -1,0 +1,31 @@
+"""Who hears of what: the intents that events need, and what is left of messages without one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tests.fakes.discord.state import World
+
+Json = dict[str, Any]
+GUILDS, GUILD_MESSAGES, DIRECT_MESSAGES = 1 << 0, 1 << 9, 1 << 12
+MESSAGE_CONTENT = 1 << 15
+_EMPTY: Json = {"content": "", "embeds": [], "attachments": [], "components": []}
+
+
+def may_hear(event: str, told: Json, intents: int) -> bool:
+    """Whether a session with these intents hears of an event."""
+    if event.startswith("MESSAGE_"):
+        return bool(intents & (GUILD_MESSAGES if "guild_id" in told else DIRECT_MESSAGES))
+    if event.startswith(("GUILD_", "CHANNEL_", "THREAD_")):
+        return bool(intents & GUILDS)
+    return True
+
+
+def without_content(event: str, told: Json, intents: int, world: World) -> Json:
+    """A message of others says nothing to a bot that may not read it."""
+    if event not in {"MESSAGE_CREATE", "MESSAGE_UPDATE"} or intents & MESSAGE_CONTENT:
+        return told
+    me = str(world.bot.id)
+    mine = told["author"]["id"] == me or any(one["id"] == me for one in told["mentions"])
+    return told if mine or "guild_id" not in told else told | _EMPTY

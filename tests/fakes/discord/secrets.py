@@ -1,0 +1,21 @@
+"""What must never be seen of a bot in Discord: its token, and those of what people do with it.
+
+An interaction's token lets whoever has it speak as the bot for a quarter of an hour.
+"""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import quote
+
+from tests.fakes.discord.fake import TOKEN
+from tests.fakes.gateways.openai import KEY
+
+BEGINNING = "aW50ZXJhY3Rpb24"
+"""Of each token of an interaction: "interaction" in Base64."""
+
+
+def assert_hidden(text: str) -> None:
+    """Neither the bot's token, nor its secret part, nor an interaction's, nor the gateway's key."""
+    for hidden in (TOKEN, TOKEN.rpartition(".")[2], quote(TOKEN, safe=""), BEGINNING, KEY):
+        assert hidden not in text, re.findall(rf".{{0,80}}{re.escape(hidden)}", text)[0]

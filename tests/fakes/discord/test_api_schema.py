@@ -1,0 +1,293 @@
+"""The tables of Discord are true to the official description, where that is at hand."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.fakes.discord.api_schema import (
+    DOCUMENTED,
+    GIVEN,
+    OBJECTS,
+    OPERATIONS,
+    PLAIN,
+    TOLD,
+    Field,
+    Kind,
+)
+from tests.fakes.discord.commands import LOCALES
+from tests.fakes.discord.value_checks import body_problems, problems, query_problems
+from tests.support.paths import PUBLISHED
+
+SPEC = PUBLISHED / "specs" / "discord-openapi.json"
+_BOUNDS = {
+    "integer": ("minimum", "maximum"),
+    "number": ("minimum", "maximum"),
+    "string": ("minLength", "maxLength"),
+    "array": ("minItems", "maxItems"),
+    "object": ("minProperties", "maxProperties"),
+}
+_NO_BOUND = {152133, 1521, 2**31 - 1, 2**63 - 1, -(2**63)}
+"""Where the description has to name one and means none."""
+_NAMES = {"integer": "int", "number": "float", "boolean": "bool", "array": "[]", "object": "<>"}
+_FORMATS = {"date-time": "date", "uri": "uri"}
+Spec = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def spec() -> Spec:
+    """The official description."""
+    if not SPEC.is_file():
+        pytest.skip("the official description is not at hand")
+    found: Spec = json.loads(SPEC.read_text(encoding="utf-8"))
+    return found
+
+
+class Reader:
+    """The description, as our tables would have it."""
+
+    def __init__(self, spec: Spec) -> None:
+        self.schemas: Spec = spec["components"]["schemas"]
+
+    def field(self, schema: Spec, *, required: bool = False) -> Field:
+        """A field of this schema."""
+        found = dict.fromkeys(self._kinds(schema))
+        null = found.pop(None, 0) is None
+        return Field(tuple(kind for kind in found if kind is not None), required, null)
+
+    def fields(self, name: str) -> dict[str, Field]:
+        """All fields of an object."""
+        schema = self.schemas[name]
+        required = schema.get("required", [])
+        return {
+            one: self.field(kind, required=one in required)
+            for one, kind in schema.get("properties", {}).items()
+        }
+
+    def _kinds(self, schema: Spec) -> Iterator[Kind | None]:
+        """What it may be; None stands for null."""
+        if "$ref" in schema:
+            yield from self._named(schema["$ref"].rpartition("/")[2])
+        elif several := schema.get("oneOf") or schema.get("anyOf"):
+            if all("const" in one for one in several):
+                yield _of_words([one["const"] for one in several])
+                return
+            for one in several:
+                yield from self._kinds(one)
+        elif "allOf" in schema and "enum" not in schema:
+            yield from self._kinds(schema["allOf"][0])
+        else:
+            yield from self._plain(schema)
+
+    def _named(self, name: str) -> Iterator[Kind | None]:
+        schema = self.schemas[name]
+        if name == "SnowflakeType":
+            yield Kind("id")
+        elif "properties" in schema or schema.get("type") == "object":
+            yield Kind(name)
+        else:
+            yield from self._kinds(schema)
+
+    def _plain(self, schema: Spec) -> Iterator[Kind | None]:
+        types = schema.get("type", [])
+        for kind in [types] if isinstance(types, str) else types:
+            if kind == "null":
+                yield None
+            elif "enum" in schema:
+                yield _of_words(schema["enum"])
+            else:
+                name = _NAMES.get(kind) or _FORMATS.get(schema.get("format", ""), "str")
+                low, high = (_bound(schema.get(one), kind) for one in _BOUNDS.get(kind, ("", "")))
+                inside = schema.get("items") or schema.get("additionalProperties") or {}
+                inner = tuple(one for one in self._kinds(inside) if one) if inside else ()
+                yield Kind(name, low, high, inner=inner)
+
+
+def _bound(value: float | None, kind: str) -> float | None:
+    if value is None or value in _NO_BOUND or (value == 0 and kind not in {"integer", "number"}):
+        return None
+    return value
+
+
+def _of_words(words: list[Any]) -> Kind:
+    name = "int" if isinstance(words[0], int) else "str"
+    return Kind(name, words=tuple(map(str, words)))
+
+
+def _without_words(field: Field, like: Field) -> Field:
+    """Long lists of words that an answer may say need not be repeated in our table."""
+
+    def cut(kinds: tuple[Kind, ...], ours: tuple[Kind, ...]) -> tuple[Kind, ...]:
+        return tuple(
+            Kind(
+                one.name,
+                one.low,
+                one.high,
+                one.words if own.words else (),
+                cut(one.inner, own.inner),
+            )
+            for one, own in zip(kinds, ours, strict=True)
+        )
+
+    assert len(field.kinds) == len(like.kinds), (field, like)
+    return Field(cut(field.kinds, like.kinds), field.required, field.null)
+
+
+def test_an_operation_drifts_from_the_description(spec: Spec) -> None:
+    """Each call has the path, body, query and answers described."""
+    reader = Reader(spec)
+    for name, ours in OPERATIONS.items():
+        described = spec["paths"][ours.path][ours.method.lower()]
+        assert described["operationId"] == name
+        body = described.get("requestBody", {}).get("content", {}).get("application/json")
+        assert ours.body == (reader.field(body["schema"]) if body else None), name
+        queried = {
+            one["name"]: reader.field(one["schema"], required=one.get("required", False))
+            for one in described.get("parameters", [])
+            if one["in"] == "query"
+        }
+        assert ours.query == queried, name
+        answers = described["responses"]
+        assert ours.bare == ("204" in answers), name
+        if ours.answer is not None:
+            told = answers["200"]["content"]["application/json"]["schema"]
+            assert ours.answer == reader.field(told), name
+        assert ours.open == ({} in described["security"]), name
+
+
+def test_a_body_drifts_from_the_description(spec: Spec) -> None:
+    """Each object that a bot may send has the fields described, no more and no less."""
+    reader = Reader(spec)
+    for name, ours in GIVEN.items():
+        assert ours == reader.fields(name), name
+        for one, field in DOCUMENTED.get(name, {}).items():
+            assert one not in ours or _words(field) > _words(ours[one]), (name, one)
+
+
+def _words(field: Field) -> set[str]:
+    return {word for kind in _all(field.kinds) for word in kind.words}
+
+
+def test_an_answer_drifts_from_the_description(spec: Spec) -> None:
+    """Each object that is told lacks nothing required, and has each field as described."""
+    reader = Reader(spec)
+    for name, ours in TOLD.items():
+        described = reader.fields(name)
+        assert {one for one, field in described.items() if field.required} <= set(ours), name
+        for one, field in ours.items():
+            assert field == _without_words(described[one], field), (name, one)
+
+
+def test_locales_drift_from_the_description(spec: Spec) -> None:
+    """The languages of names are those that there are."""
+    described = spec["components"]["schemas"]["AvailableLocalesEnum"]["oneOf"]
+    assert {one["const"] for one in described} == LOCALES
+
+
+def test_every_type_that_is_told_is_known() -> None:
+    """No type is misspelt: what has no table is known to be needed by nothing."""
+    unknown = {
+        kind.name
+        for fields in OBJECTS.values()
+        for field in fields.values()
+        for kind in _all(field.kinds)
+        if kind.name not in PLAIN | {"[]", "<>"} and kind.name not in OBJECTS
+    }
+    assert unknown == {
+        "CustomClientThemeShareRequest",
+        "DefaultReactionEmojiResponse",
+        "EmojiResponse",
+        "ForumTagResponse",
+        "GuildIncidentsDataResponse",
+        "GuildStickerResponse",
+        "LaunchActivityInteractionCallbackResponse",
+        "PollCreateRequest",
+        "TeamResponse",
+        "TextInputComponentResponse",
+        "UserPrimaryGuildResponse",
+    }
+
+
+def _all(kinds: tuple[Kind, ...]) -> Iterator[Kind]:
+    for kind in kinds:
+        yield kind
+        yield from _all(kind.inner)
+
+
+_BUTTON = {"type": 2, "style": 1, "custom_id": "a", "label": "Go"}
+_ROW = {"type": 1, "components": [_BUTTON]}
+
+
+@pytest.mark.parametrize(
+    ("given", "where"),
+    [
+        ({"content": "x", "components": [_ROW], "nonce": "1", "enforce_nonce": True}, ""),
+        ({"content": "x", "nonce": 12, "tts": False, "flags": 4}, ""),
+        ({"content": 5}, "content"),
+        ({"content": "x" * 4001}, "content"),
+        ({"content": "x", "colour": "red"}, "colour"),
+        ({"content": "x", "nonce": "x" * 26}, "nonce"),
+        ({"content": "x", "tts": "yes"}, "tts"),
+        ({"content": "x", "tts": 1}, "tts"),
+        ({"embeds": [{"title": "x" * 257}]}, "embeds.0.title"),
+        ({"embeds": [{"timestamp": "today"}]}, "embeds.0.timestamp"),
+        ({"embeds": [{"color": 1 << 24}]}, "embeds.0.color"),
+        ({"embeds": [{"image": {"url": "kite.png"}}]}, "embeds.0.image.url"),
+        ({"embeds": [{"fields": [{"name": "a"}]}]}, "embeds.0.fields.0.value"),
+        ({"embeds": [{"description": "a"}] * 11}, "embeds"),
+        ({"components": [{"type": 1, "components": [_BUTTON] * 6}]}, "components.0.components"),
+        ({"components": [{"type": 1, "components": []}]}, "components.0.components"),
+        ({"components": [{"type": 99}]}, "components.0.type"),
+        ({"components": [_ROW | {"components": [{**_BUTTON, "style": 9}]}]},
+         "components.0.components.0.style"),
+        ({"components": [_ROW | {"components": [{**_BUTTON, "custom_id": "x" * 101}]}]},
+         "components.0.components.0.custom_id"),
+        ({"allowed_mentions": {"parse": ["all"]}}, "allowed_mentions.parse.0"),
+        ({"allowed_mentions": {"users": ["ann"]}}, "allowed_mentions.users.0"),
+        ({"message_reference": {}}, "message_reference.message_id"),
+        ({"attachments": [{"filename": "a.mp4"}]}, "attachments.0.id"),
+    ],
+)  # fmt: skip
+def test_a_wrong_message_passes(given: dict[str, object], where: str) -> None:
+    """What the description forbids is found, where it is, and nothing else."""
+    found = [".".join(one.at) for one in body_problems("create_message", given)]
+    assert found == ([where] if where else [])
+
+
+@pytest.mark.parametrize(
+    ("operation", "given", "count"),
+    [
+        ("bulk_set_application_commands", [{"name": "video", "description": "x"}], 0),
+        ("bulk_set_application_commands", {"name": "video"}, 1),
+        ("bulk_set_application_commands", [{"description": "x"}], 1),
+        ("bulk_set_application_commands", [{"name": "v", "options": [{"type": 3}]}], 2),
+        ("bulk_set_application_commands", [{"name": "v", "contexts": [5]}], 1),
+        ("bulk_set_application_commands", [{"name": "v", "default_member_permissions": "32"}], 0),
+        ("create_interaction_response", {"type": 5, "data": {"flags": 64}}, 0),
+        ("create_interaction_response", {"type": 9, "data": {"title": "x"}}, 2),
+        ("create_interaction_response", {"type": 8, "data": {"choices": [{"name": "a"}]}}, 1),
+        ("create_interaction_response", {"type": 77}, 1),
+        ("execute_webhook", {"content": "x", "nonce": "1"}, 1),
+        ("delete_message", {"content": "x"}, 1),
+    ],
+)
+def test_a_wrong_body_passes(operation: str, given: object, count: int) -> None:
+    """Each call has a body of its own; what tells objects apart is their type."""
+    assert len(body_problems(operation, given)) == count
+
+
+def test_a_wrong_query_passes() -> None:
+    """Queries are read, and held to the table as well."""
+    assert query_problems("execute_webhook", {"wait": "true"}) == ({"wait": True}, [])
+    assert query_problems("create_interaction_response", {"with_response": "1"})[1] == []
+    assert len(query_problems("list_messages", {"limit": "101", "order": "new"})[1]) == 2
+
+
+def test_a_wrong_answer_passes() -> None:
+    """Our own objects are held to the same tables."""
+    role = {"primary_color": 0, "secondary_color": None, "tertiary_color": None}
+    assert problems("GuildRoleColorsResponse", role) == []
+    assert len(problems("GuildRoleColorsResponse", {**role, "primary_color": None, "x": 1})) == 2

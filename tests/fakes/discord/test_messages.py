@@ -1,0 +1,313 @@
+"""The local Discord takes what the real one takes in messages, and minds what that one minds."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from tests.fakes.discord import permissions as rights
+from tests.fakes.discord.api_caller import AGENT, GO, MP4, Bot, calling
+from tests.fakes.discord.channels import Channel
+from tests.fakes.discord.fake import Discord
+from tests.fakes.discord.users import Person
+from tests.support.fake_clock import FakeClock
+
+V2 = 1 << 15
+
+
+@pytest.fixture
+async def bot(clock: FakeClock) -> AsyncIterator[Bot]:
+    """Someone who calls the server, whose clock stands still."""
+    async with calling(clock) as it:
+        yield it
+
+
+@pytest.fixture
+def discord(bot: Bot) -> Discord:
+    """The server."""
+    return bot.discord
+
+
+@pytest.fixture
+def ann(discord: Discord) -> Person:
+    """Somebody."""
+    return discord.person("Ann")
+
+
+@pytest.fixture
+def general(discord: Discord, ann: Person) -> Channel:
+    """A place where she and the bot are."""
+    return discord.guild("Kites", [ann]).text("general")
+
+
+def text(content: str) -> dict[str, object]:
+    """A text among components."""
+    return {"type": 10, "content": content}
+
+
+async def test_a_call_with_a_wrong_token_is_served(discord: Discord, bot: Bot) -> None:
+    """Only the bot's own token opens anything, and each failure is counted."""
+    for path in ("/users/@me", "/gateway/bot", "/channels/1"):
+        for token in ("wrong", ""):
+            answer = await bot.raw("GET", path, token=token)
+            assert answer.status_code == 401
+            assert answer.json() == {"message": "401: Unauthorized", "code": 0}
+            assert answer.headers["Content-Type"] == "application/json"
+    assert len(discord.invalid) == 6
+
+
+async def test_a_call_that_nobody_knows_is_served(discord: Discord, bot: Bot) -> None:
+    """A misspelt path is refused and noted, and so is a body of another type."""
+    assert (await bot.raw("POST", "/channels/1/mesages", {})).status_code == 404
+    assert discord.violations == ["POST /api/v10/channels/1/mesages: no such call"]
+    headers = {"User-Agent": AGENT, "Authorization": f"Bot {discord.token}"}
+    headers["Content-Type"] = "application/json; charset=utf-8"
+    url = f"{discord.url}/users/@me/channels"
+    answer = await bot.client.post(url, headers=headers, content=b"{}")
+    assert answer.json()["code"] == 50109
+
+
+async def test_a_refusal_has_another_shape(discord: Discord, bot: Bot, general: Channel) -> None:
+    """Each fault stands where it is, as the real one tells it."""
+    body = {"content": "x" * 4001, "embeds": [{"title": 5}]}
+    answer = await bot.raw("POST", f"/channels/{general.id}/messages", body)
+    assert answer.status_code == 400
+    assert answer.json() == {
+        "message": "Invalid Form Body",
+        "code": 50035,
+        "errors": {
+            "content": {"_errors": [{"code": "BASE_TYPE_MAX_LENGTH",
+                                     "message": "Must be 4000 or fewer in length."}]},
+            "embeds": {"0": {"title": {"_errors": [{
+                "code": "STRING_TYPE_CONVERT",
+                "message": 'Could not interpret "5" as string.'}]}}},
+        },
+    }  # fmt: skip
+    assert len(discord.violations) == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "code"),
+    [
+        ({"content": "x" * 2001}, 50035),
+        ({"content": " \n "}, 50006),
+        ({"content": "x", "colour": "red"}, 50035),
+        ({"embeds": [{}]}, 50035),
+        ({"embeds": [{"description": "x" * 3001}] * 2}, 50035),
+        ({"content": "x", "allowed_mentions": {"parse": ["users"], "users": ["1"]}}, 50035),
+        ({"content": "x", "attachments": [{"id": "0", "filename": "a.mp4"}]}, 50035),
+        ({"content": "x", "message_reference": {"message_id": "1"}}, 50035),
+        ({"components": [text("x")]}, 50035),
+        ({"components": [text("x")], "flags": V2, "content": "y"}, 50035),
+        ({"components": [text("x" * 2001)] * 2, "flags": V2}, 50035),
+        ({"components": [{"type": 17, "components": [text("x")] * 40}], "flags": V2}, 50035),
+        ({"components": [{"type": 13, "file": {"url": "attachment://a.mp4"}}], "flags": V2}, 50035),
+        ({"components": GO * 6}, 50035),
+        ({"components": GO * 2}, 50035),
+    ],
+)
+async def test_a_bad_message_is_posted(
+    discord: Discord, bot: Bot, general: Channel, given: dict[str, Any], code: int
+) -> None:
+    """Lengths, emptiness, references and what may stand together."""
+    assert await bot("POST", f"/channels/{general.id}/messages", given) == code
+    assert len(discord.violations) == 1
+    assert general.messages == []
+
+
+@pytest.mark.parametrize(
+    "button",
+    [
+        {"style": 1, "label": "x"},
+        {"style": 1, "custom_id": "a"},
+        {"style": 5, "label": "x"},
+        {"style": 5, "label": "x", "url": "https://a.b", "custom_id": "a"},
+        {"style": 1, "label": "x", "url": "https://a.b", "custom_id": "a"},
+        {"style": 1, "label": "x", "custom_id": ""},
+        {"style": 1, "label": "x" * 81, "custom_id": "a"},
+        {"style": 7, "label": "x", "custom_id": "a"},
+    ],
+)
+async def test_a_bad_button_is_posted(
+    discord: Discord, bot: Bot, general: Channel, button: dict[str, Any]
+) -> None:
+    """A button does one thing, has something on it, and an id of at most 100 characters."""
+    rows = [{"type": 1, "components": [{"type": 2, **button}]}]
+    assert await bot.says(general, "x", components=rows) == 50035
+    assert len(discord.violations) == 1
+
+
+async def test_a_good_message_is_refused(discord: Discord, bot: Bot, general: Channel) -> None:
+    """All at their longest; what is kept has the ids and defaults that Discord gives."""
+    select = {
+        "type": 3,
+        "custom_id": "s",
+        "options": [{"label": "One", "value": "1", "emoji": {"id": None, "name": "🪁"}}],
+    }
+    link = {"type": 2, "style": 5, "url": "https://a.b", "label": "More"}
+    rows = [*GO, {"type": 1, "components": [select]}, {"type": 1, "components": [link]}]
+    embed = {"title": "x" * 256, "description": "y" * 4096, "timestamp": "2027-01-01T00:00:00Z"}
+    sent = await bot.says(general, "x" * 2000, embeds=[embed], components=rows)
+    assert sent["components"][0]["id"] == 1
+    assert sent["components"][1]["components"][0]["min_values"] == 1
+    everything = [
+        {"type": 17, "components": [text("**Hi**"), {"type": 14}], "accent_color": 255},
+        {"type": 12, "items": [{"media": {"url": "attachment://a.mp4"}}]},
+        {"type": 9, "components": [text("t")], "accessory": {**link, "label": "Go"}},
+    ]
+    files = {0: ("a.mp4", MP4)}
+    sent = await bot.says(general, components=everything, flags=V2, files=files)
+    assert sent["components"][1]["items"][0]["media"]["url"].startswith(discord.cdn_url)
+    assert discord.violations == []
+    assert discord.transcript(general).splitlines()[-6:] == [
+        "Reelay",
+        "  │ **Hi**",
+        "  │ ———",
+        "  ⟨a.mp4⟩",
+        "  t",
+        "  [Go ↗]",
+    ]
+
+
+async def test_a_second_message_appears_for_one_nonce(
+    discord: Discord, bot: Bot, general: Channel, clock: FakeClock
+) -> None:
+    """Only if it is enforced, and only for some minutes."""
+    first = await bot.says(general, "x", nonce="job1", enforce_nonce=True)
+    again = await bot.says(general, "y", nonce="job1", enforce_nonce=True)
+    assert again["id"] == first["id"]
+    assert again["content"] == "x"
+    await bot.says(general, "z", nonce="job1")
+    await clock.advance(400)
+    await bot.says(general, "w", nonce="job1", enforce_nonce=True)
+    assert [one.content for one in general.messages] == ["x", "z", "w"]
+    assert discord.violations == []
+
+
+async def test_a_file_of_any_size_is_taken(discord: Discord, bot: Bot, ann: Person) -> None:
+    """As much as the guild allows for each file, and 10 MiB elsewhere."""
+    large = discord.guild("Large", [ann], tier=2).text("films")
+    for channel, most in ((ann.dm, 10 << 20), (large, 50 << 20)):
+        answer = await bot.raw(
+            "POST", f"/channels/{channel.id}/messages", {}, files={0: ("a.mp4", bytes(most + 1))}
+        )
+        assert answer.status_code == 413
+        assert answer.json()["code"] == 40005
+    sent = await bot.says(large, files={0: ("a.mp4", bytes(30 << 20))})
+    assert sent["attachments"][0]["size"] == 30 << 20
+    assert large.messages[0].video is not None
+    assert discord.violations == []
+
+
+async def test_a_link_never_ends(
+    discord: Discord, bot: Bot, general: Channel, clock: FakeClock
+) -> None:
+    """Files are had by signed links, for a day; whoever asks for the message gets new ones."""
+    sent = await bot.says(general, files={0: ("a.mp4", MP4)})
+    link = sent["attachments"][0]["url"]
+    answer = await bot.client.get(link)
+    assert answer.content == MP4
+    assert answer.headers["Content-Type"] == "video/mp4"
+    assert (await bot.client.get(link.replace("&hm=", "&hm=0"))).status_code == 404
+    assert (await bot.client.get(link.replace("a.mp4", "b.mp4"))).status_code == 404
+    assert (await bot.client.get(link.partition("?")[0])).status_code == 404
+    await clock.advance(86_401)
+    assert (await bot.client.get(link)).status_code == 404
+    path = f"/channels/{general.id}/messages/{sent['id']}"
+    fresh = (await bot("GET", path))["attachments"][0]["url"]
+    assert (await bot.client.get(fresh)).content == MP4
+    await bot("DELETE", path)
+    assert (await bot.client.get(fresh)).status_code == 404
+    assert discord.violations == []
+
+
+async def test_a_message_is_changed_in_what_was_not_named(
+    discord: Discord, bot: Bot, general: Channel
+) -> None:
+    """An edit leaves what it does not name, and files that it still lists."""
+    sent = await bot.says(
+        general, "<@5> a", embeds=[{"title": "T"}], components=GO, files={0: ("a.mp4", MP4)}
+    )
+    path = f"/channels/{general.id}/messages/{sent['id']}"
+    edited = await bot("PATCH", path, {"content": "b"})
+    assert edited["embeds"][0]["title"] == "T"
+    assert edited["edited_timestamp"] is not None
+    kept = [{"id": edited["attachments"][0]["id"]}, {"id": "0", "filename": "b.mp4"}]
+    edited = await bot("PATCH", path, {"attachments": kept}, files={0: ("b.mp4", MP4)})
+    assert [one["filename"] for one in edited["attachments"]] == ["a.mp4", "b.mp4"]
+    edited = await bot("PATCH", path, {"attachments": [], "embeds": [], "components": []})
+    assert (edited["attachments"], edited["components"], edited["content"]) == ([], [], "b")
+    assert discord.violations == []
+    assert [one.text for one in general.messages[0].edits] == ["<@5> a\nT", "b\nT", "b\nT"]
+
+
+async def test_who_does_not_want_the_bot_gets_messages(
+    discord: Discord, bot: Bot, ann: Person
+) -> None:
+    """Each reason has the real one's code, and none of them is the bot's fault."""
+    guild = discord.guild("Kites", [ann])
+    hidden, silent, post = guild.text("hidden"), guild.text("silent"), guild.text("ok")
+    hidden.deny(bot=rights.VIEW_CHANNEL)
+    silent.deny(bot=rights.SEND_MESSAGES)
+    thread, gone = post.thread("Old"), guild.text("gone")
+    thread.archive(locked=True)
+    gone.remove()
+    assert await bot.says(hidden, "x") == 50001
+    assert await bot.says(silent, "x") == 50013
+    assert await bot.says(thread, "x") == 50083
+    assert await bot.says(gone, "x") == 10003
+    ann.closes_dms()
+    assert await bot.says(ann.dm, "x") == 50007
+    assert await bot.says(discord.person("Cid").dm, "x") == 50007
+    assert await bot.says(discord.group([ann, discord.person("Bob")]), "x") == 50001
+    post.deny(bot=rights.ATTACH_FILES)
+    assert await bot.says(post, files={0: ("a.mp4", MP4)}) == 50013
+    guild.kicks_bot()
+    assert await bot.says(post, "x") == 50001
+    assert discord.violations == []
+    assert await bot("GET", "/channels/12345") == 10003
+    assert len(discord.violations) == 1
+
+
+async def test_a_thread_stays_closed(discord: Discord, bot: Bot, general: Channel) -> None:
+    """A message opens a thread that was only put away; edits there are refused until then."""
+    thread = general.thread("Ideas")
+    sent = await bot.says(thread, "x")
+    thread.archive()
+    path = f"/channels/{thread.id}/messages/{sent['id']}"
+    assert await bot("PATCH", path, {"content": "y"}) == 50083
+    await bot.says(thread, "z")
+    assert not thread.archived
+    assert await bot("PATCH", path, {"content": "y"}) != 50083
+    assert discord.violations == []
+
+
+async def test_a_prompt_calls_people(discord: Discord, bot: Bot, ann: Person) -> None:
+    """Who is called is who is named and may be: one, everyone, or nobody."""
+    bob = discord.person("Bob")
+    general = discord.guild("Kites", [ann, bob]).text("general")
+    words = f"{ann.mention} {bob.mention} @everyone"
+    none: dict[str, object] = {"parse": []}
+    await bot.says(general, words)
+    await bot.says(general, words, allowed_mentions=none)
+    await bot.says(general, words, allowed_mentions={**none, "users": [str(ann.id)]})
+    assert [one.pings for one in general.messages] == [[ann, bob], [], [ann]]
+    assert [one.pings_everyone for one in general.messages] == [True, False, False]
+    assert discord.transcript(general).splitlines()[-2:] == [
+        "Reelay (pings Ann)",
+        "  @Ann @Bob @everyone",
+    ]
+
+
+async def test_messages_of_others_are_the_bots_own(
+    discord: Discord, bot: Bot, ann: Person, general: Channel
+) -> None:
+    """It changes only its own, and takes others away only with the right to."""
+    theirs = await ann.says("hi", channel=general)
+    path = f"/channels/{general.id}/messages/{theirs.id}"
+    assert await bot("PATCH", path, {"content": "x"}) == 50005
+    assert await bot("DELETE", path) == 50013
+    assert len(discord.violations) == 1
+    assert await bot("GET", f"/channels/{general.id}/messages/1") == 10008

@@ -1,0 +1,177 @@
+"""A provider and a front-end that do what a test says, for faults that take days at the wire."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from bot.domain.commands import Countdown
+from bot.domain.tasks import Delivery, Place, Task, Video
+from bot.presentation.task_messages import delivery_text
+from providers.base import Options, Provider
+from providers.http import Http
+from providers.types import (
+    Capabilities,
+    Download,
+    Failed,
+    Finding,
+    Finished,
+    Job,
+    Pending,
+    Progress,
+    VideoRequest,
+)
+
+MP4 = (
+    b"\x00\x00\x00\x10ftypisom\x00\x00\x00\x00"
+    b"\x00\x00\x00\x0cmoov\x00\x00\x00\x00"
+    b"\x00\x00\x00\x0cmdat\x00\x00\x00\x00"
+)
+"""The least that counts as a whole MP4."""
+
+Answer = Progress | Job | Exception | bytes | bool | None
+
+
+class ScriptedProvider(Provider):
+    """Answers from lists, the last answer of a list again and again; keeps what it was asked."""
+
+    kind = "sandbox"
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        find: Finding = Finding.NOTHING,
+        cancel: bool = False,
+        remix: bool = False,
+        max_concurrent: int = 10,
+        key: str = "k",
+        priority: int = 0,
+    ) -> None:
+        options = Options(
+            kind="sandbox",
+            api_key=SecretStr(key),
+            max_concurrent=max_concurrent,
+            priority=priority,
+        )
+        super().__init__(options, Http(), directory)
+        self.capabilities = Capabilities(find=find, cancel=cancel, remix=remix)
+        self.arrived, self.open = asyncio.Event(), asyncio.Event()
+        """A create has come in; creates are answered (as they are from the start)."""
+        self.open.set()
+        self.submits: list[Answer] = [None]
+        """None: a job with an id of its own."""
+        self.polls: list[Answer] = [Finished()]
+        self.finds: list[Answer] = [None]
+        self.cancels: list[Answer] = [True]
+        self.downloads: list[Answer] = [MP4]
+        self.checks: list[Answer] = [None]
+        self.asked: list[tuple[str, object]] = []
+
+    def _answer(self, verb: str, about: object, answers: list[Answer]) -> Answer:
+        self.asked.append((verb, about))
+        answer = answers.pop(0) if len(answers) > 1 else answers[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def count(self, verb: str) -> int:
+        """How often it was asked for this."""
+        return sum(1 for asked, _ in self.asked if asked == verb)
+
+    async def submit(self, request: VideoRequest) -> Job:
+        self.arrived.set()
+        await self.open.wait()
+        answer = self._answer("submit", request, self.submits)
+        assert answer is None or isinstance(answer, Job)
+        return answer or Job(f"job-{request.key}")
+
+    async def poll(self, remote_id: str) -> Progress:
+        answer = self._answer("poll", remote_id, self.polls)
+        assert isinstance(answer, Pending | Finished | Failed)
+        return answer
+
+    async def find(
+        self, request: VideoRequest, since: float, taken: Collection[str] = ()
+    ) -> Job | None:
+        answer = self._answer("find", since, self.finds)
+        assert answer is None or isinstance(answer, Job)
+        return answer
+
+    async def cancel(self, remote_id: str) -> bool:
+        return bool(self._answer("cancel", remote_id, self.cancels))
+
+    @asynccontextmanager
+    async def download(
+        self, remote_id: str, finished: Finished, offset: int = 0
+    ) -> AsyncIterator[Download]:
+        answer = self._answer("download", (finished, offset), self.downloads)
+        assert isinstance(answer, bytes)
+
+        async def chunks() -> AsyncIterator[bytes]:
+            yield answer[offset:]
+
+        yield Download(chunks(), len(MP4), "video/mp4", offset)
+
+    async def check(self) -> str:
+        self._answer("check", None, self.checks)
+        return "scripted"
+
+
+@dataclass
+class ScriptedFrontEnd:
+    """A chat that keeps what was posted, and fails as it is told."""
+
+    name: str = "console"
+    deliveries: list[Exception | None] = field(default_factory=lambda: [None])
+    tellings: list[Exception | None] = field(default_factory=lambda: [None])
+    limit: int | None = None
+    """The most bytes that it takes."""
+    sent: list[Video] = field(default_factory=list)
+    seen: str | None = None
+    """What `posted` answers."""
+    posted_texts: list[str] = field(default_factory=list)
+    told_texts: list[str] = field(default_factory=list)
+    shown_texts: list[str] = field(default_factory=list)
+    alerts: list[str] = field(default_factory=list)
+    countdown: Countdown | None = None
+
+    @staticmethod
+    def _next(answers: list[Exception | None]) -> None:
+        answer = answers.pop(0) if len(answers) > 1 else answers[0]
+        if answer is not None:
+            raise answer
+
+    def largest(self, place: Place) -> int | None:
+        del place
+        return self.limit
+
+    async def deliver(self, task: Task, delivery: Delivery, video: Video, note: str) -> str:
+        assert video.path.is_file()
+        self.sent.append(video)
+        self._next(self.deliveries)
+        text = delivery_text(task, repeated=delivery.repeated)
+        self.posted_texts.append("\n".join(filter(None, (text, note))))
+        return f"receipt-{task.id}"
+
+    async def posted(self, task: Task, delivery: Delivery) -> str | None:
+        del task, delivery
+        return self.seen
+
+    async def tell(self, task: Task, text: str) -> None:
+        del task
+        self._next(self.tellings)
+        self.told_texts.append(text)
+
+    async def show(self, task: Task, text: str) -> None:
+        del task
+        self.shown_texts.append(text)
+
+    async def alert(self, text: str) -> None:
+        self._next(self.tellings)
+        self.alerts.append(text)

@@ -1,0 +1,270 @@
+"""The stand-in gateway is strict, tells the truth about what it took, and misbehaves as told."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from base64 import b64encode
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.fakes.gateways.faults import FAULTS, Mischief
+from tests.fakes.gateways.openai import KEY, Gateway
+from tests.support import sample_images, video_frames
+from tests.support.paths import ROOT
+
+_RIGHT = {"Authorization": f"Bearer {KEY}"}
+
+
+@pytest.fixture
+async def gateway() -> AsyncIterator[Gateway]:
+    """A gateway whose jobs end at the second look."""
+    async with Gateway(looks_to_finish=2, cheap=True) as it:
+        yield it
+
+
+@pytest.fixture
+async def client(gateway: Gateway) -> AsyncIterator[httpx.AsyncClient]:
+    """Somebody with the right key."""
+    async with httpx.AsyncClient(base_url=f"{gateway.url}/v1", headers=_RIGHT) as it:
+        yield it
+
+
+async def made(client: httpx.AsyncClient, prompt: str = "a kite", **fields: Any) -> str:
+    """A new job's id."""
+    answer = await client.post("/videos", json={"prompt": prompt, **fields})
+    assert answer.status_code == 200, answer.text
+    return str(answer.json()["id"])
+
+
+async def ended(client: httpx.AsyncClient, job: str) -> dict[str, Any]:
+    """The job at its end."""
+    await client.get(f"/videos/{job}")
+    shown: dict[str, Any] = (await client.get(f"/videos/{job}")).json()
+    return shown
+
+
+# --- strictness --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "content"),
+    [
+        ("POST", "/videos", {"json": {}}),
+        ("POST", "/videos", {"json": {"prompt": "p", "seconds": 4}}),
+        ("POST", "/videos", {"json": {"prompt": "p", "quality": "high"}}),
+        ("POST", "/videos", {"json": ["prompt"]}),
+        ("POST", "/videos", {"content": "{", "headers": {"Content-Type": "application/json"}}),
+        ("POST", "/videos", {"data": {"prompt": "p"}}),
+        ("POST", "/videos", {"files": {"prompt": (None, "p"), "input_reference": (None, "x")}}),
+        ("POST", "/videos/video_1/remix", {"json": {"prompt": "p", "seconds": "4"}}),
+        ("GET", "/videos", {"params": {"limit": "101"}}),
+        ("GET", "/videos/video_1", {"params": {"verbose": "1"}}),
+        ("GET", "/videos/video_1/content", {"params": {"variant": "audio"}}),
+    ],
+)
+async def test_a_request_that_breaks_the_rules_passes(
+    gateway: Gateway, client: httpx.AsyncClient, method: str, path: str, content: dict[str, Any]
+) -> None:
+    """Each is answered 400 in the official shape, noted, and makes no job."""
+    answer = await client.request(method, path, **content)
+    assert answer.status_code == 400
+    assert set(answer.json()["error"]) == {"message", "type", "param", "code"}
+    assert len(gateway.violations) == 1
+    assert not gateway.jobs
+
+
+async def test_a_stranger_is_served(gateway: Gateway) -> None:
+    """Without the key nothing is told; that is no broken rule, keys are for tests to get wrong."""
+    async with httpx.AsyncClient(base_url=f"{gateway.url}/v1") as stranger:
+        for headers in ({}, {"Authorization": KEY}, {"Authorization": "Bearer sk-other"}):
+            answer = await stranger.get("/videos", headers=headers)
+            assert answer.status_code == 401
+    assert gateway.violations == []
+
+
+@pytest.mark.parametrize(
+    "picture", [b"text", sample_images.encoded(sample_images.quarters(720, 1281), "PNG"), b"GIF89a"]
+)
+async def test_a_picture_that_the_original_refuses_passes(
+    gateway: Gateway, client: httpx.AsyncClient, picture: bytes
+) -> None:
+    """It must be an image, and exactly of the size asked for, in either form of body."""
+    parts: Any = {"prompt": (None, "p"), "input_reference": ("p.png", picture, "image/png")}
+    url = f"data:image/png;base64,{b64encode(picture).decode()}"
+    forms: list[dict[str, Any]] = [
+        {"files": parts},
+        {"json": {"prompt": "p", "input_reference": {"image_url": url}}},
+        {"json": {"prompt": "p", "input_reference": {"image_url": "https://example.com/p.png"}}},
+    ]
+    for form in forms:
+        answer = await client.post("/videos", **form)
+        assert answer.status_code == 400
+    assert not gateway.jobs
+
+
+async def test_a_picture_is_forgotten(
+    gateway: Gateway, client: httpx.AsyncClient, tmp_path: Path
+) -> None:
+    """What was uploaded is kept to the byte, and the film shows it."""
+    gateway.cheap = False
+    picture = sample_images.encoded(sample_images.quarters(720, 1280), "PNG")
+    parts: Any = {"prompt": (None, "p"), "input_reference": ("p.png", picture, "image/png")}
+    job = (await client.post("/videos", files=parts)).json()["id"]
+    assert gateway.jobs[job].picture == picture
+    await ended(client, job)
+    film = tmp_path / "film.mp4"
+    film.write_bytes((await client.get(f"/videos/{job}/content")).content)
+    shown = video_frames.frame(film)
+    corner = (0, 0, 200, 200)
+    assert (
+        video_frames.difference(shown.crop(corner), sample_images.quarters(720, 1280).crop(corner))
+        < 12
+    )
+
+
+# --- jobs --------------------------------------------------------------------------------
+
+
+async def test_a_job_takes_another_course(gateway: Gateway, client: httpx.AsyncClient) -> None:
+    """Queued, at work, completed; its film only then; what it was stays so; deleted, it is gone."""
+    job = await made(client, "a kite")
+    assert (await client.get(f"/videos/{job}/content")).status_code == 404
+    assert (await client.delete(f"/videos/{job}")).status_code == 400
+    assert (await client.post(f"/videos/{job}/remix", json={"prompt": "b"})).status_code == 400
+    first = (await client.get(f"/videos/{job}")).json()
+    assert (first["status"], first["progress"]) == ("in_progress", 50)
+    last = (await client.get(f"/videos/{job}")).json()
+    assert (last["status"], last["progress"]) == ("completed", 100)
+    assert last["expires_at"] - last["completed_at"] == 3600
+    assert last == (await client.get(f"/videos/{job}")).json()
+    film = (await client.get(f"/videos/{job}/content")).content
+    rest = await client.get(f"/videos/{job}/content", headers={"Range": "bytes=100-"})
+    assert (rest.status_code, rest.content) == (206, film[100:])
+    beyond = {"Range": f"bytes={len(film)}-"}
+    assert (await client.get(f"/videos/{job}/content", headers=beyond)).status_code == 416
+    assert (await client.delete(f"/videos/{job}")).json()["deleted"] is True
+    assert (await client.get(f"/videos/{job}")).status_code == 404
+    assert gateway.violations == []
+
+
+async def test_a_page_of_the_list_is_skipped(client: httpx.AsyncClient) -> None:
+    """Paging gives each job once, newest first unless asked otherwise."""
+    jobs = [await made(client, f"kite {number}") for number in range(5)]
+    for order, expected in (("desc", jobs[::-1]), ("asc", jobs)):
+        seen: list[str] = []
+        query: dict[str, str | int] = {"limit": 2, "order": order}
+        while True:
+            page = (await client.get("/videos", params=query)).json()
+            seen += [one["id"] for one in page["data"]]
+            if not page["has_more"]:
+                break
+            query["after"] = page["last_id"]
+        assert seen == expected
+    assert (await client.get("/videos", params={"after": "video_none"})).status_code == 400
+
+
+# --- misbehaving -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("fault", FAULTS["create"])
+async def test_a_create_is_counted_that_was_not_accepted(
+    gateway: Gateway, client: httpx.AsyncClient, fault: str
+) -> None:
+    """Each fault falls once, before or after the acceptance, and only the latter counts."""
+    try:
+        answer = await client.post("/videos", json={"prompt": f"p !{fault}"})
+        well = answer.status_code == 200 and bool(answer.json())
+    except (httpx.HTTPError, ValueError):
+        well = False
+    assert well == (fault == "slow")
+    after = fault in {"slow", "drop-after", "truncated", "half", "empty"}
+    assert gateway.creates.total() == len(gateway.jobs) == after
+    await made(client, f"p !{fault}")
+
+
+@pytest.mark.parametrize("route", ["look", "content", "list"])
+async def test_a_planned_fault_does_not_fall(
+    gateway: Gateway, client: httpx.AsyncClient, route: str
+) -> None:
+    """Each shows, whatever the prompt; and afterwards all is well again."""
+    job = await made(client)
+    well = await ended(client, job)
+    paths = {"look": f"/videos/{job}", "content": f"/videos/{job}/content", "list": "/videos"}
+    film = (await client.get(paths["content"])).content
+    for fault in FAULTS[route]:
+        gateway.plan(route, fault)
+        try:
+            answer = await client.get(paths[route])
+            same = answer.status_code == 200 and answer.content == film
+            same |= answer.text.startswith("{") and answer.json() == well
+        except httpx.HTTPError:
+            same = False
+        # A job that is completed has no other word to be unknown.
+        assert same == (fault == "unknown-status"), fault
+        assert (await client.get(paths[route])).status_code == 200
+    with pytest.raises(AssertionError):
+        gateway.plan(route, "no-such-fault")
+
+
+async def test_a_word_in_a_prompt_does_nothing(gateway: Gateway, client: httpx.AsyncClient) -> None:
+    """Words for the look, the render and the content fall when their time comes."""
+    job = await made(client, "p !late !moderated")
+    statuses = [(await client.get(f"/videos/{job}")).status_code for _ in range(3)]
+    assert statuses == [404, 404, 200]
+    failed = await ended(client, job)
+    assert (failed["status"], failed["error"]["code"]) == ("failed", "moderation_blocked")
+    stuck = await made(client, "p !stuck")
+    assert (await ended(client, stuck))["status"] == "in_progress"
+    gone = await made(client, "p !gone")
+    await ended(client, gone)
+    for _ in range(3):
+        assert (await client.get(f"/videos/{gone}/content")).status_code == 410
+    assert gateway.jobs[gone].looks == 2
+
+
+def test_chance_is_another_at_each_run() -> None:
+    """The same seed brings the same faults, about as often as asked."""
+    mischief, again = Mischief(0.1, 7), Mischief(0.1, 7)
+    faults = [mischief.fault("create") for _ in range(2000)]
+    assert faults == [again.fault("create") for _ in range(2000)]
+    assert 150 < sum(fault is not None for fault in faults) < 250
+
+
+# --- on its own --------------------------------------------------------------------------
+
+
+async def test_the_process_tells_nothing_or_outlives_its_maker() -> None:
+    """It prints its address, tells over the wire what it took, takes plans, and ends with us."""
+    command = [
+        sys.executable,
+        "-m",
+        "tests.fakes.gateways.openai",
+        "--looks-to-finish",
+        "1",
+        "--cheap",
+    ]
+    with subprocess.Popen(
+        command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdin is not None
+        url = (await asyncio.to_thread(process.stdout.readline)).strip()
+        async with httpx.AsyncClient(base_url=f"{url}/v1", headers=_RIGHT) as client:
+            plan = {"route": "create", "faults": ["drop-after"]}
+            assert (await client.post(f"{url}/_faults", json=plan)).status_code == 200
+            with pytest.raises(httpx.HTTPError):
+                await client.post("/videos", json={"prompt": "lost"})
+            job = await made(client, "kept")
+            state = (await client.get(f"{url}/_state")).json()
+        process.stdin.close()
+        assert await asyncio.to_thread(process.wait, 20) == 0
+    assert state["creates"] == {"lost": 1, "kept": 1}
+    assert state["jobs"][job] == "kept"
+    assert state["requests"] == {"POST /videos": 2}
+    assert state["violations"] == []

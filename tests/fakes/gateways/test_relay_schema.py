@@ -1,0 +1,59 @@
+"""The table of the relays' facts is true to their pages, where these are at hand."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.fakes.gateways.relay_schema import DOCUMENTED, SIZES, contradictions, shown_as
+from tests.support.paths import PUBLISHED
+
+SEEDS = PUBLISHED / "seeds"
+
+
+def page(name: str) -> str:
+    """What the gateway's own page on creates says."""
+    path = SEEDS / f"{name}.txt"
+    if not path.is_file():
+        pytest.skip("the page is not at hand")
+    return path.read_text(encoding="utf-8")
+
+
+def test_zenlayers_table_says_other_than_its_page() -> None:
+    """Each field of its page, which ones it requires, and its sizes."""
+    text = page("zenlayer")
+    rows = re.findall(r"^\| \**([\w\\]+)\** +\| string \| (是|否)", text, re.MULTILINE)
+    fields = DOCUMENTED["zenlayer"]["post", "/videos"].bodies["multipart/form-data"]
+    assert {name.replace("\\", ""): needed == "是" for name, needed in rows} == {
+        name: field.required for name, field in fields.items()
+    }
+    assert set(re.findall(r"\d{3,4}x\d{3,4}", text)) == set(SIZES["zenlayer"]["sora-2"])
+    example = re.search(r"\{\n.*?\n\}", text, re.DOTALL)
+    assert example is not None
+    shown = set(re.findall(r'^\s"(\w+)":', example[0], re.MULTILINE))
+    video = dict.fromkeys([*shown, "prompt"]) | {"created_at": 1}
+    assert set(shown_as("zenlayer", video)) == shown
+
+
+def test_the_relays_table_says_other_than_its_page() -> None:
+    """Each field of its page, which ones it requires, its sizes by model and its durations."""
+    text = page("official-relay-147ai")
+    fields = DOCUMENTED["relay147"]["post", "/videos"].bodies["multipart/form-data"]
+    properties = text.split("properties:")[1].split("required:")[0]
+    assert set(re.findall(r"^ {16}(\w+):$", properties, re.MULTILINE)) == set(fields)
+    required = text.split("required:\n")[1].split("examples")[0]
+    assert set(re.findall(r"- (\w+)", required)) == {
+        name for name, field in fields.items() if field.required
+    }
+    for model, sizes in SIZES["relay147"].items():
+        line = re.search(rf"^ +{model}：(.*)$", text, re.MULTILINE)
+        assert line is not None
+        assert set(re.findall(r"\d{3,4}x\d{3,4}", line[1])) == set(sizes)
+
+
+def test_a_size_of_the_dearer_model_passes_for_the_cheaper() -> None:
+    """What goes not together is refused although each field is allowed."""
+    asked: dict[str, object] = {"model": "sora-2", "size": "1792x1024"}
+    assert contradictions("relay147", asked) == ["1792x1024 is no size of sora-2"]
+    assert contradictions("relay147", {**asked, "model": "sora-2-pro"}) == []

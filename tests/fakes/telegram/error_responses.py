@@ -1,0 +1,61 @@
+"""Answers that say no, and those that come from something in front of the server."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from aiohttp import web
+
+from tests.fakes.telegram.faults import Fault, Faults
+
+
+def no(code: int, description: str, parameters: Mapping[str, int] | None = None) -> web.Response:
+    """A refusal."""
+    body: dict[str, Any] = {"ok": False, "error_code": code, "description": description}
+    if parameters:
+        body["parameters"] = dict(parameters)
+    return web.json_response(body, status=code)
+
+
+def page(code: int, words: str) -> web.Response:
+    """What a proxy says."""
+    title = f"{code} {words}"
+    text = (
+        f"<html>\r\n<head><title>{title}</title></head>\r\n<body>\r\n"
+        f"<center><h1>{title}</h1></center>\r\n<hr><center>nginx/1.18.0</center>\r\n"
+        "</body>\r\n</html>\r\n"
+    )
+    return web.Response(status=code, text=text, content_type="text/html")
+
+
+def dropped(request: web.Request) -> web.Response:
+    """No answer at all."""
+    if request.transport is not None:
+        request.transport.abort()
+    return web.Response()
+
+
+async def suffered(request: web.Request, fault: Fault, faults: Faults) -> web.Response:
+    """What a call gets instead of its answer."""
+    match fault.kind:
+        case "429":
+            return no(429, *throttled(fault.retry_after))
+        case "500":
+            return no(500, "Internal Server Error")
+        case "503":
+            return no(503, "Service Unavailable")
+        case "504":
+            return no(504, "Gateway Timeout")
+        case "502-html":
+            return page(502, "Bad Gateway")
+        case "garbage" | "garbage-after":
+            return web.Response(text='{"ok": tr', content_type="application/json")
+        case "hanging" | "hanging-after":
+            await faults.hold()
+    return dropped(request)
+
+
+def throttled(seconds: int) -> tuple[str, Mapping[str, int]]:
+    """What is said of a flood: (words, parameters)."""
+    return f"Too Many Requests: retry after {seconds}", {"retry_after": seconds}

@@ -1,0 +1,155 @@
+"""The tables of the Bot API are true to the official description, where that is at hand."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.fakes.telegram.api_schema import (
+    ACTIONS,
+    IN_PART,
+    METHODS,
+    OBJECTS,
+    STYLES,
+    UNIONS,
+    UPDATES,
+    Field,
+)
+from tests.fakes.telegram.value_checks import Upload, params, problems
+from tests.support.paths import PUBLISHED
+
+SPEC = PUBLISHED / "specs" / "telegram-bot-api.json"
+_PLAIN = {"Integer": "int", "String": "str", "Boolean": "bool", "Float": "float"}
+_PLAIN["InputFile"] = "file"
+
+
+@pytest.fixture
+def spec() -> dict[str, Any]:
+    """The official description."""
+    if not SPEC.is_file():
+        pytest.skip("the official description is not at hand")
+    found: dict[str, Any] = json.loads(SPEC.read_text(encoding="utf-8"))
+    return found
+
+
+def _type(described: str) -> str:
+    if described.startswith("Array of "):
+        return f"[{_type(described.removeprefix('Array of '))}]"
+    return _PLAIN.get(described, described)
+
+
+def _fields(described: list[dict[str, Any]]) -> dict[str, Field]:
+    """Fields, as our table would have them."""
+    return {
+        one["name"]: Field(tuple(map(_type, one["types"])), one["required"], _word(one))
+        for one in described
+    }
+
+
+def _word(described: dict[str, Any]) -> str:
+    """All that a field may say, which stands only in the prose."""
+    found = re.search(r"(?:, always \"(\w+)\"|, must be (\w+))$", described["description"])
+    return (found[1] or found[2]) if found and described["required"] else ""
+
+
+def test_a_method_drifts_from_the_description(spec: dict[str, Any]) -> None:
+    """Each method has the parameters described, with their types, and gives what is described."""
+    for name, method in METHODS.items():
+        described = spec["methods"][name]
+        assert dict(method.fields) == _fields(described.get("fields", [])), name
+        assert method.result == tuple(map(_type, described["returns"])), name
+
+
+def test_an_object_drifts_from_the_description(spec: dict[str, Any]) -> None:
+    """Each object has the fields described; one that is told in part lacks nothing required."""
+    for name, fields in OBJECTS.items():
+        described = _fields(spec["types"][name].get("fields", []))
+        if name in IN_PART:
+            assert {one for one in described if described[one].required} <= set(fields), name
+            described = {one: described.get(one, Field(())) for one in fields}
+        assert fields == described, name
+
+
+def test_words_drift_from_the_description(spec: dict[str, Any]) -> None:
+    """Unions, kinds of updates, actions and styles are those described."""
+    types = spec["types"]
+    for name, kinds in UNIONS.items():
+        assert set(kinds) == set(types[name]["subtypes"]), name
+    assert {one["name"] for one in types["Update"]["fields"]} - {"update_id"} == UPDATES
+    prose = {
+        one["name"]: one["description"]
+        for one in spec["methods"]["sendChatAction"]["fields"]
+        + types["InlineKeyboardButton"]["fields"]
+    }
+    assert set(re.findall(r"\b(?:[a-z]+_[a-z_]+|typing)\b", prose["action"])) == ACTIONS
+    assert set(re.findall(r"\"(\w+)\"", prose["style"])) == STYLES
+
+
+def test_every_type_that_is_told_is_known() -> None:
+    """What the stand-in itself tells never refers to an object without a table."""
+    for name, fields in IN_PART.items():
+        for field in fields.values():
+            for kind in field.types:
+                inner = kind.strip("[]")
+                assert inner.islower() or inner in OBJECTS or inner in UNIONS, (name, inner)
+
+
+_UPLOAD = Upload("video", "a.mp4", Path("a.mp4"), 1, "")
+_KEYS = {"inline_keyboard": [[{"text": "Go", "callback_data": "1"}]]}
+
+
+@pytest.mark.parametrize(
+    ("method", "given", "count"),
+    [
+        ("sendMessage", {"chat_id": 1, "text": "x", "reply_markup": _KEYS}, 0),
+        ("sendMessage", {"chat_id": "@kites", "text": "x"}, 0),
+        ("sendMessage", {"chat_id": 1, "text": "x", "reply_markup": {}}, 0),
+        ("sendMessage", {"chat_id": 1}, 1),
+        ("sendMessage", {"chat_id": 1, "text": "x", "colour": "red"}, 1),
+        ("sendMessage", {"chat_id": 1.5, "text": "x"}, 1),
+        ("sendMessage", {"chat_id": 1, "text": 5}, 1),
+        ("sendMessage", {"chat_id": 1, "text": "x", "disable_notification": "yes"}, 1),
+        ("sendMessage", {"chat_id": True, "text": "x"}, 1),
+        ("sendMessage", {"chat_id": 1, "text": "x", "reply_markup": {"inline_keyboard": {}}}, 1),
+        ("sendMessage", {"chat_id": 1, "text": "x", "reply_parameters": {"message": 1}}, 2),
+        ("sendMessage", {"chat_id": 1, "text": "x", "reply_markup": {"force_reply": True}}, 0),
+        ("setMyCommands", {"commands": [], "scope": {"type": "chat", "chat_id": 1}}, 0),
+        ("setMyCommands", {"commands": [], "scope": {"type": "chat"}}, 1),
+        ("setMyCommands", {"commands": [], "scope": {"type": "everywhere"}}, 1),
+        ("deleteMessages", {"chat_id": 1, "message_ids": [1, "2"]}, 1),
+    ],
+)
+def test_a_wrong_call_passes(method: str, given: dict[str, object], count: int) -> None:
+    """What the description forbids is found, and nothing else."""
+    assert len(params(method, given, {}, form=False)[1]) == count
+
+
+@pytest.mark.parametrize(
+    ("given", "count"),
+    [
+        ({"chat_id": "1", "video": _UPLOAD, "width": "720", "supports_streaming": "true"}, 0),
+        ({"chat_id": "-1001", "video": "attach://video"}, 0),
+        ({"chat_id": "1", "video": "attach://other"}, 2),
+        ({"chat_id": "1", "video": _UPLOAD, "reply_markup": json.dumps(_KEYS)}, 0),
+        ({"chat_id": "1", "video": _UPLOAD, "reply_markup": "{'inline_keyboard': []}"}, 1),
+        ({"chat_id": "1", "video": _UPLOAD, "width": "720.5"}, 1),
+        ({"chat_id": "1", "video": _UPLOAD, "supports_streaming": "True"}, 1),
+        ({"chat_id": "1", "video": "BAAC"}, 1),
+    ],
+)
+def test_a_wrong_form_passes(given: dict[str, object], count: int) -> None:
+    """Texts of a form mean what the table says; a file that nothing asks for is found."""
+    assert len(params("sendVideo", given, {"video": _UPLOAD}, form=True)[1]) == count
+
+
+def test_a_wrong_answer_passes() -> None:
+    """Our own objects are held to the same tables."""
+    user = {"id": 1, "is_bot": False, "first_name": "Ann"}
+    assert problems("User", user) == []
+    assert len(problems("User", {**user, "id": "1", "nick": "a"})) == 2
+    assert problems("ChatMember", {"status": "left", "user": user}) == []
+    assert len(problems("ChatMember", {"status": "gone", "user": user})) == 1

@@ -1,0 +1,125 @@
+"""A thousand messages at once in Telegram: everybody is answered, and no limit is ever broken."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+
+from bot.domain.tasks import State
+from bot.store import schema
+from bot.store.database import Database
+from tests.fakes.gateways.openai import Gateway
+from tests.fakes.telegram.chats import Chat
+from tests.fakes.telegram.fake import Telegram
+from tests.fakes.telegram.messages import Message
+from tests.fakes.telegram.users import Person
+from tests.support.virtual_time import HastyClock, running
+
+SIZES = (2, 6, 10, 12, 20)
+"""Of groups: in the first two no limit of their own is ever reached."""
+GROUPS = 50
+AT_ONCE = 10
+EVERY = 0.1
+"""1,000 messages in 10 s."""
+ALL = 400.0
+"""Seconds in which all must be over: three messages for each of twenty people, at 20 a minute,
+would be 180."""
+UNBOUND = 30.0
+"""Seconds in which the limit of all chats together lets every result go, before all else."""
+
+
+@pytest.fixture
+def clock() -> HastyClock:
+    """The time of everyone."""
+    return HastyClock()
+
+
+@pytest.fixture
+async def telegram(clock: HastyClock) -> AsyncIterator[Telegram]:
+    """The server, with its limits; no call may have broken a rule that the bot can know."""
+    async with Telegram(clock, flood=True) as telegram:
+        yield telegram
+    assert telegram.violations == []
+    assert telegram.throttled == []
+
+
+def _crowd(telegram: Telegram) -> list[tuple[Person, Chat]]:
+    """Five hundred people in fifty groups."""
+    crowd: list[tuple[Person, Chat]] = []
+    for number in range(GROUPS):
+        size = SIZES[number % len(SIZES)]
+        people = [telegram.person(f"Person {len(crowd) + one}") for one in range(size)]
+        chat = telegram.supergroup(f"Group {number}", people)
+        crowd += [(one, chat) for one in people]
+    return crowd
+
+
+async def _asked(
+    crowd: list[tuple[Person, Chat]], clock: HastyClock
+) -> tuple[list[Message], list[Message]]:
+    """Everybody wants a video, and then to know what that has cost; within ten seconds."""
+    began, asked = clock.now(), []
+    for number, (person, chat) in enumerate(crowd * 2):
+        if number % AT_ONCE == 0:
+            await clock.until(began + number / AT_ONCE * EVERY)
+        words = f"/video kite {number}" if number < len(crowd) else "/quota"
+        asked.append(await person.says(words, chat=chat))
+    return asked[: len(crowd)], asked[len(crowd) :]
+
+
+def _answers(request: Message) -> list[Message]:
+    """What stands there in reply to it."""
+    return [one for one in request.chat.from_bot if one.reply_to is request]
+
+
+def _is_made(request: Message) -> bool:
+    """Whether the video, and nothing else, stands there in reply to it."""
+    found = _answers(request)
+    return len(found) == 1 and found[0].video is not None
+
+
+async def _ready(database: Database) -> dict[str, float]:
+    """Task -> since when its result has waited."""
+    events = schema.events.c
+    query = select(events.task, events.at).where(events.to_state == State.DELIVERING)
+    rows = await database.read(lambda tx: list(tx.execute(query)))
+    return {row[0]: row[1] for row in rows}
+
+
+def _waits(chat: Chat, ready: dict[str, float]) -> list[tuple[float, float]]:
+    """From when until when each result of a chat has waited."""
+    sent = (one for one in chat.events("sent") if one.message and one.message.video)
+    return [(ready[one.text.split()[-1]], one.time) for one in sent]
+
+
+async def test_a_crowd_brings_a_flood_or_somebody_waits_for_ever(
+    telegram: Telegram, clock: HastyClock, tmp_path: Path
+) -> None:
+    """500 people of 50 groups write 1,000 times in 10 s: all are answered, results go first.
+
+    No edit of a chat overtakes a result that waits there, and where a group is full, only its own
+    people wait.
+    """
+    crowd = _crowd(telegram)
+    async with Gateway(cheap=True, render_seconds=20, now=clock.now) as gateway:
+        async with running(clock, telegram, gateway, tmp_path) as parts:
+            wishes, questions = await _asked(crowd, clock)
+            end = clock.now() + ALL
+            while not (all(map(_is_made, wishes)) and all(map(_answers, questions))):
+                assert clock.now() < end
+                await clock.until(clock.now() + 5)
+            ready = await _ready(parts.database)
+        assert gateway.violations == []
+    for question in questions:
+        (answer,) = _answers(question)
+        assert "You can spend" in answer.text
+    assert sum(telegram.uploads.values()) == len(ready) == len(crowd) == 500
+    for chat in {chat for _, chat in crowd}:
+        edits = [one.time for one in chat.events("edited")]
+        waits = _waits(chat, ready)
+        assert not [one for one in edits if any(since < one < sent for since, sent in waits)]
+        if len(chat.members) <= SIZES[1]:
+            assert max(sent - since for since, sent in waits) < UNBOUND

@@ -1,0 +1,67 @@
+"""Reelay at work in Discord, by a clock of the test's own and with a gateway of its own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+
+from bot.app import App, Parts, parts_of
+from bot.frontends.discord import Discord as FrontEnd
+from bot.ports import Clock
+from tests.fakes.discord.fake import Discord
+from tests.fakes.gateways.openai import KEY, Gateway
+from tests.support.bot_in_process import settings
+from tests.support.virtual_time import HastyClock
+
+
+@asynccontextmanager
+async def running(
+    clock: Clock, discord: Discord, gateway: Gateway, folder: Path, **environ: str
+) -> AsyncIterator[Parts]:
+    """Reelay at work there; results are posted as the gateway makes them."""
+    gateways = {
+        "PROVIDERS__LOCAL__KIND": "openai",
+        "PROVIDERS__LOCAL__API_KEY": KEY,
+        "PROVIDERS__LOCAL__BASE_URL": gateway.url,
+        "PROVIDERS__LOCAL__MAX_CONCURRENT": "1000",
+    }
+    own = settings(
+        folder,
+        DISCORD_BOT_TOKEN=discord.token,
+        DISCORD_API_URL=discord.url,
+        **gateways | environ,
+    )
+    async with AsyncExitStack() as stack:
+        whole = await stack.enter_async_context(parts_of(own))
+        parts = replace(whole, front_ends=[FrontEnd(own, clock)], clock=clock, fitter=None)
+        app = App(own, parts)
+        work = asyncio.create_task(app.run())
+        stack.push_async_callback(_ended, app, work)
+        # A clock that hurries must not outrun what discord.py does by the machine's.
+        await discord.until(lambda: discord.world.commands.syncs, 30)
+        await discord.until(lambda: discord.world.listens(None), 30)
+        if isinstance(clock, HastyClock):
+            await stack.enter_async_context(_passing(clock))
+        yield parts
+        if work.done():
+            work.result()
+
+
+async def _ended(app: App, work: asyncio.Task[int]) -> None:
+    await app.stop()
+    async with asyncio.timeout(30):
+        await work
+
+
+@asynccontextmanager
+async def _passing(clock: HastyClock) -> AsyncIterator[None]:
+    passing = asyncio.create_task(clock.run())
+    try:
+        yield
+    finally:
+        passing.cancel()
+        with suppress(asyncio.CancelledError):
+            await passing

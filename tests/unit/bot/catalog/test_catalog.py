@@ -1,0 +1,437 @@
+"""What may be asked for: wishes are obeyed or refused with what is allowed, never bent."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.catalog.catalog import Catalog
+from bot.catalog.catalog_file import ModelEntry, OfferEntry, SizeEntry
+from bot.catalog.models import Defaults
+from bot.domain.commands import MakeVideo
+from bot.domain.errors import Refusal
+from bot.domain.tasks import Order
+from providers import PROVIDERS
+from providers.types import Orientation
+from tests.support.catalog_files import KINDS, NOW, model, written
+from tests.support.paths import ROOT
+
+EXAMPLE = ROOT / "deploy" / "catalog.example.toml"
+EVERYTHING = """
+[[models]]
+name = "all"
+aliases = ["Everything"]
+prompt_limit = 20
+durations = [10, 5]
+default_duration = 10
+sizes = [
+    { name = "small", price = 0.5 },
+    { name = "LARGE", price = 2 },
+    { name = "720x1280", price = 1 },
+    { name = "1000x1000", price = 1 },
+]
+styles = ["anime", "Comic"]
+watermark = true
+private = true
+offers = [{ kind = "sandbox", model = "everything-1" }]
+
+[[models]]
+name = "bare"
+durations = [4]
+sizes = [{ name = "1280x720", price = 0 }]
+images = 0
+offers = [{ kind = "sandbox", model = "bare-1" }]
+"""
+
+
+def served(catalog: Catalog, name: str) -> list[tuple[str, str, int]]:
+    """(provider, its own id, priority) of whoever serves a model."""
+    return [(one.provider, one.model, one.priority) for one in catalog.offers(name)]
+
+
+@pytest.fixture
+def built_in() -> Catalog:
+    return Catalog.load(None, KINDS)
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Catalog:
+    return Catalog.load(written(tmp_path_factory.mktemp("own"), EVERYTHING), KINDS)
+
+
+def complete(
+    catalog: Catalog,
+    wish: MakeVideo,
+    defaults: Defaults | None = None,
+    picture: Orientation | None = None,
+) -> tuple[Order, int]:
+    return catalog.complete(wish, defaults or Defaults(), NOW, picture)
+
+
+def refused(catalog: Catalog, wish: MakeVideo) -> tuple[str, dict[str, str | float]]:
+    with pytest.raises(Refusal) as caught:
+        complete(catalog, wish)
+    return caught.value.sentence, caught.value.facts
+
+
+def names(catalog: Catalog, now: float = NOW) -> list[str]:
+    return [one.name for one in catalog.models(now)]
+
+
+# --- which models there are --------------------------------------------------------------
+
+
+def test_a_model_is_shown_that_nobody_serves() -> None:
+    """Only models with an offer at a configured provider exist."""
+    assert names(Catalog.load(None, {"sandbox": "sandbox"})) == ["sandbox"]
+    assert names(Catalog.load(None, {"local": "openai"})) == ["sora-2", "sora-2-pro"]
+    assert names(Catalog.load(None, {})) == []
+    with pytest.raises(Refusal, match="models-none"):
+        Catalog.load(None, {}).default(NOW)
+
+
+def test_the_sandbox_is_the_default_beside_a_real_gateway(built_in: Catalog) -> None:
+    """Whoever configures a gateway and keeps the sandbox for tries gets real videos."""
+    assert built_in.default(NOW).name == "sora-2"
+
+
+def test_every_built_in_kind_has_a_model() -> None:
+    """A configured provider of any kind can be used without a catalogue."""
+    for kind in PROVIDERS:
+        assert names(Catalog.load(None, {"mine": kind})), kind
+
+
+def test_a_second_account_of_a_kind_serves_nothing() -> None:
+    """An offer of a kind is one of each provider of that kind."""
+    catalog = Catalog.load(None, {"a": "openai", "b": "openai", "c": "sandbox"})
+    assert served(catalog, "sora-2") == [("a", "sora-2", 0), ("b", "sora-2", 0)]
+    assert served(catalog, "SORA-2-pro") == [("a", "sora-2-pro", 0), ("b", "sora-2-pro", 0)]
+    assert served(catalog, "sandbox") == [("c", "sandbox", 0)]
+
+
+def test_an_offer_to_one_provider_goes_to_all(tmp_path: Path) -> None:
+    """An offer that names a provider is of that one alone, however its name is written."""
+    offers = '[{ provider = "B", model = "x", priority = 2 }, { kind = "OpenAI", model = "y" }]'
+    file = written(tmp_path, model(offers=offers))
+    catalog = Catalog.load(file, {"a": "openai", "b": "sandbox"})
+    assert served(catalog, "m") == [("b", "x", 2), ("a", "y", 0)]
+
+
+def test_the_operators_models_stand_behind_the_built_in_ones(own: Catalog) -> None:
+    """Those of the file come first, and the first of all is the default."""
+    assert names(own) == ["all", "bare", "sora-2", "sora-2-pro", "sandbox"]
+    assert own.default(NOW).name == "all"
+
+
+def test_a_model_of_the_file_is_mixed_with_the_built_in_one(tmp_path: Path) -> None:
+    """An entry of the same name replaces the built-in one whole."""
+    catalog = Catalog.load(written(tmp_path, model(name='"sandbox"')), KINDS)
+    sandbox = catalog.find("sandbox", NOW)
+    assert names(catalog).count("sandbox") == 1
+    assert sandbox.durations == (4,)
+    assert not sandbox.remix
+
+
+def test_the_first_second_of_retirement_is_off_by_a_day(tmp_path: Path) -> None:
+    """From midnight UTC of its day on a model cannot be asked for, and its jobs can go on."""
+    catalog = Catalog.load(written(tmp_path, model(retire_at="2026-11-21")), KINDS)
+    end = datetime(2026, 11, 21, tzinfo=UTC).timestamp()
+    assert catalog.find("m", end - 1).name == "m"
+    assert "m" in names(catalog, end - 1)
+    assert "m" not in names(catalog, end)
+    with pytest.raises(Refusal) as caught:
+        catalog.find("m", end)
+    assert caught.value.sentence == "model-retired"
+    assert caught.value.facts == {"name": "m", "all": "sora-2, sora-2-pro, sandbox"}
+    assert catalog.offers("m")
+
+
+def test_a_model_that_is_switched_off_can_be_asked_for(tmp_path: Path) -> None:
+    """`enabled = false` hides a model and refuses it by name; built-in ones as well."""
+    catalog = Catalog.load(written(tmp_path, model(name='"sora-2"', enabled="false")), KINDS)
+    assert "sora-2" not in names(catalog)
+    with pytest.raises(Refusal, match="model-retired"):
+        catalog.find("sora-2", NOW)
+
+
+# --- finding one -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["all", "ALL", " all ", "everything", "Everything"])
+def test_a_name_must_be_typed_exactly(own: Catalog, name: str) -> None:
+    """Upper case, blanks and aliases lead to the model."""
+    assert own.find(name, NOW).name == "all"
+
+
+def test_a_slip_costs_a_hunt_for_the_right_name() -> None:
+    """An unknown model is refused with the nearest names and all of them."""
+    catalog = Catalog.load(None, {"sandbox": "sandbox"})
+    with pytest.raises(Refusal) as caught:
+        catalog.find("sanbox", NOW)
+    assert caught.value.sentence == "model-unknown"
+    assert caught.value.facts == {"name": "sanbox", "nearest": "sandbox", "all": "sandbox"}
+    with pytest.raises(Refusal) as caught:
+        catalog.find("qqq", NOW)
+    assert caught.value.facts["nearest"] == ""
+
+
+def test_a_self_hosted_model_needs_a_catalogue(built_in: Catalog) -> None:
+    """Behind the official format any id is passed through as it was typed, under its own name."""
+    name = "Wan-AI/Wan2.2-T2V-A14B-Diffusers"
+    order, price = complete(built_in, MakeVideo("a kite", model=name))
+    assert (order.model, order.seconds, price) == (name, 4, 4)
+    assert served(built_in, name) == [("local", name, 0)]
+
+
+@pytest.mark.parametrize("name", ["", "two words", "-x", "\u6a21\u578b", "x" * 101, "a;b"])
+def test_anything_is_passed_through(built_in: Catalog, name: str) -> None:
+    """What can be no id is an unknown model, not a job that fails at the gateway."""
+    with pytest.raises(Refusal, match="model-unknown"):
+        built_in.find(name, NOW)
+
+
+def test_the_example_shows_less_than_there_is() -> None:
+    """It loads, every key stands in it, and its model can be asked for."""
+    text = EXAMPLE.read_text(encoding="utf-8")
+    for shape in (ModelEntry, SizeEntry, OfferEntry):
+        assert [key for key in shape.model_fields if key not in text] == []
+    catalog = Catalog.load(EXAMPLE, KINDS)
+    order, price = complete(catalog, MakeVideo("a kite"))
+    assert (order.model, order.seconds, order.size, price) == ("wan", 5, "832x480", 3)
+
+
+# --- making an order whole ---------------------------------------------------------------
+
+
+def test_an_order_has_holes(built_in: Catalog) -> None:
+    """Duration, size and orientation are always said, whatever the person left out."""
+    order, price = complete(built_in, MakeVideo("  a red kite\n"))
+    assert order == Order(
+        model="sora-2",
+        prompt="a red kite",
+        seconds=4,
+        size="1280x720",
+        width=1280,
+        height=720,
+        orientation="landscape",
+    )
+    assert price == 4
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "seconds", "credits"),
+    [
+        ("sora-2", "720x1280", 8, 8),
+        ("sora-2-pro", "720x1280", 8, 24),
+        ("sora-2-pro", "1792x1024", 8, 40),
+        ("sora-2-pro", "1080x1920", 12, 60),
+        ("sandbox", "854x480", 5, 5),
+    ],
+)
+def test_a_price_is_not_the_public_one(
+    built_in: Catalog,
+    name: str,
+    size: str,
+    seconds: int,
+    credits: int,  # noqa: A002 - what people call it
+) -> None:
+    """Standard 720p counts once, pro 720p three times, pro at 1024 lines and more five times."""
+    order, price = complete(built_in, MakeVideo("x", model=name, size=size, seconds=seconds))
+    assert price == credits
+    assert f"{order.width}x{order.height}" == size
+
+
+def test_every_wish_that_can_be_had_is_had(own: Catalog) -> None:
+    """Each wish reaches the order, in the catalogue's own spelling."""
+    wish = MakeVideo(
+        "a kite",
+        model="Everything",
+        seconds=5,
+        orientation="portrait",
+        size="large",
+        style="COMIC",
+        watermark=False,
+        private=True,
+        image=Path("a.png"),
+    )
+    order, price = complete(own, wish)
+    assert order == Order(
+        model="all",
+        prompt="a kite",
+        seconds=5,
+        size="LARGE",
+        orientation="portrait",
+        style="Comic",
+        watermark=False,
+        private=True,
+    )
+    assert price == 10
+
+
+REFUSED = [
+    (MakeVideo(" \n"), "prompt-empty", {}),
+    (MakeVideo("x" * 21), "prompt-too-long", {"count": 21, "limit": 20, "model": "all"}),
+    (
+        MakeVideo("x", seconds=8),
+        "duration-not-allowed",
+        {"asked": 8, "model": "all", "allowed": "5, 10"},
+    ),
+    (
+        MakeVideo("x", model="sandbox", seconds=21),
+        "duration-not-allowed",
+        {"asked": 21, "model": "sandbox", "allowed": "1-20"},
+    ),
+    (
+        MakeVideo("x", size="huge"),
+        "size-not-allowed",
+        {"asked": "huge", "model": "all", "allowed": "small, LARGE, 720x1280, 1000x1000"},
+    ),
+    (
+        MakeVideo("x", size="huge", orientation="landscape"),
+        "size-not-allowed",
+        {"asked": "huge", "model": "all", "allowed": "small, LARGE"},
+    ),
+    (
+        MakeVideo("x", size="720x1280", orientation="landscape"),
+        "size-against-orientation",
+        {"size": "720x1280", "really": "portrait", "asked": "landscape"},
+    ),
+    (
+        MakeVideo("x", model="bare", orientation="portrait"),
+        "orientation-not-allowed",
+        {"asked": "portrait", "model": "bare", "allowed": "landscape"},
+    ),
+    (
+        MakeVideo("x", style="animee"),
+        "style-unknown",
+        {"asked": "animee", "model": "all", "nearest": "anime", "all": "anime, Comic"},
+    ),
+    (MakeVideo("x", model="bare", style="anime"), "style-not-possible", {"model": "bare"}),
+    (MakeVideo("x", model="bare", image=Path("a")), "image-not-possible", {"model": "bare"}),
+    (MakeVideo("x", model="bare", watermark=True), "watermark-not-possible", {"model": "bare"}),
+    (MakeVideo("x", model="bare", watermark=False), "watermark-not-possible", {"model": "bare"}),
+    (MakeVideo("x", model="bare", private=True), "private-not-possible", {"model": "bare"}),
+]
+
+
+@pytest.mark.parametrize(
+    ("wish", "sentence", "facts"),
+    REFUSED,
+    ids=[f"{number}-{sentence}" for number, (_, sentence, _) in enumerate(REFUSED)],
+)
+def test_a_wish_that_cannot_be_had_is_bent(
+    own: Catalog, wish: MakeVideo, sentence: str, facts: dict[str, str | float]
+) -> None:
+    """It is refused with what is allowed instead."""
+    assert refused(own, wish) == (sentence, facts)
+
+
+@pytest.mark.parametrize("typed", ["720X1280", "720*1280", "720\u00d71280"])
+def test_a_size_must_be_typed_with_the_right_sign(own: Catalog, typed: str) -> None:
+    """People write the sign between the numbers as they know it."""
+    assert complete(own, MakeVideo("x", size=typed))[0].size == "720x1280"
+
+
+def test_a_prompt_as_long_as_allowed_is_refused(own: Catalog) -> None:
+    """The limit itself is allowed, and blanks around it do not count."""
+    assert len(complete(own, MakeVideo(f" {'x' * 20} "))[0].prompt) == 20
+
+
+# --- defaults and pictures ---------------------------------------------------------------
+
+
+def test_a_default_that_cannot_be_had_stops_the_person(built_in: Catalog) -> None:
+    """Nobody asked for it now, so the model's own takes its place in silence."""
+    gone = Defaults(model="two words", orientation="square", seconds=7)
+    order, _ = complete(built_in, MakeVideo("x"), gone)
+    assert (order.model, order.orientation, order.seconds) == ("sora-2", "landscape", 4)
+
+
+def test_a_default_is_forgotten(built_in: Catalog) -> None:
+    """What a person has set is taken where they do not say."""
+    mine = Defaults(model="sora-2-pro", orientation="portrait", seconds=12)
+    order, price = complete(built_in, MakeVideo("x"), mine)
+    assert (order.model, order.size, order.seconds, price) == ("sora-2-pro", "720x1280", 12, 36)
+
+
+def test_a_default_beats_a_wish(built_in: Catalog) -> None:
+    """What is said now goes before what was set."""
+    mine = Defaults(model="sora-2-pro", orientation="portrait", seconds=12)
+    wish = MakeVideo("x", model="sora-2", orientation="landscape", seconds=8)
+    order, _ = complete(built_in, wish, mine)
+    assert (order.model, order.size, order.seconds) == ("sora-2", "1280x720", 8)
+
+
+def test_a_portrait_photo_becomes_a_landscape_video(built_in: Catalog) -> None:
+    """The picture goes before the person's default, the word of now before the picture."""
+    mine = Defaults(orientation="landscape")
+    assert complete(built_in, MakeVideo("x"), mine, "portrait")[0].size == "720x1280"
+    said = MakeVideo("x", orientation="landscape")
+    assert complete(built_in, said, mine, "portrait")[0].size == "1280x720"
+
+
+def test_a_square_picture_has_no_place(built_in: Catalog) -> None:
+    """Where a model knows no square, the person's default counts, then the model's."""
+    mine = Defaults(orientation="portrait")
+    assert complete(built_in, MakeVideo("x"), mine, "square")[0].orientation == "portrait"
+    assert complete(built_in, MakeVideo("x"), None, "square")[0].orientation == "landscape"
+
+
+def test_a_size_named_by_its_word_has_no_orientation(own: Catalog) -> None:
+    """A size that fits any orientation takes the one asked for, the picture's or the default."""
+    small = MakeVideo("x", size="small")
+    assert complete(own, small)[0].orientation == "landscape"
+    assert complete(own, small, None, "portrait")[0].orientation == "portrait"
+    wish = replace(small, orientation="portrait")
+    assert complete(own, wish)[0].orientation == "portrait"
+
+
+_WISHES = st.builds(
+    MakeVideo,
+    prompt=st.text(max_size=25),
+    model=st.sampled_from([None, "all", "bare", "sora-2", "sora-2-pro", "sandbox", "any/Model-1"]),
+    seconds=st.none() | st.integers(0, 30),
+    orientation=st.sampled_from([None, "portrait", "landscape", "square"]),
+    size=st.sampled_from([None, "small", "720x1280", "1280x720", "1792x1024", "x"]),
+    style=st.sampled_from([None, "anime", "y"]),
+    watermark=st.sampled_from([None, True, False]),
+    private=st.sampled_from([None, True]),
+    image=st.sampled_from([None, Path("a.png")]),
+)
+_DEFAULTS = st.builds(
+    Defaults,
+    model=st.sampled_from([None, "bare", "gone", "x y"]),
+    orientation=st.sampled_from([None, "portrait", "square"]),
+    seconds=st.none() | st.integers(0, 30),
+)
+
+
+@given(
+    wish=_WISHES,
+    defaults=_DEFAULTS,
+    picture=st.sampled_from([None, "portrait", "landscape", "square"]),
+)
+def test_an_order_contradicts_the_wish(
+    own: Catalog, wish: MakeVideo, defaults: Defaults, picture: Orientation | None
+) -> None:
+    """Whatever is asked for, what comes is a refusal or an order that says just that."""
+    try:
+        order, price = own.complete(wish, defaults, NOW, picture)
+    except Refusal:
+        return
+    assert wish.model in (None, order.model)
+    assert wish.seconds in (None, order.seconds)
+    assert wish.orientation in (None, order.orientation)
+    # For the models of the built-in catalogue `small` is another name of a size.
+    also = "small" if order.model.startswith("sora-2") else None
+    assert wish.size in (None, also, order.size)
+    assert (wish.watermark, wish.private) == (order.watermark, order.private)
+    if order.width and order.height:
+        stands = {True: "portrait", False: "landscape"}[order.height > order.width]
+        assert order.orientation == ("square" if order.height == order.width else stands)
+    assert price >= (0 if order.model == "bare" else 1)

@@ -1,0 +1,348 @@
+"""The inbox: no update is lost, none is dealt with twice, and nobody waits for a stranger's."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+
+from bot.inbox import Arrived, Inbox, Later
+from bot.store import schema
+from bot.store.connect import open_database
+from bot.store.database import Database, DatabaseError
+from tests.support.fake_clock import FakeClock
+
+LEASE = 60
+LONGEST_NAP = 120.0
+
+
+class Waking(FakeClock):
+    """A clock that tells for how long those sleep who sleep on it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.naps: list[float] = []
+        self._fell_asleep = asyncio.Event()
+
+    async def sleep(self, seconds: float) -> None:
+        self.naps.append(seconds)
+        self._fell_asleep.set()
+        await super().sleep(seconds)
+
+    async def until_naps(self, count: int) -> None:
+        """Wait until somebody has gone to sleep for the so-manieth time."""
+        async with asyncio.timeout(10):
+            while len(self.naps) < count:
+                self._fell_asleep.clear()
+                await self._fell_asleep.wait()
+
+
+class Handler:
+    """Notes what it is given; a test says what comes of it."""
+
+    def __init__(self) -> None:
+        self.given: list[int] = []
+        self.done: list[int] = []
+        self.hang_on: set[int] = set()
+        self.fail_with: dict[int, Exception] = {}
+        self.open = asyncio.Event()
+        self._changed = asyncio.Event()
+
+    async def __call__(self, one: Arrived) -> None:
+        self.given.append(one.id)
+        self._changed.set()
+        if one.id in self.fail_with:
+            raise self.fail_with[one.id]
+        if one.id in self.hang_on:
+            await self.open.wait()
+        self.done.append(one.id)
+        self._changed.set()
+
+    async def until_given(self) -> None:
+        await self.until(lambda: bool(self.given))
+
+    async def until(self, look: Callable[[], bool]) -> None:
+        async with asyncio.timeout(10):
+            while not look():
+                self._changed.clear()
+                await self._changed.wait()
+
+
+class Lives:
+    """Processes on one database, one after the other or side by side."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.clock = Waking()
+        self.inboxes: list[tuple[Inbox, Handler]] = []
+        self._running: list[asyncio.Task[None]] = []
+
+    def born(self) -> tuple[Inbox, Handler]:
+        """One more process, which does not yet look for what others have left."""
+        handler = Handler()
+        inbox = Inbox(self.database, self.clock, "chat", handler)
+        self.inboxes.append((inbox, handler))
+        return inbox, handler
+
+    async def looks(self, inbox: Inbox) -> None:
+        """It looks for what others have left, until it sleeps."""
+        naps = len(self.clock.naps)
+        self._running.append(asyncio.create_task(inbox.run()))
+        await self.clock.until_naps(naps + 1)
+
+    async def let_pass(self, seconds: float) -> None:
+        """Time passes for all, with the looks that belong to it."""
+        for _ in range(int(seconds) // 10):
+            naps, looking = len(self.clock.naps), len(self._running)
+            await self.clock.advance(10)
+            await self.clock.until_naps(naps + looking)
+
+    async def stop_looking(self) -> None:
+        """Nobody looks for anything any more; what is under way hangs on."""
+        for one in self._running:
+            one.cancel()
+        await asyncio.gather(*self._running, return_exceptions=True)
+        self._running.clear()
+
+    async def end(self) -> None:
+        await self.stop_looking()
+        for inbox, handler in self.inboxes:
+            handler.open.set()
+            await inbox.stop(5)
+
+
+@pytest.fixture
+async def lives(database: Database) -> AsyncIterator[Lives]:
+    """Nobody is alive yet."""
+    lives = Lives(database)
+    yield lives
+    await lives.end()
+
+
+def update(number: int, lane: str = "ann") -> Arrived:
+    return Arrived(number, lane, "{}")
+
+
+async def _done(database: Database) -> list[int]:
+    query = select(schema.updates.c.id).where(schema.updates.c.done_at.is_not(None))
+    return sorted(await database.read(lambda tx: list(tx.execute(query).scalars())))
+
+
+async def test_a_repeated_update_does_something_twice(lives: Lives) -> None:
+    """The same one in one call, in two, and in another process after it was done: it is one."""
+    inbox, handler = lives.born()
+    await inbox.take([update(1), update(1)])
+    await inbox.take([update(1), update(2)])
+    await inbox.quiet()
+    other, later = lives.born()
+    await other.take([update(2), update(1)])
+    await lives.looks(other)
+    await other.quiet()
+    assert handler.done == [1, 2]
+    assert later.given == []
+    assert await _done(lives.database) == [1, 2]
+
+
+async def test_one_persons_slow_update_blocks_the_others(lives: Lives) -> None:
+    """Who waits holds up their own updates, which stay in order, and nobody else's."""
+    inbox, handler = lives.born()
+    handler.hang_on = {1}
+    await inbox.take([update(1), update(2), update(3, "bob")])
+    await inbox.take([update(4), update(5, "bob")])
+    await handler.until(lambda: handler.done == [3, 5])
+    assert handler.given[0] == 1
+    handler.open.set()
+    await inbox.quiet()
+    assert [one for one in handler.done if one not in {3, 5}] == [1, 2, 4]
+
+
+async def test_what_cannot_be_done_now_is_not_done_at_all(lives: Lives) -> None:
+    """It is tried again after the time that was asked for, those behind it waiting."""
+    inbox, handler = lives.born()
+    handler.fail_with[1] = Later("throttled", 7)
+    await inbox.take([update(1), update(2), update(3, "bob")])
+    await handler.until(lambda: handler.done == [3])
+    await lives.clock.until_naps(1)
+    assert lives.clock.naps == [7]
+    await lives.clock.advance(6.9)
+    assert handler.given.count(1) == 1
+    handler.fail_with.clear()
+    await lives.clock.advance(0.2)
+    await inbox.quiet()
+    assert handler.done == [3, 1, 2]
+
+
+@pytest.mark.parametrize("fault", [Later("away"), DatabaseError("away")])
+async def test_what_never_can_be_done_is_tried_for_ever(lives: Lives, fault: Exception) -> None:
+    """Twelve tries with doubling waits, at most two minutes each; then those behind it."""
+    inbox, handler = lives.born()
+    handler.fail_with[1] = fault
+    await inbox.take([update(1), update(2)])
+    for tries in range(1, 13):
+        await lives.clock.until_naps(tries)
+        await lives.clock.advance(lives.clock.naps[-1])
+    await inbox.quiet()
+    assert lives.clock.naps == [1, 2, 4, 8, 16, 32, 64, *[LONGEST_NAP] * 5]
+    assert handler.done == [2]
+    assert handler.given.count(1) == 12
+    assert await _done(lives.database) == [1, 2]
+
+
+async def test_an_update_that_fails_stops_those_behind_it(lives: Lives) -> None:
+    """A mistake of ours costs one update, not its person's whole lane."""
+    inbox, handler = lives.born()
+    handler.fail_with[1] = ValueError("a mistake")
+    await inbox.take([update(1), update(2)])
+    await inbox.quiet()
+    assert handler.given == [1, 2]
+    assert await _done(lives.database) == [1, 2]
+
+
+async def test_what_a_dead_process_had_taken_is_lost(lives: Lives, dialect: str) -> None:
+    """The next life begins with it at once where no other can be alive, else after the lease."""
+    dead, dying = lives.born()
+    dying.hang_on = {1, 3}
+    await dead.take([update(1), update(2), update(3, "bob")])
+    await dying.until(lambda: dying.given == [1, 3])
+    heir, handler = lives.born()
+    await lives.looks(heir)
+    if dialect == "postgresql":
+        await lives.let_pass(LEASE - 10)
+        assert handler.given == []
+        await lives.let_pass(10)
+    await heir.quiet()
+    assert sorted(handler.done) == [1, 2, 3]
+    assert handler.done.index(1) < handler.done.index(2)
+    assert await _done(lives.database) == [1, 2, 3]
+
+
+@pytest.mark.parametrize("dialect", ["postgresql"])
+async def test_a_living_process_is_robbed(lives: Lives) -> None:
+    """An update that takes longer than the lease stays with the one who is at work on it."""
+    slow, handler = lives.born()
+    handler.hang_on = {1}
+    await lives.looks(slow)
+    await slow.take([update(1), update(2)])
+    await handler.until(lambda: handler.given == [1])
+    other, robber = lives.born()
+    await lives.looks(other)
+    await lives.let_pass(3 * LEASE)
+    assert robber.given == []
+    handler.open.set()
+    await slow.quiet()
+    assert handler.done == [1, 2]
+
+
+@pytest.mark.parametrize("dialect", ["postgresql"])
+async def test_a_full_hand_is_robbed(lives: Lives) -> None:
+    """Who has too many updates to take more keeps those that it has."""
+    full, handler = lives.born()
+    handler.hang_on = set(range(1, 2001))
+    await lives.looks(full)
+    await full.take([update(number, f"lane{number}") for number in range(1, 2001)])
+    other, robber = lives.born()
+    await lives.looks(other)
+    await lives.let_pass(2 * LEASE)
+    assert robber.given == []
+    handler.open.set()
+    await full.quiet()
+    assert len(handler.done) == 2000
+
+
+async def test_a_full_hand_asks_for_more(lives: Lives) -> None:
+    """With two thousand in hand there is no room; there is again once they are done."""
+    inbox, handler = lives.born()
+    handler.hang_on = {1}
+    await inbox.take([update(number) for number in range(1, 2001)])
+    waiting = asyncio.create_task(inbox.room())
+    await handler.until(lambda: handler.given == [1])
+    assert not waiting.done()
+    handler.open.set()
+    await asyncio.wait_for(waiting, 10)
+    await inbox.quiet()
+    assert handler.done == list(range(1, 2001))
+
+
+async def test_after_a_restart_new_words_overtake_old_ones(lives: Lives) -> None:
+    """What comes while the last life's updates are taken up goes behind them, however many."""
+    dead, dying = lives.born()
+    dying.hang_on = {1}
+    before = [update(number) for number in range(1, 451)]
+    await dead.take(before)
+    await dead.stop(0)
+    heir, handler = lives.born()
+    running = asyncio.create_task(heir.run())
+    await asyncio.sleep(0)
+    await heir.take([update(451)])
+    await handler.until(lambda: len(handler.done) == 451)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert handler.done == list(range(1, 452))
+
+
+async def test_who_leaves_takes_updates_along(lives: Lives) -> None:
+    """What was not done at a stop is there for the next one at once, what was done is not."""
+    leaving, handler = lives.born()
+    handler.hang_on = {2}
+    await leaving.take([update(1), update(2), update(3)])
+    await handler.until(lambda: handler.given == [1, 2])
+    await leaving.stop(0)
+    assert handler.done == [1]
+    heir, later = lives.born()
+    await lives.looks(heir)
+    await heir.quiet()
+    assert later.done == [2, 3]
+
+
+async def test_a_stop_lasts_as_long_as_an_outage(lives: Lives) -> None:
+    """Who only waits for a better time is not waited for; the next life tries it at once."""
+    leaving, handler = lives.born()
+    handler.fail_with[1] = Later("away", 100)
+    await leaving.take([update(1), update(2)])
+    await lives.clock.until_naps(1)
+    async with asyncio.timeout(5):
+        await leaving.stop(60)
+    heir, later = lives.born()
+    await lives.looks(heir)
+    await heir.quiet()
+    assert later.done == [1, 2]
+
+
+async def test_an_update_that_kills_each_process_is_taken_for_ever(lives: Lives) -> None:
+    """It is given up after as many lives as it may have tries; what stands behind it is done."""
+    lived = 0
+    first, handler = lives.born()
+    handler.hang_on = {1}
+    await first.take([update(1), update(2)])
+    while True:
+        await handler.until_given()
+        if handler.given != [1]:
+            break
+        lived += 1
+        heir, handler = lives.born()
+        handler.hang_on = {1}
+        await lives.clock.advance(LEASE)
+        await lives.looks(heir)
+        await lives.stop_looking()
+    assert lived == 13
+    assert handler.given == [2]
+    await heir.quiet()
+    assert await _done(lives.database) == [1, 2]
+
+
+async def test_an_update_is_confirmed_that_was_not_kept(dialect: str, tmp_path: Path) -> None:
+    """Without its database `take` raises, and nothing is begun."""
+    nowhere = {
+        "sqlite": f"sqlite:///{tmp_path}/not-opened.db",
+        "postgresql": "postgresql://reelay@127.0.0.1:1/reelay",
+    }
+    database = open_database(nowhere[dialect])
+    handler = Handler()
+    inbox = Inbox(database, Waking(), "chat", handler)
+    with pytest.raises(DatabaseError):
+        await inbox.take([update(1)])
+    await database.close()
+    assert handler.given == []

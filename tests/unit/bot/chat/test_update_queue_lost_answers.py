@@ -1,0 +1,155 @@
+"""The inbox and a database whose answers get lost: what it has done is found out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+import pytest
+
+from bot.inbox import Arrived, Inbox
+from bot.store import updates
+from bot.store.database import Database, DatabaseUnavailable, Tx
+from tests.support.fake_clock import FakeClock
+
+T = TypeVar("T")
+LEASE = 60
+
+
+class Unheard(Database):
+    """A database whose answers do not come through; the first of them is lost, or never given."""
+
+    def __init__(self, real: Database) -> None:
+        self.real = real
+        self.dialect = real.dialect
+        self.single_process = False
+        self.lose: Callable[[str], bool] = lambda _: False
+        """Whether the answer to the function of this name is lost."""
+        self.refuse: Callable[[str], Exception | None] = lambda _: None
+        """What the function of this name meets instead of being done."""
+
+    async def transact(self, function: Callable[[Tx], T]) -> T:
+        name = function.__qualname__
+        if (error := self.refuse(name)) is not None:
+            raise error
+        result = await self.real.transact(function)
+        if self.lose(name):
+            raise DatabaseUnavailable("the answer was lost")
+        return result
+
+    async def read(self, function: Callable[[Tx], T]) -> T:
+        return await self.real.read(function)
+
+    async def exclusively(self, function: Callable[[Tx], T]) -> T:
+        return await self.real.exclusively(function)
+
+    async def open(self) -> None:
+        """Somebody else has opened it."""
+
+    async def close(self) -> None:
+        """Somebody else closes it."""
+
+
+class Process:
+    """An inbox at work, and what it was given to deal with."""
+
+    def __init__(self, database: Database, clock: FakeClock) -> None:
+        self.given: list[int] = []
+        self.clock = clock
+        self.inbox = Inbox(database, clock, "chat", self._handle)
+
+    async def _handle(self, one: Arrived) -> None:
+        self.given.append(one.id)
+
+    async def live(self, seconds: float) -> None:
+        """Let so much time pass, with the looks that belong to it."""
+        for _ in range(int(seconds) // 10):
+            await self.clock.advance(10)
+            # What a look has the database do takes a moment that no clock knows.
+            await asyncio.sleep(0.02)
+
+
+@asynccontextmanager
+async def _living(database: Database, clock: FakeClock) -> AsyncIterator[Process]:
+    process = Process(database, clock)
+    looking = asyncio.create_task(process.inbox.run())
+    await asyncio.sleep(0.02)
+    try:
+        yield process
+    finally:
+        looking.cancel()
+        await asyncio.gather(looking, return_exceptions=True)
+        await process.inbox.stop(5)
+
+
+@pytest.fixture
+def unheard(database: Database) -> Unheard:
+    """A database that hears, and is not heard."""
+    return Unheard(database)
+
+
+async def test_an_update_that_was_kept_unheard_is_never_dealt_with(
+    unheard: Unheard, clock: FakeClock
+) -> None:
+    """The platform brings it again, and it is known already: it is dealt with all the same."""
+    async with _living(unheard, clock) as process:
+        unheard.lose = lambda name: "keep" in name
+        with pytest.raises(DatabaseUnavailable):
+            await process.inbox.take([Arrived(1, "ann", "{}"), Arrived(2, "bob", "{}")])
+        unheard.lose = lambda _: False
+        await process.inbox.take([Arrived(1, "ann", "{}"), Arrived(3, "ann", "{}")])
+        await process.live(20)
+        await process.inbox.quiet()
+        assert sorted(process.given) == [1, 2, 3]
+
+
+async def test_an_update_that_was_taken_over_unheard_is_never_dealt_with(
+    unheard: Unheard, database: Database, clock: FakeClock
+) -> None:
+    """What a dead process has left is ours, although nobody told us."""
+    left = [Arrived(1, "ann", "{}"), Arrived(2, "ann", "{}")]
+    now = clock.now()
+    await database.transact(lambda tx: updates.add(tx, "chat", left, "dead", now, now + LEASE))
+    async with _living(unheard, clock) as process:
+        unheard.lose = lambda name: "claim" in name
+        await process.live(LEASE + 10)
+        unheard.lose = lambda _: False
+        await process.live(20)
+        await process.inbox.quiet()
+        assert process.given == [1, 2]
+
+
+async def test_what_was_done_is_done_again_in_the_next_life(
+    unheard: Unheard, clock: FakeClock
+) -> None:
+    """Where it could not be noted that an update is dealt with, that is noted later."""
+    async with _living(unheard, clock) as process:
+        unheard.refuse = lambda name: DatabaseUnavailable("away") if "_done" in name else None
+        await process.inbox.take([Arrived(1, "ann", "{}")])
+        await process.inbox.quiet()
+        unheard.refuse = lambda _: None
+        await process.live(20)
+        assert process.given == [1]
+    async with _living(unheard, clock) as heir:
+        await heir.live(2 * LEASE)
+        await heir.inbox.quiet()
+        assert heir.given == []
+
+
+async def test_one_odd_fault_ends_the_looking(
+    unheard: Unheard, database: Database, clock: FakeClock
+) -> None:
+    """Whatever a look has met, there is another one."""
+    now = clock.now()
+    await database.transact(
+        lambda tx: updates.add(tx, "chat", [Arrived(1, "ann", "{}")], "dead", now, now + LEASE)
+    )
+    async with _living(unheard, clock) as process:
+        unheard.refuse = lambda name: ValueError("odd") if "claim" in name else None
+        await process.live(20)
+        unheard.refuse = lambda _: None
+        await process.live(LEASE)
+        await process.inbox.quiet()
+        assert process.given == [1]

@@ -1,0 +1,17 @@
+"""A stage for each kind of database."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bot.store.database import Database
+from tests.fakes.engine.harness import Stage
+from tests.support.fake_clock import FakeClock
+
+
+@pytest.fixture
+def stage(database: Database, clock: FakeClock, tmp_path: Path) -> Stage:
+    """The engine, ready to play."""
+    return Stage(database, tmp_path / "data", clock)

@@ -1,0 +1,49 @@
+"""Several processes at one PostgreSQL: what is lost to a rival again and again."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from bot.domain.tasks import State
+from bot.store.database import Tx
+from providers.types import Pending
+from tests.fakes.engine.harness import Stage
+
+_RIVALS = (
+    "CREATE SEQUENCE races",
+    # A sequence counts on, whatever is rolled back.
+    "CREATE FUNCTION lose() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+    " IF nextval('races') <= 12 THEN RAISE EXCEPTION USING ERRCODE = '40001'; END IF;"
+    " RETURN NEW; END $$",
+    "CREATE TRIGGER lose BEFORE UPDATE ON tasks FOR EACH ROW"
+    " WHEN (NEW.state = 'running') EXECUTE FUNCTION lose()",
+)
+"""Whoever notes that a job is running loses the first twelve races."""
+
+
+@pytest.fixture
+def dialect() -> str:
+    """Only where there may be rivals."""
+    return "postgresql"
+
+
+async def test_a_paid_job_is_forgotten_after_five_lost_races(stage: Stage) -> None:
+    """The outcome of a create is written again later, until it is through: made once, and ours."""
+
+    def set_up(tx: Tx) -> None:
+        for statement in _RIVALS:
+            tx.exec_driver_sql(statement)
+
+    await stage.database.exclusively(set_up)
+    stage.provider.polls = [Pending(running=True)]
+    task = await stage.order()
+    settling = asyncio.create_task(stage.settle())
+    while not settling.done():
+        await stage.database.read(lambda tx: tx.exec_driver_sql("SELECT 1").close())
+        await stage.clock.advance(0.1)
+    await settling
+    found = await stage.task(task)
+    assert (found.state, found.remote_id) == (State.RUNNING, f"job-{task.id}")
+    assert stage.provider.count("submit") == 1

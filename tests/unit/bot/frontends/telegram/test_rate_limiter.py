@@ -1,0 +1,674 @@
+"""Telegram's flood limits: none is ever exceeded, and nobody waits longer than they demand."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from bisect import bisect_right
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bot.frontends.telegram.pace import Pace, Rank, Rules
+from tests.support.fake_clock import FakeClock
+
+PERSON, OTHER, GROUP = 101, 102, -201
+LATE = 1.05
+SECOND = LATE * Rules().overall_window
+"""How much longer than the rules say somebody may be made to wait."""
+
+
+class CountingClock(FakeClock):
+    """Counts how often somebody goes to sleep."""
+
+    slept = 0
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept += 1
+        await super().sleep(seconds)
+
+
+@dataclass(frozen=True)
+class Sent:
+    at: float
+    """Seconds since the start."""
+    chat: int
+    rank: Rank
+    number: int
+    """Of the request, in the order in which they came; -1: an edit that did not wait."""
+    asked: float
+    step: int
+
+
+class Crowd:
+    """People in chats who want something sent, and what Telegram gets to see of it."""
+
+    def __init__(self, clock: FakeClock | None = None) -> None:
+        self.clock = clock or CountingClock()
+        self.start = self.clock.now()
+        self.pace = Pace(self.clock)
+        self.sent: list[Sent] = []
+        self.tasks: list[asyncio.Task[None]] = []
+        self.waiting: dict[int, set[tuple[Rank, int]]] = defaultdict(set)
+        self.overtaken: list[Sent] = []
+        self.held: list[tuple[int, float, float]] = []
+        """Chat, from, until."""
+        self.step = 0
+
+    def now(self) -> float:
+        return self.clock.now() - self.start
+
+    def ask(self, chat: int, rank: Rank = Rank.ANSWER, times: int = 1) -> list[asyncio.Task[None]]:
+        new = []
+        for _ in range(times):
+            new.append(asyncio.ensure_future(self._turn(chat, rank, len(self.tasks))))
+            self.tasks += new[-1:]
+        return new
+
+    async def _turn(self, chat: int, rank: Rank, number: int) -> None:
+        asked, mine, others = self.now(), (rank, number), self.waiting[chat]
+        others.add(mine)
+        try:
+            await self.pace.turn(chat, rank)
+            one = Sent(self.now(), chat, rank, number, asked, self.step)
+            self.sent.append(one)
+            if min(others) != mine:
+                self.overtaken.append(one)
+        finally:
+            others.discard(mine)
+
+    def edit(self, chat: int) -> float:
+        again = self.pace.try_edit(chat)
+        if again == 0:
+            self.sent.append(Sent(self.now(), chat, Rank.EDIT, -1, self.now(), self.step))
+        return again
+
+    def hold(self, chat: int, seconds: float) -> None:
+        self.pace.hold(chat, seconds)
+        self.held.append((chat, self.now(), self.now() + seconds))
+
+    async def wait(self, seconds: float) -> None:
+        await self.clock.advance(0)
+        await self.clock.advance(seconds)
+        self.step += 1
+
+    def times(self, *chats: int) -> list[float]:
+        return [round(one.at, 1) for one in self.sent if not chats or one.chat in chats]
+
+    def ranks(self) -> list[Rank]:
+        return [one.rank for one in self.sent]
+
+    def check(self) -> None:
+        """No limit was exceeded, nor anybody overtaken in a chat or where all could go."""
+        rules = Rules()
+        for chat in {one.chat for one in self.sent}:
+            here = [one for one in self.sent if one.chat == chat]
+            edits = [one.at for one in here if one.rank is Rank.EDIT]
+            if chat > 0:
+                assert most_within(rules.private_every, [one.at for one in here]) <= 1
+                assert most_within(rules.edit_every_private, edits) <= 1
+            else:
+                every = [one.at for one in here]
+                assert most_within(rules.group_window, every) <= rules.group_most
+                assert most_within(rules.edit_every_group, edits) <= 1
+            for held, since, until in self.held:
+                assert not [one for one in here if chat == held and since < one.at < until - 1e-5]
+        assert most_within(1.0, [one.at for one in self.sent]) <= rules.overall
+        assert not self.overtaken
+        for one, after in pairwise(one for one in self.sent if one.number >= 0):
+            if (one.at, one.step) == (after.at, after.step):
+                assert (one.rank, one.number) < (after.rank, after.number)
+
+    def needlessly_late(self) -> list[Sent]:
+        """Those that no limit can have held back until they went."""
+        return [one for one in self.sent if one.at > one.asked and not self._bound(one)]
+
+    def _bound(self, one: Sent) -> bool:
+        before = one.at - 1e-3
+        rules, all_before = Rules(), [two for two in self.sent if two.at < before]
+        here = [two for two in all_before if two.chat == one.chat]
+        most = rules.group_most - (rules.group_reserve if one.rank is Rank.EDIT else 0)
+        edits = [two.at for two in here if two.rank is Rank.EDIT]
+        if one.chat > 0:
+            full = since([two.at for two in here], before - LATE * rules.private_every) >= 1
+            between = rules.edit_every_private
+        else:
+            full = since([two.at for two in here], before - LATE * rules.group_window) >= most
+            between = rules.edit_every_group
+        return (
+            full
+            or since([two.at for two in all_before], before - SECOND) >= rules.overall
+            or (one.rank is Rank.EDIT and since(edits, before - LATE * between) >= 1)
+            or any(chat == one.chat and start <= before < end for chat, start, end in self.held)
+        )
+
+
+def since(times: Iterable[float], moment: float) -> int:
+    return sum(at > moment for at in times)
+
+
+def most_within(seconds: float, times: list[float]) -> int:
+    """The most that ever fell into a span of so many seconds, its beginning included."""
+    assert times == sorted(times)
+    before = [bisect_right(times, at - seconds) for at in times]
+    return max((index + 1 - gone for index, gone in enumerate(before)), default=0)
+
+
+@asynccontextmanager
+async def gathering(clock: FakeClock | None = None) -> AsyncIterator[Crowd]:
+    crowd = Crowd(clock)
+    yield crowd
+    for task in crowd.tasks:
+        task.cancel()
+    await asyncio.gather(*crowd.tasks, return_exceptions=True)
+
+
+@pytest.fixture
+async def crowd() -> AsyncIterator[Crowd]:
+    async with gathering() as it:
+        yield it
+
+
+# --- the limits --------------------------------------------------------------------------
+
+
+async def test_a_person_gets_two_messages_in_one_second(crowd: Crowd) -> None:
+    """A private chat takes one message a second, the first at once."""
+    crowd.ask(PERSON, times=5)
+    await crowd.wait(10)
+    assert crowd.times() == pytest.approx([0, 1, 2.1, 3.1, 4.2])
+    crowd.check()
+
+
+async def test_a_group_gets_a_21st_message_in_a_minute(crowd: Crowd) -> None:
+    """A group takes 20 at once, and each further one as one of them is a minute old."""
+    crowd.ask(GROUP, times=15)
+    await crowd.wait(30)
+    crowd.ask(GROUP, times=30)
+    await crowd.wait(100)
+    assert Counter(at // 30 for at in crowd.times()) == {0: 15, 1: 5, 2: 15, 3: 5, 4: 5}
+    crowd.check()
+
+
+async def test_all_chats_together_get_31_messages_in_a_second(crowd: Crowd) -> None:
+    """30 go at once, the next 30 more than a second later."""
+    for person in range(1, 71):
+        crowd.ask(person)
+    await crowd.wait(10)
+    assert list(Counter(crowd.times()).values()) == [30, 30, 10]
+    crowd.check()
+
+
+async def test_a_message_that_was_quick_on_its_way_breaks_the_limit(crowd: Crowd) -> None:
+    """Spans are a little longer than the rules say: the other side counts arrivals."""
+    crowd.ask(PERSON, times=2)
+    crowd.ask(GROUP, times=21)
+    await crowd.wait(100)
+    first, second = (one.at for one in crowd.sent if one.chat == PERSON)
+    assert 1.01 < second - first < LATE
+    assert 61 < crowd.sent[-1].at < 60 * LATE
+
+
+async def test_a_message_that_was_slow_on_its_way_is_followed_too_closely(crowd: Crowd) -> None:
+    """The next one waits its second from when the one before it was answered."""
+    crowd.ask(PERSON, times=2)
+    await crowd.wait(0.5)
+    crowd.pace.arrived(PERSON)
+    crowd.pace.arrived(OTHER)
+    await crowd.wait(10)
+    assert crowd.times(PERSON) == [0, 1.5]
+
+
+async def test_a_crowd_takes_longer_than_the_limits_demand(crowd: Crowd) -> None:
+    """1,000 messages to 550 chats are 34 times 30: 33 spans between them, and little more."""
+    for number in range(10):
+        for group in range(50):
+            crowd.ask(-1 - group, Rank(number % 3))
+    for person in range(500):
+        crowd.ask(1 + person, Rank(person % 3))
+    await crowd.wait(33 * SECOND)
+    assert len(crowd.sent) == 1000
+    assert crowd.ranks() == sorted(crowd.ranks())
+    crowd.check()
+
+
+# --- who goes first ----------------------------------------------------------------------
+
+
+async def test_a_result_waits_behind_words_in_its_chat(crowd: Crowd) -> None:
+    """By rank, then first come first served, whenever they came."""
+    crowd.ask(PERSON, Rank.EDIT)
+    crowd.ask(PERSON, Rank.WORD, times=2)
+    crowd.ask(PERSON, Rank.ANSWER)
+    await crowd.wait(0.5)
+    crowd.ask(PERSON, Rank.RESULT)
+    await crowd.wait(10)
+    assert crowd.ranks() == [Rank.ANSWER, Rank.RESULT, Rank.WORD, Rank.WORD, Rank.EDIT]
+    crowd.check()
+
+
+async def test_a_result_waits_behind_answers_elsewhere(crowd: Crowd) -> None:
+    """Where only the limit of all chats holds them back, rank decides between chats."""
+    for person in range(1, 61):
+        crowd.ask(person)
+    await crowd.wait(0.1)
+    crowd.ask(PERSON, Rank.RESULT)
+    await crowd.wait(SECOND)
+    assert crowd.sent[30].rank is Rank.RESULT
+    await crowd.wait(10)
+    assert [one.number for one in crowd.sent] == [*range(30), 60, *range(30, 60)]
+
+
+async def test_a_full_group_holds_up_other_chats(crowd: Crowd) -> None:
+    """Results that wait in a full group, however many, leave answers elsewhere alone."""
+    crowd.ask(GROUP, Rank.RESULT, times=200)
+    await crowd.wait(2)
+    crowd.ask(PERSON)
+    await crowd.wait(0)
+    assert crowd.times(PERSON) == [2]
+
+
+async def test_a_newcomer_waits_for_the_alarm_of_others(crowd: Crowd) -> None:
+    """Who can go earlier than all who wait does so, not when the first of those can."""
+    crowd.hold(GROUP, 3000)
+    crowd.hold(OTHER, 5)
+    crowd.ask(GROUP)
+    await crowd.wait(1)
+    crowd.ask(OTHER)
+    await crowd.wait(1)
+    crowd.ask(PERSON)
+    await crowd.wait(10)
+    assert crowd.times() == [2, 5]
+
+
+# --- edits -------------------------------------------------------------------------------
+
+
+async def test_edits_come_faster_than_a_chat_can_bear(crowd: Crowd) -> None:
+    """Every 2 s for a person, every 5 s in a group; the answer says when to ask again."""
+    for chat in (PERSON, GROUP):
+        for _ in range(6):
+            assert crowd.edit(chat) == 0
+            again = crowd.edit(chat)
+            assert 0 < again <= LATE * (2 if chat > 0 else 5)
+            await crowd.wait(again)
+    crowd.check()
+
+
+async def test_edits_use_up_what_a_group_may_be_sent(crowd: Crowd) -> None:
+    """However often edits are tried, six slots of the minute are left to messages, and no more."""
+    crowd.ask(GROUP, times=10)
+    for _ in range(118):
+        await crowd.wait(0.5)
+        crowd.edit(GROUP)
+    assert len(crowd.sent) == 14
+    crowd.ask(GROUP, times=7)
+    await crowd.wait(0)
+    assert crowd.times()[14:] == [59] * 6
+    crowd.check()
+
+
+async def test_a_message_comes_too_soon_after_an_edit(crowd: Crowd) -> None:
+    """In a private chat as well an edit counts as a message, for those before and after it."""
+    assert crowd.edit(PERSON) == 0
+    crowd.ask(PERSON)
+    await crowd.wait(1.5)
+    assert crowd.times() == [0, 1]
+    again = crowd.edit(PERSON)
+    assert 0 < again < 1
+    await crowd.wait(again)
+    assert crowd.edit(PERSON) == 0
+    crowd.check()
+
+
+async def test_an_edit_takes_the_slot_of_one_who_waits_in_its_chat(crowd: Crowd) -> None:
+    """Refused, even where the chat has just become free."""
+    crowd.hold(GROUP, 10)
+    crowd.ask(GROUP)
+    await crowd.wait(9.9)
+    assert crowd.edit(GROUP) >= 1
+    crowd.ask(PERSON)
+    assert crowd.edit(PERSON) == 0  # Nobody waits there yet: the request has not begun.
+    await asyncio.sleep(0)
+    assert crowd.edit(PERSON) > 0
+
+
+async def test_an_edit_takes_the_slot_of_one_who_waits_elsewhere(crowd: Crowd) -> None:
+    """While the limit of all chats holds somebody back, and in the moment in which it ends."""
+    for person in range(1, 36):
+        crowd.ask(person)
+    await crowd.wait(1)
+    assert crowd.edit(GROUP) >= 1
+    await crowd.wait(SECOND - 1)
+    assert len(crowd.sent) == 35
+    assert crowd.edit(GROUP) == 0
+
+
+async def test_edits_leave_no_room_for_a_result_nobody_thought_of(crowd: Crowd) -> None:
+    """Of the slots of a second, some stay free for messages that come after the edits."""
+    allowed = sum(crowd.edit(person) == 0 for person in range(1, 101))
+    assert allowed == 20
+    for person in range(201, 211):
+        crowd.ask(person, Rank.RESULT)
+    await crowd.wait(0)
+    assert crowd.times() == [0] * 30
+    crowd.check()
+
+
+async def test_edits_delay_those_whose_chats_will_soon_be_free(crowd: Crowd) -> None:
+    """28 chats will be free in half a second: two edits fit in before them, and no third."""
+    for person in range(1, 29):
+        crowd.hold(person, 0.5)
+        crowd.ask(person)
+    await crowd.wait(0)
+    allowed = sum(crowd.edit(person) == 0 for person in range(101, 131))
+    assert allowed == 2
+    await crowd.wait(1)
+    assert crowd.times(*range(1, 29)) == [0.5] * 28
+
+
+async def test_edits_stop_for_more_than_can_go(crowd: Crowd) -> None:
+    """Of 28 who wait for one group 20 can go when it is free: ten slots are left to edits."""
+    crowd.hold(GROUP, 0.5)
+    crowd.ask(GROUP, times=28)
+    await crowd.wait(0)
+    assert sum(crowd.edit(person) == 0 for person in range(101, 131)) == 10
+    await crowd.wait(1)
+    assert crowd.times(GROUP) == [0.5] * 20
+
+
+@given(st.lists(st.integers(1, 60), min_size=1, max_size=120), st.integers(0, 2**31))
+@settings(max_examples=40, deadline=None)
+async def test_edits_delay_anybody_who_waits(tenths: list[int], seed: int) -> None:
+    """With edits tried all the time, those who waited first are sent no later than without."""
+    ends = []
+    for edits in (False, True):
+        async with gathering() as crowd:
+            for number, tenth in enumerate(tenths):
+                chat = -1 - number % 3 if (seed + number) % 4 == 0 else 1 + number % 97
+                crowd.hold(chat, tenth / 10)
+                crowd.ask(chat, Rank((seed + number) % 3))
+            await crowd.wait(0)
+            for _ in range(80):
+                for chat in range(1000, 1040):
+                    if edits:
+                        crowd.edit(chat)
+                await crowd.wait(0.1)
+            await crowd.wait(200)
+            crowd.check()
+            ends.append([(one.number, round(one.at, 4)) for one in crowd.sent if one.number >= 0])
+    assert ends[0] == ends[1]
+
+
+# --- 429 ---------------------------------------------------------------------------------
+
+
+async def test_one_chats_429_holds_up_all_the_others(crowd: Crowd) -> None:
+    """Nothing goes to that chat for so long, edits included; the others notice nothing."""
+    crowd.hold(PERSON, 30)
+    for _ in range(3):
+        crowd.ask(PERSON, Rank.RESULT)
+        crowd.ask(OTHER)
+        crowd.ask(GROUP)
+    await crowd.wait(29)
+    assert crowd.edit(PERSON) > 0
+    assert crowd.times(OTHER) == [0, 1, 2.1]
+    assert crowd.times(GROUP) == [0, 0, 0]
+    await crowd.wait(10)
+    assert crowd.times(PERSON) == [30, 31, 32.1]
+    crowd.check()
+
+
+async def test_a_second_429_shortens_the_first(crowd: Crowd) -> None:
+    """The longest holds, also for those who wait already."""
+    crowd.ask(PERSON, times=2)
+    await crowd.wait(0.5)
+    crowd.hold(PERSON, 60)
+    crowd.hold(PERSON, 1)
+    crowd.hold(PERSON, -5)
+    await crowd.wait(100)
+    assert crowd.times() == [0, 60.5]
+
+
+# --- cancelling, failing -----------------------------------------------------------------
+
+
+async def test_the_slot_of_one_who_left_is_lost(crowd: Crowd) -> None:
+    """Who is cancelled while waiting costs the others no time, in the chat and beyond."""
+    first, *rest = crowd.ask(PERSON, times=5)
+    await crowd.wait(0.5)
+    for task in rest[:3]:
+        task.cancel()
+    await crowd.wait(10)
+    assert first.done()
+    assert crowd.times() == [0, 1]
+
+
+@pytest.mark.parametrize("turns", range(8))
+async def test_cancelling_one_in_the_moment_of_service_strands_the_next(turns: int) -> None:
+    """In whichever turn of the loop it happens, the next is served, at most one slot later."""
+    async with gathering() as crowd:
+        first, second = crowd.ask(PERSON, times=2)
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        first.cancel()
+        await crowd.wait(2)
+        assert second.done()
+        await second
+        assert crowd.edit(PERSON) == 0 or crowd.sent[-1].at > 1
+
+
+async def test_an_alarm_outlives_those_it_was_set_for(crowd: Crowd) -> None:
+    """When nobody waits any more, no task is left asleep."""
+    before = asyncio.all_tasks()
+    crowd.ask(GROUP, times=20)
+    await crowd.wait(1)
+    assert asyncio.all_tasks() == before
+    (last,) = crowd.ask(GROUP)
+    await crowd.wait(1)
+    assert len(asyncio.all_tasks() - before) == 2
+    last.cancel()
+    await crowd.wait(0)
+    assert asyncio.all_tasks() == before
+
+
+@pytest.mark.parametrize("turns", range(6))
+async def test_a_cancelled_alarm_strands_those_who_wait(turns: int) -> None:
+    """Whoever cancels it, and whenever: another takes its place."""
+    async with gathering() as crowd:
+        ours = {asyncio.current_task(), *crowd.ask(PERSON, times=3)}
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        for task in asyncio.all_tasks() - ours:
+            task.cancel()
+        await crowd.wait(5)
+        assert crowd.times() == [0, 1, 2.1]
+
+
+class StoppedClock(FakeClock):
+    """Cannot sleep until it is mended."""
+
+    broken = True
+
+    async def sleep(self, seconds: float) -> None:
+        if self.broken:
+            raise OSError("no timer")
+        await super().sleep(seconds)
+
+
+async def test_a_failing_alarm_strands_those_who_wait() -> None:
+    """They hear of the failure, and those who come later are served."""
+    clock = StoppedClock()
+    async with gathering(clock) as crowd:
+        tasks = crowd.ask(PERSON, times=3) + crowd.ask(GROUP, times=21)
+        await crowd.wait(0)
+        assert len(crowd.sent) == 21
+        failed = [task for task in tasks if task.exception() is not None]
+        assert {str(task.exception()) for task in failed} == {"no timer"}
+        assert len(failed) == 3
+        clock.broken = False
+        crowd.ask(PERSON)
+        await crowd.wait(2)
+        assert crowd.times(PERSON) == [0, 1]
+
+
+class CorrectedClock(FakeClock):
+    """Can be put back."""
+
+    back = 0.0
+
+    def now(self) -> float:
+        return super().now() - self.back
+
+
+async def test_a_clock_put_back_silences_the_bot() -> None:
+    """An hour back costs nobody an hour, and no limit its meaning."""
+    clock = CorrectedClock()
+    async with gathering(clock) as crowd:
+        crowd.ask(PERSON)
+        await crowd.wait(0.5)
+        clock.back = 3600
+        crowd.ask(PERSON)
+        await crowd.wait(0.4)
+        assert len(crowd.sent) == 1
+        await crowd.wait(2)
+        assert len(crowd.sent) == 2
+
+
+# --- cost --------------------------------------------------------------------------------
+
+
+async def test_chats_long_quiet_are_remembered(crowd: Crowd) -> None:
+    """Of 2,000 chats, edited, held or sent to, nothing is known when their windows are over."""
+    for chat in range(1, 2001):
+        crowd.ask(chat if chat % 2 else -chat)
+        crowd.edit(chat * 10_000)
+        crowd.hold(-chat * 10_000, chat % 50)
+    await crowd.wait(200)
+    assert len(crowd.sent) >= 2000
+    crowd.edit(PERSON)
+    assert len(crowd.pace._chats) == 1  # noqa: SLF001
+
+
+async def test_a_quiet_chat_is_forgotten_before_its_hold_is_over(crowd: Crowd) -> None:
+    """What Telegram has asked for outlives the windows."""
+    crowd.hold(PERSON, 5000)
+    await crowd.wait(4000)
+    assert crowd.edit(OTHER) == 0
+    assert crowd.edit(PERSON) == pytest.approx(1000)
+
+
+async def test_those_who_gave_up_are_remembered_in_a_held_chat(crowd: Crowd) -> None:
+    """A chat held for long, in which one waits and others come and go, does not grow."""
+    crowd.hold(PERSON, 5000)
+    crowd.ask(PERSON, Rank.RESULT)
+    for _ in range(300):
+        (task,) = crowd.ask(PERSON)
+        await crowd.wait(0)
+        task.cancel()
+    await crowd.wait(0)
+    waiting = crowd.pace._chats[PERSON].waiting  # noqa: SLF001
+    assert len(waiting) == 1
+    assert len(waiting._heap) < 30  # noqa: SLF001
+
+
+async def test_waiting_is_busy() -> None:
+    """The alarm sleeps once for each moment at which somebody can go, and not in between."""
+    clock = CountingClock()
+    async with gathering(clock) as crowd:
+        crowd.hold(OTHER, 3600)
+        crowd.ask(OTHER)
+        crowd.ask(PERSON, times=10)
+        crowd.ask(GROUP, times=40)
+        await crowd.wait(4000)
+        assert len(crowd.sent) == 51
+        assert clock.slept <= len({round(one.at, 3) for one in crowd.sent})
+
+
+async def test_chats_that_become_free_in_vain_wake_the_alarm() -> None:
+    """While the limit of all chats holds everybody back, nothing else is a reason to wake."""
+    clock = CountingClock()
+    async with gathering(clock) as crowd:
+        for person in range(1, 61):
+            crowd.hold(person, 0.0 if person <= 30 else person / 100)
+            crowd.ask(person)
+        await crowd.wait(10)
+        assert list(Counter(crowd.times()).values()) == [30, 30]
+        assert clock.slept == 1
+
+
+async def test_a_turn_costs_more_the_more_others_wait() -> None:
+    """With 100 times as many chats waiting, a turn costs about the same: nothing is searched."""
+    costs = []
+    for others in (200, 20_000):
+        async with gathering() as crowd:
+            for chat in range(others):
+                crowd.hold(1000 + chat, 3600)
+                crowd.ask(1000 + chat)
+            await crowd.wait(0)
+            costs.append(min([await cost_of_turns(crowd) for _ in range(5)]))
+    assert costs[1] < 10 * costs[0]
+
+
+async def cost_of_turns(crowd: Crowd) -> float:
+    before = time.perf_counter()
+    for chat in range(1, 16):  # With the edits no more than go at once: the clock stands still.
+        await crowd.pace.turn(chat, Rank.WORD)
+        crowd.pace.try_edit(-chat)
+    cost = time.perf_counter() - before
+    await crowd.clock.advance(100)
+    return cost
+
+
+# --- anything at all ---------------------------------------------------------------------
+
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(["ask", "ask", "crowd", "edit", "hold", "cancel", "wait", "wait"]),
+        st.sampled_from([1, 2, 3, -1, -2]),
+        st.sampled_from(Rank),
+        st.integers(0, 40),
+    ),
+    max_size=40,
+)
+
+
+@given(STEPS)
+@settings(max_examples=150, deadline=None)
+async def test_some_order_of_requests_breaks_a_limit_or_forgets_somebody(
+    steps: list[tuple[str, int, Rank, int]],
+) -> None:
+    """Whatever comes in whatever order: limits and ranks hold, and nobody waits for nothing."""
+    async with gathering() as crowd:
+        for step in steps:
+            await play(crowd, *step)
+        await crowd.wait(20_000)
+        assert all(task.done() for task in crowd.tasks)
+        served = [one for one in crowd.sent if one.number >= 0]
+        assert len(served) == sum(not task.cancelled() for task in crowd.tasks)
+        crowd.check()
+        assert not crowd.needlessly_late()
+
+
+async def play(crowd: Crowd, word: str, chat: int, rank: Rank, number: int) -> None:
+    match word:
+        case "ask":
+            crowd.ask(chat, rank, number // 2)
+        case "crowd":
+            for person in range(number):
+                crowd.ask(1000 + person, rank)
+        case "edit":
+            crowd.edit(chat)
+        case "hold":
+            crowd.hold(chat, number)
+        case "cancel":
+            for task in crowd.tasks[number::41]:
+                task.cancel()
+        case _:
+            await crowd.wait(number / 7 if number < 35 else number)

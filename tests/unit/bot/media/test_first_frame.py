@@ -1,0 +1,82 @@
+"""The picture that a person sends is what their video begins with, in every size there is."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from PIL import Image, ImageOps
+
+from bot.catalog.catalog import Catalog
+from bot.domain.tasks import Fit
+from bot.media import images
+from providers import PROVIDERS
+from providers.base import Options
+from providers.http import Http
+from providers.sandbox import Sandbox
+from providers.types import ReferenceImage, VideoRequest
+from tests.support import sample_images, sample_videos, video_frames
+from tests.support.sandbox_driver import make_film
+
+_NEAR = 3.0
+"""Of 255: what a video codec changes."""
+
+
+def _sizes() -> list[tuple[int, int]]:
+    """Every size of the built-in catalogue that has pixels."""
+    models = Catalog.load(None, {kind: kind for kind in PROVIDERS}).models(0)
+    found = {(size.width, size.height) for model in models for size in model.sizes}
+    return sorted((width, height) for width, height in found if width and height)
+
+
+@pytest.fixture
+async def sandbox(tmp_path: Path) -> AsyncIterator[Sandbox]:
+    """A gateway that makes real films."""
+    http = Http()
+    sandbox = Sandbox(Options(kind="sandbox"), http, tmp_path / "sandbox")
+    yield sandbox
+    await sandbox.close()
+    await http.close()
+
+
+def test_the_catalogue_has_sizes_that_stand_and_lie() -> None:
+    """Else the tests below would prove little."""
+    assert {width > height for width, height in _sizes()} == {True, False}
+    assert len(_sizes()) >= 6
+
+
+@pytest.mark.parametrize(
+    ("size", "fit"),
+    [(size, "crop") for size in _sizes()] + [((480, 854), "pad"), ((854, 480), "pad")],
+    ids=str,
+)
+async def test_a_video_begins_with_something_else(
+    sandbox: Sandbox, size: tuple[int, int], fit: Fit, tmp_path: Path
+) -> None:
+    """From a photo that stands or lies otherwise: the first frame is the fitted picture."""
+    lying = size[0] < size[1]
+    photo = sample_images.photo(tmp_path / "photo.jpg", *((1200, 900) if lying else (900, 1200)))
+    done = images.prepare(photo, tmp_path / "fitted", *size, fit)
+    sent = ReferenceImage(done.path, done.media_type, *size)
+    width, height = size
+    request = VideoRequest("k3xw", "sandbox", "a kite", 1, width=width, height=height, image=sent)
+    film = await make_film(sandbox, request, tmp_path / "film.mp4")
+    with Image.open(done.path) as image:
+        fitted = image.convert("RGB")
+    first = video_frames.frame(film)
+    assert first.size == fitted.size == size
+    assert video_frames.difference(first, fitted) < _NEAR
+    # So near is only this picture, and not the same one fitted otherwise.
+    assert video_frames.difference(first, ImageOps.mirror(fitted)) > 2 * _NEAR
+
+
+@pytest.mark.parametrize("size", [(720, 1280), (1280, 720)])
+def test_a_stand_in_shows_something_else(size: tuple[int, int], tmp_path: Path) -> None:
+    """What the gateways of other tests make of a fitted picture can be compared with it too."""
+    photo = sample_images.photo(tmp_path / "photo.jpg", 900, 900)
+    done = images.prepare(photo, tmp_path / "fitted", *size)
+    film = tmp_path / "film.mp4"
+    film.write_bytes(sample_videos.film(1, f"{size[0]}x{size[1]}", done.path.read_bytes()))
+    with Image.open(done.path) as image:
+        assert video_frames.difference(video_frames.frame(film), image.convert("RGB")) < _NEAR

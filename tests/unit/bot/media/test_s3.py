@@ -1,0 +1,315 @@
+"""A bucket for what is published, on a server that checks every signature for itself."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+import pytest
+
+from bot.media.links import Publisher, PublishError
+from bot.media.s3 import LONGEST, Account, Bucket
+from tests.fakes.s3 import ACCESS_KEY, BUCKET, REGION, S3, SECRET_KEY
+
+CONTENT = bytes(range(256)) * 40
+DAY = 86400.0
+
+
+@pytest.fixture
+async def s3() -> AsyncIterator[S3]:
+    """The server with the bucket."""
+    async with S3() as server:
+        yield server
+
+
+def bucket_at(s3: S3, **other: str) -> Bucket:
+    """Our side of it."""
+    account = {
+        "endpoint": s3.url,
+        "bucket": BUCKET,
+        "access_key": ACCESS_KEY,
+        "secret_key": SECRET_KEY,
+        "region": REGION,
+    }
+    return Bucket(Account(**{**account, **other}))
+
+
+@pytest.fixture
+def bucket(s3: S3) -> Bucket:
+    """As the settings would have it."""
+    return bucket_at(s3)
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> Path:
+    """A picture as it lies in the spool."""
+    path = tmp_path / "k3xw-0a1b2c3d.jpg"
+    path.write_bytes(CONTENT)
+    return path
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[httpx.AsyncClient]:
+    """Somebody outside."""
+    async with httpx.AsyncClient() as client:
+        yield client
+
+
+def now() -> float:
+    """The time of the machine: the signatures are about no other."""
+    return datetime.now(UTC).timestamp()
+
+
+# --- links -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("ending", "media_type", "shown"),
+    [
+        (".jpg", "image/jpeg", "image.jpg"),
+        (".png", "image/png", "image.png"),
+        (".mp4", "video/mp4", "video.mp4"),
+    ],
+)
+async def test_a_link_leads_to_something_else(
+    bucket: Bucket,
+    client: httpx.AsyncClient,
+    tmp_path: Path,
+    ending: str,
+    media_type: str,
+    shown: str,
+) -> None:
+    """It gives the file, with its type, under a neutral name, and to be kept by nobody."""
+    path = tmp_path / f"k3xw{ending}"
+    path.write_bytes(CONTENT)
+    link = await bucket.publish(path, now(), 60)
+    answer = await client.get(link)
+    assert (answer.status_code, answer.content) == (200, CONTENT)
+    assert answer.headers["Content-Type"] == media_type
+    assert answer.headers["Content-Disposition"] == f'inline; filename="{shown}"'
+    assert answer.headers["Cache-Control"] == "private, no-store"
+    assert urlsplit(link).path.endswith(ending)
+    assert "k3xw" not in link
+
+
+async def test_a_piece_cannot_be_asked_for(
+    bucket: Bucket, client: httpx.AsyncClient, picture: Path
+) -> None:
+    """Players jump, and downloads go on."""
+    link = await bucket.publish(picture, now(), 60)
+    answer = await client.get(link, headers={"Range": "bytes=100-199"})
+    assert (answer.status_code, answer.content) == (206, CONTENT[100:200])
+
+
+async def test_a_link_outlives_its_time(
+    s3: S3, bucket: Bucket, client: httpx.AsyncClient, picture: Path
+) -> None:
+    """To the second, by the server's clock."""
+    link = await bucket.publish(picture, now(), 60)
+    s3.later = 55
+    assert (await client.get(link)).status_code == 200
+    s3.later = 61
+    assert (await client.get(link)).status_code == 403
+
+
+async def test_a_link_is_good_for_longer_than_can_be(bucket: Bucket, picture: Path) -> None:
+    """No server takes one for more than a week; nobody is to be promised more."""
+    link = await bucket.publish(picture, now(), 30 * DAY)
+    assert parse_qs(urlsplit(link).query)["X-Amz-Expires"] == [str(int(LONGEST))]
+    assert bucket.longest == LONGEST
+
+
+async def test_a_forged_or_walked_link_opens_something(
+    s3: S3, bucket: Bucket, client: httpx.AsyncClient, picture: Path
+) -> None:
+    """Another object, more time, another method, no signature, or a letter more: nothing."""
+    first, second = [await bucket.publish(picture, now(), 60) for _ in range(2)]
+    assert urlsplit(first).path != urlsplit(second).path
+    path, query = urlsplit(first).path, urlsplit(first).query
+    for forged in (
+        first.replace(path, urlsplit(second).path),
+        first.replace(path, f"/{BUCKET}/"),
+        first.replace(path, f"/{BUCKET}/../{BUCKET}{path.removeprefix(f'/{BUCKET}')}x"),
+        first.replace("X-Amz-Expires=60", "X-Amz-Expires=6000"),
+        first.replace(f"?{query}", ""),
+        first + "0",
+    ):
+        answer = await client.get(forged)
+        assert answer.status_code in {403, 404}
+        assert CONTENT[:64] not in answer.content
+    for method in ("PUT", "DELETE", "POST"):
+        assert (await client.request(method, first)).status_code == 403
+    assert [one.content for one in s3.objects.values()] == [CONTENT, CONTENT]
+
+
+@pytest.mark.parametrize("name", ["links.key", "k3xw.mp4.part", ".jpg", "k3xw", "k3xw.svg"])
+async def test_anything_but_a_file_of_ours_is_published(
+    s3: S3, bucket: Bucket, tmp_path: Path, name: str
+) -> None:
+    """Not by mistake either."""
+    (tmp_path / name).write_bytes(CONTENT)
+    with pytest.raises(ValueError, match="must not be published"):
+        await bucket.publish(tmp_path / name, now(), 60)
+    assert s3.objects == {}
+
+
+async def test_the_environment_has_a_say(
+    s3: S3, picture: Path, client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A token, key or address for another program gets into no link of ours."""
+    for name, value in {
+        "AWS_ACCESS_KEY_ID": "other",
+        "AWS_SECRET_ACCESS_KEY": "other",
+        "AWS_SESSION_TOKEN": "SECRET",
+        "AWS_REGION": "elsewhere",
+        "AWS_DEFAULT_REGION": "elsewhere",
+        "AWS_BUCKET": "other",
+        "AWS_ENDPOINT": "http://127.0.0.1:9",
+        "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
+        "AWS_ENDPOINT_URL_S3": "http://127.0.0.1:9",
+        "AWS_SKIP_SIGNATURE": "true",
+        "AWS_UNSIGNED_PAYLOAD": "true",
+        "AWS_S3_EXPRESS": "true",
+        "AWS_REQUEST_PAYER": "true",
+        "AWS_VIRTUAL_HOSTED_STYLE_REQUEST": "true",
+    }.items():
+        monkeypatch.setenv(name, value)
+    link = await bucket_at(s3).publish(picture, now(), 60)
+    assert (await client.get(link)).content == CONTENT
+    assert "SECRET" not in link
+    assert s3.refused == []
+
+
+# --- large files -------------------------------------------------------------------------
+
+
+async def test_a_large_film_is_sent_in_one_piece(
+    s3: S3, bucket: Bucket, client: httpx.AsyncClient, tmp_path: Path
+) -> None:
+    """It goes in parts, whole and in order, and nothing of it stays behind if that breaks off."""
+    film = tmp_path / "k3xw.mp4"
+    content = b"".join(bytes([number]) * (1 << 20) for number in range(21))
+    film.write_bytes(content)
+    link = await bucket.publish(film, now(), 60)
+    assert s3.largest_body <= 5 << 20
+    assert (await client.get(link)).content == content
+    assert s3.unfinished == 0
+    s3.refuse = [(403, "AccessDenied")]
+    with pytest.raises(PublishError):
+        await bucket.publish(film, now(), 60)
+
+
+# --- removing ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("page", [1, 2, 1000])
+async def test_what_has_expired_stays(s3: S3, picture: Path, page: int) -> None:
+    """Everything of ours whose time is over goes, and nothing else, however long the list is."""
+    s3.page = page
+    bucket = bucket_at(s3)
+    for hours in (1, 2, 3, 4):
+        await bucket.publish(picture, 1000, hours * 3600)
+    for name in ("mine.jpg", "reelay/notes.txt", "reelay2/1-x/1-y.jpg"):
+        s3.objects[name] = next(iter(s3.objects.values()))
+    assert await bucket.sweep(1000 + 2 * 3600) == 2
+    assert await bucket.sweep(1000 + 2 * 3600) == 0
+    assert len(s3.objects) == 5
+    assert await bucket.sweep(1e11) == 2
+    assert sorted(s3.objects) == ["mine.jpg", "reelay/notes.txt", "reelay2/1-x/1-y.jpg"]
+
+
+async def test_a_forgotten_picture_can_still_be_got(
+    s3: S3, bucket: Bucket, client: httpx.AsyncClient, picture: Path, tmp_path: Path
+) -> None:
+    """All its links are dead at once; those to others live."""
+    other = tmp_path / "k3xw.mp4"
+    other.write_bytes(CONTENT)
+    gone = [await bucket.publish(picture, now(), 60) for _ in range(2)]
+    kept = await bucket.publish(other, now(), 60)
+    await bucket.withdraw(picture.name)
+    await bucket.withdraw(picture.name)
+    assert [(await client.get(link)).status_code for link in gone] == [404, 404]
+    assert (await client.get(kept)).content == CONTENT
+    assert len(s3.objects) == 1
+
+
+# --- what goes wrong ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("other", "says"),
+    [
+        ({"secret_key": "wrong key"}, "403 SignatureDoesNotMatch"),
+        ({"access_key": "WRONG"}, "403 InvalidAccessKeyId"),
+        ({"region": "elsewhere"}, "AuthorizationHeaderMalformed"),
+        ({"bucket": "other"}, "404 NoSuchBucket"),
+        ({"endpoint": "http://127.0.0.1:9"}, "127.0.0.1:9"),
+    ],
+)
+async def test_a_wrong_setting_is_told_in_riddles(
+    s3: S3, picture: Path, other: dict[str, str], says: str
+) -> None:
+    """In one line with the server's own word, and without a secret."""
+    bucket = bucket_at(s3, **other)
+    works: list[Callable[[], Awaitable[str]]] = [
+        lambda: bucket.publish(picture, now(), 60),
+        bucket.check,
+    ]
+    for work in works:
+        with pytest.raises(PublishError) as raised:
+            await work()
+        text = str(raised.value)
+        assert says in text
+        assert "\n" not in text
+        assert SECRET_KEY not in text
+        assert "Signature=" not in text
+        assert ".jpg" not in text
+    assert s3.objects == {}
+
+
+async def test_a_file_that_is_gone_is_published(bucket: Bucket, tmp_path: Path) -> None:
+    """It is told like every other trouble."""
+    with pytest.raises(PublishError):
+        await bucket.publish(tmp_path / "gone.jpg", now(), 60)
+
+
+async def test_a_moment_of_trouble_is_told_to_people(
+    s3: S3, bucket: Bucket, picture: Path, client: httpx.AsyncClient
+) -> None:
+    """One 503 is tried again at once."""
+    s3.refuse = [(503, "SlowDown")]
+    link = await bucket.publish(picture, now(), 60)
+    assert (await client.get(link)).content == CONTENT
+
+
+async def test_the_check_leaves_something_behind(s3: S3, bucket: Bucket) -> None:
+    """It has written, linked, listed and removed, and says where."""
+    assert await bucket.check() == f"{BUCKET} at 127.0.0.1: upload, link, list and delete work"
+    assert s3.objects == {}
+    assert s3.requests["PUT key"] == s3.requests["GET key"] == s3.requests["DELETE key"] == 1
+
+
+async def test_the_check_misses_a_right_that_is_lacking(s3: S3, bucket: Bucket) -> None:
+    """A key that may write but not read, list or remove is told now, not at the first video."""
+    for allowed in range(4):
+        s3.allowed = allowed
+        with pytest.raises(PublishError):
+            await bucket.check()
+    s3.allowed = None
+    await bucket.check()
+
+
+def test_the_account_shows_its_key() -> None:
+    """Not even where somebody prints it."""
+    shown = repr(Account("https://s3.example.org", "films", ACCESS_KEY, SECRET_KEY))
+    assert ACCESS_KEY not in shown
+    assert SECRET_KEY not in shown
+
+
+def test_a_bucket_is_no_publisher(s3: S3) -> None:
+    """Who publishes need not know where."""
+    publisher: Publisher = bucket_at(s3)
+    assert publisher.longest == LONGEST

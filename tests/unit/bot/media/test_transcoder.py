@@ -1,0 +1,292 @@
+"""Videos of every weight to chats with limits: what is delivered, what is kept, what is left."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import resource
+import signal
+import subprocess
+import sys
+import tracemalloc
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+
+from bot.media.probe import probe
+from bot.media.storage import DiskFull
+from bot.media.transcode_plan import Way, plan
+from bot.media.transcoder import Fitter
+from tests.support.large_videos import SECONDS, lasting, odd, weighing
+from tests.support.video_frames import complaints
+
+H264 = ("-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p")
+MB = 1_000_000
+DISCORD, TELEGRAM = 10 << 20, 50 * MB
+
+
+@pytest.fixture
+async def fitter(tmp_path: Path) -> AsyncIterator[Fitter]:
+    """One that makes one thing at once."""
+    fitter = _fitter(tmp_path)
+    yield fitter
+    fitter.close()
+
+
+def _fitter(tmp_path: Path) -> Fitter:
+    return Fitter(tmp_path / "data", asyncio.Semaphore(1))
+
+
+def _files(tmp_path: Path) -> list[str]:
+    return sorted(path.name for path in (tmp_path / "data" / "fitted").iterdir())
+
+
+# --- weights -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [9 * MB, 11 * MB, 49 * MB, 60 * MB, 200 * MB])
+async def test_a_video_of_any_weight_comes_under_each_limit(tmp_path: Path, size: int) -> None:
+    """Within the limit, playable without a complaint, as long as before, with sound; also again."""
+    film = weighing(tmp_path / "film.mp4", size)
+    for limit in (DISCORD, TELEGRAM):
+        fitter = _fitter(tmp_path)
+        fitted = await fitter.fit(film, limit, link_possible=True)
+        fitter.close()
+        assert fitted.way is (Way.FASTSTART if size <= limit else Way.ENCODE)
+        assert fitted.path is not None
+        assert fitted.video is not None
+        assert fitted.bytes == fitted.path.stat().st_size <= limit
+        assert not complaints(fitted.path)
+        assert fitted.video.seconds == pytest.approx(SECONDS, abs=0.3)
+        assert (fitted.video.has_sound, fitted.video.moov_first) == (True, True)
+        restarted = _fitter(tmp_path)
+        assert await restarted.fit(film, limit, link_possible=True) == fitted
+        restarted.close()
+    assert film.stat().st_size == size
+
+
+async def test_what_would_look_bad_comes_as_a_preview(tmp_path: Path, fitter: Fitter) -> None:
+    """Five minutes under Discord's limit would be mush; the first seconds are shown instead."""
+    film = lasting(tmp_path / "film.mp4", 300, 200 * MB)
+    fitted = await fitter.fit(film, DISCORD, link_possible=True)
+    assert fitted.way is Way.LINK
+    assert fitted.path is not None
+    assert fitted.video is not None
+    assert fitted.bytes <= 2 * MB
+    assert not complaints(fitted.path)
+    assert fitted.video.seconds == pytest.approx(8, abs=0.3)
+    assert fitted.video.has_sound
+    kept = await fitter.fit(film, DISCORD, link_possible=False)
+    assert (kept.way, kept.path) == (Way.KEEP, fitted.path)
+
+
+async def test_what_plays_at_once_and_fits_is_not_touched(tmp_path: Path, fitter: Fitter) -> None:
+    """Nothing is made, so nothing is stored twice."""
+    film = odd(tmp_path / "film.mp4", *H264, "-movflags", "+faststart")
+    fitted = await fitter.fit(film, DISCORD, link_possible=True)
+    assert (fitted.way, fitted.path) == (Way.AS_IS, film)
+    assert not (tmp_path / "data" / "fitted").exists()
+
+
+async def test_sound_alone_is_sent_as_it_is_or_not_at_all(tmp_path: Path, fitter: Fitter) -> None:
+    """There is nothing to encode and no preview; the person can still have it."""
+    song = odd(tmp_path / "song.mp4", "-map", "1", "-t", "2")
+    as_is = await fitter.fit(song, DISCORD, link_possible=True)
+    assert (as_is.way, as_is.path, as_is.video) == (Way.AS_IS, song, None)
+    linked = await fitter.fit(song, 1000, link_possible=True)
+    assert (linked.way, linked.path) == (Way.LINK, None)
+
+
+async def test_no_preview_fits_where_nothing_does(tmp_path: Path, fitter: Fitter) -> None:
+    """A limit of a few kilobytes leaves the link alone."""
+    film = weighing(tmp_path / "film.mp4", 9 * MB)
+    fitted = await fitter.fit(film, 5000, link_possible=True)
+    assert (fitted.way, fitted.path) == (Way.LINK, None)
+
+
+async def test_a_broken_film_is_tried_once(tmp_path: Path, fitter: Fitter) -> None:
+    """The preview of what is there comes instead, and a restart does not try in vain again."""
+    film = lasting(tmp_path / "long.mp4", 8, 20 * MB)
+    whole = await fitter.fit(film, TELEGRAM, link_possible=True)
+    assert whole.path is not None
+    os.truncate(whole.path, 12 * MB)
+    fitted = await fitter.fit(whole.path, DISCORD, link_possible=True)
+    assert fitted.way is Way.LINK
+    assert fitted.path is not None
+    assert not complaints(fitted.path)
+    marked = [name for name in _files(tmp_path) if name.endswith(".failed")]
+    assert len(marked) == 1
+    restarted = _fitter(tmp_path)
+    assert await restarted.fit(whole.path, DISCORD, link_possible=True) == fitted
+    restarted.close()
+
+
+# --- once --------------------------------------------------------------------------------
+
+
+async def test_asked_by_many_at_once_it_is_made_once(tmp_path: Path, fitter: Fitter) -> None:
+    """The same film for ten chats of the same limit; who asks for another gets another."""
+    film = weighing(tmp_path / "film.mp4", 11 * MB)
+    asked = [fitter.fit(film, DISCORD, link_possible=True) for _ in range(10)]
+    first, *others = await asyncio.gather(*asked, fitter.fit(film, TELEGRAM, link_possible=True))
+    assert first.path is not None
+    made_at = first.path.stat().st_mtime_ns
+    assert [other.path for other in others[:-1]] == [first.path] * 9
+    assert others[-1].path != first.path
+    assert len(_files(tmp_path)) == 2
+    await fitter.fit(film, DISCORD, link_possible=False)
+    assert first.path.stat().st_mtime_ns == made_at
+
+
+async def test_a_thumbnail_is_made_once(tmp_path: Path, fitter: Fitter) -> None:
+    """Also where there is none, which is remembered."""
+    film = odd(tmp_path / "film.mp4", *H264)
+    still = await fitter.thumbnail(film)
+    assert still is not None
+    made_at = still.stat().st_mtime_ns
+    assert await fitter.thumbnail(film) == still
+    assert still.stat().st_mtime_ns == made_at
+    (tmp_path / "text.mp4").write_text("no film")
+    assert await fitter.thumbnail(tmp_path / "text.mp4") is None
+    assert await fitter.thumbnail(tmp_path / "text.mp4") is None
+
+
+# --- what may go wrong -------------------------------------------------------------------
+
+
+async def test_without_room_it_waits_and_then_goes_on(tmp_path: Path) -> None:
+    """Nothing is begun that cannot be finished, and nothing is marked as impossible."""
+    film = weighing(tmp_path / "film.mp4", 11 * MB)
+    full = Fitter(tmp_path / "data", asyncio.Semaphore(1), keep_free=1 << 60)
+    with pytest.raises(DiskFull):
+        await full.fit(film, DISCORD, link_possible=True)
+    full.close()
+    assert not _files(tmp_path)
+    roomy = _fitter(tmp_path)
+    assert (await roomy.fit(film, DISCORD, link_possible=True)).path is not None
+    roomy.close()
+
+
+async def test_a_film_that_is_gone_is_said_to_be_gone(tmp_path: Path, fitter: Fitter) -> None:
+    """It is not taken for one that cannot be made."""
+    with pytest.raises(FileNotFoundError):
+        await fitter.fit(tmp_path / "film.mp4", DISCORD, link_possible=True)
+    with pytest.raises(FileNotFoundError):
+        await fitter.thumbnail(tmp_path / "film.mp4")
+
+
+async def test_who_stops_waiting_stops_the_work(tmp_path: Path, fitter: Fitter) -> None:
+    """Cancelled in the middle: ffmpeg is gone and so is what it wrote; the next try succeeds."""
+    film = weighing(tmp_path / "film.mp4", 60 * MB)
+    work = asyncio.create_task(fitter.fit(film, DISCORD, link_possible=True))
+    await _until(lambda: _parts(tmp_path))
+    assert _at_work(tmp_path)
+    work.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await work
+    assert not _at_work(tmp_path)
+    assert not _files(tmp_path)
+    assert (await fitter.fit(film, DISCORD, link_possible=True)).way is Way.ENCODE
+
+
+async def test_an_encoder_that_others_kill_is_started_again(tmp_path: Path, fitter: Fitter) -> None:
+    """By the system for want of memory, or by a stop of the service: the film is not to blame."""
+    film = weighing(tmp_path / "film.mp4", 60 * MB)
+    work = asyncio.create_task(fitter.fit(film, DISCORD, link_possible=True))
+    await _until(lambda: _parts(tmp_path))
+    for process in _at_work(tmp_path):
+        os.kill(process, signal.SIGTERM)
+    assert (await work).way is Way.ENCODE
+
+
+async def test_a_crash_in_the_middle_leaves_nothing_that_lasts(tmp_path: Path) -> None:
+    """After kill -9: ffmpeg ends too, the half film is swept, the plan is the same and succeeds."""
+    film = weighing(tmp_path / "film.mp4", 60 * MB)
+    before = plan(await probe(film), DISCORD, link_possible=True)
+    with _child(tmp_path, film) as child:
+        await _until(lambda: _parts(tmp_path))
+        living = _fitter(tmp_path)
+        assert await living.sweep(set()) == 0
+        child.send_signal(signal.SIGKILL)
+    await _until(lambda: not _at_work(tmp_path))
+    assert _parts(tmp_path)
+    assert await living.sweep({film.name}) == 1
+    assert not _files(tmp_path)
+    assert plan(await probe(film), DISCORD, link_possible=True) == before
+    assert (await living.fit(film, DISCORD, link_possible=True)).way is Way.ENCODE
+    living.close()
+
+
+async def test_what_is_no_longer_wanted_is_removed(tmp_path: Path, fitter: Fitter) -> None:
+    """With its original, or at once when a person is forgotten; nobody else's goes with it."""
+    for name in ("1.mp4", "11.mp4"):
+        odd(tmp_path / name, *H264)
+        await fitter.fit(tmp_path / name, DISCORD, link_possible=True)
+        await fitter.thumbnail(tmp_path / name)
+    assert len(_files(tmp_path)) == 4
+    assert await fitter.sweep({"1.mp4", "11.mp4"}) == 0
+    await fitter.forget("1.mp4")
+    assert [name.split("~")[0] for name in _files(tmp_path)] == ["11.mp4"] * 2
+    assert await fitter.sweep(set()) == 2
+
+
+async def test_our_memory_does_not_grow_with_the_film(tmp_path: Path, fitter: Fitter) -> None:
+    """Probing, moving the index, encoding and the still of 200 MB pass it by."""
+    film = weighing(tmp_path / "film.mp4", 200 * MB)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    tracemalloc.start()
+    try:
+        await fitter.fit(film, 300 * MB, link_possible=True)
+        await fitter.fit(film, DISCORD, link_possible=True)
+        await fitter.thumbnail(film)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 2 << 20
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 16 << 10
+
+
+# --- watching ----------------------------------------------------------------------------
+
+_CHILD = """
+import asyncio, sys
+from pathlib import Path
+from bot.media.transcoder import Fitter
+
+async def main(data: Path, film: Path, limit: int) -> None:
+    await Fitter(data, asyncio.Semaphore(1)).fit(film, limit, link_possible=True)
+
+asyncio.run(main(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])))
+"""
+
+
+def _child(tmp_path: Path, film: Path) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-c", _CHILD, str(tmp_path / "data"), str(film), str(DISCORD)]
+    )
+
+
+async def _until(holds: Callable[[], object]) -> None:
+    async with asyncio.timeout(60):
+        while not holds():
+            await asyncio.sleep(0.01)
+
+
+def _parts(tmp_path: Path) -> list[Path]:
+    """Half-made films that something is in already."""
+    parts = (tmp_path / "data" / "fitted").glob("*.part")
+    return [part for part in parts if part.stat().st_size > 0]
+
+
+def _at_work(tmp_path: Path) -> list[int]:
+    """The ffmpegs that write for this test."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (process / "cmdline").read_bytes()
+        except OSError:
+            continue
+        if str(tmp_path).encode() in words and b"libx264" in words:
+            found.append(int(process.name))
+    return found

@@ -1,0 +1,346 @@
+"""Sentences: in every language, with their facts, and said by somebody."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+from fluent.syntax import ast as fluent
+from fluent.syntax import parse, visitor
+
+import bot
+from bot.commands.admin_parser import ADMIN_WORDS
+from bot.commands.parser import COMMANDS, FITS, SETTINGS, VIDEO_OPTIONS
+from bot.domain.errors import Refusal
+from bot.domain.provider_health import Mode
+from bot.domain.tasks import State
+from bot.media.images import FORMATS
+from bot.presentation.help_messages import admin_help_text, help_text
+from bot.presentation.i18n import FOLDER, LANGUAGES, about, moment, refusal, say
+from providers.types import FailureKind
+
+CODE = Path(bot.__file__).parent
+NEW_YEAR = 1_798_761_600.0
+"""2027-01-01 00:00 UTC."""
+UTC = ZoneInfo("UTC")
+SAMPLES: dict[str, tuple[str | int, ...]] = {
+    "charged": ("yes", "no"),
+    "asked": ("portrait", "landscape", "square", "x"),
+    "really": ("portrait", "square"),
+    "nearest": ("/video", ""),
+    "styles": ("anime", ""),
+    "percent": (50, 0, ""),
+    "reason": ("Because.",),
+}
+OTHERS = (60, 0, 1, 2, "help")
+
+
+class _Variables(visitor.Visitor):
+    def __init__(self) -> None:
+        self.names: set[str] = set()
+
+    def visit_VariableReference(self, node: fluent.VariableReference) -> None:  # noqa: N802
+        self.names.add(node.id.name)
+
+
+@cache
+def sentences(language: str) -> dict[str, frozenset[str]]:
+    """Key -> the facts that it takes."""
+    found: dict[str, frozenset[str]] = {}
+    for entry in parse((FOLDER / f"{language}.ftl").read_text(encoding="utf-8")).body:
+        assert not isinstance(entry, fluent.Junk), entry.content
+        if isinstance(entry, fluent.Message):
+            assert entry.id.name not in found, entry.id.name
+            variables = _Variables()
+            variables.visit(entry)
+            found[entry.id.name] = frozenset(variables.names)
+    return found
+
+
+@cache
+def trees() -> dict[Path, ast.Module]:
+    return {path: ast.parse(path.read_text(encoding="utf-8")) for path in CODE.rglob("*.py")}
+
+
+def calls(*names: str) -> Iterator[tuple[str, ast.Call]]:
+    """Every call of these functions or methods, and where it stands."""
+    for path, tree in trees().items():
+        for node in ast.walk(tree):
+            if not isinstance(node, ast.Call):
+                continue
+            called = node.func
+            name = called.id if isinstance(called, ast.Name) else getattr(called, "attr", "")
+            if name in names:
+                yield f"{path.name}:{node.lineno}", node
+
+
+def literal(node: ast.expr | None) -> str | None:
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None
+
+
+def said() -> list[tuple[str, str, set[str]]]:
+    """(where, sentence, facts) of every call that names its sentence and its facts."""
+    found = []
+    for where, call in calls("Refusal", "say", "reply"):
+        key = next((word for word in map(literal, call.args[:2]) if word), None)
+        facts = {keyword.arg for keyword in call.keywords}
+        if key is not None and None not in facts:
+            found.append((where, key, {fact for fact in facts if fact}))
+    return found
+
+
+OPTIONS = (
+    *("prompt", "image", "model", "duration", "orientation", "size", "style", "watermark"),
+    *("private", "spoiler", "storyboard", "fit", "task", "clear", "code", "user", "credits"),
+    *("reason", "state", "verdict", "job", "name", "mode", "count"),
+    *("allow", "forbid", "role", "server", "language"),
+)
+"""Of the commands in Discord: each is named and described."""
+
+
+def families() -> set[str]:
+    """The keys that code puts together."""
+    parts = [f"{kind}-{state}" for kind in ("state", "status") for state in State]
+    parts += [f"word-{state}" for state in ("failed", "cancelled", "review", "undelivered")]
+    parts += [f"orientation-{way}" for way in ("portrait", "landscape", "square")]
+    parts += [f"admin-resolved-{verdict}" for verdict in ("charge", "refund", "attach")]
+    parts += [f"admin-provider-{mode}" for mode in Mode]
+    parts += [f"alert-{why}" for why in ("misconfigured", "unreachable")]
+    parts += [f"{what}-not-possible" for what in ("watermark", "private", "storyboard")]
+    parts += [word.summary for word in (*COMMANDS, *ADMIN_WORDS)]
+    parts += [f"option-{name}{more}" for name in OPTIONS for more in ("", "-about")]
+    parts += [f"option-{name}" for name in SETTINGS] + ["help-server"]
+    parts += [f"fit-{fit}" for fit in FITS] + [f"form-{verb}" for verb in ("again", "remix")]
+    return set(parts) | {f"reason-{reason}" for reason in reasons()}
+
+
+def reasons() -> set[str]:
+    """Why a task may be where it is: as gateways, front-ends and our own code name it."""
+    found = {kind.replace("_", "-") for kind in FailureKind}
+    found |= {"unknown", "chat-gone", "blocked", "too-large", "send-unclear", "create-unclear"}
+    found |= {"answer-expired"}
+    for _, call in calls("fail", "DeliveryError"):
+        found.add(literal(call.args[0]) or "unknown")
+    for tree in trees().values():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.keyword) and node.arg == "reason":
+                word = literal(node.value)
+                found |= {word} if word and re.fullmatch("[a-z-]+", word) else set()
+    return found
+
+
+def rendered(language: str, key: str) -> Iterator[str]:
+    """The sentence with sample facts, each in turn with all its values."""
+    samples = {name: SAMPLES.get(name, OTHERS) for name in sentences(language)[key]}
+    plain = {name: values[0] for name, values in samples.items()}
+    yield say(language, key, **plain)
+    for name, values in samples.items():
+        for value in values[1:]:
+            yield say(language, key, **{**plain, name: value})
+
+
+# --- the sentences -----------------------------------------------------------------------
+
+
+def test_a_language_has_no_sentences() -> None:
+    """Each language that is offered has its file, and each file is offered."""
+    assert {path.stem for path in FOLDER.glob("*.ftl")} == set(LANGUAGES)
+
+
+def test_a_sentence_lacks_a_language() -> None:
+    """Every language has the same sentences, and each the same facts."""
+    for language in LANGUAGES:
+        assert sentences(language) == sentences("en"), language
+
+
+def test_a_sentence_was_not_translated() -> None:
+    """Every Chinese sentence has Chinese in it, and no English one has."""
+    free = {"moment", "models-free-orientation"}
+    han = re.compile(r"[\u4e00-\u9fff]")
+    for key in sentences("zh").keys() - free:
+        assert all(han.search(text) for text in rendered("zh", key) if text), key
+        assert not any(han.search(text) for text in rendered("en", key)), key
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_sentence_shows_its_inside(language: str) -> None:
+    """No braces, dollar signs, empty places or blanks at the ends, whatever the facts are."""
+    for key in sentences(language):
+        for text in rendered(language, key):
+            assert not re.search(r"[{}$]|  |\?\?\?", text), text
+            assert text == text.strip(), key
+
+
+def test_nothing_is_called_none() -> None:
+    """Where a fact may be empty, its sentence has another form for that."""
+    for language in LANGUAGES:
+        for key, facts in sentences(language).items():
+            if facts & {"nearest", "styles", "percent"}:
+                assert all("none" not in text for text in rendered(language, key)), key
+        assert "none" not in say(language, "banned", reason="")
+        assert "none" not in say(language, "admin-banned", person="console:a", reason="")
+        assert "none" not in say(language, "admin-user-banned", reason="")
+
+
+def test_one_credit_are_told_of_as_many() -> None:
+    """One of something is told as one."""
+    for key in sentences("en"):
+        for text in rendered("en", key):
+            assert not re.search(r"(?<![\d.,])1 (credits|videos|tasks|days)\b", text), text
+            assert not re.search(r"(?<![\d.,])[02-9]\d* (credit|video|task|day)\b", text), text
+
+
+def test_people_are_sent_to_commands_that_do_not_exist() -> None:
+    """Every command and option in a sentence is one."""
+    commands = {word.name for word in COMMANDS} | {"admin"}
+    for language, key in ((one, key) for one in LANGUAGES for key in sentences(one)):
+        for text in rendered(language, key):
+            named = set(re.findall(r"(?<![\w/])/([a-z]+)\b", text))
+            assert named <= commands, text
+            assert set(re.findall(r"--([a-z-]+)", text)) <= set(VIDEO_OPTIONS), text
+
+
+def test_a_format_is_taken_that_nobody_is_told_of() -> None:
+    """The sentence about files that are no pictures names all that are taken."""
+    for language in LANGUAGES:
+        text = say(language, "image-not-one", name="a.png", seems="text")
+        assert all(kind in text for kind in FORMATS)
+
+
+# --- sentences and code ------------------------------------------------------------------
+
+
+def test_code_says_what_is_not_there() -> None:
+    """Every sentence that code names exists."""
+    unknown = [(where, key) for where, key, _ in said() if key not in sentences("en")]
+    assert unknown == []
+    assert families() <= sentences("en").keys()
+
+
+def test_a_fact_is_missing() -> None:
+    """Every call gives a sentence just the facts that it takes."""
+    wrong = [
+        (where, key, sorted(facts ^ sentences("en")[key]))
+        for where, key, facts in said()
+        if key in sentences("en") and facts != sentences("en")[key]
+    ]
+    assert wrong == []
+
+
+def test_a_sentence_is_said_by_nobody() -> None:
+    """Every sentence is named in code or belongs to a family."""
+    named = {
+        node.value
+        for tree in trees().values()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+    reasons_named = {f"reason-{word}" for word in named}
+    assert sentences("en").keys() - named - reasons_named - families() == set()
+
+
+def test_the_search_for_sentences_finds_nothing() -> None:
+    """The tests above look at real calls: they find those that everybody knows."""
+    found = {key for _, key, _ in said()}
+    assert {"prompt-empty", "no-credits", "accepted", "quota", "image-broken"} <= found
+    assert {"timeout", "model-unavailable", "file-lost", "create-unclear"} <= reasons()
+
+
+# --- saying them -------------------------------------------------------------------------
+
+
+def test_a_language_nobody_speaks_is_answered_with_nothing() -> None:
+    """A language that is not there is answered in English; variants of one are that one."""
+    assert say("fr", "state-done") == say("en", "state-done") == "done"
+    assert say("", "state-done") == "done"
+    assert say("zh-Hans-CN", "state-done") == say("ZH", "state-done") == say("zh", "state-done")
+
+
+def test_a_wrong_key_or_a_missing_fact_goes_unnoticed() -> None:
+    """Neither is said to a person."""
+    with pytest.raises(KeyError, match="no-such-sentence"):
+        say("en", "no-such-sentence")
+    with pytest.raises(KeyError, match="prompt"):
+        say("en", "delivered", task="abcd2345")
+
+
+def test_a_price_is_a_bare_number() -> None:
+    """A price is told in credits, in the right number."""
+    assert say("en", "cancel-done", task="t", price=1) == "t is cancelled. You got 1 credit back."
+    assert "4 credits back" in say("en", "cancel-done", task="t", price=4)
+    assert "4 \u70b9" in say("zh", "cancel-done", task="t", price=4)
+
+
+@pytest.mark.parametrize("prompt", ["portrait", "none", "{ $task }", "{task} %s", "\u2068x\u2069"])
+def test_a_prompt_is_taken_for_a_word_of_ours(prompt: str) -> None:
+    """What a person wrote is repeated as it is, in every language."""
+    for language in LANGUAGES:
+        assert say(language, "delivered", task="t", prompt=prompt).endswith(prompt)
+
+
+def test_no_credits_says_nothing_of_when() -> None:
+    """It says what is needed, what is there, and the moment of the refill where the person is."""
+    refused = Refusal("no-credits", needed=12, have=3, limit=60, refills_at=NEW_YEAR)
+    assert refusal("en", refused) == (
+        "This needs 12 credits; you have 3. Your 60 daily credits come back at"
+        " 2027-01-01 00:00 (UTC)."
+    )
+    assert "2027-01-01 08:00\uff08Asia/Shanghai\uff09" in refusal(
+        "zh", refused, ZoneInfo("Asia/Shanghai")
+    )
+    none = Refusal("no-credits", needed=1, have=0, limit=0, refills_at=NEW_YEAR)
+    assert refusal("en", none) == (
+        "This needs 1 credit; you have 0. You have no daily credits; an admin can grant some."
+    )
+
+
+def test_a_whole_book_comes_back() -> None:
+    """What a person typed is repeated in part where it is long; lists of ours are whole."""
+    names = ", ".join(f"model-{number}" for number in range(100))
+    text = refusal("en", Refusal("model-unknown", name="x" * 5000, nearest="", all=names))
+    assert "x" * 200 + "\u2026" in text
+    assert len(text) < 300 + len(names)
+    assert names in text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "about 5 s"),
+        (3, "about 5 s"),
+        (42, "about 40 s"),
+        (89, "about 90 s"),
+        (90, "about 2 min"),
+        (134, "about 2 min"),
+        (3500, "about 58 min"),
+        (5400, "about 2 h"),
+        (9000, "about 2 h"),
+    ],
+)
+def test_an_expectation_is_told_to_the_second(seconds: float, text: str) -> None:
+    """Lengths of time are told as people tell them."""
+    assert about("en", seconds) == text
+
+
+def test_a_moment_has_no_zone() -> None:
+    """A moment is told where it is looked at, with the zone's name."""
+    assert moment("en", NEW_YEAR, UTC) == "2027-01-01 00:00 (UTC)"
+    assert moment("en", NEW_YEAR, ZoneInfo("Asia/Tokyo")) == "2027-01-01 09:00 (Asia/Tokyo)"
+
+
+def test_help_leaves_something_out() -> None:
+    """It lists every command and option; admin words only where admins ask."""
+    for language in LANGUAGES:
+        text = help_text(language, admin=False, typed=True)
+        assert all(f"/{word.name}" in text for word in COMMANDS)
+        assert all(f"--{option}" in text for option in VIDEO_OPTIONS)
+        assert "/admin" not in text
+        assert "/admin" in help_text(language, admin=True, typed=True)
+        assert "--" not in help_text(language, admin=False, typed=False)
+        listed = admin_help_text(language).splitlines()[1:]
+        assert [line.split()[1] for line in listed] == [word.name for word in ADMIN_WORDS]

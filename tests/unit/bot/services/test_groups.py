@@ -1,0 +1,190 @@
+"""Groups: where videos may be asked for, who pays for them, and who may say so."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from bot.commands.parser import parse
+from bot.credits import ledger
+from bot.domain.commands import Cancel, ChangeGroup, Command, MakeVideo, Reply, Request, ShowQuota
+from bot.domain.groups import Whereabouts
+from bot.domain.tasks import Place, State
+from bot.domain.users import Person
+from bot.services.dispatcher import handle
+from bot.services.queries import task_by_id
+from bot.store.database import Database
+from tests.fakes.engine.harness import Stage
+from tests.fakes.engine.scripted import ScriptedProvider
+from tests.support.credit_limits import RULES
+from tests.support.fake_clock import FakeClock
+
+ANN, BOB = Person("discord:1"), Person("discord:2")
+ADMIN = Person("console:local", admin=True)
+GUILD, WALLET = "discord:77", "group:discord:77"
+HERE = Whereabouts(GUILD, ("5",), ("77", "900"))
+MANAGER = replace(HERE, manages=True)
+VIDEO = MakeVideo("a red kite", seconds=4)
+DAY = 86400.0
+
+
+class Guild:
+    """A desk, and what is asked at it from a guild."""
+
+    def __init__(self, stage: Stage) -> None:
+        self.stage = stage
+        self.desk = stage.desk()
+
+    async def ask(
+        self, command: Command, person: Person = ANN, there: Whereabouts | None = HERE
+    ) -> Reply:
+        """The answer."""
+        return await handle(
+            Request(person, Place("console"), command, whereabouts=there), self.desk
+        )
+
+    async def admin(self, line: str) -> Reply:
+        """The answer to an admin at the console."""
+        return await self.ask(parse(line), ADMIN, None)
+
+    async def left(self, account: str) -> int:
+        """What an account can spend."""
+        now = self.desk.clock.now()
+        return (
+            await self.desk.database.read(lambda tx: ledger.balance(tx, account, RULES, now))
+        ).free
+
+
+@pytest.fixture
+async def guild(database: Database, clock: FakeClock, tmp_path: Path) -> Guild:
+    """A guild whose gateway makes every video for four credits."""
+    stage = Stage(database, tmp_path / "data", clock)
+    stage.use(ScriptedProvider(stage.folder, cancel=True, remix=True))
+    await stage.register()
+    return Guild(stage)
+
+
+async def test_a_member_pays_where_the_group_would(guild: Guild) -> None:
+    """A wallet that an admin has filled pays, is told of, and gets back what is not made."""
+    await guild.admin("/admin group discord:77 6")
+    own = await guild.left(ANN.id)
+    made = await guild.ask(VIDEO)
+    assert made.task is not None
+    assert "shared wallet" in made.text
+    assert await guild.left(WALLET) == 6 - made.task.price
+    assert await guild.left(ANN.id) == own
+    assert "2 of today's 6" in (await guild.ask(ShowQuota())).text
+    await guild.ask(Cancel(made.task.id))
+    assert await guild.left(WALLET) == 6
+    assert await guild.desk.database.read(ledger.prove) == []
+
+
+async def test_an_empty_wallet_stops_those_who_have_credits(guild: Guild) -> None:
+    """When the wallet does not suffice, the person's own credits pay."""
+    await guild.admin("/admin group discord:77 4")
+    assert "shared wallet" in (await guild.ask(VIDEO)).text
+    own = await guild.left(ANN.id)
+    second = await guild.ask(VIDEO)
+    assert second.ok
+    assert "shared wallet" not in second.text
+    assert await guild.left(ANN.id) == own - 4
+
+
+async def test_nobody_can_pay_and_nobody_says_why(guild: Guild) -> None:
+    """Without credits of one's own and in the wallet, both are told, and when they come back."""
+    await guild.admin("/admin group discord:77 3")
+    await guild.admin("/admin limit discord:1 2")
+    refused = await guild.ask(VIDEO)
+    assert not refused.ok
+    assert "you have 2 of your own, and may take 3 from the shared wallet" in refused.text
+    assert await guild.left(WALLET) == 3
+
+
+async def test_a_wallet_of_none_still_pays(guild: Guild) -> None:
+    """`group CHAT 0` is the end of the wallet: members pay themselves, as if it had never been."""
+    await guild.admin("/admin group discord:77 100")
+    await guild.admin("/admin group discord:77 0")
+    made = await guild.ask(VIDEO)
+    assert "shared wallet" not in made.text
+    assert "shared wallet" not in (await guild.ask(ShowQuota())).text
+
+
+async def test_a_role_takes_more_than_its_share(guild: Guild, clock: FakeClock) -> None:
+    """A share is a day's: what went over it is paid by the person; the next day it is new."""
+    await guild.admin("/admin group discord:77 100")
+    set_ = await guild.ask(ChangeGroup(role="900", share=4), there=MANAGER)
+    assert "<@&900> 4" in set_.text
+    assert "shared wallet" in (await guild.ask(VIDEO)).text
+    assert "shared wallet" not in (await guild.ask(VIDEO)).text
+    without = replace(HERE, roles=("77",))
+    assert "shared wallet" not in (await guild.ask(VIDEO, BOB, without)).text
+    await clock.advance(DAY)
+    assert "shared wallet" in (await guild.ask(VIDEO)).text
+    await guild.ask(ChangeGroup(role="900", share=-1), there=MANAGER)
+    assert "shared wallet" in (await guild.ask(VIDEO, BOB, without)).text
+
+
+async def test_a_crowd_takes_what_suffices_for_one(guild: Guild) -> None:
+    """Of many at once, the wallet pays for as many as it can, and never goes below nothing."""
+    await guild.admin("/admin group discord:77 8")
+    people = [Person(f"discord:{number}") for number in range(100, 120)]
+    replies = await asyncio.gather(*(guild.ask(VIDEO, one) for one in people))
+    assert sum("shared wallet" in one.text for one in replies) == 2
+    assert await guild.left(WALLET) == 0
+    assert await guild.desk.database.read(ledger.prove) == []
+
+
+async def test_videos_are_made_where_nobody_wants_them(guild: Guild) -> None:
+    """With channels named, others are refused, with the names; a thread counts as its channel."""
+    await guild.ask(ChangeGroup(allow="6"), there=MANAGER)
+    refused = await guild.ask(VIDEO)
+    assert not refused.ok
+    assert "<#6>" in refused.text
+    own = await guild.left(ANN.id)
+    assert (await guild.ask(VIDEO, there=replace(HERE, channels=("9", "6")))).ok
+    assert await guild.left(ANN.id) == own - 4
+    await guild.ask(ChangeGroup(forbid="6"), there=MANAGER)
+    assert (await guild.ask(VIDEO)).ok
+    again = await guild.ask(ChangeGroup(forbid="6"), there=MANAGER)
+    assert not again.ok
+    assert "<#6> is not among the allowed channels" in again.text
+
+
+async def test_a_group_is_changed_by_anybody(guild: Guild) -> None:
+    """Only who manages it changes it; outside of one there is nothing to change."""
+    for there, words in ((HERE, "Only those who manage"), (None, "use it there")):
+        refused = await guild.ask(ChangeGroup(spoiler=True), there=there)
+        assert not refused.ok
+        assert words in refused.text
+    half = await guild.ask(ChangeGroup(role="900"), there=MANAGER)
+    assert not half.ok
+    shown = await guild.ask(ChangeGroup(), there=MANAGER)
+    assert "not set" in shown.text
+
+
+async def test_two_managers_undo_each_others_changes(guild: Guild) -> None:
+    """What is set at the same moment is all set."""
+    channels = [str(number) for number in range(10, 22)]
+    await asyncio.gather(*(guild.ask(ChangeGroup(allow=one), there=MANAGER) for one in channels))
+    shown = await guild.ask(ChangeGroup(), there=MANAGER)
+    assert [one for one in channels if f"<#{one}>" not in shown.text] == []
+
+
+async def test_a_group_speaks_another_language_than_it_chose(guild: Guild) -> None:
+    """What all see is in the group's language unless one has chosen; the rest is in the app's."""
+    await guild.ask(ChangeGroup(language="zh", spoiler=True), there=MANAGER)
+    made = await guild.ask(VIDEO, replace(ANN, language="en"))
+    assert made.task is not None
+    assert made.text.startswith("任务")
+    assert made.task.language == "zh"
+    refused = await guild.ask(replace(VIDEO, model="none"), replace(ANN, language="en"))
+    assert refused.text.isascii()
+    assert made.task.order.spoiler is True
+    await guild.ask(parse("/language en"), ANN)
+    assert (await guild.ask(VIDEO, ANN)).text.startswith("Task")
+    task = await task_by_id(guild.desk, made.task.id)
+    assert task is not None
+    assert task.state is State.QUEUED

@@ -1,0 +1,15 @@
+"""A database with a table that no test of ours but those of the database itself knows."""
+
+from __future__ import annotations
+
+import pytest
+
+from bot.store.database import Database
+from tests.support.notes_table import notes
+
+
+@pytest.fixture
+async def store(database: Database) -> Database:
+    """A database with an empty table of notes."""
+    await database.exclusively(notes.metadata.create_all)
+    return database

@@ -1,0 +1,359 @@
+"""The command line: what it says, where it says it, and the exit status."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from bot.config import NAMES
+from bot.store.connect import open_database
+from bot.store.migrate import HEAD, version
+from tests.support.paths import ROOT
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def _clean_environment() -> dict[str, str]:
+    """The environment without settings of Reelay that the one who tests may have."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if name.upper() not in NAMES and not name.upper().startswith("PROVIDERS_")
+    }
+
+
+@pytest.fixture
+def reelay(tmp_path: Path) -> Run:
+    """`reelay` as a process of its own in an empty folder; settings by name."""
+
+    def run(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [sys.executable, "-m", "bot", *arguments],
+            cwd=tmp_path,
+            env=_clean_environment() | {"PYTHONPATH": str(ROOT)} | settings,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert "Traceback" not in done.stdout + done.stderr
+        return done
+
+    return run
+
+
+@pytest.fixture
+def made_url(tmp_path: Path, migrated_file: Path) -> str:
+    """A database with all its tables, where the default settings look for it."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    shutil.copy(migrated_file, folder / "reelay.db")
+    return f"sqlite:///{folder}/reelay.db"
+
+
+# --- usage -------------------------------------------------------------------------------
+
+
+def test_the_version_is_told_without_loading_the_program() -> None:
+    """Whoever asks for the version does not wait for a database library."""
+    code = (
+        "import sys; from bot.__main__ import main; status = main(['--version']);"
+        "print(sorted({'pydantic', 'sqlalchemy', 'httpx', 'asyncio', 'PIL'} & set(sys.modules)));"
+        "sys.exit(status)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert re.fullmatch(r"reelay \d+\.\d+\.\d+\n\[\]\n", done.stdout)
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["dance"], ["backup"], ["run", "--fast"], ["check", "--env-file"]]
+)
+def test_wrong_usage_is_explained_on_standard_error(reelay: Run, arguments: list[str]) -> None:
+    """Exit status 2, and nothing on standard output for a pipe to choke on."""
+    done = reelay(*arguments)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert "usage: reelay" in done.stderr
+
+
+def test_wrong_settings_are_told_one_a_line(reelay: Run) -> None:
+    """Exit status 2, each wrong setting named, no traceback."""
+    done = reelay("run", HTTP_PORT="x", PROVIDERS__A__KIND="nobody", LOG_LEVEL="loud")
+    assert done.returncode == 2
+    assert done.stdout == ""
+    lines = done.stderr.splitlines()
+    assert len(lines) == 3
+    assert all(re.match(r"reelay: [A-Z_]+: .+; ", line) for line in lines)
+
+
+def test_a_missing_env_file_is_told(reelay: Run) -> None:
+    """A file that was named must be there."""
+    done = reelay("check", "--env-file", "nowhere.env")
+    assert done.returncode == 2
+    assert done.stderr == (
+        "reelay: nowhere.env: No such file or directory; write the path of a file\n"
+    )
+
+
+def test_a_wrong_catalogue_is_a_wrong_setting(reelay: Run, tmp_path: Path) -> None:
+    """The start ends with the line that the catalogue is refused with."""
+    (tmp_path / "own.toml").write_text("models = 5")
+    done = reelay("run", CATALOG_FILE="own.toml")
+    assert done.returncode == 2
+    assert done.stderr.startswith("reelay: own.toml: models: ")
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.usefixtures("made_url")
+def test_a_data_folder_that_cannot_be_made_ends_the_start_in_one_line(
+    reelay: Run, tmp_path: Path
+) -> None:
+    """The start says which path and why."""
+    (tmp_path / "file").touch()
+    done = reelay("run", DATA_DIR="file/data", LOG_LEVEL="error")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert re.fullmatch(r"reelay: .*file/data.*: Not a directory\n", done.stderr)
+
+
+def test_a_fault_that_nobody_foresaw_is_one_line_and_its_story_is_in_the_log(
+    tmp_path: Path, made_url: str
+) -> None:
+    """The last line is for people; the traceback is a log line like every other, so no secrets."""
+    with closing(sqlite3.connect(made_url.removeprefix("sqlite:///"))) as connection:
+        connection.execute("DROP TABLE durations")
+    done = subprocess.run(
+        [sys.executable, "-m", "bot", "run"],
+        cwd=tmp_path,
+        env=_clean_environment() | {"PYTHONPATH": str(ROOT), "LOG_FORMAT": "json"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    *log, told = done.stderr.splitlines()
+    assert done.returncode == 1
+    assert re.fullmatch(r"reelay: stopped by a fault of Reelay's own \(\w+\); .*", told)
+    assert "no such table: durations" in json.loads(log[-1])["exception"]
+
+
+# --- migrate -----------------------------------------------------------------------------
+
+
+def test_migrate_makes_the_tables_and_may_be_repeated(reelay: Run, tmp_path: Path) -> None:
+    """The first time and every time after it ends well."""
+    for _ in range(2):
+        done = reelay("migrate")
+        assert (done.returncode, done.stdout) == (0, "The database is up to date.\n")
+    assert (tmp_path / "data" / "reelay.db").is_file()
+
+
+async def test_a_second_process_is_refused_in_one_line(reelay: Run, made_url: str) -> None:
+    """Two processes on one SQLite file would hand tasks over twice."""
+    database = open_database(made_url)
+    await database.open()
+    try:
+        done = reelay("migrate")
+    finally:
+        await database.close()
+    assert done.returncode == 1
+    assert re.fullmatch(r"reelay: another Reelay is using .*reelay\.db; .*\n", done.stderr)
+
+
+def test_an_unreachable_database_is_told_in_one_line_without_its_password(reelay: Run) -> None:
+    """Which database and why, and never the password."""
+    done = reelay("migrate", DATABASE_URL="postgresql://reelay:hunter22@127.0.0.1:1/reelay")
+    assert done.returncode == 1
+    assert re.fullmatch(r"reelay: .*127\.0\.0\.1.*\n", done.stderr)
+    assert "hunter22" not in done.stderr
+
+
+def test_a_folder_that_cannot_be_made_is_told_in_one_line(reelay: Run, tmp_path: Path) -> None:
+    """A file in the place of the data folder is a person's mistake."""
+    (tmp_path / "data").touch()
+    done = reelay("migrate")
+    assert done.returncode == 1
+    assert re.fullmatch(r"reelay: .*data.*\n", done.stderr)
+
+
+# --- backup ------------------------------------------------------------------------------
+
+
+async def test_a_backup_is_whole_while_the_database_is_in_use(
+    reelay: Run, made_url: str, tmp_path: Path
+) -> None:
+    """The copy has what was committed last, though it stands only in the write-ahead log."""
+    database = open_database(made_url)
+    await database.open()
+    try:
+        await database.transact(
+            lambda tx: tx.exec_driver_sql("CREATE TABLE marker AS SELECT 'last' AS word")
+        )
+        done = reelay("backup", "copy.db")
+    finally:
+        await database.close()
+    copy = tmp_path / "copy.db"
+    assert (done.returncode, done.stdout) == (0, f"copy.db: {copy.stat().st_size:,} bytes\n")
+    with closing(sqlite3.connect(copy)) as connection:
+        assert connection.execute("SELECT word FROM marker").fetchall() == [("last",)]
+        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+
+
+@pytest.mark.usefixtures("made_url")
+async def test_a_backup_can_be_started_from(reelay: Run, tmp_path: Path) -> None:
+    """A restored copy is a database like the one it was made of, and private to its owner."""
+    assert reelay("backup", "copy.db").returncode == 0
+    copy = open_database(f"sqlite:///{tmp_path}/copy.db")
+    await copy.open()
+    try:
+        assert await copy.read(version) == HEAD
+    finally:
+        await copy.close()
+    assert (tmp_path / "copy.db").stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.usefixtures("made_url")
+@pytest.mark.parametrize(
+    ("file", "settings", "line"),
+    [
+        ("there.db", {}, "reelay: there.db: is there already; name a file that is not"),
+        ("no/copy.db", {}, "reelay: no/copy.db: No such file or directory"),
+        (
+            "copy.db",
+            {"DATABASE_URL": "sqlite:///nothing.db"},
+            "reelay: nothing.db: there is no database yet",
+        ),
+        (
+            "copy.db",
+            {"DATABASE_URL": "sqlite:///there.db"},
+            "reelay: copy.db: file is not a database",
+        ),
+        (
+            "copy.db",
+            {"DATABASE_URL": "postgresql://u:hunter22@h/n"},
+            "reelay: PostgreSQL has its own: pg_dump --format=custom --file=FILE DATABASE_URL",
+        ),
+    ],
+)
+def test_a_backup_that_cannot_be_made_leaves_everything_as_it_was(
+    reelay: Run, tmp_path: Path, file: str, settings: dict[str, str], line: str
+) -> None:
+    """One line, exit status 1, no file overwritten and none left behind."""
+    there = tmp_path / "there.db"
+    there.write_text("precious, and longer than the header of a database would ever be" * 20)
+    before = sorted(tmp_path.iterdir())
+    done = reelay("backup", file, **settings)
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", f"{line}\n")
+    assert there.read_text().startswith("precious")
+    assert sorted(tmp_path.iterdir()) == before
+
+
+# --- check -------------------------------------------------------------------------------
+
+
+def test_check_finds_the_embedded_default_in_order(reelay: Run, tmp_path: Path) -> None:
+    """In an empty folder all is well, and looking makes nothing."""
+    done = reelay("check")
+    assert done.returncode == 0, done.stdout
+    names = [line.split("  ")[0] for line in done.stdout.splitlines() if line[0] != " "]
+    assert names == [
+        "settings",
+        "catalogue",
+        "data folder",
+        "disk",
+        "database",
+        "ffmpeg",
+        "provider sandbox",
+    ]
+    assert "ffmpeg version" in done.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_check_proves_the_ledger_though_the_database_is_in_use(
+    reelay: Run, made_url: str
+) -> None:
+    """A running bot is no reason not to look."""
+    database = open_database(made_url)
+    await database.open()
+    try:
+        done = reelay("check")
+    finally:
+        await database.close()
+    assert done.returncode == 0, done.stdout
+    verdict = "in use by a running Reelay; up to date, the ledger is sound (in a copy)"
+    assert verdict in done.stdout
+
+
+def test_check_tells_what_is_wrong_and_looks_at_the_rest(reelay: Run, tmp_path: Path) -> None:
+    """A broken database and a provider out of reach are two lines; the rest is there; status 1."""
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "reelay.db").write_text("this is no database at all" * 100)
+    done = reelay(
+        "check",
+        PROVIDERS__LOCAL__KIND="openai",
+        PROVIDERS__LOCAL__API_KEY="sk-verysecretindeed",
+        PROVIDERS__LOCAL__BASE_URL="http://127.0.0.1:1/v1",
+    )
+    assert done.returncode == 1
+    wrong = [line for line in done.stdout.splitlines() if " WRONG " in line]
+    assert [line.split("  ")[0] for line in wrong] == ["database", "provider local"]
+    assert "ffmpeg version" in done.stdout
+    assert "sk-verysecretindeed" not in done.stdout + done.stderr
+
+
+def test_check_hides_why_nothing_can_be_asked_for(reelay: Run, tmp_path: Path) -> None:
+    """Models switched off or retired are named, and so is the provider that is there for none."""
+    (tmp_path / "catalog.toml").write_text("""
+[[models]]
+name = "sandbox"
+retire_at = 2026-01-01
+durations = [4]
+sizes = [{ name = "1280x720", price = 1 }]
+offers = [{ kind = "sandbox", model = "sandbox" }]
+""")
+    done = reelay("check", CATALOG_FILE="catalog.toml")
+    assert done.returncode == 1
+    rows = {line.split("  ")[0]: line for line in done.stdout.splitlines()}
+    gone = "WRONG  no model can be asked for; switched off or retired: sandbox; see CATALOG_FILE"
+    assert gone in rows["catalogue"]
+    assert "WRONG" in rows["provider sandbox"]
+    assert "serves no model that can be asked for; see CATALOG_FILE" in rows["provider sandbox"]
+
+
+def test_check_calls_it_a_fault_that_pictures_need_links(reelay: Run) -> None:
+    """Where a gateway takes links only, it is told how it gets them; text makes videos there."""
+    mountsea = {
+        "PROVIDERS__MOUNTSEA__API_KEY": "sk-verysecretindeed",
+        "PROVIDERS__MOUNTSEA__BASE_URL": "http://127.0.0.1:1",
+    }
+    rows = {line.split("  ")[0]: line for line in reelay("check", **mountsea).stdout.splitlines()}
+    assert " ok " in rows["pictures"]
+    assert "not to mountsea" in rows["pictures"]
+    assert "set PUBLIC_URL" in rows["pictures"]
+    with_links = reelay("check", PUBLIC_URL="https://video.example.org", **mountsea)
+    assert "pictures" not in with_links.stdout
+
+
+@pytest.mark.usefixtures("made_url")
+def test_check_tells_of_an_unsound_ledger(reelay: Run, tmp_path: Path) -> None:
+    """A balance that nobody can explain is an alarm, not a detail."""
+    with closing(sqlite3.connect(tmp_path / "data" / "reelay.db")) as connection, connection:
+        connection.execute(
+            "INSERT INTO accounts (id, daily, granted, held) VALUES ('telegram:1', 0, 7, 0)"
+        )
+    done = reelay("check")
+    assert done.returncode == 1
+    assert "the ledger is not sound: account telegram:1" in done.stdout

@@ -1,0 +1,399 @@
+"""The web server at the wire: health, gateways' calls, and what nobody can do to it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncIterator, Mapping
+from datetime import UTC, datetime
+from gzip import compress
+from pathlib import Path
+
+import httpx
+import pytest
+from aiohttp import web
+from sqlalchemy import text
+from standardwebhooks import Webhook, WebhookVerificationError
+
+from bot.store.database import Database
+from bot.web import LARGEST_BODY, CannotListen, Check, Web, database_parts, health, webhooks
+from providers.errors import Malformed, Untrusted
+from providers.types import Capabilities, Event
+from tests.fakes.engine.scripted import ScriptedProvider
+from tests.support.web_server import asking, connected, get, parts, say, serving
+
+SECRET = "whsec_" + "c2VjcmV0" * 4
+
+
+# --- health ------------------------------------------------------------------------------
+
+
+def _saying(answer: bool | Exception) -> Check:
+    async def check() -> bool:
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    return check
+
+
+async def _never() -> bool:
+    await asyncio.Event().wait()
+    return True
+
+
+async def test_the_process_lives_whatever_its_parts_say() -> None:
+    """A broken database is no reason to kill the process that waits for it."""
+    async with asking(*health({"database": _saying(False)})) as client:
+        answer = await client.get("/healthz")
+    assert (answer.status_code, answer.text) == (200, "ok")
+
+
+async def test_readiness_names_each_part_and_tells_no_secret() -> None:
+    """The one that is down, hangs or breaks is named; its own words stay inside."""
+    checks = {
+        "database": _saying(True),
+        "providers": _saying(False),
+        "front_ends": _never,
+        "migrations": _saying(OSError("password=secret")),
+    }
+    async with asking(*health(checks, patience=0.05)) as client:
+        answer = await client.get("/readyz")
+    assert answer.status_code == 503
+    assert answer.json() == {
+        "ready": False,
+        "parts": {
+            "database": "ok",
+            "providers": "not ready",
+            "front_ends": "no answer",
+            "migrations": "failed",
+        },
+    }
+
+
+async def test_ready_is_said_when_every_part_is() -> None:
+    """What a load balancer waits for."""
+    async with asking(*health({"a": _saying(True), "b": _saying(True)})) as client:
+        answer = await client.get("/readyz")
+    assert (answer.status_code, answer.json()["ready"]) == (200, True)
+
+
+async def test_the_database_is_asked_itself(database: Database) -> None:
+    """Its answer and the state of its tables are two things."""
+    async with asking(*health(database_parts(database))) as client:
+        ready = await client.get("/readyz")
+        await database.transact(
+            lambda tx: tx.execute(text("UPDATE alembic_version SET version_num='9'"))
+        )
+        behind = await client.get("/readyz")
+    assert ready.json()["parts"] == {"database": "ok", "migrations": "ok"}
+    assert behind.json()["parts"] == {"database": "ok", "migrations": "not ready"}
+
+
+# --- webhooks ----------------------------------------------------------------------------
+
+
+class Caller(ScriptedProvider):
+    """A gateway that signs its calls as the official one does."""
+
+    capabilities = Capabilities(events=True)
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(directory)
+        self.capabilities = Capabilities(events=True)
+
+    def heard(self, headers: Mapping[str, str], body: bytes) -> Event:
+        assert all(name == name.lower() for name in headers)
+        try:
+            said = Webhook(SECRET).verify(body, dict(headers))
+        except (WebhookVerificationError, ValueError):
+            raise Untrusted("no good signature") from None
+        if "data" not in said:
+            raise Malformed("no data")
+        return Event(headers["webhook-id"], said["data"].get("id"))
+
+
+class Heard:
+    """Keeps the hints; fails as it is told."""
+
+    def __init__(self) -> None:
+        self.hints: list[tuple[str, Event]] = []
+        self.fails: Exception | None = None
+
+    async def __call__(self, identity: str, event: Event) -> None:
+        if self.fails is not None:
+            raise self.fails
+        self.hints.append((identity, event))
+
+
+@pytest.fixture
+async def gateway(tmp_path: Path) -> AsyncIterator[Caller]:
+    """The provider `caller`."""
+    provider = Caller(tmp_path)
+    yield provider
+    await provider.http.close()
+
+
+@pytest.fixture
+async def silent(tmp_path: Path) -> AsyncIterator[ScriptedProvider]:
+    """A provider that never calls."""
+    provider = ScriptedProvider(tmp_path)
+    yield provider
+    await provider.http.close()
+
+
+def _signed(body: str, secret: str = SECRET, number: str = "evt_1") -> dict[str, str]:
+    now = datetime.now(UTC)
+    return {
+        "webhook-id": number,
+        "webhook-timestamp": str(int(now.timestamp())),
+        "webhook-signature": Webhook(secret).sign(number, now, body),
+    }
+
+
+BODY = json.dumps({"type": "video.completed", "data": {"id": "job-1"}})
+
+
+async def test_a_signed_call_is_a_hint_to_look(gateway: Caller) -> None:
+    """The account that made the job and the event's id go on; the answer comes at once."""
+    heard = Heard()
+    async with asking(*webhooks({"caller": gateway}, heard)) as client:
+        answer = await client.post("/webhooks/caller", content=BODY, headers=_signed(BODY))
+    assert (answer.status_code, answer.content) == (204, b"")
+    assert heard.hints == [(gateway.identity, Event("evt_1", "job-1"))]
+
+
+async def test_a_call_that_proves_no_gateway_is_refused(gateway: Caller) -> None:
+    """Unsigned, signed by another, signed for other words: nobody looks anywhere."""
+    heard = Heard()
+    async with asking(*webhooks({"caller": gateway}, heard)) as client:
+        for headers in ({}, _signed(BODY, "whsec_" + "b3RoZXJz" * 4), _signed(BODY + " ")):
+            answer = await client.post("/webhooks/caller", content=BODY, headers=headers)
+            assert answer.status_code == 401
+    assert heard.hints == []
+
+
+async def test_nobody_learns_which_providers_there_are(
+    gateway: Caller, silent: ScriptedProvider
+) -> None:
+    """One that does not call, one that is not there and any other address answer alike."""
+    routes = webhooks({"caller": gateway, "silent": silent}, Heard())
+    async with asking(*routes) as client:
+        answers = [
+            await client.post(path, content=BODY, headers=_signed(BODY))
+            for path in ("/webhooks/silent", "/webhooks/nobody", "/elsewhere", "/webhooks/")
+        ]
+    assert {(answer.status_code, answer.text) for answer in answers} == {(404, "404: Not Found")}
+
+
+async def test_an_event_about_no_job_is_taken_and_let_be(gateway: Caller) -> None:
+    """Signed and of no use: the gateway must not repeat it for days."""
+    heard = Heard()
+    async with asking(*webhooks({"caller": gateway}, heard)) as client:
+        for body in ('{"data": {}}', "{}"):
+            answer = await client.post("/webhooks/caller", content=body, headers=_signed(body))
+            assert answer.status_code == 204
+    assert heard.hints == []
+
+
+@pytest.mark.parametrize("fault", [OSError("disk"), ConnectionResetError("db"), TimeoutError()])
+async def test_a_hint_that_cannot_be_stored_is_asked_for_again(
+    gateway: Caller, fault: Exception
+) -> None:
+    """The gateway repeats what was answered 500."""
+    heard = Heard()
+    async with asking(*webhooks({"caller": gateway}, heard)) as client:
+        heard.fails = fault
+        answer = await client.post("/webhooks/caller", content=BODY, headers=_signed(BODY))
+        assert (answer.status_code, answer.text) == (500, "500: Internal Server Error")
+        heard.fails = None
+        answer = await client.post("/webhooks/caller", content=BODY, headers=_signed(BODY))
+    assert answer.status_code == 204
+    assert len(heard.hints) == 1
+
+
+async def test_body_and_signature_are_in_no_log(
+    gateway: Caller, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Not when taken, refused, not understood or failed."""
+    caplog.set_level(logging.DEBUG)
+    asyncio.get_running_loop().set_debug(True)
+    heard = Heard()
+    odd = '{"what": "private words"}'
+    private = json.dumps({"data": {"id": "job-1", "prompt": "private words"}})
+    async with asking(*webhooks({"caller": gateway}, heard)) as client:
+        good = _signed(private)
+        await client.post("/webhooks/caller", content=private, headers=good)
+        await client.post("/webhooks/caller", content=private + " ", headers=good)
+        await client.post("/webhooks/caller", content=odd, headers=_signed(odd))
+        heard.fails = ValueError(private, good)
+        await client.post("/webhooks/caller", content=private, headers=good)
+    said = caplog.text + "".join(capsys.readouterr())
+    for event in ("webhook_refused", "webhook_not_understood", "web_request_failed"):
+        assert event in said
+    assert "private words" not in said
+    assert good["webhook-signature"] not in said
+
+
+async def test_a_large_body_is_refused_before_it_is_read(gateway: Caller) -> None:
+    """Also where no length is told, or a small one that unfolds."""
+
+    async def endless() -> AsyncIterator[bytes]:
+        for _ in range(LARGEST_BODY // 1024 + 1):
+            yield b"x" * 1024
+
+    heard = Heard()
+    async with asking(*webhooks({"caller": gateway}, heard)) as client:
+        large = await client.post("/webhooks/caller", content=b"x" * (LARGEST_BODY + 1))
+        unknown = await client.post("/webhooks/caller", content=endless())
+        fitting = await client.post("/webhooks/caller", content=b"x" * LARGEST_BODY)
+        packed = {"Content-Encoding": "gzip"} | _signed(BODY)
+        small = await client.post(
+            "/webhooks/caller", content=compress(BODY.encode()), headers=packed
+        )
+    assert (large.status_code, unknown.status_code) == (413, 413)
+    # Read whole, and as it was sent: nothing is unpacked.
+    assert (fitting.status_code, small.status_code) == (401, 401)
+    assert heard.hints == []
+
+
+async def test_a_body_that_is_announced_and_never_comes_is_given_up(gateway: Caller) -> None:
+    """A gigabyte promised holds neither memory nor the connection."""
+    routes = webhooks({"caller": gateway}, Heard(), patience=0.05)
+    async with serving(*routes) as it, connected(it) as (reader, writer):
+        writer.write(get("/webhooks/caller", "Content-Length: 1000000000", method="POST") + b"x")
+        assert (await reader.readline()).startswith(b"HTTP/1.1 408 ")
+
+
+async def test_a_body_in_broken_pieces_is_refused(gateway: Caller) -> None:
+    """What is no HTTP gets a plain answer."""
+    head = get("/webhooks/caller", "Transfer-Encoding: chunked", method="POST")
+    async with serving(*webhooks({"caller": gateway}, Heard())) as it:
+        status, _, body = parts(await say(it, head + b"oh no\r\n"))
+    assert (status, body) == (400, b"400: Bad Request")
+
+
+async def test_a_caller_who_hangs_up_is_no_fault_of_ours(
+    gateway: Caller, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Anybody can do that all day; the log must stay readable."""
+    routes = [*webhooks({"caller": gateway}, Heard()), *health({})]
+    async with serving(*routes) as it:
+        async with connected(it) as (_, writer):
+            writer.write(get("/webhooks/caller", "Content-Length: 9", method="POST") + b"x")
+            # By the time this one is answered the other one is being read.
+            await say(it, get("/healthz"))
+        while it.connections:
+            await asyncio.sleep(0)
+    assert "web_request_failed" not in "".join(capsys.readouterr())
+
+
+# --- the server itself -------------------------------------------------------------------
+
+
+async def test_unknown_addresses_are_answered_plainly() -> None:
+    """No page, no list, no hint at what it is made of."""
+    async with asking(*health({})) as client:
+        for path in ("/", "/index.html", "/healthz/", "/.env", "/metrics"):
+            answer = await client.get(path, headers={"Accept": "text/html"})
+            assert (answer.status_code, answer.text) == (404, "404: Not Found")
+            assert answer.headers["Content-Type"] == "text/plain; charset=utf-8"
+            assert answer.headers["Server"] == "reelay"
+
+
+async def test_routes_of_others_are_served_within_the_same_limits() -> None:
+    """A front-end's webhook stands beside ours."""
+
+    async def update(request: web.Request) -> web.Response:
+        return web.json_response(await request.json())
+
+    async with asking(*health({}), web.post("/telegram/webhook", update)) as client:
+        taken = await client.post("/telegram/webhook", json={"update_id": 1})
+        large = await client.post("/telegram/webhook", content=b"x" * (LARGEST_BODY + 1))
+        odd = await client.post("/telegram/webhook", content=b"{")
+    assert taken.json() == {"update_id": 1}
+    assert (large.status_code, odd.status_code) == (413, 500)
+
+
+async def test_a_fault_in_the_middle_of_an_answer_ends_it() -> None:
+    """No second answer lands in the first; the client sees that it is not whole."""
+
+    async def breaking(request: web.Request) -> web.StreamResponse:
+        answer = web.StreamResponse(headers={"Content-Length": "1000"})
+        await answer.prepare(request)
+        await answer.write(b"the beginning")
+        raise ValueError("broken")
+
+    async with serving(web.get("/", breaking)) as it:
+        raw = await say(it, get("/"))
+    assert raw.startswith(b"HTTP/1.1 200 ")
+    assert raw.endswith(b"the beginning")
+
+
+@pytest.mark.parametrize("begun", [b"", b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-Slow: "])
+async def test_a_client_that_never_ends_its_request_is_let_go(begun: bytes) -> None:
+    """It holds a connection for a while, and no longer."""
+    async with serving(*health({}), idle=0.05) as it:
+        assert await say(it, begun) == b""
+
+
+async def test_more_connections_than_allowed_are_closed_at_once() -> None:
+    """The process needs its descriptors for other things; those who are served notice nothing."""
+    async with serving(*health({}), most_connections=1) as it:
+        async with connected(it) as (reader, writer):
+            writer.write(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+            await reader.readuntil(b"ok")
+            assert await say(it, get("/healthz")) == b""
+            writer.write(get("/healthz"))
+            assert (await reader.read()).endswith(b"ok")
+        while not (answer := await say(it, get("/healthz"))):
+            pass
+        assert answer.endswith(b"ok")
+
+
+async def test_a_stopped_server_answers_no_more_and_frees_its_port() -> None:
+    """Another process can take over at once."""
+    first = Web("127.0.0.1", 0, health({}))
+    await first.start()
+    port = httpx.URL(first.address).port
+    assert port
+    await first.stop()
+    assert first.address == ""
+    async with httpx.AsyncClient() as client:
+        with pytest.raises(httpx.ConnectError):
+            await client.get(f"http://127.0.0.1:{port}/healthz")
+    second = Web("127.0.0.1", port, health({}))
+    await second.start()
+    await second.stop()
+
+
+async def test_a_request_under_way_is_answered_before_the_stop() -> None:
+    """A gateway's call that was taken in is not cut off."""
+    arrived, leave = asyncio.Event(), asyncio.Event()
+
+    async def slow(_: web.Request) -> web.Response:
+        arrived.set()
+        await leave.wait()
+        return web.Response(text="done")
+
+    it = Web("127.0.0.1", 0, [web.get("/slow", slow)])
+    await it.start()
+    asked = asyncio.create_task(say(it, get("/slow")))
+    await arrived.wait()
+    stopped = asyncio.create_task(it.stop())
+    leave.set()
+    assert (await asked).endswith(b"done")
+    await stopped
+
+
+async def test_a_port_that_is_taken_is_named() -> None:
+    """In words that tell which setting to change."""
+    async with serving(*health({})) as it:
+        port = httpx.URL(it.address).port
+        assert port
+        other = Web("127.0.0.1", port, health({}))
+        with pytest.raises(CannotListen) as caught:
+            await other.start()
+        await other.stop()
+    assert f"HTTP_PORT={port} cannot be listened on" in (caught.value.strerror or "")

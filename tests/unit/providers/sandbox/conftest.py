@@ -1,0 +1,36 @@
+"""A sandbox for each test, in its own folder and with a clock that stands still."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+
+from providers.base import Options
+from providers.http import Http
+from providers.sandbox import Sandbox
+from tests.support.fake_clock import FakeClock
+from tests.support.sandbox_driver import Open
+
+
+@pytest.fixture
+async def open_sandbox(tmp_path: Path, clock: FakeClock) -> AsyncIterator[Open]:
+    """Open the one sandbox of this test; once more means: after a restart."""
+    async with AsyncExitStack() as stack:
+        http = Http()
+        stack.push_async_callback(http.close)
+
+        def opened() -> Sandbox:
+            sandbox = Sandbox(Options(kind="sandbox"), http, tmp_path / "sandbox", now=clock.now)
+            stack.push_async_callback(sandbox.close)
+            return sandbox
+
+        yield opened
+
+
+@pytest.fixture
+def sandbox(open_sandbox: Open) -> Sandbox:
+    """A sandbox in an empty folder."""
+    return open_sandbox()

@@ -1,0 +1,232 @@
+"""The jobs of the sandbox: they outlive its process, and what is told of them is true."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from providers.errors import NotFound, Upstream
+from providers.sandbox import RENDERS_AT_ONCE, Sandbox
+from providers.sandbox.jobs import FILM_KEPT, JOB_KEPT
+from providers.types import Failed, FailureKind, Finished, Pending, ReferenceImage
+from tests.support import sample_images, video_frames
+from tests.support.fake_clock import FakeClock
+from tests.support.sandbox_driver import (
+    SMALL,
+    Open,
+    download,
+    look_until_over,
+    make_film,
+    until_percent,
+)
+
+
+async def test_one_key_is_one_job(open_sandbox: Open) -> None:
+    """The same create twice, also after a restart, is the same job; so a repeat costs nothing."""
+    sandbox = open_sandbox()
+    assert await sandbox.find(SMALL, 0) is None
+    first = await sandbox.submit(SMALL)
+    second = await sandbox.submit(SMALL)
+    third = await open_sandbox().submit(SMALL)
+    found = await open_sandbox().find(SMALL, 0)
+    assert found is not None
+    assert {job.remote_id for job in (first, second, third, found)} == {"sandbox_k3xw"}
+
+
+async def test_the_percent_is_honest(sandbox: Sandbox) -> None:
+    """It rises with the film and is never complete before the film is there."""
+    job = await sandbox.submit(replace(SMALL, seconds=6, width=720, height=1280))
+    seen = []
+    async with asyncio.timeout(60):
+        while isinstance(progress := await sandbox.poll(job.remote_id), Pending):
+            seen.append(progress)
+            await asyncio.sleep(0.02)
+    percents = [one.percent for one in seen if one.percent is not None]
+    assert percents == sorted(percents)
+    assert len(set(percents)) > 3
+    assert max(percents) < 100
+    assert all(one.percent is None for one in seen if not one.running)
+
+
+async def test_at_most_two_films_are_made_at_once(sandbox: Sandbox, tmp_path: Path) -> None:
+    """Ten tasks of one person must not take the machine down; the others wait in line."""
+    jobs = [await sandbox.submit(replace(SMALL, key=f"job{number}")) for number in range(6)]
+    assert await sandbox.poll(jobs[-1].remote_id) == Pending()
+    most = 0
+    async with asyncio.timeout(60):
+        for job in jobs:
+            while isinstance(await sandbox.poll(job.remote_id), Pending):
+                most = max(most, len(list((tmp_path / "sandbox").glob("making-*"))))
+    assert 1 <= most <= RENDERS_AT_ONCE
+
+
+async def test_a_film_cut_short_is_made_after_the_restart(
+    open_sandbox: Open, tmp_path: Path
+) -> None:
+    """A graceful stop in the middle of it leaves no file but the job."""
+    sandbox = open_sandbox()
+    job = await sandbox.submit(replace(SMALL, seconds=30, width=720, height=1280))
+    await until_percent(sandbox, job.remote_id)
+    await sandbox.close()
+    assert [path.name for path in (tmp_path / "sandbox").iterdir()] == ["k3xw.json"]
+    again = open_sandbox()
+    assert isinstance(await again.poll(job.remote_id), Pending)
+    assert await again.cancel(job.remote_id)
+
+
+_KILLED = """
+import asyncio, sys
+from pathlib import Path
+from providers.base import Options, Pending, VideoRequest
+from providers.http import Http
+from providers.sandbox import Sandbox
+
+async def main():
+    sandbox = Sandbox(Options(kind="sandbox"), Http(), Path(sys.argv[1]), now=lambda: 1.8e9)
+    request = VideoRequest("k3xw", "sandbox", "a kite", 4, width=480, height=854)
+    job = await sandbox.submit(request)
+    while isinstance(progress := await sandbox.poll(job.remote_id), Pending):
+        if progress.percent:
+            print("in the middle", flush=True)
+        await asyncio.sleep(0.01)
+
+asyncio.run(main())
+"""
+
+
+async def test_a_film_survives_the_death_of_its_process(open_sandbox: Open, tmp_path: Path) -> None:
+    """Killed in the middle of the making, the job is known and its film is made once more."""
+    folder = tmp_path / "sandbox"
+    with subprocess.Popen(
+        [sys.executable, "-c", _KILLED, str(folder)], stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "in the middle\n"
+        process.send_signal(signal.SIGKILL)
+    assert list(folder.glob("making-*"))
+    sandbox = open_sandbox()
+    assert await look_until_over(sandbox, "sandbox_k3xw") == Finished()
+    assert sorted(path.name for path in folder.iterdir()) == ["k3xw.json", "k3xw.mp4"]
+    (tmp_path / "film.mp4").write_bytes(await download(sandbox, "sandbox_k3xw"))
+    assert video_frames.complaints(tmp_path / "film.mp4") == ""
+
+
+async def test_a_film_whose_maker_was_killed_is_made_again(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """Out of memory, the system kills ffmpeg: no verdict on the job; the next look begins anew."""
+    job = await sandbox.submit(replace(SMALL, seconds=4, width=720, height=1280))
+    await until_percent(sandbox, job.remote_id)
+    for process in _processes_at_work_in(tmp_path):
+        os.kill(process, signal.SIGKILL)
+    with pytest.raises(Upstream):
+        await look_until_over(sandbox, job.remote_id)
+    assert await look_until_over(sandbox, job.remote_id) == Finished()
+
+
+def _processes_at_work_in(folder: Path) -> list[int]:
+    listed = subprocess.run(["ps", "-ewwo", "pid,args"], check=True, capture_output=True, text=True)
+    return [
+        int(line.split()[0])
+        for line in listed.stdout.splitlines()
+        if str(folder) in line and "ffmpeg" in line
+    ]
+
+
+async def test_cancelling_kills_the_making_for_good(sandbox: Sandbox, tmp_path: Path) -> None:
+    """Confirmed means stopped: no process goes on, and asking again says the same."""
+    job = await sandbox.submit(replace(SMALL, seconds=30, width=720, height=1280))
+    await until_percent(sandbox, job.remote_id)
+    assert await sandbox.cancel(job.remote_id)
+    assert _processes_at_work_in(tmp_path) == []
+    assert await sandbox.cancel(job.remote_id)
+    end = await sandbox.poll(job.remote_id)
+    assert isinstance(end, Failed)
+    assert end.kind is FailureKind.CANCELLED
+    assert [path.name for path in (tmp_path / "sandbox").iterdir()] == ["k3xw.json"]
+
+
+async def test_what_is_over_cannot_be_cancelled(sandbox: Sandbox, tmp_path: Path) -> None:
+    """A finished film stays; told otherwise, credits would come back for it."""
+    await make_film(sandbox, SMALL, tmp_path / "film.mp4")
+    assert not await sandbox.cancel("sandbox_k3xw")
+    assert await sandbox.poll("sandbox_k3xw") == Finished()
+    failed = await sandbox.submit(replace(SMALL, key="other", prompt="[fail]"))
+    assert not await sandbox.cancel(failed.remote_id)
+
+
+async def test_a_download_goes_on_from_any_byte(sandbox: Sandbox, tmp_path: Path) -> None:
+    """Also from the last one, and from behind it, which begins anew."""
+    whole = (await make_film(sandbox, SMALL, tmp_path / "film.mp4")).read_bytes()
+    for offset in (1, len(whole) // 2, len(whole)):
+        assert await download(sandbox, "sandbox_k3xw", offset) == whole[offset:]
+    assert await download(sandbox, "sandbox_k3xw", len(whole) + 1) == whole
+
+
+@pytest.mark.parametrize("remote_id", ["k3xw", "sandbox_", "sandbox_none", "sandbox_../k3xw", ""])
+async def test_an_unknown_job_is_not_found(remote_id: str, sandbox: Sandbox) -> None:
+    """Ids may be typed by admins; none leads out of the folder."""
+    await sandbox.submit(replace(SMALL, prompt="[stuck]"))
+    with pytest.raises(NotFound):
+        await sandbox.poll(remote_id)
+    with pytest.raises(NotFound):
+        await sandbox.cancel(remote_id)
+    with pytest.raises(NotFound):
+        async with sandbox.download(remote_id, Finished()):
+            pass
+
+
+async def test_a_remix_keeps_the_look_of_its_original(sandbox: Sandbox, tmp_path: Path) -> None:
+    """The same picture or colours with other words, also of a remix."""
+    card = tmp_path / "card.png"
+    sample_images.quarters(96, 160).save(card)
+    image = ReferenceImage(card, "image/png", 96, 160)
+    for number, original in enumerate((SMALL, replace(SMALL, image=image))):
+        first = replace(original, key=f"first{number}")
+        film = await make_film(sandbox, first, tmp_path / "first.mp4")
+        second = replace(
+            SMALL,
+            key=f"second{number}",
+            prompt="",
+            width=None,
+            height=None,
+            remix_of=f"sandbox_first{number}",
+        )
+        other = await make_film(sandbox, second, tmp_path / "second.mp4")
+        assert video_frames.frame(other).size == (96, 160)
+        corner = (0, 0, 30, 30)
+        assert (
+            video_frames.difference(
+                video_frames.frame(film).crop(corner), video_frames.frame(other).crop(corner)
+            )
+            < 1
+        )
+
+
+async def test_old_films_are_tidied_away_and_made_again_when_asked_for(
+    open_sandbox: Open, tmp_path: Path, clock: FakeClock
+) -> None:
+    """The disk does not fill; a film made again is the same to the byte, so parts still fit."""
+    whole = (await make_film(open_sandbox(), SMALL, tmp_path / "film.mp4")).read_bytes()
+    await clock.advance(FILM_KEPT + 1)
+    later = open_sandbox()
+    assert isinstance(await later.poll("sandbox_k3xw"), Pending)
+    assert await look_until_over(later, "sandbox_k3xw") == Finished()
+    assert await download(later, "sandbox_k3xw") == whole
+    await clock.advance(JOB_KEPT)
+    with pytest.raises(NotFound):
+        await open_sandbox().poll("sandbox_k3xw")
+
+
+async def test_the_check_tells_the_version_of_ffmpeg(sandbox: Sandbox) -> None:
+    """The one thing that can be wrong here."""
+    name, version = (await sandbox.check()).split()
+    assert name == "ffmpeg"
+    assert version[0].isdigit()

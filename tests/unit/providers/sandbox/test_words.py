@@ -1,0 +1,115 @@
+"""The sandbox misbehaves just as the bracketed words in a prompt tell it to."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from bot.media.mp4 import check_mp4
+from providers.errors import NotFound, Throttled, Unanswered
+from providers.sandbox import SLOW_SECONDS, Sandbox
+from providers.sandbox.jobs import HUGE_BYTES
+from providers.types import Failed, FailureKind, Finished, Pending
+from tests.support import video_frames
+from tests.support.fake_clock import FakeClock
+from tests.support.sandbox_driver import (
+    SMALL,
+    Open,
+    download,
+    look_until_over,
+    make_film,
+    until_percent,
+)
+
+
+async def test_throttled_holds_off_twice_and_then_accepts(open_sandbox: Open) -> None:
+    """Counted on the disk, so that a restart in between changes nothing."""
+    request = replace(SMALL, prompt="a kite [throttled]")
+    for _ in range(2):
+        sandbox = open_sandbox()
+        with pytest.raises(Throttled) as held_off:
+            await sandbox.submit(request)
+        assert held_off.value.retry_after == 2
+        assert not held_off.value.accepted
+        assert await sandbox.find(request, 0) is None
+    assert (await open_sandbox().submit(request)).remote_id == "sandbox_k3xw"
+
+
+@pytest.mark.parametrize(
+    ("word", "kind"),
+    [("[fail]", FailureKind.UPSTREAM), ("[Moderated]", FailureKind.MODERATION)],
+)
+async def test_a_failure_on_request_is_a_verdict(
+    word: str, kind: FailureKind, sandbox: Sandbox
+) -> None:
+    """A value and no exception, with words for admins."""
+    job = await sandbox.submit(replace(SMALL, prompt=f"a kite {word}"))
+    end = await sandbox.poll(job.remote_id)
+    assert isinstance(end, Failed)
+    assert end.kind is kind
+    assert end.raw
+
+
+async def test_lost_is_accepted_and_can_be_found(open_sandbox: Open, tmp_path: Path) -> None:
+    """The answer is lost, the job is not: found by its key, it ends as any other."""
+    request = replace(SMALL, prompt="a kite [lost]")
+    with pytest.raises(Unanswered) as lost:
+        await open_sandbox().submit(request)
+    assert lost.value.accepted
+    sandbox = open_sandbox()
+    found = await sandbox.find(request, 0)
+    assert found is not None
+    assert await look_until_over(sandbox, found.remote_id) == Finished()
+    check_mp4(await make_film(sandbox, request, tmp_path / "film.mp4"))
+
+
+async def test_vanished_is_gone_for_good(sandbox: Sandbox) -> None:
+    """The create is answered well, and then there is no such job."""
+    job = await sandbox.submit(replace(SMALL, prompt="a kite [vanished]"))
+    for _ in range(3):
+        with pytest.raises(NotFound):
+            await sandbox.poll(job.remote_id)
+
+
+async def test_stuck_never_ends_but_can_be_cancelled(sandbox: Sandbox, clock: FakeClock) -> None:
+    """What a deadline is for."""
+    job = await sandbox.submit(replace(SMALL, prompt="a kite [stuck]"))
+    for _ in range(3):
+        await clock.advance(100_000)
+        progress = await sandbox.poll(job.remote_id)
+        assert isinstance(progress, Pending)
+        assert progress.running
+    assert await sandbox.cancel(job.remote_id)
+
+
+async def test_slow_waits_by_the_clock(sandbox: Sandbox, clock: FakeClock) -> None:
+    """The film may be there, but the job is not over before its time; no call takes longer."""
+    job = await sandbox.submit(replace(SMALL, prompt="a kite [slow]"))
+    await clock.advance(SLOW_SECONDS / 2)
+    await until_percent(sandbox, job.remote_id, 50)
+    assert await sandbox.poll(job.remote_id) == Pending(running=True, percent=50)
+    await clock.advance(SLOW_SECONDS / 2)
+    assert await look_until_over(sandbox, job.remote_id) == Finished()
+
+
+async def test_huge_is_a_large_file_that_still_plays(sandbox: Sandbox, tmp_path: Path) -> None:
+    """For the limits of the chats; players skip what it is padded with."""
+    film = await make_film(sandbox, replace(SMALL, prompt="a kite [huge]"), tmp_path / "film.mp4")
+    assert film.stat().st_size == HUGE_BYTES
+    check_mp4(film)
+    assert video_frames.complaints(film) == ""
+
+
+async def test_broken_gives_half_a_file_once(open_sandbox: Open, tmp_path: Path) -> None:
+    """A file that was cut off, honest about its length; the second download is whole."""
+    sandbox = open_sandbox()
+    job = await sandbox.submit(replace(SMALL, prompt="a kite [broken]"))
+    await look_until_over(sandbox, job.remote_id)
+    half = await download(sandbox, job.remote_id)
+    whole = await download(open_sandbox(), job.remote_id)
+    assert len(half) == len(whole) // 2
+    assert whole.startswith(half)
+    (tmp_path / "film.mp4").write_bytes(whole)
+    check_mp4(tmp_path / "film.mp4")

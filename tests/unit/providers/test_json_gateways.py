@@ -1,0 +1,149 @@
+"""What all gateways with a dialect of their own do alike, each told in its own words."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from providers import errors
+from providers.base import Provider
+from providers.http import Http
+from providers.types import Failed, FailureKind, Finished, ReferenceImage, VideoRequest
+from tests.contract.gateways.benches import end_of
+from tests.fakes.gateways.jimmy import JimmyGateway
+from tests.fakes.gateways.json_gateway import Dialect
+from tests.fakes.gateways.jxincm import JxincmGateway
+from tests.fakes.gateways.mountsea import MountseaGateway
+from tests.support.json_gateways import REFUSALS, account, asking, film, quick
+
+_KINDS: dict[str, tuple[type[Dialect], VideoRequest]] = {
+    "jimmy": (JimmyGateway, VideoRequest("task1", "sora2-12s", "a red kite", 12)),
+    "jxincm": (JxincmGateway, VideoRequest("task1", "sora-2", "a red kite", 10)),
+    "mountsea": (MountseaGateway, VideoRequest("task1", "sora-2", "a red kite", 10)),
+}
+
+
+@dataclass(frozen=True)
+class There:
+    """An account at a gateway of one kind."""
+
+    gateway: Dialect
+    provider: Provider
+    request: VideoRequest
+
+
+@pytest.fixture
+async def there(request: pytest.FixtureRequest, http: Http, tmp_path: Path) -> AsyncIterator[There]:
+    """The kind that the test's table names first."""
+    made, wish = _KINDS[request.param]
+    async with quick(made) as gateway:
+        yield There(gateway, account(request.param, http, gateway, tmp_path), wish)
+
+
+_SQUARE: dict[str, object] = {"orientation": "square"}
+_NO_LINK: dict[str, object] = {"image": ReferenceImage(Path("p.png"), "image/png", 1, 2)}
+
+
+@pytest.mark.parametrize(
+    ("there", "changes"),
+    [
+        *((kind, changes) for kind in _KINDS for changes in (_SQUARE, _NO_LINK)),
+        ("jimmy", {"width": 720, "height": 720}),
+        ("jimmy", {"remix_of": "task_1"}),
+    ],
+    indirect=["there"],
+)
+async def test_what_it_cannot_do_is_charged(there: There, changes: dict[str, object]) -> None:
+    """Squares, pictures without a link and changes are refused before anything is sent."""
+    with pytest.raises(errors.Unsupported):
+        await there.provider.submit(replace(there.request, **changes))  # type: ignore[arg-type]
+    assert not there.gateway.requests
+
+
+@pytest.mark.parametrize(
+    ("there", "words", "kind", "accepted"),
+    [
+        *((kind, *expected) for kind in _KINDS for expected in REFUSALS),
+        *(
+            ("jimmy", f"{word} !in-200", error, accepted)
+            for word, error, accepted in REFUSALS
+            if word != "!fastapi"
+        ),
+    ],
+    indirect=["there"],
+)
+async def test_a_refusal_gets_the_wrong_kind(
+    there: There, words: str, kind: type[errors.ProviderError], accepted: bool
+) -> None:
+    """With its own status, or with 200 and only a code: the same error, as certain as it is."""
+    with pytest.raises(errors.ProviderError) as raised:
+        await there.provider.submit(asking(there.request, words))
+    assert type(raised.value) is kind
+    assert raised.value.accepted is accepted
+
+
+@pytest.mark.parametrize("there", ["jimmy", "mountsea"], indirect=True)
+async def test_success_without_a_link_is_lost_or_believed(there: There) -> None:
+    """It is finished, and the video is asked for again: a later look may name it."""
+    one = there.provider
+    job = await one.submit(asking(there.request, "!late-link"))
+    done = await end_of(one, job.remote_id)
+    assert done == Finished()
+    with pytest.raises(errors.NoResult):
+        one.download(job.remote_id, done)
+    await one.poll(job.remote_id)
+    assert len(await film(one, job.remote_id)) > 1000
+
+
+@pytest.mark.parametrize(
+    ("there", "words"),
+    [("jimmy", "!expired"), ("jxincm", "!expired"), ("jxincm", "!expired !no-link")],
+    indirect=["there"],
+)
+async def test_a_link_that_expired_is_the_end(there: There, words: str) -> None:
+    """It is told as not found, and another look brings a new one."""
+    job = await there.provider.submit(asking(there.request, words))
+    with pytest.raises(errors.NotFound):
+        await film(there.provider, job.remote_id)
+    assert len(await film(there.provider, job.remote_id)) > 1000
+
+
+@pytest.mark.parametrize(
+    ("there", "words", "kind"),
+    [
+        ("jimmy", "!failed", FailureKind.UPSTREAM),
+        ("jimmy", "!failed !error-msg", FailureKind.UPSTREAM),
+        ("jimmy", "!moderated", FailureKind.MODERATION),
+        ("jimmy", "!moderated !error-msg !bare", FailureKind.MODERATION),
+        ("jimmy", "!failed-as-canceled", FailureKind.CANCELLED),
+        ("jimmy", "!failed-as-cancelled !bare", FailureKind.CANCELLED),
+        ("jimmy", "!failed-as-timeout", FailureKind.TIMEOUT),
+        ("jxincm", "!failed", FailureKind.UPSTREAM),
+        ("jxincm", "!failed !reason", FailureKind.UPSTREAM),
+        ("jxincm", "!failed !fail-reason", FailureKind.UPSTREAM),
+        ("jxincm", "!failed !official", FailureKind.UPSTREAM),
+        ("jxincm", "!moderated", FailureKind.MODERATION),
+        ("jxincm", "!moderated !reason", FailureKind.MODERATION),
+        ("jxincm", "!moderated !fail-reason", FailureKind.MODERATION),
+        ("jxincm", "!moderated !error-text !official", FailureKind.MODERATION),
+        ("jxincm", "!failed-as-video-generation-failed", FailureKind.UPSTREAM),
+        ("jxincm", "!failed-as-error", FailureKind.UPSTREAM),
+        ("mountsea", "!failed", FailureKind.UPSTREAM),
+        ("mountsea", "!failed !flat", FailureKind.UPSTREAM),
+        ("mountsea", "!moderated", FailureKind.MODERATION),
+        ("mountsea", "!moderated !flat !wrapped", FailureKind.MODERATION),
+        ("mountsea", "!failed-as-cancelled", FailureKind.CANCELLED),
+        ("mountsea", "!failed-as-timeout", FailureKind.TIMEOUT),
+        ("mountsea", "!failed-as-error", FailureKind.UPSTREAM),
+    ],
+    indirect=["there"],
+)
+async def test_a_failure_gets_the_wrong_kind(there: There, words: str, kind: FailureKind) -> None:
+    """Its words for the end, its names for the reason, wherever that stands."""
+    job = await there.provider.submit(asking(there.request, words))
+    end = await end_of(there.provider, job.remote_id)
+    assert isinstance(end, Failed)
+    assert (end.kind, "render" in end.raw or "blocked" in end.raw) == (kind, True)

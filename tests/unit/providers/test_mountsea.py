@@ -1,0 +1,232 @@
+"""Mountsea, spoken to a server that holds every request to its document."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from pydantic import ValidationError
+
+from providers import errors
+from providers.http import Http
+from providers.mountsea import MountseaOptions, _payload
+from providers.types import Pending, ReferenceImage, VideoRequest
+from tests.contract.gateways.benches import finished
+from tests.fakes.gateways.json_schema import MOUNTSEA
+from tests.fakes.gateways.mountsea import CREATE, QUERIES, MountseaGateway
+from tests.support.json_gateways import account, asking, film, quick
+from tests.support.response_strategies import (
+    any_speed,
+    anything,
+    like,
+    made_without_harm,
+    read_without_harm,
+)
+
+_REQUEST = VideoRequest("task1", "sora-2", "a red kite", 10)
+_CREATE = {"taskId": "t"}
+_LOOK = {
+    "taskId": "t",
+    "status": "ready",
+    "result": {"video_url": "https://x/v.mp4", "videoUrls": ["https://x/v.mp4"], "editId": "e"},
+    "videoUrl": "https://x/v.mp4",
+    "errorMessage": "m",
+    "errorCode": 5001,
+    "createdAt": "2026-01-01T00:00:00Z",
+    "expires_at": "2026-01-01T00:00:00",
+}
+
+
+@pytest.fixture
+async def gateway() -> AsyncIterator[MountseaGateway]:
+    """A server that is quick."""
+    async with quick(MountseaGateway) as it:
+        yield it
+
+
+provider = partial(account, "mountsea")
+"""An account there."""
+
+
+# --- what is sent ------------------------------------------------------------------------
+
+
+def test_a_default_is_left_to_the_gateway() -> None:
+    """What its two defaults disagree on is always said; a style only if it was asked for."""
+    assert _payload(_REQUEST) == {
+        "model": "sora-2",
+        "prompt": "a red kite",
+        "images": [],
+        "size": "small",
+        "duration": 10,
+        "removeWatermark": True,
+        "storyboard": False,
+    }
+    sent = ReferenceImage(Path("p.png"), "image/png", 1, 2, "https://x/p.png")
+    whole = replace(
+        _REQUEST,
+        size="1792x1024",
+        orientation="landscape",
+        image=sent,
+        style="kakalaka",
+        watermark=True,
+        storyboard=True,
+        remix_of="edit-1",
+    )
+    assert _payload(whole) == {
+        "model": "sora-2",
+        "prompt": "a red kite",
+        "images": ["https://x/p.png"],
+        "orientation": "landscape",
+        "size": "large",
+        "duration": 10,
+        "removeWatermark": False,
+        "styleId": "kakalaka",
+        "storyboard": True,
+        "editId": "edit-1",
+    }
+    assert set(_payload(whole)) == set(MOUNTSEA)
+    assert _payload(replace(_REQUEST, watermark=False))["removeWatermark"] is True
+
+
+@pytest.mark.parametrize("style", sorted(map(str, MOUNTSEA["styleId"].words or ())))
+async def test_a_style_cannot_be_had(
+    http: Http, gateway: MountseaGateway, tmp_path: Path, style: str
+) -> None:
+    """Each of the twelve reaches the gateway."""
+    await provider(http, gateway, tmp_path).submit(replace(_REQUEST, style=style))
+    assert gateway.bodies[0]["styleId"] == style
+
+
+# --- what is read ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", QUERIES)
+@pytest.mark.parametrize(
+    "words",
+    [
+        "",
+        "!flat",
+        "!many",
+        "!wrapped",
+        "!flat !wrapped",
+        "!ms",
+        "!completed-as-ready",
+        "!completed-as-done !running-as-in-progress",
+    ],
+)
+async def test_a_shape_of_its_answers_is_not_understood(
+    http: Http, gateway: MountseaGateway, tmp_path: Path, words: str, path: str
+) -> None:
+    """The link anywhere, on both paths, with any of the words that its clients know."""
+    gateway.query_path, gateway.looks_to_finish = path, 2
+    one = provider(http, gateway, tmp_path)
+    job = await one.submit(asking(_REQUEST, words))
+    assert job.progress == Pending()
+    progress = await one.poll(job.remote_id)
+    assert isinstance(progress, Pending)
+    assert progress.running
+    assert len(await film(one, job.remote_id)) > 1000
+
+
+async def test_a_path_that_is_not_there_is_asked_for_ever(
+    http: Http, gateway: MountseaGateway, tmp_path: Path
+) -> None:
+    """Where one says 404 the other is asked, once, and from then on it is the first."""
+    gateway.query_path = QUERIES[1]
+    one = provider(http, gateway, tmp_path)
+    job = await one.submit(_REQUEST)
+    for _ in range(3):
+        await one.poll(job.remote_id)
+    assert gateway.requests == {f"POST {CREATE}": 1, f"GET {QUERIES[0]}": 1} | {
+        f"GET {QUERIES[1]}": 3
+    }
+
+
+async def test_another_path_cannot_be_set(
+    http: Http, gateway: MountseaGateway, tmp_path: Path
+) -> None:
+    """A path of the settings goes before both that are known, and has to be one."""
+    gateway.query_path = "/sora/video/task"
+    with pytest.raises(errors.NotFound):
+        await provider(http, gateway, tmp_path).poll("t")
+
+
+@pytest.mark.parametrize("path", ["sora/task", "/", "https://x/sora", "/sora task", "/sora?x=1"])
+def test_a_path_that_is_none_is_used(path: str) -> None:
+    """What is no path is told when the program starts."""
+    with pytest.raises(ValidationError, match="write one like /sora/task/result"):
+        MountseaOptions(kind="mountsea", query_path=path)
+
+
+@pytest.mark.parametrize("path", QUERIES)
+async def test_an_unknown_job_is_waited_for(
+    http: Http, gateway: MountseaGateway, tmp_path: Path, path: str
+) -> None:
+    """Nobody knows it, whichever path is there; the check takes that for a key that works."""
+    gateway.query_path = path
+    one = provider(http, gateway, tmp_path)
+    with pytest.raises(errors.NotFound, match="Task not found"):
+        await one.poll("none")
+    assert await one.check() == "responds and accepts the key"
+
+
+@pytest.mark.parametrize("path", QUERIES)
+async def test_a_wrong_key_passes_for_an_unknown_job(
+    http: Http, gateway: MountseaGateway, tmp_path: Path, path: str
+) -> None:
+    """401 of the path that is there is not hidden by the 404 of the one that is not."""
+    gateway.query_path = path
+    stranger = provider(http, gateway, tmp_path, api_key="sk-wrong-0123456789")
+    for asked in (stranger.check(), stranger.poll("none")):
+        with pytest.raises(errors.Misconfigured):
+            await asked
+
+
+@pytest.mark.parametrize("words", ["", "!edit-outside", "!edit-deep", "!flat", "!wrapped"])
+async def test_a_change_names_the_wrong_video(
+    http: Http, gateway: MountseaGateway, tmp_path: Path, words: str
+) -> None:
+    """The edit id is found wherever it stands; that of a change is its own."""
+    one = provider(http, gateway, tmp_path)
+    first = await one.submit(asking(_REQUEST, words))
+    done = await finished(one, first.remote_id)
+    assert done.edit_id == f"edit-{first.remote_id}"
+    second = await one.submit(replace(asking(_REQUEST, words), remix_of=done.edit_id))
+    assert gateway.bodies[-1]["editId"] == done.edit_id
+    assert (await finished(one, second.remote_id)).edit_id == f"edit-{second.remote_id}"
+    with pytest.raises(errors.Refused):
+        await one.submit(replace(_REQUEST, remix_of="edit-none"))
+
+
+# --- what goes wrong ---------------------------------------------------------------------
+
+
+async def test_an_api_that_is_gone_is_tried_for_ever(
+    http: Http, gateway: MountseaGateway, tmp_path: Path
+) -> None:
+    """No route for creates: no such model any more."""
+    one = provider(http, gateway, tmp_path, base_url=f"{gateway.url}/elsewhere")
+    for original in (None, "edit-1"):
+        with pytest.raises(errors.ModelUnavailable):
+            await one.submit(replace(_REQUEST, remix_of=original))
+    assert len(gateway.violations) == 2
+    gateway.violations.clear()
+
+
+@any_speed
+@given(anything | like(_LOOK) | like({"data": _LOOK}))
+def test_an_answer_to_a_look_does_harm(body: object) -> None:
+    """Whatever it holds: never a traceback, never a false success."""
+    read_without_harm(body)
+
+
+@any_speed
+@given(anything | like(_CREATE) | like({"statusCode": 400, "message": ["m"], "error": "e"}))
+def test_an_answer_to_a_create_does_harm(body: object) -> None:
+    """Whatever it holds: a job that can be asked for, or an error of our tree."""
+    made_without_harm(body)

@@ -1,0 +1,317 @@
+"""Lists, models, calls and checks of the official format: tolerant, cheap, and never misled."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import SecretStr, ValidationError
+from standardwebhooks import Webhook
+
+from providers import PROVIDERS, errors
+from providers.http import Http
+from providers.openai import OpenAI
+from providers.openai_format import Official, OfficialOptions, _fits, _page, _progress_in_list
+from providers.types import Failed, Finished, Pending, VideoRequest
+from tests.fakes.gateways.openai import KEY, Gateway
+from tests.fakes.gateways.webhooks import TELL_SECRET, signed_event
+from tests.fakes.raw_server import answer, answering, server
+from tests.support.response_strategies import any_speed, anything, like, told
+
+_NOW = 1_790_000_000.0
+Paging = Callable[[dict[str, str]], object]
+
+
+@asynccontextmanager
+async def listing(paging: Paging) -> AsyncIterator[tuple[str, list[dict[str, str]]]]:
+    """(a server that answers lists so, what it was asked)."""
+    asked: list[dict[str, str]] = []
+
+    async def answered(request: web.Request) -> web.Response:
+        asked.append(dict(request.query))
+        assert len(asked) < 50
+        return web.json_response(paging(asked[-1]))
+
+    app = web.Application()
+    app.router.add_get("/v1/videos", answered)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    yield f"http://127.0.0.1:{runner.addresses[0][1]}", asked
+    await runner.cleanup()
+
+
+def account(http: Http, url: str, **more: object) -> Official:
+    """One account there."""
+    options = {"kind": "openai", "api_key": SecretStr(KEY), "base_url": url, **more}
+    return OpenAI(OpenAI.options_type.model_validate(options), http, Path())
+
+
+def video(number: int, **more: object) -> dict[str, object]:
+    """An entry of a list, a second older than the one before."""
+    made = {"id": f"video_{number}", "status": "in_progress", "created_at": _NOW - number}
+    return made | more
+
+
+def pages(videos: list[dict[str, object]], size: int) -> Paging:
+    """A list of these, so many at a time."""
+
+    def page(query: dict[str, str]) -> object:
+        ids = [one["id"] for one in videos]
+        start = ids.index(query["after"]) + 1 if "after" in query else 0
+        return {"data": videos[start : start + size], "has_more": start + size < len(videos)}
+
+    return page
+
+
+# --- lists -------------------------------------------------------------------------------
+
+
+async def test_a_list_is_read_beyond_what_is_wanted(http: Http) -> None:
+    """It ends where all were seen, or where it is older than the oldest wanted."""
+    videos = [video(number, status="completed") for number in range(60)]
+    async with listing(pages(videos, 20)) as (url, asked):
+        one = account(http, url)
+        seen = await one.poll_many(["video_3", "video_25"], _NOW - 1000)
+        assert seen == {"video_3": Finished(), "video_25": Finished()}
+        assert asked == [
+            {"limit": "100", "order": "desc"},
+            {"limit": "100", "order": "desc", "after": "video_19"},
+        ]
+        asked.clear()
+        # Clocks may be apart by a minute.
+        assert await one.poll_many(["video_none"], _NOW + 35) == {}
+        assert len(asked) == 2
+
+
+@pytest.mark.parametrize(
+    ("answered", "requests"),
+    [
+        (lambda _: {"data": [video(1)], "has_more": True}, 2),
+        (lambda query: {"data": [video(len(query.get("after", "")))], "has_more": True}, 10),
+        (lambda _: {"data": [{"status": "queued"}], "has_more": True}, 1),
+        (lambda _: {"data": [], "has_more": True}, 1),
+        (lambda _: {"data": [video(1)], "has_more": "yes"}, 1),
+    ],
+    ids=["after is not known", "without end", "no ids", "empty", "no truth"],
+)
+async def test_a_list_is_read_for_ever(http: Http, answered: Paging, requests: int) -> None:
+    """Whatever the server says, there is an end."""
+    numbers = iter(range(100))
+
+    def paging(query: dict[str, str]) -> object:
+        page: Any = answered(query)
+        if requests == 10:
+            page["data"] = [video(next(numbers))]
+        return page
+
+    async with listing(paging) as (url, asked):
+        assert await account(http, url).poll_many(["video_none"], 0) == {}
+        assert len(asked) == requests
+
+
+async def test_one_bad_entry_hides_the_others(http: Http) -> None:
+    """What cannot be read is left out, and so is what nobody asked for."""
+    strange: list[object] = [None, 7, "video_2", [], {}, {"id": None}, {"id": ["video_2"]}]
+    strange += [{"id": "video_4"}, {"id": "video_5", "code": 401, "msg": "no"}]
+    entries = [*strange, video(1), video(2, status="failed", created_at=_NOW * 1000), video(3)]
+    body = {"data": entries, "has_more": False}
+    async with listing(lambda _: body) as (url, _):
+        wanted = ["video_1", "video_2", "video_4", "video_5"]
+        seen = await account(http, url).poll_many(wanted, _NOW - 60)
+    assert seen.keys() == {"video_1", "video_2", "video_4"}
+    assert seen["video_1"] == Pending(running=True)
+    assert isinstance(seen["video_2"], Failed)
+    # Without a word it is not over.
+    assert seen["video_4"] == Pending()
+
+
+@pytest.mark.parametrize("body", [[], {}, {"data": None}, {"data": {}}, "videos", 7])
+async def test_what_is_no_list_passes_for_an_empty_one(http: Http, body: object) -> None:
+    """An empty list proves something; an answer that is none proves nothing."""
+    async with listing(lambda _: body) as (url, _):
+        with pytest.raises(errors.Malformed):
+            await account(http, url).poll_many(["video_1"], 0)
+
+
+_LISTED = {
+    "object": "list",
+    "data": [video(1, prompt="a red kite", seconds="4", size="720x1280", model="sora-2")],
+    "first_id": "video_1",
+    "last_id": "video_1",
+    "has_more": False,
+}
+_REQUEST = VideoRequest("task1", "sora-2", "a red kite", 4, size="720x1280")
+
+
+@any_speed
+@given(like(_LISTED) | anything)
+def test_a_list_of_any_kind_makes_a_traceback_or_a_false_success(body: object) -> None:
+    """Each entry is read or left out; success needs its word, and ours our prompt."""
+    try:
+        page = _page(body)
+    except errors.Malformed:
+        return
+    for one in page:
+        progress = _progress_in_list(one)
+        assert not isinstance(progress, Finished) or told(one)
+        assert not _fits(one, _REQUEST) or one["prompt"] == "a red kite"
+
+
+# --- models ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("raw", "names"),
+    [
+        (answer("200 OK", '{"data": [{"id": "a"}, {"id": 7}, {}, null]}'), {"a"}),
+        (answer("200 OK", '{"data": []}'), None),
+        (answer("200 OK", '{"models": ["a"]}'), None),
+        (answer("200 OK", "<html>"), None),
+        (answer("404 Not Found", "404 page not found"), None),
+        (answer("405 No", '{"detail": "Method Not Allowed"}'), None),
+        (answer("500 No", "oops"), None),
+    ],
+    ids=["some", "none", "another form", "a page", "no route", "no method", "broken"],
+)
+async def test_models_that_are_not_told_pass_for_none(
+    http: Http, raw: bytes, names: set[str] | None
+) -> None:
+    """None means that it does not say; that no model is there is never concluded."""
+    async with server(answering(raw)) as url:
+        listed = await account(http, url).models()
+    assert (set(listed) if listed is not None else None) == names
+
+
+async def test_a_wrong_key_passes_for_a_gateway_without_models(http: Http) -> None:
+    """What is wrong with key or connection is told."""
+    async with Gateway() as gateway:
+        assert await account(http, gateway.url).models() == frozenset(gateway.models)
+        with pytest.raises(errors.Misconfigured):
+            await account(http, gateway.url, api_key="sk-wrong").models()
+    with pytest.raises(errors.Unreachable):
+        await account(http, "http://127.0.0.1:9").models()
+
+
+# --- checks ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("raw", "said"),
+    [
+        (answer("404 No", '{"error": {"message": "Video not found."}}'), "accepts the key"),
+        (answer("404 No", '{"error": {"code": "task_not_exist"}}'), "accepts the key"),
+        (answer("200 OK", '{"id": "v", "status": "queued"}'), "accepts the key"),
+        (answer("404 No", '{"detail": "Not Found"}'), "not about videos"),
+        (answer("404 No", "404 page not found"), "not about videos"),
+        (answer("400 No", '{"error": {"message": "bad id"}}'), "rejected a poll"),
+    ],
+    ids=["no video", "no task", "a video", "no route", "no page", "refused"],
+)
+async def test_a_check_proves_what_it_did_not_see(http: Http, raw: bytes, said: str) -> None:
+    """Where no list is documented, only an answer about the job shows that the key was taken."""
+    async with server(answering(raw)) as url:
+        told_by_it = await account(http, url, find=False).check()
+    assert said in told_by_it
+    assert len(told_by_it) < 200
+
+
+@pytest.mark.parametrize("kind", ["zenlayer", "relay147"])
+async def test_a_check_of_a_relay_calls_a_wrong_key_right(http: Http, kind: str) -> None:
+    """Free of charge, by documented routes alone."""
+    made = PROVIDERS[kind]
+    async with Gateway(dialect=kind) as gateway:  # type: ignore[arg-type]
+        options = {"kind": kind, "base_url": gateway.url}
+        for key, right in ((KEY, True), ("sk-wrong", False)):
+            chosen = made.options_type.model_validate({**options, "api_key": key})
+            one = made(chosen, http, Path())
+            if right:
+                assert "accepts the key" in await one.check()
+            else:
+                with pytest.raises(errors.Misconfigured):
+                    await one.check()
+        assert gateway.violations == []
+        assert not gateway.jobs
+
+
+# --- calls -------------------------------------------------------------------------------
+
+
+def listening(secret: str = TELL_SECRET) -> Official:
+    """An account that is called."""
+    return account(Http(), "http://127.0.0.1:9", webhook_secret=secret)
+
+
+@any_speed
+@given(
+    st.dictionaries(
+        st.sampled_from(["webhook-id", "webhook-timestamp", "webhook-signature", "x"]),
+        st.text(max_size=30) | st.sampled_from(["v1,", "v1,=", "1e400", "nan", "v1,\ud800 v1"]),
+    ),
+    st.binary(max_size=60),
+)
+def test_a_call_of_noise_makes_a_traceback(headers: dict[str, str], body: bytes) -> None:
+    """Whatever is not signed is `Untrusted`, whatever the library makes of it."""
+    with pytest.raises(errors.Untrusted):
+        listening().heard(headers, body)
+
+
+@any_speed
+@given(like({"type": "video.completed", "data": {"id": "video_1"}}) | anything)
+def test_a_signed_call_of_any_kind_makes_a_traceback(body: object) -> None:
+    """What the gateway certainly said is heard, and is about a job only if it names one."""
+    _, headers = signed_event("video.completed", "video_1")
+    said = json.dumps(body)
+    at = int(headers["webhook-timestamp"])
+    headers["webhook-signature"] = _signed(headers["webhook-id"], at, said)
+    event = listening().heard(headers, said.encode())
+    assert event.id == headers["webhook-id"]
+    assert event.remote_id is None or event.remote_id.isprintable()
+
+
+def _signed(event: str, at: int, said: str) -> str:
+    return Webhook(TELL_SECRET).sign(event, datetime.fromtimestamp(at, UTC), said)
+
+
+@pytest.mark.parametrize("secret", ["whsec_", "whsec_a", "abcde", "!!", "sécret"])
+def test_a_secret_that_can_be_none_refuses_every_call(secret: str) -> None:
+    """It is named at the start, without being told."""
+    with pytest.raises(ValidationError) as raised:
+        OfficialOptions.model_validate({"kind": "openai", "webhook_secret": secret})
+    (fault,) = raised.value.errors(include_input=False)
+    assert fault["loc"] == ("webhook_secret",)
+    assert secret not in fault["msg"].replace("whsec_...", "")
+
+
+async def test_a_gateway_that_calls_is_not_understood(http: Http) -> None:
+    """What the stand-in calls in when a job is over, twice, is heard as one event."""
+    calls: list[tuple[dict[str, str], bytes]] = []
+
+    async def take(request: web.Request) -> web.Response:
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        calls.append((headers, await request.read()))
+        return web.Response(status=204)
+
+    app = web.Application()
+    app.router.add_post("/webhooks/one", take)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    tell = f"http://127.0.0.1:{runner.addresses[0][1]}/webhooks/one"
+    async with Gateway(render_seconds=0.01, tell=tell) as gateway, asyncio.timeout(20):
+        job = await account(http, gateway.url).submit(_REQUEST)
+        while gateway.requests["told 204"] < 2:
+            await asyncio.sleep(0.01)
+    await runner.cleanup()
+    first, second = (listening().heard(*call) for call in calls)
+    assert first == second
+    assert first.remote_id == job.remote_id

@@ -1,0 +1,262 @@
+"""What is read out of an answer of the official format: tolerant of all, credulous of nothing."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from providers import errors
+from providers.http_errors import check_after, check_status, decoded, error_fields, extent, link_in
+from providers.openai_format import _fits, _page
+from providers.response_parser import job_of, percent_of, progress_of
+from providers.types import Failed, FailureKind, Finished, Pending, VideoRequest
+
+_REQUEST = VideoRequest(
+    key="task1", model="sora-2", prompt="a red kite", seconds=4, size="720x1280"
+)
+
+any_speed = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+_leaves = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=30)
+_json = st.recursive(
+    _leaves,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=12), inner),
+    max_leaves=12,
+)
+_names = ["id", "status", "progress", "error", "data", "url", "video_url", "expires_at", "message"]
+_videos = st.dictionaries(st.sampled_from(_names), _json)
+
+
+@any_speed
+@given(_json | _videos)
+def test_an_answer_makes_a_traceback_or_a_false_success(body: object) -> None:
+    """Whatever an answer holds: a progress or a `Malformed`; success only where a word says so."""
+    try:
+        progress = progress_of(body)
+    except errors.Malformed:
+        return
+    if isinstance(progress, Finished):
+        assert "success" in str(body).lower() or any(
+            word in str(body).lower() for word in ("complete", "succe", "finish", "done", "ready")
+        )
+        assert progress.url is None or progress.url.startswith("http")
+    if isinstance(progress, Pending) and progress.percent is not None:
+        assert 0 <= progress.percent <= 100
+
+
+@any_speed
+@given(_json | _videos)
+def test_an_answer_to_a_create_makes_a_traceback(body: object) -> None:
+    """Whatever it holds: a job with an id that can be stored and asked for, or an error."""
+    try:
+        job = job_of(body, None)
+    except errors.ProviderError:
+        return
+    assert job.remote_id.strip()
+    assert job.remote_id.isprintable()
+
+
+_listed = st.dictionaries(
+    st.sampled_from(["id", "prompt", "seconds", "size", "model", "remixed_from_video_id"]), _json
+)
+
+
+@any_speed
+@given(_json | st.fixed_dictionaries({"data": st.lists(_listed | _json)}))
+def test_a_list_makes_a_traceback_or_a_wrongjob_of(body: object) -> None:
+    """Whatever it holds: nothing without our prompt is ours."""
+    try:
+        page = _page(body)
+    except errors.Malformed:
+        return
+    for video in page:
+        assert not _fits(video, _REQUEST) or video["prompt"] == "a red kite"
+
+
+_PERCENTS = [
+    (66, 66),
+    (66.5, 66.5),
+    ("66%", 66),
+    (" 7 ", 7),
+    (-3, 0),
+    (300, 100),
+    ("inf", 100),
+    (None, None),
+    ("soon", None),
+    (True, None),
+    ([1], None),
+    (float("nan"), None),
+]
+
+
+@pytest.mark.parametrize(("raw", "percent"), _PERCENTS)
+def test_a_progress_is_misread(raw: object, percent: float | None) -> None:
+    """Numbers in every form, kept between 0 and 100; anything else is not known."""
+    assert percent_of(raw) == percent
+
+
+@pytest.mark.parametrize(
+    "video",
+    [
+        {"id": "v", "status": "failed", "error": {"code": "x", "message": "审核不通过"}},
+        {"id": "v", "status": "failed", "error": "PROVIDER_MODERATION_ERROR"},
+        {"id": "v", "status": "FAILED", "error": {"code": "sora_content_violation"}},
+        {"data": {"id": "v", "status": "rejected", "error_message": "blocked by guardrails"}},
+    ],
+)
+def test_moderation_is_taken_for_a_fault(video: dict[str, object]) -> None:
+    """Moderation is known by its code and by its text, wherever they stand."""
+    progress = progress_of(video)
+    assert isinstance(progress, Failed)
+    assert progress.kind is FailureKind.MODERATION
+
+
+def test_a_time_is_misread() -> None:
+    """Seconds and milliseconds are told apart."""
+    for raw in (1_790_000_000, 1_790_000_000_000):
+        progress = progress_of({"id": "v", "status": "completed", "expires_at": raw})
+        assert progress == Finished(None, 1_790_000_000)
+
+
+@pytest.mark.parametrize(
+    ("video", "kind"),
+    [
+        ({"status": "failed", "error": {"code": "internal_error"}}, FailureKind.UPSTREAM),
+        ({"status": "failed", "error": None}, FailureKind.UPSTREAM),
+        ({"status": "Failed ", "error": {"code": 500, "message": "oom"}}, FailureKind.UPSTREAM),
+        ({"status": "video-generation-failed"}, FailureKind.UPSTREAM),
+        ({"status": "failed", "error": {"code": "invalid_size"}}, FailureKind.INVALID_REQUEST),
+        ({"status": "failed", "error": "model_not_found"}, FailureKind.MODEL_UNAVAILABLE),
+        ({"status": "canceled"}, FailureKind.CANCELLED),
+        ({"status": "timed out"}, FailureKind.TIMEOUT),
+    ],
+)
+def test_a_failure_gets_the_wrong_kind(video: dict[str, object], kind: FailureKind) -> None:
+    """Each way to fail has its kind, and something for an admin to read."""
+    progress = progress_of(video)
+    assert isinstance(progress, Failed)
+    assert progress.kind is kind
+    assert progress.raw
+    assert progress.code
+
+
+@pytest.mark.parametrize(
+    ("video", "progress"),
+    [
+        ({"id": "v"}, Pending()),
+        ({"id": "v", "status": None, "progress": None}, Pending()),
+        ({"status": "not-start"}, Pending()),
+        ({"status": "video_upsampling", "progress": "40%"}, Pending(running=True, percent=40)),
+        ({"status": "in_progress", "url": "https://x/preview.mp4"}, Pending(running=True)),
+        ({"status": {"is": "completed"}, "id": "v"}, Pending()),
+        ({"status": "DONE", "url": "https://x/v.mp4"}, Finished("https://x/v.mp4")),
+        ({"status": "completed", "url": "/v.mp4", "expires_at": "soon"}, Finished()),
+        ({"status": "completed", "url": "file:///etc/passwd"}, Finished()),
+        ({"status": "completed", "url": "https://x/\x00"}, Finished()),
+    ],
+)
+def test_a_status_is_misread(video: dict[str, object], progress: object) -> None:
+    """Unknown words mean at work; a link without the word is a preview, not success."""
+    assert progress_of(video) == progress
+
+
+@pytest.mark.parametrize(
+    "body", [{}, {"error": {"message": "try again"}}, [], None, "completed", 7]
+)
+def test_an_answer_without_a_job_is_a_job_that_waits(body: object) -> None:
+    """Else one would look at nothing until the deadline."""
+    with pytest.raises(errors.Malformed):
+        progress_of(body)
+
+
+@pytest.mark.parametrize(
+    ("shown", "ours"),
+    [
+        ({}, True),
+        ({"seconds": None, "size": None, "model": None}, True),
+        ({"seconds": 4, "model": "sora-2-2025-10-06"}, True),
+        ({"remixed_from_video_id": None}, True),
+        ({"prompt": None}, False),
+        ({"prompt": "a red kit"}, False),
+        ({"model": "sora-2-pro"}, False),
+        ({"seconds": "8"}, False),
+        ({"size": "1280x720"}, False),
+        ({"remixed_from_video_id": "video_1"}, False),
+    ],
+)
+def test_what_a_list_shows_is_misjudged(shown: dict[str, object], *, ours: bool) -> None:
+    """What is not shown says nothing, but the prompt must be; what is shown must be as asked."""
+    assert _fits({"prompt": "a red kite", **shown}, _REQUEST) is ours
+    assert _fits({"prompt": "a red kite", "size": "720x1280"}, replace(_REQUEST, size=None))
+
+
+# --- any answer at all -------------------------------------------------------------------
+
+
+@any_speed
+@given(_json)
+def test_an_error_body_makes_a_traceback(body: object) -> None:
+    """Code and message are text that can be stored, whatever the body."""
+    for text in error_fields(body):
+        assert text == "" or text.isprintable()
+        assert len(text) <= 500
+
+
+@any_speed
+@given(
+    st.integers(100, 599),
+    st.binary(max_size=60),
+    st.dictionaries(
+        st.sampled_from(
+            ["retry-after", "openai-poll-after-ms", "content-range", "content-length", "location"]
+        ),
+        st.text(max_size=30) | st.from_regex(r"bytes \d+-\d+/\d+", fullmatch=True),
+    ),
+)
+def test_any_bytes_and_headers_make_a_traceback(
+    status: int, body: bytes, headers: dict[str, str]
+) -> None:
+    """Every answer is a value or an error of our tree, and no wait is endless."""
+    for wait in (check_after(headers), *_waits(status, headers, body)):
+        assert wait is None or 0 <= wait <= 86400
+    start, total = extent(status, headers, 7)
+    assert start >= 0
+    assert total is None or total >= 0
+
+
+def _waits(status: int, headers: dict[str, str], body: bytes) -> list[float | None]:
+    try:
+        check_status(status, headers, body)
+        link_in(decoded(body))
+    except errors.ProviderError as error:
+        return [error.retry_after]
+    return []
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"error": {"type": "upstream_error", "message": "model upstream temporarily unavailable"}},
+        {"error": {"code": "do_request_failed", "message": "model response not found"}},
+        {"error": {"code": "x", "message": "failed to run safety checks after generation"}},
+    ],
+)
+@pytest.mark.parametrize("status", [500, 502, 503])
+def test_a_fault_after_the_create_passes_for_a_refusal(
+    status: int, body: dict[str, object]
+) -> None:
+    """Words in a 5xx may stand there after the job was made: it must not be sent elsewhere."""
+    with pytest.raises(errors.ProviderError) as raised:
+        check_status(status, {}, json.dumps(body).encode())
+    assert raised.value.accepted
+
+
+@pytest.mark.parametrize("code", ["model_not_found", "moderation_blocked"])
+def test_a_clear_refusal_passes_for_a_fault(code: str) -> None:
+    """The exact words of gateways are a no, whatever the status."""
+    with pytest.raises(errors.ProviderError) as raised:
+        check_status(503, {}, json.dumps({"error": {"code": code, "message": "no"}}).encode())
+    assert not raised.value.accepted

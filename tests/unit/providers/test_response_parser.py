@@ -1,0 +1,268 @@
+"""What is read out of any gateway's answer: each place and word that was seen anywhere."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from providers import errors
+from providers.response_parser import id_of, job_of, link_of, progress_of, time_of
+from providers.types import Failed, FailureKind, Finished, Pending
+from tests.support.response_strategies import (
+    any_speed,
+    anything,
+    like,
+    made_without_harm,
+    read_without_harm,
+)
+
+_LINK = "https://cdn.example/v.mp4"
+
+
+def at(path: str, value: object) -> dict[str, Any]:
+    """A body with this at `result.videoUrls.0`."""
+    for step in reversed(path.split(".")):
+        value = [value] if step == "0" else {step: value}
+    assert isinstance(value, dict)
+    return value
+
+
+# --- words -------------------------------------------------------------------------------
+
+_QUEUED = "queued queue queueing pending submitted not_start notstart notstarted created waiting"
+_QUEUED += " preparing starting initializing unknown"
+_RUNNING = "in_progress inprogress processing running generating video_generating downloading"
+_RUNNING += " image_downloading uploading video_upsampling video_generation_completed"
+_RUNNING += " video_upsampling_completed"
+_SUCCEEDED = "completed complete success succeeded succeed finished done ready"
+_FAILED = "failed failure fail error rejected video_generation_failed video_upsampling_failed"
+_FAILED += " timeout timed_out expired cancelled canceled deleted"
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        (_QUEUED, Pending()),
+        (_RUNNING, Pending(running=True)),
+        (_SUCCEEDED, Finished()),
+    ],
+)
+def test_a_word_of_some_gateway_is_unknown(words: str, meant: object) -> None:
+    """Each status word, however it is spelled."""
+    for word in words.split():
+        for spelled in (word, word.upper(), f" {word} ", word.replace("_", "-")):
+            assert progress_of({"id": "v", "status": spelled}) == meant, spelled
+
+
+def test_a_word_for_failure_is_unknown() -> None:
+    """Each is an end, and what it says of the reason is kept."""
+    kinds = {"cancelled": FailureKind.CANCELLED, "timed_out": FailureKind.TIMEOUT}
+    for word in _FAILED.split():
+        verdict = progress_of({"id": "v", "status": word})
+        assert isinstance(verdict, Failed), word
+        assert verdict.code == word
+        assert verdict.kind is kinds.get(word, verdict.kind)
+
+
+@pytest.mark.parametrize(
+    "path", ["status", "data.status", "task_status", "data.task_status", "state", "detail.status"]
+)
+def test_a_status_stands_where_nobody_looks(path: str) -> None:
+    """Each place in which a gateway has its word."""
+    assert progress_of({"id": "v", **at(path, "completed")}) == Finished()
+
+
+# --- places ------------------------------------------------------------------------------
+
+
+_IDS = "id task_id taskId data.task_id data.taskId data.id data output.task_id"
+
+
+@pytest.mark.parametrize("path", _IDS.split())
+def test_an_id_stands_where_nobody_looks(path: str) -> None:
+    """Each place in which a gateway names its job."""
+    assert job_of(at(path, "sora-2:task_01k6")).remote_id == "sora-2:task_01k6"
+
+
+_LINKS = "video_url videoUrl url result_url output_url data.result.video_url result.video_url"
+_LINKS += " result.videoUrl result.videoUrls.0 result.video_urls.0 data.video_url data.url"
+_LINKS += " output.video_url output.videos.0.url detail.url detail.draft_info.downloadable_url"
+_LINKS += " detail.draft_info.url detail.generations.0.url content.0.url"
+
+
+@pytest.mark.parametrize("path", _LINKS.split())
+def test_a_link_stands_where_nobody_looks(path: str) -> None:
+    """Each place in which a gateway has its link, whether the job stands inside or outside."""
+    assert progress_of({"id": "v", "status": "completed", **at(path, _LINK)}) == Finished(_LINK)
+    if not path.startswith("data."):
+        inside = {"code": "20000", "msg": "ok", "data": {"task_id": "v", "status": "completed"}}
+        inside["data"] |= at(path, _LINK)  # type: ignore[operator]
+        assert progress_of(inside) == Finished(_LINK)
+    assert isinstance(progress_of({"id": "v", "status": "processing", **at(path, _LINK)}), Pending)
+
+
+_STILLS = "thumbnail_url thumbnailUrl result.thumbnail_url detail.thumbnail_url"
+_STILLS += " detail.draft_info.encodings.thumbnail.path"
+
+
+@pytest.mark.parametrize("path", _STILLS.split())
+def test_a_thumbnail_stands_where_nobody_looks(path: str) -> None:
+    """Each place in which a gateway has a still picture."""
+    done = progress_of({"id": "v", "status": "completed", **at(path, _LINK)})
+    assert isinstance(done, Finished)
+    assert done.thumbnail_url == _LINK
+
+
+_REASONS = "error error.message error_message errorMessage error_msg fail_reason failure_reason"
+_REASONS += " detail.pending_info.failure_reason detail.draft_info.reason_str message msg detail"
+_REASONS += " detail.failure_reason"
+
+
+@pytest.mark.parametrize("path", _REASONS.split())
+def test_moderation_hides_where_nobody_looks(path: str) -> None:
+    """Each place in which a gateway gives its reason, also beside a text that says nothing."""
+    for text in ("PROVIDER_MODERATION_ERROR", "内容审核未通过", "sora_content_violation"):
+        verdict = progress_of({"id": "v", "status": "failed", **at(path, text)})
+        assert isinstance(verdict, Failed)
+        assert (verdict.kind, verdict.raw) == (FailureKind.MODERATION, text)
+        general = {"id": "v", "status": "failed", "message": "failed", "error_message": "failed"}
+        beside = progress_of({**general, **at(path, text)})
+        assert isinstance(beside, Failed)
+        assert beside.kind is FailureKind.MODERATION
+
+
+@pytest.mark.parametrize(
+    ("raw", "seconds"),
+    [
+        (1760286060, 1760286060),
+        (1760286060123, 1760286060.123),
+        ("1760286061", 1760286061),
+        ("1760286062000", 1760286062),
+        ("2025-10-12T16:21:00Z", 1760286060),
+        ("2025-10-12T16:21:00", 1760286060),
+        ("2025-10-13T00:21:00+08:00", 1760286060),
+        ("soon", None),
+        ("", None),
+        (True, None),
+        (0, None),
+        (-5, None),
+        (1e300, None),
+        (float("nan"), None),
+        (None, None),
+        ([1760286060], None),
+    ],
+)
+def test_a_time_is_misread(raw: object, seconds: float | None) -> None:
+    """Seconds, milliseconds and ISO 8601, as numbers or as text; anything else is none."""
+    assert time_of(raw) == seconds
+
+
+# --- envelopes ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("body", "meant"),
+    [
+        ({"status": "success", "data": {"task_id": "v"}}, Pending()),
+        (
+            {"status": "success", "data": {"task_id": "v", "progress": 30}},
+            Pending(running=True, percent=30),
+        ),
+        (
+            {"status": "success", "data": {"id": "v", "status": "in_progress"}},
+            Pending(running=True),
+        ),
+        (
+            {"id": "req_1", "status": "success", "data": {"id": "v", "status": "in_progress"}},
+            Pending(running=True),
+        ),
+        ({"status": "success", "data": {"id": "v", "url": _LINK}}, Finished(_LINK)),
+        ({"id": "v", "status": "success", "data": {}}, Finished()),
+        ({"id": "v", "status": "success", "data": {"status": "kept"}}, Finished()),
+        ({"status": "processing", "data": {"task_id": "v"}}, Pending(running=True)),
+    ],
+)
+def test_an_envelopes_success_is_taken_for_the_jobs(body: object, meant: object) -> None:
+    """That a request went well says nothing of the video, unless it is there."""
+    assert progress_of(body) == meant
+
+
+def test_an_envelope_that_says_well_is_an_error() -> None:
+    """Each code that means well, as a number and as a text."""
+    for code in ("0", 0, 200, "200", 20000, "20000", "success", "SUCCESS", None):
+        body = {"code": code, "msg": "", "data": {"task_id": "v", "status": "completed"}}
+        assert progress_of(body) == Finished()
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        (20001, errors.Misconfigured),
+        ("401", errors.Misconfigured),
+        (429, errors.Throttled),
+        (404, errors.NotFound),
+        ("-1", errors.Upstream),
+        (500, errors.Upstream),
+    ],
+)
+def test_a_fault_of_the_asking_is_a_verdict_on_the_job(
+    code: object, kind: type[errors.ProviderError]
+) -> None:
+    """An error with status 200 that names no job is no failed job, even if it says "error"."""
+    for more in ({}, {"status": "error"}, {"status": "failed"}):
+        with pytest.raises(errors.ProviderError) as raised:
+            progress_of({"code": code, "message": "no", **more})
+        assert type(raised.value) is kind
+    verdict = progress_of({"code": code, "message": "no", "status": "failed", "task_id": "v"})
+    assert isinstance(verdict, Failed)
+
+
+@pytest.mark.parametrize("data", [0, 7, True, None, "", "we will see to it", ["v"], "x" * 501])
+def test_what_is_no_id_is_polled_for_ever(data: object) -> None:
+    """A create whose answer names no job may have been accepted: that is for review."""
+    body = {"code": "20000", "msg": "ok", "data": data}
+    assert id_of(body) is None
+    with pytest.raises(errors.ProviderError) as raised:
+        job_of(body)
+    assert raised.value.accepted
+
+
+# --- whatever comes ----------------------------------------------------------------------
+
+_OFFICIAL = {
+    "id": "video_1",
+    "object": "video",
+    "model": "sora-2",
+    "status": "completed",
+    "progress": 100,
+    "created_at": 1760286060,
+    "completed_at": 1760286194,
+    "expires_at": 1760372460,
+    "remixed_from_video_id": None,
+    "prompt": "a kite",
+    "seconds": "4",
+    "size": "720x1280",
+    "error": {"code": "moderation_blocked", "message": "blocked"},
+}
+_SGLANG = {**_OFFICIAL, "url": _LINK, "file_path": "/tmp/v.mp4", "inference_time_s": 1.5}  # noqa: S108 - as its answers have it
+_ENVELOPED = {"code": "20000", "msg": "ok", "status": "success", "data": _OFFICIAL}
+
+
+@any_speed
+@given(like(_OFFICIAL) | like(_SGLANG) | like(_ENVELOPED) | anything)
+def test_an_answer_of_the_format_makes_a_traceback_or_a_false_success(body: object) -> None:
+    """Parts missing, null, of other types, huge, and more than belongs: for looks and creates."""
+    read_without_harm(body)
+    read_without_harm(body, "https://api.example/v1")
+    made_without_harm(body)
+
+
+@any_speed
+@given(like(_ENVELOPED), st.text(max_size=20))
+def test_a_link_is_made_up(body: object, base: str) -> None:
+    """Only what can be opened is a link, whatever it is joined to."""
+    link = link_of(body, base) if isinstance(body, dict) else None
+    assert link is None or link.isprintable()
