@@ -11,28 +11,28 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from bot.config import Settings
 
-DONE, FAILED, WRONG_USAGE = 0, 1, 2
+EXIT_OK, EXIT_FAILED, EXIT_USAGE = 0, 1, 2
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Do what the command line says; the exit status."""
-    parser = _parser()
+    parser = _build_parser()
     arguments = parser.parse_args(argv)
     if arguments.version:
-        return _version()
+        return _print_version()
     if arguments.command is None:
         parser.print_help(sys.stderr)
-        return WRONG_USAGE
+        return EXIT_USAGE
     from bot.config import SettingsError, load_settings
 
     try:
         settings = load_settings(arguments.env_file)
     except SettingsError as error:
-        return _complain(error.lines, WRONG_USAGE)
-    return _do(arguments, settings)
+        return _print_errors(error.lines, EXIT_USAGE)
+    return _run(arguments, settings)
 
 
-def _parser() -> argparse.ArgumentParser:
+def _build_parser() -> argparse.ArgumentParser:
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument(
         "--env-file", type=Path, metavar="FILE", help="settings to read instead of .env"
@@ -40,41 +40,41 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="reelay", description="AI video inside your chats.")
     parser.add_argument("--version", action="store_true", help="tell the version and exit")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
-    for name, meaning in (
+    for name, help_text in (
         ("run", "start; SIGTERM or SIGINT stops gracefully, a second one at once"),
         ("check", "tell in a table whether all that is needed is there and works"),
         ("migrate", "bring the database up to date"),
         ("backup", "copy the SQLite database, also while Reelay runs"),
     ):
-        command = commands.add_parser(name, help=meaning, description=meaning, parents=[common])
+        command = commands.add_parser(name, help=help_text, description=help_text, parents=[common])
         if name == "backup":
             command.add_argument("file", type=Path, metavar="FILE", help="must not exist yet")
     return parser
 
 
-def _version() -> int:
+def _print_version() -> int:
     from importlib.metadata import version
 
     sys.stdout.write(f"reelay {version('reelay')}\n")
-    return DONE
+    return EXIT_OK
 
 
-def _do(arguments: argparse.Namespace, settings: Settings) -> int:
+def _run(arguments: argparse.Namespace, settings: Settings) -> int:
     from bot import logs
     from bot.catalog.catalog_file import CatalogError
 
     logs.configure(settings)
     try:
-        return _command(arguments, settings)
+        return _dispatch(arguments, settings)
     except KeyboardInterrupt:
-        return FAILED
+        return EXIT_FAILED
     except CatalogError as error:
-        return _complain(error.lines, WRONG_USAGE)
+        return _print_errors(error.lines, EXIT_USAGE)
     except Exception as error:  # noqa: BLE001 - whatever it is, it ends as one line
-        return _complain([_told(error)], FAILED)
+        return _print_errors([_describe_error(error)], EXIT_FAILED)
 
 
-def _command(arguments: argparse.Namespace, settings: Settings) -> int:
+def _dispatch(arguments: argparse.Namespace, settings: Settings) -> int:
     import asyncio
 
     match arguments.command:
@@ -83,11 +83,11 @@ def _command(arguments: argparse.Namespace, settings: Settings) -> int:
 
             return asyncio.run(run(settings))
         case "check":
-            from bot.check import check, show
+            from bot.check import print_results, run_checks
 
-            rows = asyncio.run(check(settings))
-            show(rows)
-            return DONE if all(row.ok for row in rows) else FAILED
+            rows = asyncio.run(run_checks(settings))
+            print_results(rows)
+            return EXIT_OK if all(row.ok for row in rows) else EXIT_FAILED
         case "migrate":
             return asyncio.run(_migrate(settings))
         case _:
@@ -105,7 +105,7 @@ async def _migrate(settings: Settings) -> int:
     finally:
         await database.close()
     sys.stdout.write("The database is up to date.\n")
-    return DONE
+    return EXIT_OK
 
 
 def _backup(settings: Settings, file: Path) -> int:
@@ -113,10 +113,10 @@ def _backup(settings: Settings, file: Path) -> int:
 
     size = backup(settings.database_url.get_secret_value(), file)
     sys.stdout.write(f"{file}: {size:,} bytes\n")
-    return DONE
+    return EXIT_OK
 
 
-def _told(error: Exception) -> str:
+def _describe_error(error: Exception) -> str:
     """A failure in one line; what nobody foresaw goes into the log with its traceback as well."""
     from bot.backup import BackupError
     from bot.store.database import DatabaseError
@@ -124,15 +124,15 @@ def _told(error: Exception) -> str:
     if isinstance(error, BackupError | DatabaseError):
         return str(error)
     if isinstance(error, OSError) and error.strerror:
-        place = f"{error.filename}: " if error.filename else ""
-        return f"{place}{error.strerror}"
+        prefix = f"{error.filename}: " if error.filename else ""
+        return f"{prefix}{error.strerror}"
     import structlog
 
     structlog.get_logger("bot").exception("unforeseen")
     return f"stopped by a fault of Reelay's own ({type(error).__name__}); the log has the details"
 
 
-def _complain(lines: Sequence[str], status: int) -> int:
+def _print_errors(lines: Sequence[str], status: int) -> int:
     from bot.logs import Redactor
 
     redact = Redactor()

@@ -15,40 +15,40 @@ from aiohttp.web import RouteDef
 
 from bot import logs, web
 from bot.catalog.catalog import Catalog
-from bot.catalog.job_durations import Durations
+from bot.catalog.job_durations import DurationStats
 from bot.clock import SystemClock
 from bot.config import Settings
-from bot.credits.ledger import Rules
-from bot.engine.context import Limits, World
-from bot.engine.periodic import watch
-from bot.engine.retention import keep_house
+from bot.credits.ledger import CreditRules
+from bot.engine.context import EngineContext, EngineLimits
+from bot.engine.periodic import run_periodic_tasks
+from bot.engine.retention import run_retention_loop
 from bot.engine.worker import Worker
-from bot.media.links import Links, Publisher, secret_of
-from bot.media.s3 import Account as S3Account
-from bot.media.s3 import Bucket
-from bot.media.storage import Spool
-from bot.media.transcoder import Fitter
+from bot.media.links import Publisher, SignedLinks, load_or_create_secret
+from bot.media.s3 import S3Publisher
+from bot.media.s3 import S3Settings as S3Account
+from bot.media.storage import MediaStorage
+from bot.media.transcoder import Transcoder
 from bot.ports import Clock, Messenger
-from bot.services.context import Account, Desk
+from bot.services.context import AppContext, ProviderInfo
 from bot.store import job_durations, provider_health, retention, seen_events, task_queue
 from bot.store.connect import open_database
 from bot.store.database import Database, Tx
 from bot.store.migrate import migrate
 from providers import PROVIDERS
 from providers.base import Provider
-from providers.http import Http
-from providers.types import Event
+from providers.http import HttpClient
+from providers.types import WebhookEvent
 
 _log = structlog.get_logger(__name__)
-_FIRST_FAULT = asyncio.FIRST_EXCEPTION
-_MEASUREMENTS = 5000
+_FIRST_EXCEPTION = asyncio.FIRST_EXCEPTION
+_MAX_DURATION_SAMPLES = 5000
 """Newest durations read at the start; more would change no expectation."""
 
 
 class FrontEnd(Messenger, Protocol):
     """A messenger that also brings people's commands."""
 
-    async def run(self, desk: Desk) -> int:
+    async def run(self, app: AppContext) -> int:
         """Serve people until they leave or `stop` is called; the exit status."""
         ...
 
@@ -86,7 +86,7 @@ def _discord(settings: Settings) -> FrontEnd:
 FRONT_ENDS: dict[str, tuple[Callable[[Settings], bool], Callable[[Settings], FrontEnd]]] = {
     "telegram": (lambda settings: bool(settings.telegram_bot_token.get_secret_value()), _telegram),
     "discord": (lambda settings: bool(settings.discord_bot_token.get_secret_value()), _discord),
-    "console": (lambda settings: settings.console_on, _console),
+    "console": (lambda settings: settings.is_console_enabled, _console),
 }
 """Name -> whether it is on, and how it is made."""
 
@@ -96,7 +96,7 @@ def build_front_ends(settings: Settings) -> list[FrontEnd]:
     return [make(settings) for on, make in FRONT_ENDS.values() if on(settings)]
 
 
-def build_providers(settings: Settings, http: Http) -> dict[str, Provider]:
+def build_providers(settings: Settings, http: HttpClient) -> dict[str, Provider]:
     """The configured providers, each with a folder of its own."""
     return {
         name: PROVIDERS[options.kind](options, http, settings.data_dir / "providers" / name)
@@ -110,74 +110,81 @@ def build_catalog(settings: Settings) -> Catalog:
     return Catalog.load(settings.catalog_file, kinds)
 
 
-def build_bucket(settings: Settings) -> Bucket | None:
+def build_bucket(settings: Settings) -> S3Publisher | None:
     """The bucket for what is published, if there is one."""
     if not settings.s3_endpoint:
         return None
-    account = S3Account(
+    credentials = S3Account(
         settings.s3_endpoint,
         settings.s3_bucket,
         settings.s3_access_key.get_secret_value(),
         settings.s3_secret_key.get_secret_value(),
         settings.s3_region,
     )
-    return Bucket(account)
+    return S3Publisher(credentials)
 
 
-def limits_of(settings: Settings) -> Limits:
+def engine_limits(settings: Settings) -> EngineLimits:
     """The settings that the engine obeys."""
-    return Limits(
-        lease=settings.lease_seconds,
-        poll_minimum=settings.poll_min_seconds,
-        deadline=settings.task_deadline_seconds,
-        grace=settings.shutdown_grace_seconds,
-        result_retention=settings.result_retention_days * 86400.0,
-        prompt_retention=settings.prompt_retention_days * 86400.0,
-        picture_retention=settings.picture_retention_days * 86400.0,
+    return EngineLimits(
+        lease_s=settings.lease_seconds,
+        min_poll_interval_s=settings.poll_min_seconds,
+        deadline_s=settings.task_deadline_seconds,
+        shutdown_grace_s=settings.shutdown_grace_seconds,
+        result_retention_s=settings.result_retention_days * 86400.0,
+        prompt_retention_s=settings.prompt_retention_days * 86400.0,
+        picture_retention_s=settings.picture_retention_days * 86400.0,
     )
 
 
-def account_of(provider: Provider) -> Account:
+def provider_info(provider: Provider) -> ProviderInfo:
     """What handlers are to know of a provider."""
     options = provider.options
-    return Account(
+    return ProviderInfo(
         options.kind,
         provider.identity,
-        provider.allowed,
+        provider.effective_capabilities,
         options.max_concurrent,
         options.priority,
     )
 
 
-def _front_ends_with_admins(settings: Settings, here: Sequence[FrontEnd]) -> tuple[str, ...]:
+def _front_ends_with_admins(
+    settings: Settings, local_front_ends: Sequence[FrontEnd]
+) -> tuple[str, ...]:
     """Also such as run in another process; the console's person always is an admin."""
     names = {admin.partition(":")[0] for admin in settings.admins}
-    return tuple(sorted(names | {one.name for one in here if one.name == "console"}))
+    return tuple(
+        sorted(
+            names
+            | {front_end.name for front_end in local_front_ends if front_end.name == "console"}
+        )
+    )
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class Components:
     """What a process is made of; tests hand in their own."""
 
     database: Database
     providers: Mapping[str, Provider]
     front_ends: Sequence[FrontEnd]
     catalog: Catalog
-    spool: Spool
+    spool: MediaStorage
     clock: Clock
-    fitter: Fitter | None = None
+    fitter: Transcoder | None = None
     """Makes videos fit into chats."""
     publisher: Publisher | None = None
     """Where the outside can get files of ours."""
-    links: Links | None = None
+    links: SignedLinks | None = None
     """What our own web server opens."""
 
 
 @asynccontextmanager
-async def parts_of(settings: Settings) -> AsyncIterator[Parts]:
+async def open_components(settings: Settings) -> AsyncIterator[Components]:
     """The parts as the settings say, opened; closed in the opposite order."""
     async with AsyncExitStack() as stack:
-        http = Http()
+        http = HttpClient()
         stack.push_async_callback(http.close)
         providers = build_providers(settings, http)
         for provider in providers.values():
@@ -187,15 +194,17 @@ async def parts_of(settings: Settings) -> AsyncIterator[Parts]:
         await database.open()
         stack.push_async_callback(database.close)
         await migrate(database)
-        spool = Spool(settings.data_dir)
+        spool = MediaStorage(settings.data_dir)
         stack.callback(spool.close)
         address = settings.public_url
-        links = Links(address, secret_of(settings.data_dir)) if address else None
+        links = SignedLinks(address, load_or_create_secret(settings.data_dir)) if address else None
         bucket = build_bucket(settings)
         # Half of the cores: chats, gateways and the database want to go on meanwhile.
-        fitter = Fitter(settings.data_dir, asyncio.Semaphore(max((os.cpu_count() or 1) // 2, 1)))
+        fitter = Transcoder(
+            settings.data_dir, asyncio.Semaphore(max((os.cpu_count() or 1) // 2, 1))
+        )
         stack.callback(fitter.close)
-        yield Parts(
+        yield Components(
             database=database,
             providers=providers,
             front_ends=build_front_ends(settings),
@@ -211,78 +220,83 @@ async def parts_of(settings: Settings) -> AsyncIterator[Parts]:
 class App:
     """One process of Reelay."""
 
-    def __init__(self, settings: Settings, parts: Parts) -> None:
+    def __init__(self, settings: Settings, components: Components) -> None:
         self.settings = settings
-        self.parts = parts
-        self._durations = Durations()
-        self._stopped = asyncio.Event()
-        self._serving: list[asyncio.Task[int]] = []
-        self.world = World(
-            database=parts.database,
-            providers=parts.providers,
-            messengers={front_end.name: front_end for front_end in parts.front_ends},
-            catalog=parts.catalog,
-            spool=parts.spool,
-            clock=parts.clock,
-            durations=self._durations,
-            limits=limits_of(settings),
-            fitter=parts.fitter,
-            publisher=parts.publisher,
-            alerted=_front_ends_with_admins(settings, parts.front_ends),
+        self.components = components
+        self._duration_stats = DurationStats()
+        self._stop_requested = asyncio.Event()
+        self._front_end_tasks: list[asyncio.Task[int]] = []
+        self.engine = EngineContext(
+            database=components.database,
+            providers=components.providers,
+            messengers={front_end.name: front_end for front_end in components.front_ends},
+            catalog=components.catalog,
+            storage=components.spool,
+            clock=components.clock,
+            duration_stats=self._duration_stats,
+            limits=engine_limits(settings),
+            transcoder=components.fitter,
+            publisher=components.publisher,
+            alert_front_ends=_front_ends_with_admins(settings, components.front_ends),
             language=settings.default_language,
         )
-        self.worker = Worker(self.world)
-        self.desk = Desk(
-            database=parts.database,
-            catalog=parts.catalog,
-            spool=parts.spool,
-            clock=parts.clock,
-            durations=self._durations,
+        self.worker = Worker(self.engine)
+        self.context = AppContext(
+            database=components.database,
+            catalog=components.catalog,
+            storage=components.spool,
+            clock=components.clock,
+            duration_stats=self._duration_stats,
             settings=settings,
-            rules=Rules(settings.daily_credits, settings.timezone),
-            providers={name: account_of(one) for name, one in parts.providers.items()},
-            wake=self.worker.wake,
-            fitter=parts.fitter,
-            publisher=parts.publisher,
+            credit_rules=CreditRules(settings.daily_credits, settings.timezone),
+            providers={
+                name: provider_info(provider) for name, provider in components.providers.items()
+            },
+            wake_engine=self.worker.wake,
+            transcoder=components.fitter,
+            publisher=components.publisher,
         )
 
     async def run(self) -> int:
         """Take up what an earlier process left, then serve until the front-ends end."""
-        await self._take_up()
-        work = asyncio.create_task(self.worker.run())
-        server = await self._listen()
-        beside = [asyncio.create_task(loop(self.world)) for loop in (keep_house, watch)]
+        await self._resume()
+        worker_task = asyncio.create_task(self.worker.run())
+        server = await self._start_web_server()
+        background_tasks = [
+            asyncio.create_task(run_loop(self.engine))
+            for run_loop in (run_retention_loop, run_periodic_tasks)
+        ]
         try:
-            return await self._serve(work)
+            return await self._run_front_ends(worker_task)
         finally:
-            for task in beside:
+            for task in background_tasks:
                 task.cancel()
             self.worker.stop()
-            await asyncio.gather(work, *beside, return_exceptions=True)
+            await asyncio.gather(worker_task, *background_tasks, return_exceptions=True)
             # Until now a result could be on its way.
-            for front_end in self.parts.front_ends:
+            for front_end in self.components.front_ends:
                 await front_end.close()
             if server is not None:
                 await server.stop()
 
     async def stop(self) -> None:
         """Stop gracefully: front-ends and worker at once; running tasks stay resumable."""
-        self._stopped.set()
+        self._stop_requested.set()
         self.worker.stop()
-        for front_end in self.parts.front_ends:
+        for front_end in self.components.front_ends:
             await front_end.stop()
 
     # --- the web server ------------------------------------------------------------------
 
-    async def _listen(self) -> web.Web | None:
+    async def _start_web_server(self) -> web.WebServer | None:
         """Serve health, webhooks and media, if a port is to be had."""
         settings = self.settings
         if settings.http_port == 0:
             return None
-        server = web.Web(settings.http_host, settings.http_port, self._routes())
+        server = web.WebServer(settings.http_host, settings.http_port, self._routes())
         try:
             await server.start()
-        except web.CannotListen as error:
+        except web.ListenError as error:
             if settings.public_url or "http_port" in settings.model_fields_set:
                 raise
             # Nobody asked for this very port, and nothing that was asked for needs it.
@@ -291,82 +305,94 @@ class App:
         return server
 
     def _routes(self) -> list[RouteDef]:
-        parts = self.parts
-        checks = web.database_parts(parts.database)
-        checks |= {"front-ends": self._front_ends_serve, "providers": self._one_is_usable}
-        routes = web.health(checks) + web.webhooks(parts.providers, self._hint)
-        for front_end in parts.front_ends:
+        components = self.components
+        checks = web.database_checks(components.database)
+        checks |= {
+            "front-ends": self._front_ends_are_running,
+            "providers": self._has_usable_provider,
+        }
+        routes = web.health_routes(checks) + web.webhook_routes(
+            components.providers, self._on_webhook_event
+        )
+        for front_end in components.front_ends:
             routes += front_end.routes()
-        if parts.links is not None:
-            routes += web.media(parts.links, parts.spool, parts.clock)
+        if components.links is not None:
+            routes += web.media_routes(components.links, components.spool, components.clock)
         return routes
 
-    async def _front_ends_serve(self) -> bool:
-        return len(self._serving) == len(self.parts.front_ends) and not any(
-            one.done() for one in self._serving
+    async def _front_ends_are_running(self) -> bool:
+        return len(self._front_end_tasks) == len(self.components.front_ends) and not any(
+            front_end_task.done() for front_end_task in self._front_end_tasks
         )
 
-    async def _one_is_usable(self) -> bool:
-        now = self.parts.clock.now()
-        known = await self.parts.database.read(provider_health.health)
-        return any(known[name].takes_new(now) for name in self.parts.providers if name in known)
+    async def _has_usable_provider(self) -> bool:
+        now = self.components.clock.now()
+        health_by_provider = await self.components.database.read(provider_health.get_all)
+        return any(
+            health_by_provider[name].accepts_new_jobs(now)
+            for name in self.components.providers
+            if name in health_by_provider
+        )
 
-    async def _hint(self, identity: str, event: Event) -> None:
+    async def _on_webhook_event(self, identity: str, event: WebhookEvent) -> None:
         """A gateway says that there is news of a job: look at it now, once for each event."""
-        now, job = self.parts.clock.now(), event.remote_id or ""
+        now, remote_id = self.components.clock.now(), event.remote_id or ""
 
-        def take(tx: Tx) -> bool:
-            fresh = seen_events.hear(tx, identity, event.id, now)
-            return fresh and task_queue.hint(tx, identity, job, now)
+        def mark_due(tx: Tx) -> bool:
+            is_new = seen_events.record_once(tx, identity, event.id, now)
+            return is_new and task_queue.mark_due(tx, identity, remote_id, now)
 
-        if await self.parts.database.transact(take):
+        if await self.components.database.transact(mark_due):
             self.worker.wake()
 
-    async def _serve(self, work: asyncio.Task[None]) -> int:
-        self._serving = [
-            asyncio.create_task(front.run(self.desk)) for front in self.parts.front_ends
+    async def _run_front_ends(self, worker_task: asyncio.Task[None]) -> int:
+        self._front_end_tasks = [
+            asyncio.create_task(front_end.run(self.context))
+            for front_end in self.components.front_ends
         ]
-        serving = self._serving
+        front_end_tasks = self._front_end_tasks
         # Without a front-end this process is a worker for others, until it is told to stop.
-        until = serving or [asyncio.create_task(self._stopped.wait())]
+        awaited = front_end_tasks or [asyncio.create_task(self._stop_requested.wait())]
         try:
             # A front-end that ends is no reason to close the others; one that breaks is.
-            served = asyncio.ensure_future(asyncio.wait(until, return_when=_FIRST_FAULT))
-            await asyncio.wait([work, served], return_when=asyncio.FIRST_COMPLETED)
-            if self._stopped.is_set():
+            all_done = asyncio.ensure_future(asyncio.wait(awaited, return_when=_FIRST_EXCEPTION))
+            await asyncio.wait([worker_task, all_done], return_when=asyncio.FIRST_COMPLETED)
+            if self._stop_requested.is_set():
                 # The engine may have been quicker to stop.
-                await asyncio.wait([served])
-            served.cancel()
-            if work.done():
-                work.result()
-            return max([done.result() for done in serving if done.done()], default=0)
+                await asyncio.wait([all_done])
+            all_done.cancel()
+            if worker_task.done():
+                worker_task.result()
+            return max([done.result() for done in front_end_tasks if done.done()], default=0)
         finally:
-            for task in until:
+            for task in awaited:
                 task.cancel()
-            await asyncio.gather(*until, return_exceptions=True)
+            await asyncio.gather(*awaited, return_exceptions=True)
 
-    async def _take_up(self) -> None:
-        database, now = self.parts.database, self.parts.clock.now()
-        await database.transact(lambda tx: provider_health.register(tx, self.world.accounts))
+    async def _resume(self) -> None:
+        database, now = self.components.database, self.components.clock.now()
+        await database.transact(lambda tx: provider_health.register(tx, self.engine.identities))
         if database.single_process:
             # Nobody else can be alive: what is leased was left by a process that died.
-            await database.transact(lambda tx: task_queue.free_all(tx, now))
+            await database.transact(lambda tx: task_queue.release_all_leases(tx, now))
         in_use, fetching = await database.read(
-            lambda tx: (retention.files_in_use(tx), retention.results_on_their_way(tx))
+            lambda tx: (retention.files_in_use(tx), retention.results_in_progress(tx))
         )
-        await self.parts.spool.sweep(in_use | fetching, fetching)
-        if self.parts.fitter is not None:
-            await self.parts.fitter.sweep(in_use)
-        measured = await database.read(lambda tx: job_durations.newest(tx, _MEASUREMENTS))
-        for provider, model, seconds, took in reversed(measured):
-            self._durations.add(provider, model, seconds, took)
+        await self.components.spool.remove_orphans(in_use | fetching, fetching)
+        if self.components.fitter is not None:
+            await self.components.fitter.remove_orphans(in_use)
+        measurements = await database.read(
+            lambda tx: job_durations.newest(tx, _MAX_DURATION_SAMPLES)
+        )
+        for provider, remote_model, seconds, elapsed in reversed(measurements):
+            self._duration_stats.add(provider, remote_model, seconds, elapsed)
 
 
 async def run(settings: Settings) -> int:
     """`reelay run`: the exit status."""
     logs.configure(settings)
-    async with parts_of(settings) as parts:
-        app = App(settings, parts)
+    async with open_components(settings) as components:
+        app = App(settings, components)
         _stop_on_signals(app)
         return await app.run()
 
@@ -377,10 +403,10 @@ def _stop_on_signals(app: App) -> None:
     stopping: set[asyncio.Task[None]] = set()
 
     def stop() -> None:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.remove_signal_handler(number)
-            signal.signal(number, signal.SIG_DFL)
+        for signal_number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(signal_number)
+            signal.signal(signal_number, signal.SIG_DFL)
         stopping.add(loop.create_task(app.stop()))
 
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop)
+    for signal_number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(signal_number, stop)

@@ -6,7 +6,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-SQLITE = "sqlite:///"
+SQLITE_PREFIX = "sqlite:///"
 
 
 class BackupError(Exception):
@@ -15,11 +15,11 @@ class BackupError(Exception):
 
 def backup(database_url: str, target: Path) -> int:
     """Copy the database; the copy's size. `target` is there only once it is whole."""
-    if not database_url.startswith(SQLITE):
+    if not database_url.startswith(SQLITE_PREFIX):
         raise BackupError(
             "PostgreSQL has its own: pg_dump --format=custom --file=FILE DATABASE_URL"
         )
-    source = Path(database_url.removeprefix(SQLITE))
+    source = Path(database_url.removeprefix(SQLITE_PREFIX))
     if not source.is_file():
         raise BackupError(f"{source}: there is no database yet")
     if target.exists():

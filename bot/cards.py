@@ -5,8 +5,8 @@ from __future__ import annotations
 import secrets
 from typing import Any
 
-from bot.domain.interactive import Card, CardKind
-from bot.domain.tasks import Place
+from bot.domain.interactive import InteractiveMessage, MessageKind
+from bot.domain.tasks import Destination
 from bot.ports import Clock
 from bot.store import frontend_state, interactive_messages
 from bot.store.database import Database, DatabaseError
@@ -32,88 +32,90 @@ class Cards:
 
     async def open(
         self,
-        kind: CardKind,
+        kind: MessageKind,
         person: str,
         address: str,
         *,
         task: str | None = None,
         body: dict[str, Any] | None = None,
         token: str | None = None,
-    ) -> Card:
+    ) -> InteractiveMessage:
         """A new card, before it is sent; a task's card of this kind that is there already.
 
         `token`: of one that had to be shown before it could be written down; see `new_token`.
         """
         token = token or new_token()
-        place = Place(self._front_end, address)
-        card = Card(token, kind, person, place, task, body=body or {})
+        place = Destination(self._front_end, address)
+        card = InteractiveMessage(token, kind, person, place, task, body=body or {})
         now = self._clock.now()
         return await self._database.transact(lambda tx: interactive_messages.add(tx, card, now))
 
-    async def get(self, token: str) -> Card | None:
+    async def get(self, token: str) -> InteractiveMessage | None:
         """The card whose buttons bear this token."""
         return await self._database.read(lambda tx: interactive_messages.get(tx, token))
 
-    async def of_task(self, task: str, kind: CardKind) -> Card | None:
+    async def of_task(self, task: str, kind: MessageKind) -> InteractiveMessage | None:
         """A task's card of this kind."""
         return await self._database.read(lambda tx: interactive_messages.of_task(tx, task, kind))
 
-    async def at(self, message: str) -> Card | None:
+    async def at(self, message: str) -> InteractiveMessage | None:
         """The card that stands there."""
         return await self._database.read(
-            lambda tx: interactive_messages.at(tx, self._front_end, message)
+            lambda tx: interactive_messages.find_by_message(tx, self._front_end, message)
         )
 
-    async def newest(self, kind: CardKind, person: str, address: str, within: float) -> Card | None:
+    async def newest(
+        self, kind: MessageKind, person: str, address: str, within: float
+    ) -> InteractiveMessage | None:
         """A person's newest open card of this kind there, of the last so many seconds."""
-        place, since = Place(self._front_end, address), self._clock.now() - within
+        place, since = Destination(self._front_end, address), self._clock.now() - within
         return await self._database.read(
             lambda tx: interactive_messages.newest(tx, place, person, kind, since)
         )
 
-    async def begin(self, card: Card) -> int:
+    async def begin(self, card: InteractiveMessage) -> int:
         """It is sent now: the how-manieth time."""
         now = self._clock.now()
         return await self._database.transact(
-            lambda tx: interactive_messages.begin(tx, card.token, now)
+            lambda tx: interactive_messages.record_send(tx, card.callback_id, now)
         )
 
-    async def change(self, card: Card, **changes: Any) -> None:  # noqa: ANN401 - columns of cards
+    async def change(self, card: InteractiveMessage, **changes: Any) -> None:  # noqa: ANN401 - columns of cards
         """Set `message`, `body`, `kind`, `task` or `sends`."""
         now = self._clock.now()
         await self._database.transact(
-            lambda tx: interactive_messages.change(tx, card.token, now, **changes)
+            lambda tx: interactive_messages.change(tx, card.callback_id, now, **changes)
         )
 
-    async def note(self, card: Card, **facts: Any) -> None:  # noqa: ANN401 - JSON
+    async def note(self, card: InteractiveMessage, **facts: Any) -> None:  # noqa: ANN401 - JSON
         """Add to what it says, and leave alone what others have added meanwhile."""
         now = self._clock.now()
         await self._database.transact(
-            lambda tx: interactive_messages.note(tx, card.token, now, facts)
+            lambda tx: interactive_messages.merge_body(tx, card.callback_id, now, facts)
         )
 
-    async def end(self, card: Card) -> None:
+    async def end(self, card: InteractiveMessage) -> None:
         """It is gone, or has nothing to press any more."""
         now = self._clock.now()
         await self._database.transact(
-            lambda tx: interactive_messages.change(tx, card.token, now, gone_at=now)
+            lambda tx: interactive_messages.change(tx, card.callback_id, now, gone_at=now)
         )
 
-    async def left_behind(self, limit: int) -> list[Card]:
+    async def left_behind(self, limit: int) -> list[InteractiveMessage]:
         """Statuses that stand although their tasks have come to their end."""
         return await self._database.read(
-            lambda tx: interactive_messages.left_behind(tx, self._front_end, limit)
+            lambda tx: interactive_messages.stale_statuses(tx, self._front_end, limit)
         )
 
     async def marks(self) -> dict[str, str]:
         """All that the front-end has remembered."""
-        return await self._database.read(lambda tx: frontend_state.marked(tx, self._front_end))
+        return await self._database.read(lambda tx: frontend_state.get_all(tx, self._front_end))
 
     async def claim_mark(self, name: str, worker: str, seconds: float) -> bool:
         """Be the only one, of all processes, who does what this mark stands for, for so long."""
         now = self._clock.now()
         return await self._database.transact(
-            lambda tx: frontend_state.claim_mark(
+            lambda tx: frontend_state.try_lock(
                 tx, self._front_end, name, worker, now, now + seconds
             )
         )
@@ -121,5 +123,5 @@ class Cards:
     async def set_mark(self, name: str, value: str) -> None:
         """Remember something."""
         await self._database.transact(
-            lambda tx: frontend_state.set_mark(tx, self._front_end, name, value)
+            lambda tx: frontend_state.put(tx, self._front_end, name, value)
         )

@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bot.app import FRONT_ENDS, build_bucket, build_catalog, build_providers
-from bot.backup import SQLITE, backup
+from bot.backup import SQLITE_PREFIX, backup
 from bot.catalog.catalog_file import CatalogError
 from bot.catalog.models import Offer
 from bot.config import Settings
@@ -26,22 +26,22 @@ from bot.logs import Redactor
 from bot.media.links import PublishError
 from bot.store.connect import open_database
 from bot.store.database import DatabaseBusy
-from bot.store.migrate import HEAD, version
+from bot.store.migrate import HEAD, current_version
 from providers.base import Provider
-from providers.http import Http
+from providers.http import HttpClient
 
-_ROOM = 1_000_000_000
+_MIN_FREE_BYTES = 1_000_000_000
 """Bytes that should be free: some videos on their way, and a database that grows."""
-_PATIENCE = 20.0
+_CHECK_TIMEOUT_S = 20.0
 """Seconds for one part to answer."""
-_SHOWN = 5
+_MAX_LISTED = 5
 """Disagreements that are told one by one."""
 
-_ENDLESS = 10_000
+_PIPE_WIDTH = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class CheckResult:
     """What was found of one part."""
 
     name: str
@@ -49,43 +49,47 @@ class Row:
     text: str
 
 
-class _Unsound(Exception):
+class _CheckFailed(Exception):
     """A part does not work as it should; the text says how."""
 
 
-_PLAIN = (_Unsound, CatalogError, PublishError)
+_SELF_EXPLANATORY = (_CheckFailed, CatalogError, PublishError)
 """Their words say all."""
 
 
-async def check(settings: Settings) -> list[Row]:
+async def run_checks(settings: Settings) -> list[CheckResult]:
     """Look at every part; one that fails does not hide the others."""
-    http = Http()
+    http = HttpClient()
     providers = build_providers(settings, http)
-    offered = _offered(settings)
-    looks: dict[str, Callable[[], Awaitable[str]]] = {
-        "settings": partial(_settings, settings),
-        "catalogue": partial(_catalogue, settings),
-        "data folder": partial(_data_folder, settings),
-        "disk": partial(_disk, settings),
-        "database": partial(_database, settings.database_url.get_secret_value()),
-        "ffmpeg": _ffmpeg,
+    offers_by_provider = _offers_by_provider(settings)
+    checks: dict[str, Callable[[], Awaitable[str]]] = {
+        "settings": partial(_check_settings, settings),
+        "catalogue": partial(_check_catalog, settings),
+        "data folder": partial(_check_data_folder, settings),
+        "disk": partial(_check_disk, settings),
+        "database": partial(_check_database, settings.database_url.get_secret_value()),
+        "ffmpeg": _check_ffmpeg,
     }
-    looks |= {
-        f"provider {name}": partial(_provider, one, None if offered is None else offered[name])
-        for name, one in providers.items()
+    checks |= {
+        f"provider {name}": partial(
+            _check_provider,
+            provider,
+            None if offers_by_provider is None else offers_by_provider[name],
+        )
+        for name, provider in providers.items()
     }
     bucket = build_bucket(settings)
     if bucket is not None:
-        looks["bucket"] = bucket.check
+        checks["bucket"] = bucket.check
     if settings.telegram_bot_token.get_secret_value():
-        looks["telegram"] = partial(_telegram, settings)
+        checks["telegram"] = partial(_check_telegram, settings)
     if settings.discord_bot_token.get_secret_value():
-        looks["discord"] = partial(_discord, settings)
-    looks |= _pictures_row(settings, providers)
+        checks["discord"] = partial(_check_discord, settings)
+    checks |= _picture_checks(settings, providers)
     redact = Redactor(settings.secrets)
     try:
         return list(
-            await asyncio.gather(*(_row(name, look, redact) for name, look in looks.items()))
+            await asyncio.gather(*(_run_check(name, run, redact) for name, run in checks.items()))
         )
     finally:
         for provider in providers.values():
@@ -93,101 +97,110 @@ async def check(settings: Settings) -> list[Row]:
         await http.close()
 
 
-async def _row(name: str, look: Callable[[], Awaitable[str]], redact: Redactor) -> Row:
+async def _run_check(name: str, run: Callable[[], Awaitable[str]], redact: Redactor) -> CheckResult:
     try:
-        async with asyncio.timeout(_PATIENCE):
-            return Row(name, ok=True, text=redact(await look()))
+        async with asyncio.timeout(_CHECK_TIMEOUT_S):
+            return CheckResult(name, ok=True, text=redact(await run()))
     except TimeoutError:
-        return Row(name, ok=False, text=f"no answer in {_PATIENCE:.0f} s")
+        return CheckResult(name, ok=False, text=f"no answer in {_CHECK_TIMEOUT_S:.0f} s")
     except Exception as error:  # noqa: BLE001 - whatever it is, it is what was found
-        kind = "" if isinstance(error, _PLAIN) else f"{type(error).__name__}: "
-        return Row(name, ok=False, text=redact(f"{kind}{error}"))
+        error_type = "" if isinstance(error, _SELF_EXPLANATORY) else f"{type(error).__name__}: "
+        return CheckResult(name, ok=False, text=redact(f"{error_type}{error}"))
 
 
-async def _settings(settings: Settings) -> str:
-    on = [name for name, (is_on, _) in FRONT_ENDS.items() if is_on(settings)]
-    return f"sound; people come by {', '.join(on)}" if on else "sound; works on tasks only"
+async def _check_settings(settings: Settings) -> str:
+    enabled = [name for name, (is_on, _) in FRONT_ENDS.items() if is_on(settings)]
+    return (
+        f"sound; people come by {', '.join(enabled)}" if enabled else "sound; works on tasks only"
+    )
 
 
-async def _catalogue(settings: Settings) -> str:
+async def _check_catalog(settings: Settings) -> str:
     catalog, now = build_catalog(settings), time.time()
-    names = ", ".join(model.name for model in catalog.models(now))
-    gone = ", ".join(model.name for model in catalog.unavailable(now))
-    off = f"; switched off or retired: {gone}" if gone else ""
+    names = ", ".join(model.name for model in catalog.available_models(now))
+    unavailable = ", ".join(model.name for model in catalog.unavailable_models(now))
+    suffix = f"; switched off or retired: {unavailable}" if unavailable else ""
     if not names:
-        raise _Unsound(f"no model can be asked for{off}; see CATALOG_FILE")
-    return f"{names}{off}"
+        raise _CheckFailed(f"no model can be asked for{suffix}; see CATALOG_FILE")
+    return f"{names}{suffix}"
 
 
-def _offered(settings: Settings) -> dict[str, list[tuple[str, Offer]]] | None:
+def _offers_by_provider(settings: Settings) -> dict[str, list[tuple[str, Offer]]] | None:
     """Provider -> our name and its offer of each model that can be asked for.
 
     None where the catalogue is wrong, which has a row of its own.
     """
     try:
-        models = build_catalog(settings).models(time.time())
+        models = build_catalog(settings).available_models(time.time())
     except CatalogError:
         return None
-    found: dict[str, list[tuple[str, Offer]]] = {name: [] for name in settings.providers}
+    offers: dict[str, list[tuple[str, Offer]]] = {name: [] for name in settings.providers}
     for model in models:
         for offer in model.offers:
-            found[offer.provider].append((model.name, offer))
-    return found
+            offers[offer.provider].append((model.name, offer))
+    return offers
 
 
-async def _data_folder(settings: Settings) -> str:
-    folder = _nearest(settings.data_dir)
+async def _check_data_folder(settings: Settings) -> str:
+    folder = _nearest_existing(settings.data_dir)
     with tempfile.TemporaryFile(dir=folder) as file:
         file.write(b"1")
-    made = "" if folder == settings.data_dir else "; the first start makes it"
-    return f"{settings.data_dir} can be written to{made}"
+    suffix = "" if folder == settings.data_dir else "; the first start makes it"
+    return f"{settings.data_dir} can be written to{suffix}"
 
 
-async def _disk(settings: Settings) -> str:
-    free = shutil.disk_usage(_nearest(settings.data_dir)).free
-    if free < _ROOM:
-        raise _Unsound(f"{free / 1e9:.2f} GB free; make room, {_ROOM / 1e9:.0f} GB is the least")
+async def _check_disk(settings: Settings) -> str:
+    free = shutil.disk_usage(_nearest_existing(settings.data_dir)).free
+    if free < _MIN_FREE_BYTES:
+        raise _CheckFailed(
+            f"{free / 1e9:.2f} GB free; make room, {_MIN_FREE_BYTES / 1e9:.0f} GB is the least"
+        )
     return f"{free / 1e9:.1f} GB free"
 
 
-def _nearest(folder: Path) -> Path:
+def _nearest_existing(folder: Path) -> Path:
     """The folder, or the one above it that is there."""
-    return next(one for one in (folder, *folder.absolute().parents) if one.exists())
+    return next(
+        candidate for candidate in (folder, *folder.absolute().parents) if candidate.exists()
+    )
 
 
-async def _database(url: str) -> str:
-    if url.startswith(SQLITE) and not _there(url.removeprefix(SQLITE)):
+async def _check_database(url: str) -> str:
+    if url.startswith(SQLITE_PREFIX) and not _file_exists(url.removeprefix(SQLITE_PREFIX)):
         return "none yet; the first start makes it"
     try:
-        return await _proof(url)
+        return await _verify_database(url)
     except DatabaseBusy:
         with tempfile.TemporaryDirectory() as folder:
             copy = Path(folder, "copy.db")
             await asyncio.to_thread(backup, url, copy)
-            return f"in use by a running Reelay; {await _proof(f'{SQLITE}{copy}')} (in a copy)"
+            verified = await _verify_database(f"{SQLITE_PREFIX}{copy}")
+            return f"in use by a running Reelay; {verified} (in a copy)"
 
 
-def _there(file: str) -> bool:
+def _file_exists(file: str) -> bool:
     return Path(file).exists()
 
 
-async def _proof(url: str) -> str:
+async def _verify_database(url: str) -> str:
     database = open_database(url)
     await database.open()
     try:
-        found = await database.read(version)
-        if found != HEAD:
-            return f"to be brought up to date from {found or 'nothing'}; a start does it"
-        lines = await database.read(ledger.prove)
+        version_found = await database.read(current_version)
+        if version_found != HEAD:
+            return f"to be brought up to date from {version_found or 'nothing'}; a start does it"
+        problems = await database.read(ledger.verify)
     finally:
         await database.close()
-    if lines:
-        more = f" ... and {len(lines) - _SHOWN} more" if len(lines) > _SHOWN else ""
-        raise _Unsound(f"the ledger is not sound: {'; '.join(lines[:_SHOWN])}{more}")
+    if problems:
+        suffix = (
+            f" ... and {len(problems) - _MAX_LISTED} more" if len(problems) > _MAX_LISTED else ""
+        )
+        raise _CheckFailed(f"the ledger is not sound: {'; '.join(problems[:_MAX_LISTED])}{suffix}")
     return "up to date, the ledger is sound"
 
 
-async def _ffmpeg() -> str:
+async def _check_ffmpeg() -> str:
     process = await asyncio.create_subprocess_exec(
         imageio_ffmpeg.get_ffmpeg_exe(),
         "-version",
@@ -197,70 +210,83 @@ async def _ffmpeg() -> str:
     )
     output, _ = await process.communicate()
     if process.returncode:
-        raise _Unsound(f"ends with status {process.returncode}")
+        raise _CheckFailed(f"ends with status {process.returncode}")
     return " ".join(output.decode(errors="replace").split()[:3])
 
 
-async def _provider(provider: Provider, offered: list[tuple[str, Offer]] | None) -> str:
-    seen = f"{provider.kind}: {await provider.check()}"
+async def _check_provider(provider: Provider, offered: list[tuple[str, Offer]] | None) -> str:
+    summary = f"{provider.kind}: {await provider.check()}"
     if offered is None:
-        return seen
+        return summary
     if not offered:
-        raise _Unsound(f"{seen}, but serves no model that can be asked for; see CATALOG_FILE")
-    listed = await provider.models()
-    missing = [pair for pair in offered if listed is not None and pair[1].model not in listed]
+        raise _CheckFailed(
+            f"{summary}, but serves no model that can be asked for; see CATALOG_FILE"
+        )
+    listed = await provider.served_models()
+    missing = [
+        named_offer
+        for named_offer in offered
+        if listed is not None and named_offer[1].remote_model not in listed
+    ]
     # A server of any models need not have the one that stands for them.
-    gone = {offer.model: name for name, offer in missing if not offer.passthrough}
-    if gone:
-        named = ", ".join(f"{remote} (for the model {name})" for remote, name in gone.items())
-        raise _Unsound(f"{seen}, but no longer serves {named}")
+    name_by_remote_model = {
+        offer.remote_model: name for name, offer in missing if not offer.passthrough
+    }
+    if name_by_remote_model:
+        missing_text = ", ".join(
+            f"{remote_model} (for the model {name})"
+            for remote_model, name in name_by_remote_model.items()
+        )
+        raise _CheckFailed(f"{summary}, but no longer serves {missing_text}")
     if missing and listed:
-        return f"{seen}; it lists {', '.join(sorted(listed)[:_SHOWN])}"
-    return seen
+        return f"{summary}; it lists {', '.join(sorted(listed)[:_MAX_LISTED])}"
+    return summary
 
 
-async def _telegram(settings: Settings) -> str:
+async def _check_telegram(settings: Settings) -> str:
     from bot.frontends.telegram.introducing import NoBot, introduced  # noqa: PLC0415 - as in app
 
     try:
         return await introduced(settings)
     except NoBot as error:
-        raise _Unsound(str(error)) from None
+        raise _CheckFailed(str(error)) from None
 
 
-async def _discord(settings: Settings) -> str:
+async def _check_discord(settings: Settings) -> str:
     from bot.frontends.discord.introducing import NoBot, introduced  # noqa: PLC0415 - as above
 
     try:
         return await introduced(settings)
     except NoBot as error:
-        raise _Unsound(str(error)) from None
+        raise _CheckFailed(str(error)) from None
 
 
-def _pictures_row(
+def _picture_checks(
     settings: Settings, providers: Mapping[str, Provider]
 ) -> dict[str, Callable[[], Awaitable[str]]]:
     """Where pictures cannot go: no fault, since videos from text can be made."""
-    links = bool(settings.public_url or settings.s3_endpoint)
+    has_links = bool(settings.public_url or settings.s3_endpoint)
     without = [
-        name for name, one in providers.items() if one.allowed.picture_way(links=links) is None
+        name
+        for name, provider in providers.items()
+        if provider.effective_capabilities.choose_image_transport(links_available=has_links) is None
     ]
     if not without:
         return {}
 
-    async def told() -> str:
+    async def check_pictures() -> str:
         return f"not to {', '.join(without)}, which take links only: set PUBLIC_URL or S3_ENDPOINT"
 
-    return {"pictures": told}
+    return {"pictures": check_pictures}
 
 
-def show(rows: Iterable[Row]) -> None:
+def print_results(results: Iterable[CheckResult]) -> None:
     """Print the table on standard output."""
     table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
-    for row in rows:
-        verdict = Text("ok", "green") if row.ok else Text("WRONG", "bold red")
-        table.add_row(Text(row.name), verdict, Text(row.text, overflow="fold"))
+    for result in results:
+        status = Text("ok", "green") if result.ok else Text("WRONG", "bold red")
+        table.add_row(Text(result.name), status, Text(result.text, overflow="fold"))
     terminal = Console(highlight=False)
     # Whoever reads it from a pipe wants a line for each part, however long.
-    console = terminal if terminal.is_terminal else Console(highlight=False, width=_ENDLESS)
+    console = terminal if terminal.is_terminal else Console(highlight=False, width=_PIPE_WIDTH)
     console.print(table)

@@ -45,10 +45,10 @@ from bot.config_types import (
     check_web_address,
 )
 from providers import PROVIDERS
-from providers.base import Options
+from providers.base import ProviderOptions
 
-PREFIX = "PROVIDERS__"
-_LEAST_SECRET = 6
+PROVIDER_PREFIX = "PROVIDERS__"
+_MIN_SECRET_CHARS = 6
 """A shorter "key" (`none`, `EMPTY`) guards nothing, and hiding it would spoil every log line."""
 _EMPTY = SecretStr("")
 
@@ -78,7 +78,7 @@ class Settings(BaseSettings):
     discord_guilds: Guilds = frozenset()
     discord_shards: Shards = ""
     console: bool | None = None
-    """Not said: see `console_on`."""
+    """Not said: see `is_console_enabled`."""
     database_url: DatabaseUrl = SecretStr("sqlite:///data/reelay.db")
     data_dir: Path = Path("data")
     catalog_file: ExistingFile = None
@@ -104,7 +104,7 @@ class Settings(BaseSettings):
     s3_region: str = ""
     log_format: LogFormat = "auto"
     log_level: LogLevel = "info"
-    providers: Mapping[str, Options] = Field(
+    providers: Mapping[str, ProviderOptions] = Field(
         default_factory=lambda: {"sandbox": PROVIDERS["sandbox"].options_type(kind="sandbox")}
     )
 
@@ -126,7 +126,7 @@ class Settings(BaseSettings):
         return self.quota_reset_tz
 
     @property
-    def console_on(self) -> bool:
+    def is_console_enabled(self) -> bool:
         """Whether the console front-end is on: if no other is, where nothing was said."""
         if self.console is not None:
             return self.console
@@ -146,10 +146,10 @@ class Settings(BaseSettings):
         }
         password = urlsplit(self.database_url.get_secret_value()).password or ""
         values |= {password, unquote(password)}
-        return frozenset(value for value in values if len(value) >= _LEAST_SECRET)
+        return frozenset(value for value in values if len(value) >= _MIN_SECRET_CHARS)
 
 
-NAMES = tuple(name.upper() for name in Settings.model_fields if name != "providers")
+SETTING_NAMES = tuple(name.upper() for name in Settings.model_fields if name != "providers")
 """Every setting outside `PROVIDERS__`, as it is written."""
 
 
@@ -163,23 +163,31 @@ def load_settings(
 
     Without `env_file`, `.env` is read where there is one. Raises `SettingsError`.
     """
-    in_file = _read(env_file)
-    given = _folded(in_file) | _folded(os.environ if environ is None else environ)
-    lines = [_unknown(name, NAMES) for name in in_file if name not in NAMES and not _nested(name)]
-    providers, wrong = _providers({name: given[name] for name in given if _nested(name)})
-    lines += wrong
-    values = {name.lower(): given[name] for name in NAMES if given.get(name)}
+    file_values = _read_env_file(env_file)
+    given_values = _normalized(file_values) | _normalized(
+        os.environ if environ is None else environ
+    )
+    errors = [
+        _unknown_setting(name, SETTING_NAMES)
+        for name in file_values
+        if name not in SETTING_NAMES and not _is_provider_setting(name)
+    ]
+    providers, provider_errors = _parse_providers(
+        {name: given_values[name] for name in given_values if _is_provider_setting(name)}
+    )
+    errors += provider_errors
+    values = {name.lower(): given_values[name] for name in SETTING_NAMES if given_values.get(name)}
     try:
         settings = Settings.model_validate(values | ({"providers": providers} if providers else {}))
     except ValidationError as error:
-        raise SettingsError([*lines, *_explained(error, Settings)]) from None
-    lines += _contradictions(settings)
-    if lines:
-        raise SettingsError(lines)
+        raise SettingsError([*errors, *_format_errors(error, Settings)]) from None
+    errors += _conflicts(settings)
+    if errors:
+        raise SettingsError(errors)
     return settings
 
 
-def _read(env_file: Path | None) -> dict[str, str]:
+def _read_env_file(env_file: Path | None) -> dict[str, str]:
     path = env_file or Path(".env")
     if env_file is None and not path.is_file():
         return {}
@@ -190,64 +198,70 @@ def _read(env_file: Path | None) -> dict[str, str]:
         raise SettingsError([f"{path}: {error.strerror}; write the path of a file"]) from None
     except UnicodeDecodeError:
         raise SettingsError([f"{path}: is not UTF-8 text; save it as such"]) from None
-    lines = [
-        f"{path}, line {_line_of(binding)}: cannot be understood; write NAME=value"
+    errors = [
+        f"{path}, line {_line_number(binding)}: cannot be understood; write NAME=value"
         for binding in bindings
         if binding.error or (binding.key is not None and binding.value is None)
     ]
-    if lines:
-        raise SettingsError(lines)
+    if errors:
+        raise SettingsError(errors)
     return {binding.key.upper(): binding.value or "" for binding in bindings if binding.key}
 
 
-def _line_of(binding: Binding) -> int:
+def _line_number(binding: Binding) -> int:
     before = binding.original.string[: -len(binding.original.string.lstrip())]
     return binding.original.line + before.count("\n")
 
 
-def _folded(values: Mapping[str, str]) -> dict[str, str]:
+def _normalized(values: Mapping[str, str]) -> dict[str, str]:
     """Names in capitals, of which one so written goes first; empty values are none at all."""
     ordered = sorted(values.items(), key=lambda item: item[0].isupper())
     return {name.upper(): value.strip() for name, value in ordered if value.strip()}
 
 
-def _nested(name: str) -> bool:
+def _is_provider_setting(name: str) -> bool:
     # One underscore too few is a slip worth telling, and nobody else's names begin like this.
     return name.startswith("PROVIDERS_")
 
 
-def _unknown(name: str, known: Iterable[str]) -> str:
-    near = get_close_matches(name, known, n=1)
-    hint = f"did you mean {near[0]}?" if near else ".env.example lists them all"
+def _unknown_setting(name: str, known: Iterable[str]) -> str:
+    matches = get_close_matches(name, known, n=1)
+    hint = f"did you mean {matches[0]}?" if matches else ".env.example lists them all"
     return f"{name}: no such setting; {hint}"
 
 
 # --- providers ---------------------------------------------------------------------------
 
 
-def _providers(given: Mapping[str, str]) -> tuple[dict[str, Options], list[str]]:
+def _parse_providers(
+    given_values: Mapping[str, str],
+) -> tuple[dict[str, ProviderOptions], list[str]]:
     grouped: dict[str, dict[str, str]] = {}
-    lines: list[str] = []
-    for full_name, value in sorted(given.items()):
-        match = re.fullmatch(PREFIX + r"([A-Z0-9](?:_?[A-Z0-9])*)__([A-Z0-9_]+)", full_name)
+    errors: list[str] = []
+    for full_name, value in sorted(given_values.items()):
+        match = re.fullmatch(
+            PROVIDER_PREFIX + r"([A-Z0-9](?:_?[A-Z0-9])*)__([A-Z0-9_]+)", full_name
+        )
         if match:
             grouped.setdefault(match[1], {})[match[2]] = value
         else:
-            lines.append(_malformed(full_name))
-    found: dict[str, Options] = {}
+            errors.append(_malformed_setting(full_name))
+    providers: dict[str, ProviderOptions] = {}
     for name, values in grouped.items():
-        options, wrong = _options(name, values)
-        lines += wrong
+        options, option_errors = _parse_options(name, values)
+        errors += option_errors
         if options is not None:
-            found[name.lower()] = options
-    return found, lines
+            providers[name.lower()] = options
+    return providers, errors
 
 
-def _malformed(name: str) -> str:
+def _malformed_setting(name: str) -> str:
     options = "|".join(_option_names(PROVIDERS))
     match = re.fullmatch(rf"PROVIDERS_+(\w+?)_+({options})", name)
-    meant = f"{PREFIX}{match[1]}__{match[2]}" if match else f"{PREFIX}<NAME>__KIND"
-    return f"{name}: no such setting; did you mean {meant}?"
+    suggestion = (
+        f"{PROVIDER_PREFIX}{match[1]}__{match[2]}" if match else f"{PROVIDER_PREFIX}<NAME>__KIND"
+    )
+    return f"{name}: no such setting; did you mean {suggestion}?"
 
 
 def _option_names(kinds: Iterable[str]) -> list[str]:
@@ -255,36 +269,36 @@ def _option_names(kinds: Iterable[str]) -> list[str]:
     return [field.upper() for field in dict.fromkeys(fields)]
 
 
-def _options(name: str, values: dict[str, str]) -> tuple[Options | None, list[str]]:
-    prefix = f"{PREFIX}{name}__"
+def _parse_options(name: str, values: dict[str, str]) -> tuple[ProviderOptions | None, list[str]]:
+    prefix = f"{PROVIDER_PREFIX}{name}__"
     kind = values.get("KIND", name).lower()
-    known = _option_names([kind] if kind in PROVIDERS else PROVIDERS)
-    lines = [
-        _unknown(prefix + option, [prefix + one for one in known])
+    known_options = _option_names([kind] if kind in PROVIDERS else PROVIDERS)
+    errors = [
+        _unknown_setting(prefix + option, [prefix + known_option for known_option in known_options])
         for option in values
-        if option not in known
+        if option not in known_options
     ]
     if kind not in PROVIDERS:
-        return None, [*lines, f"{prefix}KIND: {_no_kind(kind)}"]
-    given = {option.lower(): values[option] for option in values if option in known}
+        return None, [*errors, f"{prefix}KIND: {_unknown_kind(kind)}"]
+    given_values = {option.lower(): values[option] for option in values if option in known_options}
     try:
-        options = PROVIDERS[kind].options_type.model_validate(given | {"kind": kind})
+        options = PROVIDERS[kind].options_type.model_validate(given_values | {"kind": kind})
     except ValidationError as error:
-        return None, [*lines, *_explained(error, PROVIDERS[kind].options_type, prefix)]
-    lines += _unusable(options, prefix)
-    return options, lines
+        return None, [*errors, *_format_errors(error, PROVIDERS[kind].options_type, prefix)]
+    errors += _option_errors(options, prefix)
+    return options, errors
 
 
-def _no_kind(kind: str) -> str:
-    near = get_close_matches(kind, PROVIDERS, n=1)
-    hint = f"; did you mean {near[0]}?" if near else ""
+def _unknown_kind(kind: str) -> str:
+    matches = get_close_matches(kind, PROVIDERS, n=1)
+    hint = f"; did you mean {matches[0]}?" if matches else ""
     return f'"{kind:.60}" is no kind of provider; write one of {", ".join(PROVIDERS)}{hint}'
 
 
-def _unusable(options: Options, prefix: str) -> Iterator[str]:
-    ways = PROVIDERS[options.kind].capabilities.pictures
-    if options.pictures not in {"auto", *ways}:
-        allowed = " or ".join([*ways, "auto"])
+def _option_errors(options: ProviderOptions, prefix: str) -> Iterator[str]:
+    transports = PROVIDERS[options.kind].capabilities.image_transports
+    if options.pictures not in {"auto", *transports}:
+        allowed = " or ".join([*transports, "auto"])
         yield (
             f'{prefix}PICTURES: "{options.pictures}" is no way in which {options.kind} takes'
             f" pictures; write {allowed}"
@@ -301,11 +315,11 @@ def _unusable(options: Options, prefix: str) -> Iterator[str]:
 # --- what is wrong, in words -------------------------------------------------------------
 
 
-def _contradictions(settings: Settings) -> Iterator[str]:
-    webhook = bool(settings.telegram_webhook_secret.get_secret_value())
-    if webhook and not settings.public_url:
+def _conflicts(settings: Settings) -> Iterator[str]:
+    has_webhook = bool(settings.telegram_webhook_secret.get_secret_value())
+    if has_webhook and not settings.public_url:
         yield "PUBLIC_URL: is missing; TELEGRAM_WEBHOOK_SECRET needs to know where Telegram calls"
-    if webhook and settings.http_port == 0:
+    if has_webhook and settings.http_port == 0:
         yield "HTTP_PORT: is 0; TELEGRAM_WEBHOOK_SECRET needs a port on which Telegram calls"
     s3 = ("s3_endpoint", "s3_bucket", "s3_access_key", "s3_secret_key")
     missing = [name.upper() for name in s3 if getattr(settings, name) in {"", _EMPTY}]
@@ -313,7 +327,7 @@ def _contradictions(settings: Settings) -> Iterator[str]:
         yield from (f"{name}: is missing; other settings of S3 are there" for name in missing)
 
 
-_PHRASES = {
+_MESSAGES = {
     "int_parsing": "is not a whole number; write one like {default}",
     "float_parsing": "is not a number; write one like {default}",
     "finite_number": "is not a number; write one like {default}",
@@ -327,15 +341,15 @@ _PHRASES = {
 }
 
 
-def _explained(
-    error: ValidationError, model: type[Settings | Options], prefix: str = ""
+def _format_errors(
+    error: ValidationError, model: type[Settings | ProviderOptions], prefix: str = ""
 ) -> Iterator[str]:
-    for fault in error.errors(include_url=False):
-        name = str(fault["loc"][0])
+    for detail in error.errors(include_url=False):
+        name = str(detail["loc"][0])
         field = model.model_fields[name]
-        facts: dict[str, Any] = {"default": field.get_default() or 1} | fault.get("ctx", {})
-        known = _PHRASES.get(fault["type"])
-        phrase = known.format_map(facts) if known else fault["msg"]
-        secret = field.annotation is SecretStr or "@" in str(fault["input"])
-        shown = "" if secret else f'"{fault["input"]!s:.60}" '
-        yield f"{prefix}{name.upper()}: {shown}{phrase}"
+        params: dict[str, Any] = {"default": field.get_default() or 1} | detail.get("ctx", {})
+        template = _MESSAGES.get(detail["type"])
+        message = template.format_map(params) if template else detail["msg"]
+        is_secret = field.annotation is SecretStr or "@" in str(detail["input"])
+        quoted_value = "" if is_secret else f'"{detail["input"]!s:.60}" '
+        yield f"{prefix}{name.upper()}: {quoted_value}{message}"

@@ -10,20 +10,20 @@ from urllib.parse import SplitResult, urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, PositiveInt, SecretStr
 
 
-def _split(address: str) -> SplitResult | None:
+def _parse_url(address: str) -> SplitResult | None:
     """An address in its parts, or None where it cannot be one."""
     try:
         parts = urlsplit(address)
-        sound = parts.port != 0 and (parts.hostname or not parts.netloc)
+        is_valid = parts.port != 0 and (parts.hostname or not parts.netloc)
     except ValueError:
         return None
-    return parts if sound else None
+    return parts if is_valid else None
 
 
 def check_web_address(value: str) -> str:
     if not value:
         return value
-    parts = _split(value)
+    parts = _parse_url(value)
     if parts is None or parts.scheme not in {"http", "https"} or not parts.hostname:
         raise ValueError("is not a web address; write one like https://example.org")
     if "@" in parts.netloc:
@@ -39,59 +39,59 @@ def check_secret(value: SecretStr) -> SecretStr:
     return value
 
 
-def _database(value: SecretStr) -> SecretStr:
+def _check_database_url(value: SecretStr) -> SecretStr:
     # Many hosts hand out the short scheme.
     url = re.sub(r"^postgres://", "postgresql://", value.get_secret_value())
-    parts = _split(url)
+    parts = _parse_url(url)
     if parts is None or parts.path in {"", "/", "/:memory:"}:
-        known = False
+        is_supported = False
     elif parts.scheme == "sqlite":
-        known = not (parts.netloc or parts.query or parts.fragment)
+        is_supported = not (parts.netloc or parts.query or parts.fragment)
     else:
-        known = parts.scheme == "postgresql"
-    if known:
+        is_supported = parts.scheme == "postgresql"
+    if is_supported:
         return SecretStr(url)
     raise ValueError(
         "is not a database; write sqlite:///data/reelay.db or postgresql://user:password@host/name"
     )
 
 
-def _telegram_token(value: SecretStr) -> SecretStr:
+def _check_telegram_token(value: SecretStr) -> SecretStr:
     if not re.fullmatch(r"(\d+:[\w-]+)?", value.get_secret_value()):
         raise ValueError("is not a bot token; write the one from @BotFather, like 123456:AAE...")
     return value
 
 
-def _webhook_secret(value: SecretStr) -> SecretStr:
+def _check_webhook_secret(value: SecretStr) -> SecretStr:
     if not re.fullmatch(r"[A-Za-z0-9_-]{0,256}", value.get_secret_value()):
         raise ValueError("may hold only letters, digits, `_` and `-`; write up to 256 of them")
     return value
 
 
-def _admin(value: str) -> str:
+def _check_admin(value: str) -> str:
     if not re.fullmatch(r"(telegram|discord):[0-9]+", value):
         raise ValueError("is not a person; write telegram:123 or discord:456, with commas between")
     return value
 
 
-def _shards(value: str) -> str:
+def _check_shards(value: str) -> str:
     match = re.fullmatch(r"([0-9]+)(?:-([0-9]+))?/([0-9]+)", value)
     if value and not (match and int(match[1]) <= int(match[2] or match[1]) < int(match[3])):
         raise ValueError("is not a range of shards; write one like 0-3/16")
     return value
 
 
-def _existing_file(value: Path | None) -> Path | None:
+def _check_file_exists(value: Path | None) -> Path | None:
     if value is not None and not value.is_file():
         raise ValueError("is no file; write the path of one, or nothing")
     return value
 
 
-def _lower(value: object) -> object:
+def _lowercase(value: object) -> object:
     return value.lower() if isinstance(value, str) else value
 
 
-def _parts(value: object) -> object:
+def _split_list(value: object) -> object:
     if not isinstance(value, str):
         return value
     return [part.strip() for part in value.split(",") if part.strip()]
@@ -99,14 +99,16 @@ def _parts(value: object) -> object:
 
 WebAddress = Annotated[str, AfterValidator(check_web_address)]
 Secret = Annotated[SecretStr, AfterValidator(check_secret)]
-TelegramToken = Annotated[SecretStr, AfterValidator(_telegram_token)]
-WebhookSecret = Annotated[SecretStr, AfterValidator(_webhook_secret)]
-DatabaseUrl = Annotated[SecretStr, AfterValidator(_database)]
-ExistingFile = Annotated[Path | None, AfterValidator(_existing_file)]
+TelegramToken = Annotated[SecretStr, AfterValidator(_check_telegram_token)]
+WebhookSecret = Annotated[SecretStr, AfterValidator(_check_webhook_secret)]
+DatabaseUrl = Annotated[SecretStr, AfterValidator(_check_database_url)]
+ExistingFile = Annotated[Path | None, AfterValidator(_check_file_exists)]
 Port = Annotated[int, Field(ge=0, le=65535)]
-Shards = Annotated[str, AfterValidator(_shards)]
-Guilds = Annotated[frozenset[PositiveInt], BeforeValidator(_parts)]
-Admins = Annotated[frozenset[Annotated[str, AfterValidator(_admin)]], BeforeValidator(_parts)]
-Language = Annotated[Literal["en", "zh"], BeforeValidator(_lower)]
-LogFormat = Annotated[Literal["auto", "console", "json"], BeforeValidator(_lower)]
-LogLevel = Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)]
+Shards = Annotated[str, AfterValidator(_check_shards)]
+Guilds = Annotated[frozenset[PositiveInt], BeforeValidator(_split_list)]
+Admins = Annotated[
+    frozenset[Annotated[str, AfterValidator(_check_admin)]], BeforeValidator(_split_list)
+]
+Language = Annotated[Literal["en", "zh"], BeforeValidator(_lowercase)]
+LogFormat = Annotated[Literal["auto", "console", "json"], BeforeValidator(_lowercase)]
+LogLevel = Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lowercase)]

@@ -18,9 +18,9 @@ import structlog
 from bot.ports import Clock
 from bot.store import updates
 from bot.store.database import Database, DatabaseError, Tx
-from bot.store.updates import Arrived
+from bot.store.updates import StoredUpdate
 
-__all__ = ["Arrived", "Inbox", "Later"]
+__all__ = ["Inbox", "Later", "StoredUpdate"]
 
 _log = structlog.get_logger(__name__)
 _LEASE = 60.0
@@ -50,14 +50,14 @@ class Inbox:
         database: Database,
         clock: Clock,
         front_end: str,
-        handle: Callable[[Arrived], Awaitable[None]],
+        handle: Callable[[StoredUpdate], Awaitable[None]],
     ) -> None:
         self._database = database
         self._clock = clock
         self._front_end = front_end
         self._handle = handle
         self._worker = secrets.token_hex(8)
-        self._lanes: dict[str, deque[Arrived]] = {}
+        self._lanes: dict[str, deque[StoredUpdate]] = {}
         self._running: set[asyncio.Task[None]] = set()
         self._looking = asyncio.Lock()
         self._freed = False
@@ -74,7 +74,7 @@ class Inbox:
         self._room.set()
         self._stopping = asyncio.Event()
 
-    async def take(self, arrived: Sequence[Arrived]) -> None:
+    async def take(self, arrived: Sequence[StoredUpdate]) -> None:
         """Keep what has come, and begin with it. Raises `DatabaseError`: nothing was kept."""
         if not arrived:
             return
@@ -83,7 +83,7 @@ class Inbox:
             await self._look()
         now = self._clock.now()
 
-        def keep(tx: Tx) -> list[Arrived]:
+        def keep(tx: Tx) -> list[StoredUpdate]:
             return updates.add(tx, self._front_end, arrived, self._worker, now, now + _LEASE)
 
         coming = {one.id for one in arrived} - self._coming
@@ -93,7 +93,7 @@ class Inbox:
         finally:
             self._coming -= coming
 
-    async def _given(self, function: Callable[[Tx], list[Arrived]]) -> list[Arrived]:
+    async def _given(self, function: Callable[[Tx], list[StoredUpdate]]) -> list[StoredUpdate]:
         """What the database gives us; without its answer it may have done so all the same."""
         try:
             return await self._database.transact(function)
@@ -103,7 +103,7 @@ class Inbox:
 
     async def holds(self, update: int) -> bool:
         """Whether an update is still being dealt with, here or in another process."""
-        return await self._database.read(lambda tx: updates.is_open(tx, self._front_end, update))
+        return await self._database.read(lambda tx: updates.is_pending(tx, self._front_end, update))
 
     async def room(self) -> None:
         """Return when there are not too many updates in hand."""
@@ -132,7 +132,7 @@ class Inbox:
         now = self._clock.now()
         with contextlib.suppress(DatabaseError):
             await self._note_again()
-            await self._database.transact(lambda tx: updates.free(tx, self._worker, now))
+            await self._database.transact(lambda tx: updates.release(tx, self._worker, now))
 
     async def quiet(self) -> None:
         """Return when nothing is in hand."""
@@ -160,7 +160,7 @@ class Inbox:
         if self._database.single_process and not self._freed:
             now = self._clock.now()
             await self._database.transact(
-                lambda tx: updates.free_others(tx, self._front_end, self._worker, now)
+                lambda tx: updates.release_others(tx, self._front_end, self._worker, now)
             )
             self._freed = True
 
@@ -172,7 +172,7 @@ class Inbox:
         if self._astray:
             known = self._in_hand | self._coming
             found = await self._database.read(
-                lambda tx: updates.of_worker(tx, self._front_end, self._worker)
+                lambda tx: updates.claimed_by(tx, self._front_end, self._worker)
             )
             known |= self._in_hand | self._coming | self._unnoted
             self._astray = False
@@ -184,24 +184,24 @@ class Inbox:
             await self._database.transact(self._done(one, now))
             self._unnoted.discard(one)
 
-    def _claim(self, now: float, most: int) -> Callable[[Tx], list[Arrived]]:
+    def _claim(self, now: float, most: int) -> Callable[[Tx], list[StoredUpdate]]:
         until = now + _LEASE
 
-        def claim(tx: Tx) -> list[Arrived]:
-            updates.extend(tx, self._worker, until)
+        def claim(tx: Tx) -> list[StoredUpdate]:
+            updates.extend_claims(tx, self._worker, until)
             if most == 0:
                 return []
             return updates.claim(tx, self._front_end, self._worker, now, until, most)
 
         return claim
 
-    def _begin(self, arrived: Sequence[Arrived]) -> None:
+    def _begin(self, arrived: Sequence[StoredUpdate]) -> None:
         for one in arrived:
             self._in_hand.add(one.id)
-            lane = self._lanes.setdefault(one.lane, deque())
+            lane = self._lanes.setdefault(one.ordering_key, deque())
             lane.append(one)
             if len(lane) == 1:
-                running = asyncio.create_task(self._follow(one.lane))
+                running = asyncio.create_task(self._follow(one.ordering_key))
                 self._running.add(running)
                 running.add_done_callback(self._running.discard)
         if len(self._in_hand) >= _FULL:
@@ -218,12 +218,12 @@ class Inbox:
             del self._lanes[name]
             self._count_off(lane)
 
-    def _count_off(self, arrived: Iterable[Arrived]) -> None:
+    def _count_off(self, arrived: Iterable[StoredUpdate]) -> None:
         self._in_hand -= {one.id for one in arrived}
         if len(self._in_hand) < _FULL:
             self._room.set()
 
-    async def _dealt_with(self, one: Arrived) -> bool:
+    async def _dealt_with(self, one: StoredUpdate) -> bool:
         """Deal with it, however long it takes. False: we are to stop, and it is left as it is."""
         for attempt in range(one.attempts, _TRIES):
             try:
@@ -252,7 +252,7 @@ class Inbox:
             slept.cancel()
             stopped.cancel()
 
-    async def _note_done(self, one: Arrived) -> None:
+    async def _note_done(self, one: StoredUpdate) -> None:
         try:
             await self._database.transact(self._done(one.id, self._clock.now()))
         except DatabaseError as error:
@@ -260,4 +260,4 @@ class Inbox:
             _log.warning("update_not_noted", update=one.id, why=str(error))
 
     def _done(self, update: int, now: float) -> Callable[[Tx], None]:
-        return lambda tx: updates.done(tx, self._front_end, update, now)
+        return lambda tx: updates.mark_done(tx, self._front_end, update, now)

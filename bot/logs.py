@@ -21,19 +21,19 @@ if TYPE_CHECKING:
 
     from bot.config import Settings
 
-HIDDEN = "***"
-_PATTERNS = (
-    (re.compile(r"\d+:[\w-]{30,}"), HIDDEN),
-    (re.compile(r"\b(Bearer\s+)[^\s'\",]{8,}", re.IGNORECASE), rf"\1{HIDDEN}"),
-    (re.compile(r"\bsk-[\w-]{8,}"), HIDDEN),
+REDACTED = "***"
+_SECRET_PATTERNS = (
+    (re.compile(r"\d+:[\w-]{30,}"), REDACTED),
+    (re.compile(r"\b(Bearer\s+)[^\s'\",]{8,}", re.IGNORECASE), rf"\1{REDACTED}"),
+    (re.compile(r"\bsk-[\w-]{8,}"), REDACTED),
     # Of Discord's interactions: in addresses, and wherever one stands ("interaction:" in Base64).
-    (re.compile(r"(/(?:webhooks|interactions)/\d+/)[\w.-]+"), rf"\1{HIDDEN}"),
+    (re.compile(r"(/(?:webhooks|interactions)/\d+/)[\w.-]+"), rf"\1{REDACTED}"),
     # What is before it need not end a word: in addresses it is %22, in a repr it may be \n.
-    (re.compile(r"aW50ZXJhY3Rpb24[\w=.-]+"), HIDDEN),
+    (re.compile(r"aW50ZXJhY3Rpb24[\w=.-]+"), REDACTED),
     # As far as the last @, for a password may hold one.
-    (re.compile(r"(\b[a-z][a-z0-9+.-]*://)[^\s/'\"]+@", re.IGNORECASE), rf"\1{HIDDEN}@"),
+    (re.compile(r"(\b[a-z][a-z0-9+.-]*://)[^\s/'\"]+@", re.IGNORECASE), rf"\1{REDACTED}@"),
 )
-_CHATTY = ("aiosqlite", "alembic", "discord", "httpcore", "httpx", "PIL", "telegram")
+_VERBOSE_LIBRARIES = ("aiosqlite", "alembic", "discord", "httpcore", "httpx", "PIL", "telegram")
 """Libraries that tell of every request, statement or block."""
 
 
@@ -41,25 +41,27 @@ class Redactor:
     """Hides the secrets it is told, also as they look in addresses and JSON, and what looks so."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        forms = {form for secret in secrets for form in _forms(secret)}
+        forms = {form for secret in secrets for form in _encoded_forms(secret)}
         longest_first = sorted(forms, key=len, reverse=True)
-        self._known = re.compile("|".join(map(re.escape, longest_first))) if forms else None
+        self._secret_pattern = (
+            re.compile("|".join(map(re.escape, longest_first))) if forms else None
+        )
 
     def __call__(self, text: str) -> str:
-        if self._known is not None:
-            text = self._known.sub(HIDDEN, text)
-        for pattern, instead in _PATTERNS:
-            text = pattern.sub(instead, text)
+        if self._secret_pattern is not None:
+            text = self._secret_pattern.sub(REDACTED, text)
+        for pattern, replacement in _SECRET_PATTERNS:
+            text = pattern.sub(replacement, text)
         return text
 
 
-def _forms(secret: str) -> tuple[str, ...]:
-    shown = repr(secret)[1:-1]
+def _encoded_forms(secret: str) -> tuple[str, ...]:
+    escaped = repr(secret)[1:-1]
     return (
         secret,
         quote(secret, safe=""),
-        shown,
-        *(json.dumps(one)[1:-1] for one in (secret, shown)),
+        escaped,
+        *(json.dumps(form)[1:-1] for form in (secret, escaped)),
     )
 
 
@@ -68,19 +70,23 @@ def configure(settings: Settings) -> None:
     as_json = settings.log_format == "json" or (
         settings.log_format == "auto" and not sys.stderr.isatty()
     )
-    handler = _StandardError()
-    handler.setFormatter(_Formatter(Redactor(settings.secrets), _json() if as_json else _console()))
+    handler = _StderrHandler()
+    handler.setFormatter(
+        _Formatter(
+            Redactor(settings.secrets), _json_processors() if as_json else _console_processors()
+        )
+    )
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(settings.log_level.upper())
-    for name in _CHATTY:
+    for name in _VERBOSE_LIBRARIES:
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
     logging.captureWarnings(capture=True)
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
             structlog.contextvars.merge_contextvars,
-            *_SHARED,
+            *_SHARED_PROCESSORS,
             structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
         ],
         logger_factory=structlog.stdlib.LoggerFactory(),
@@ -88,7 +94,7 @@ def configure(settings: Settings) -> None:
     )
 
 
-_SHARED: list[Processor] = [
+_SHARED_PROCESSORS: list[Processor] = [
     structlog.stdlib.add_log_level,
     structlog.stdlib.add_logger_name,
     structlog.stdlib.PositionalArgumentsFormatter(),
@@ -97,7 +103,7 @@ _SHARED: list[Processor] = [
 ]
 
 
-def _json() -> list[Processor]:
+def _json_processors() -> list[Processor]:
     return [
         structlog.processors.format_exc_info,
         structlog.processors.EventRenamer("message"),
@@ -105,7 +111,7 @@ def _json() -> list[Processor]:
     ]
 
 
-def _console() -> list[Processor]:
+def _console_processors() -> list[Processor]:
     renderer = structlog.dev.ConsoleRenderer(
         colors=sys.stderr.isatty(),
         # The default one shows local variables, which is where secrets live.
@@ -117,7 +123,8 @@ def _console() -> list[Processor]:
 class _Formatter(structlog.stdlib.ProcessorFormatter):
     def __init__(self, redact: Redactor, processors: list[Processor]) -> None:
         super().__init__(
-            processors=[self.remove_processors_meta, *processors], foreign_pre_chain=_SHARED
+            processors=[self.remove_processors_meta, *processors],
+            foreign_pre_chain=_SHARED_PROCESSORS,
         )
         self._redact = redact
 
@@ -125,7 +132,7 @@ class _Formatter(structlog.stdlib.ProcessorFormatter):
         return self._redact(super().format(record))
 
 
-class _StandardError(logging.StreamHandler[TextIO]):
+class _StderrHandler(logging.StreamHandler[TextIO]):
     def emit(self, record: logging.LogRecord) -> None:
         # Looked up anew: a prompt on the terminal puts itself in its place while it is drawn.
         self.stream = sys.stderr
@@ -133,5 +140,7 @@ class _StandardError(logging.StreamHandler[TextIO]):
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the library's name
         # The library's own would print the arguments as they are.
-        kind = sys.exc_info()[0]
-        self.stream.write(f"a log line of {record.name} was lost: {kind and kind.__name__}\n")
+        error_type = sys.exc_info()[0]
+        self.stream.write(
+            f"a log line of {record.name} was lost: {error_type and error_type.__name__}\n"
+        )

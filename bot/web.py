@@ -1,8 +1,8 @@
-"""The web server: whether we live and are ready, what gateways call to say, our files by link.
+"""The web server: liveness and readiness, webhooks of gateways, and files by link.
 
-Routes are made one by one (`health`, `webhooks`, `media`) and handed to `Web`, which knows only how
-to serve: within limits, behind a reverse proxy that speaks TLS, and without an access log, for
-addresses hold tokens.
+Routes are built one by one (`health`, `webhooks`, `media`) and handed to `WebServer`, which only
+serves them: within limits, behind a reverse proxy that terminates TLS, and without an access log,
+because addresses contain tokens.
 """
 
 from __future__ import annotations
@@ -18,49 +18,49 @@ import structlog
 from aiohttp import hdrs, web
 from aiohttp.abc import AbstractStreamWriter
 
-from bot.media.links import Links, shown_as, shown_file
-from bot.media.storage import Spool
+from bot.media.links import SignedLinks, content_headers, find_public_file
+from bot.media.storage import MediaStorage
 from bot.ports import Clock
 from bot.store import migrate
 from bot.store.database import Database
 from providers.base import Provider
-from providers.errors import ProviderError, Untrusted
-from providers.types import Event
+from providers.errors import InvalidSignature, ProviderError
+from providers.types import WebhookEvent
 
-LARGEST_BODY = 64 << 10
-MOST_CONNECTIONS = 512
-IDLE_SECONDS = 30.0
+MAX_BODY_BYTES = 64 << 10
+MAX_CONNECTIONS = 512
+IDLE_TIMEOUT_S = 30.0
 """How long a connection may stay without a whole request head, the first one included."""
-BODY_SECONDS = 10.0
-PART_SECONDS = 3.0
+BODY_TIMEOUT_S = 10.0
+CHECK_TIMEOUT_S = 3.0
 """How long one part may take to say whether it is ready."""
-SEND_SECONDS = 3600.0
+SEND_TIMEOUT_S = 3600.0
 """How long one reader may take over one file."""
 
-_HEADER_LINES = 64
-_LINGER_SECONDS = 5.0
-_SHUTDOWN_SECONDS = 1.0
-_HEADERS = {
+_MAX_HEADERS = 64
+_LINGER_S = 5.0
+_SHUTDOWN_TIMEOUT_S = 1.0
+_RESPONSE_HEADERS = {
     # Named, because aiohttp would tell its own version and Python's.
     "Server": "reelay",
     "Cache-Control": "private, no-store",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
-_ONE_RANGE = re.compile(r"bytes=(\d+-\d*|-\d+)", re.ASCII | re.IGNORECASE)
+_SINGLE_RANGE = re.compile(r"bytes=(\d+-\d*|-\d+)", re.ASCII | re.IGNORECASE)
 
-Check = Callable[[], Awaitable[bool]]
-Hint = Callable[[str, Event], Awaitable[None]]
+ReadinessCheck = Callable[[], Awaitable[bool]]
+EventHandler = Callable[[str, WebhookEvent], Awaitable[None]]
 """Takes a provider's identity and what it called to say: the task should be looked at now."""
 
 _log = structlog.get_logger(__name__)
 
 
-class CannotListen(OSError):
+class ListenError(OSError):
     """The port cannot be had; the message says which and what to do."""
 
 
-class Web:
+class WebServer:
     """One port with the given routes."""
 
     def __init__(
@@ -69,30 +69,30 @@ class Web:
         port: int,
         routes: Iterable[web.RouteDef],
         *,
-        idle: float = IDLE_SECONDS,
-        most_connections: int = MOST_CONNECTIONS,
+        idle_timeout_s: float = IDLE_TIMEOUT_S,
+        max_connections: int = MAX_CONNECTIONS,
     ) -> None:
         """Port 0 takes any that is free; `address` tells which."""
-        app = web.Application(client_max_size=LARGEST_BODY, middlewares=[_guarded])
+        app = web.Application(client_max_size=MAX_BODY_BYTES, middlewares=[_error_middleware])
         app.add_routes(routes)
-        app.on_response_prepare.append(_mark)
+        app.on_response_prepare.append(_set_response_headers)
         self.address = ""
         """`http://host:port` while it serves."""
         self._host, self._port = host, port
-        self._idle, self._most = idle, most_connections
-        self._runner = web.AppRunner(app, shutdown_timeout=_SHUTDOWN_SECONDS)
+        self._idle_timeout_s, self._max_connections = idle_timeout_s, max_connections
+        self._runner = web.AppRunner(app, shutdown_timeout=_SHUTDOWN_TIMEOUT_S)
         self._listener: asyncio.Server | None = None
 
     async def start(self) -> None:
-        """Serve from now on. Raises `CannotListen`."""
+        """Serve from now on. Raises `ListenError`."""
         await self._runner.setup()
         try:
             self._listener = await asyncio.get_running_loop().create_server(
-                self._connection, self._host, self._port
+                self._create_protocol, self._host, self._port
             )
         except OSError as error:
             await self._runner.cleanup()
-            raise CannotListen(
+            raise ListenError(
                 error.errno,
                 f"HTTP_HOST={self._host} HTTP_PORT={self._port} cannot be listened on:"
                 f" {error.strerror}; write another port, or 0 for none",
@@ -110,27 +110,27 @@ class Web:
         await self._runner.cleanup()
 
     @property
-    def connections(self) -> int:
+    def connection_count(self) -> int:
         """How many are open."""
         return len(self._runner.server.connections) if self._runner.server else 0
 
-    def _connection(self) -> asyncio.Protocol:
+    def _create_protocol(self) -> asyncio.Protocol:
         server = self._runner.server
-        if server is None or self.connections >= self._most:
+        if server is None or self.connection_count >= self._max_connections:
             # Files and gateways need descriptors too.
-            return _TurnedAway()
+            return _RejectedConnection()
         return _Connection(
             server,
             loop=asyncio.get_running_loop(),
-            keepalive_timeout=self._idle,
-            lingering_time=_LINGER_SECONDS,
-            max_headers=_HEADER_LINES,
+            keepalive_timeout=self._idle_timeout_s,
+            lingering_time=_LINGER_S,
+            max_headers=_MAX_HEADERS,
             # Signatures are over the bytes as sent, and a small body could unfold to a large one.
             auto_decompress=False,
         )
 
 
-class _TurnedAway(asyncio.Protocol):
+class _RejectedConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         transport.close()
 
@@ -156,15 +156,15 @@ class _Connection(web.RequestHandler):
         if request.writer.output_size > 0:
             raise ConnectionAbortedError("the answer has begun")
         if exc is not None and status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            _log.error("web_request_failed", **_fault(exc))
+            _log.error("web_request_failed", **_error_fields(exc))
         text = f"{status}: {HTTPStatus(status).phrase}"
-        answer = web.Response(status=status, text=text, headers=_HEADERS)
+        answer = web.Response(status=status, text=text, headers=_RESPONSE_HEADERS)
         answer.force_close()
         return answer
 
 
 @web.middleware
-async def _guarded(
+async def _error_middleware(
     request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
 ) -> web.StreamResponse:
     """A fault becomes a plain answer and a log line that quotes nothing of the request."""
@@ -174,18 +174,20 @@ async def _guarded(
         raise
     except Exception as error:  # noqa: BLE001 - whatever it is, aiohttp would log its words
         resource = request.match_info.route.resource
-        _log.error("web_request_failed", route=resource and resource.canonical, **_fault(error))
+        _log.error(
+            "web_request_failed", route=resource and resource.canonical, **_error_fields(error)
+        )
         if request.writer.output_size > 0:
             # A second answer would land in the middle of the first.
             raise ConnectionAbortedError("the answer has begun") from None
         raise web.HTTPInternalServerError from None
 
 
-async def _mark(_: web.Request, response: web.StreamResponse) -> None:
-    response.headers.update(_HEADERS)
+async def _set_response_headers(_: web.Request, response: web.StreamResponse) -> None:
+    response.headers.update(_RESPONSE_HEADERS)
 
 
-def _fault(error: BaseException) -> dict[str, str]:
+def _error_fields(error: BaseException) -> dict[str, str]:
     """What broke and where, without its message: that may quote a body or an address."""
     frames = extract_tb(error.__traceback__)
     at = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "nowhere"
@@ -195,44 +197,48 @@ def _fault(error: BaseException) -> dict[str, str]:
 # --- do we live, are we ready? -----------------------------------------------------------
 
 
-def health(parts: Mapping[str, Check], *, patience: float = PART_SECONDS) -> list[web.RouteDef]:
+def health_routes(
+    checks: Mapping[str, ReadinessCheck], *, timeout_s: float = CHECK_TIMEOUT_S
+) -> list[web.RouteDef]:
     """`/healthz`: the process lives. `/readyz`: every part is ready, by its name."""
 
     async def alive(_: web.Request) -> web.Response:
         return web.Response(text="ok")
 
     async def ready(_: web.Request) -> web.Response:
-        words = await asyncio.gather(*(_word(check, patience) for check in parts.values()))
-        all_ready = all(word == "ok" for word in words)
+        statuses = await asyncio.gather(
+            *(_check_status(check, timeout_s) for check in checks.values())
+        )
+        all_ready = all(status == "ok" for status in statuses)
         return web.json_response(
-            {"ready": all_ready, "parts": dict(zip(parts, words, strict=True))},
+            {"ready": all_ready, "parts": dict(zip(checks, statuses, strict=True))},
             status=HTTPStatus.OK if all_ready else HTTPStatus.SERVICE_UNAVAILABLE,
         )
 
     return [web.get("/healthz", alive), web.get("/readyz", ready)]
 
 
-async def _word(check: Check, patience: float) -> str:
+async def _check_status(check: ReadinessCheck, timeout_s: float) -> str:
     """How a part is, in words that tell an outsider nothing."""
     try:
-        async with asyncio.timeout(patience):
+        async with asyncio.timeout(timeout_s):
             return "ok" if await check() else "not ready"
     except TimeoutError:
         return "no answer"
     except Exception as error:  # noqa: BLE001 - a part may fail in any way
-        _log.info("part_not_ready", **_fault(error))
+        _log.info("part_not_ready", **_error_fields(error))
         return "failed"
 
 
-def database_parts(database: Database) -> dict[str, Check]:
+def database_checks(database: Database) -> dict[str, ReadinessCheck]:
     """Whether the database answers, and whether its tables are those that this program knows."""
 
     async def answers() -> bool:
-        await database.read(migrate.version)
+        await database.read(migrate.current_version)
         return True
 
     async def up_to_date() -> bool:
-        return await database.read(migrate.version) == migrate.HEAD
+        return await database.read(migrate.current_version) == migrate.HEAD
 
     return {"database": answers, "migrations": up_to_date}
 
@@ -240,41 +246,45 @@ def database_parts(database: Database) -> dict[str, Check]:
 # --- what gateways call to say -----------------------------------------------------------
 
 
-def webhooks(
-    providers: Mapping[str, Provider], hint: Hint, *, patience: float = BODY_SECONDS
+def webhook_routes(
+    providers: Mapping[str, Provider], on_event: EventHandler, *, timeout_s: float = BODY_TIMEOUT_S
 ) -> list[web.RouteDef]:
     """`/webhooks/<provider>`: only ever a hint to look now, so nothing of it is believed."""
-    calling = {name: one for name, one in providers.items() if one.capabilities.events}
+    providers_with_events = {
+        name: provider for name, provider in providers.items() if provider.capabilities.webhooks
+    }
 
-    async def take(request: web.Request) -> web.Response:
+    async def receive(request: web.Request) -> web.Response:
         name = request.match_info["provider"]
-        provider = calling.get(name)
+        provider = providers_with_events.get(name)
         if provider is None:
             raise web.HTTPNotFound
         headers = {key.lower(): value for key, value in request.headers.items()}
-        event = _heard(name, provider, headers, await _body(request, patience))
+        event = _parse_event(name, provider, headers, await _read_body(request, timeout_s))
         if event is not None and event.remote_id is not None:
-            await hint(provider.identity, event)
+            await on_event(provider.identity, event)
         return web.Response(status=HTTPStatus.NO_CONTENT)
 
-    return [web.post("/webhooks/{provider}", take)]
+    return [web.post("/webhooks/{provider}", receive)]
 
 
-def _heard(name: str, provider: Provider, headers: Mapping[str, str], body: bytes) -> Event | None:
+def _parse_event(
+    provider_name: str, provider: Provider, headers: Mapping[str, str], body: bytes
+) -> WebhookEvent | None:
     try:
-        return provider.heard(headers, body)
-    except Untrusted:
-        _log.warning("webhook_refused", provider=name)
+        return provider.parse_webhook(headers, body)
+    except InvalidSignature:
+        _log.warning("webhook_refused", provider=provider_name)
         raise web.HTTPUnauthorized from None
     except ProviderError as error:
         # Certainly the gateway's: it would only say the same again.
-        _log.warning("webhook_not_understood", provider=name, error=type(error).__name__)
+        _log.warning("webhook_not_understood", provider=provider_name, error=type(error).__name__)
         return None
 
 
-async def _body(request: web.Request, patience: float) -> bytes:
+async def _read_body(request: web.Request, timeout_s: float) -> bytes:
     try:
-        async with asyncio.timeout(patience):
+        async with asyncio.timeout(timeout_s):
             return await request.read()
     except TimeoutError:
         raise web.HTTPRequestTimeout from None
@@ -285,37 +295,37 @@ async def _body(request: web.Request, patience: float) -> bytes:
 # --- our files by link -------------------------------------------------------------------
 
 
-def media(
-    links: Links, spool: Spool, clock: Clock, *, patience: float = SEND_SECONDS
+def media_routes(
+    links: SignedLinks, spool: MediaStorage, clock: Clock, *, timeout_s: float = SEND_TIMEOUT_S
 ) -> list[web.RouteDef]:
     """`/media/<token>`: one file of ours; one answer for all that is not there or not allowed."""
 
-    async def show(request: web.Request) -> web.StreamResponse:
-        file_name = links.opened(request.match_info["token"], clock.now())
+    async def serve_file(request: web.Request) -> web.StreamResponse:
+        file_name = links.resolve_token(request.match_info["token"], clock.now())
         if file_name is None:
             raise web.HTTPNotFound
-        path = await asyncio.to_thread(shown_file, spool, file_name)
+        path = await asyncio.to_thread(find_public_file, spool, file_name)
         if path is None:
             raise web.HTTPNotFound
-        return _File(path, patience)
+        return _TimedFileResponse(path, timeout_s)
 
-    return [web.get("/media/{token}", show)]
+    return [web.get("/media/{token}", serve_file)]
 
 
-class _File(web.FileResponse):
+class _TimedFileResponse(web.FileResponse):
     """A file under a neutral name, sent within a time."""
 
-    def __init__(self, path: Path, patience: float) -> None:
-        media_type, disposition = shown_as(path.name)
+    def __init__(self, path: Path, timeout_s: float) -> None:
+        media_type, disposition = content_headers(path.name)
         super().__init__(
             path, headers={hdrs.CONTENT_TYPE: media_type, hdrs.CONTENT_DISPOSITION: disposition}
         )
-        self._patience = patience
+        self._timeout_s = timeout_s
 
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
         try:
-            async with asyncio.timeout(self._patience):
-                return await super().prepare(_with_one_range(request))
+            async with asyncio.timeout(self._timeout_s):
+                return await super().prepare(_drop_unsupported_range(request))
         except TimeoutError:
             if request.transport is not None:
                 # To close would wait for what is still to be read.
@@ -323,13 +333,13 @@ class _File(web.FileResponse):
             raise ConnectionAbortedError("read too slowly") from None
 
 
-def _with_one_range(request: web.BaseRequest) -> web.BaseRequest:
+def _drop_unsupported_range(request: web.BaseRequest) -> web.BaseRequest:
     """The request without a `Range` that asks for several pieces or in other units.
 
     To send the whole file is right then; aiohttp would refuse.
     """
-    wanted = request.headers.get(hdrs.RANGE)
-    if wanted is None or _ONE_RANGE.fullmatch(wanted.strip()):
+    range_header = request.headers.get(hdrs.RANGE)
+    if range_header is None or _SINGLE_RANGE.fullmatch(range_header.strip()):
         return request
     headers = request.headers.copy()
     del headers[hdrs.RANGE]

@@ -19,7 +19,7 @@ from sqlalchemy.pool import NullPool
 from bot.config import SettingsError, load_settings
 from bot.store.connect import open_database
 from bot.store.database import DatabaseError, Tx
-from bot.store.migrate import HEAD, migrate, version
+from bot.store.migrate import HEAD, current_version, migrate
 from bot.store.schema import metadata
 
 _BATCH = 500
@@ -48,7 +48,7 @@ def _copy_all(file: Path, tx: Tx) -> int:
         raise CannotMove(f"the PostgreSQL database is not empty: there is something in {occupied}")
     engine = create_engine(f"sqlite:///{file}", poolclass=NullPool)
     with engine.connect() as source:
-        if version(source) != HEAD:
+        if current_version(source) != HEAD:
             raise CannotMove(f"{file}: is of another version; start this one with it first")
         return sum(_copy(source, tx, table) for table in metadata.sorted_tables)
 

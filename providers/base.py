@@ -16,20 +16,20 @@ from pydantic import BaseModel, ConfigDict, NonNegativeInt, SecretStr
 from providers.errors import Unsupported
 
 if TYPE_CHECKING:
-    from providers.http import Http
+    from providers.http import HttpClient
 from providers.types import (
     Capabilities,
     Download,
-    Event,
     Finished,
     Job,
     Progress,
     ReferenceImage,
     VideoRequest,
+    WebhookEvent,
 )
 
 
-class Options(BaseModel):
+class ProviderOptions(BaseModel):
     """Settings of one provider, `PROVIDERS__<NAME>__*`. A kind adds its own by subclassing."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -43,7 +43,7 @@ class Options(BaseModel):
     priority: int = 0
     """Providers with a higher priority are used first."""
     pictures: Literal["auto", "file", "upload", "link"] = "auto"
-    """How reference images are sent, a `PictureWay`; auto: the first one that the kind supports."""
+    """How reference images are sent (`ImageTransport`); auto: the first that the kind supports."""
 
 
 class Provider(ABC):
@@ -54,12 +54,12 @@ class Provider(ABC):
     """
 
     kind: ClassVar[str]
-    options_type: ClassVar[type[Options]] = Options
+    options_type: ClassVar[type[ProviderOptions]] = ProviderOptions
     key_required: ClassVar[bool] = True
     default_url: ClassVar[str] = ""
     capabilities: Capabilities = Capabilities()
 
-    def __init__(self, options: Options, http: Http, directory: Path) -> None:
+    def __init__(self, options: ProviderOptions, http: HttpClient, directory: Path) -> None:
         """`http` is shared by all providers; `directory` belongs to this one, created on demand."""
         self.options = options
         self.http = http
@@ -71,13 +71,15 @@ class Provider(ABC):
         return (self.options.base_url or self.default_url).rstrip("/")
 
     @property
-    def allowed(self) -> Capabilities:
+    def effective_capabilities(self) -> Capabilities:
         """The capabilities that the settings of this provider allow."""
-        wanted = self.options.pictures
-        if wanted == "auto":
+        configured = self.options.pictures
+        if configured == "auto":
             return self.capabilities
-        ways = tuple(way for way in self.capabilities.pictures if way == wanted)
-        return replace(self.capabilities, pictures=ways)
+        transports = tuple(
+            transport for transport in self.capabilities.image_transports if transport == configured
+        )
+        return replace(self.capabilities, image_transports=transports)
 
     @cached_property
     def identity(self) -> str:
@@ -86,11 +88,11 @@ class Provider(ABC):
         return sha256(f"{self.kind}\n{self.base_url}\n{secret}".encode()).hexdigest()[:16]
 
     @property
-    def key(self) -> str:
+    def api_key(self) -> str:
         """The API key in plain text, for the Authorization header only."""
         return self.options.api_key.get_secret_value()
 
-    async def upload(self, picture: ReferenceImage) -> str:
+    async def upload_image(self, image: ReferenceImage) -> str:
         """Upload an image to the gateway, free of charge, and return the link to it."""
         raise Unsupported(f"{self.kind} has no upload of images")
 
@@ -106,7 +108,7 @@ class Provider(ABC):
         """Request the state of a job, once."""
 
     async def poll_many(self, remote_ids: Collection[str], since: float) -> dict[str, Progress]:
-        """Request the state of many jobs, with one request for every `LISTED` jobs.
+        """Request the state of many jobs, with one request for every `MAX_LISTED_JOBS` jobs.
 
         `since` is when the oldest of them was sent, in UNIX seconds. A job that the list does not
         contain is left out of the result; that proves nothing about it.
@@ -125,15 +127,15 @@ class Provider(ABC):
         """Open a still image of a finished video for reading."""
         raise Unsupported(f"{self.kind} has no thumbnails")
 
-    def heard(self, headers: Mapping[str, str], body: bytes) -> Event:
+    def parse_webhook(self, headers: Mapping[str, str], body: bytes) -> WebhookEvent:
         """Parse a webhook request; the names of `headers` are in lower case.
 
-        Raises `Untrusted` unless the signature proves that the gateway sent it.
+        Raises `InvalidSignature` unless the signature proves that the gateway sent it.
         """
         raise Unsupported(f"{self.kind} sends no webhooks")
 
-    async def find(
-        self, request: VideoRequest, since: float, taken: Collection[str] = ()
+    async def find_job(
+        self, request: VideoRequest, since: float, taken_ids: Collection[str] = ()
     ) -> Job | None:
         """Look for the job of a create whose response was lost.
 
@@ -149,7 +151,7 @@ class Provider(ABC):
     async def check(self) -> str:
         """Verify address and key with a request that is free of charge; return a short result."""
 
-    async def models(self) -> frozenset[str] | None:
+    async def served_models(self) -> frozenset[str] | None:
         """Return the ids of the models that this key may use; None if the gateway lists none."""
         return None
 

@@ -27,13 +27,15 @@ from typing import ClassVar
 class ProviderError(Exception):
     """A request to a gateway, or a webhook request from it, failed."""
 
-    accepted: ClassVar[bool] = False
+    maybe_accepted: ClassVar[bool] = False
     """Whether a create that failed this way may have been accepted: never repeat it then."""
-    again: ClassVar[bool] = False
+    retryable: ClassVar[bool] = False
     """Whether the same request may succeed later."""
 
-    def __init__(self, raw: str = "", *, retry_after: float | None = None, code: str = "") -> None:
-        super().__init__(raw or type(self).__name__)
+    def __init__(
+        self, message: str = "", *, retry_after: float | None = None, code: str = ""
+    ) -> None:
+        super().__init__(message or type(self).__name__)
         self.retry_after = retry_after
         """Seconds to wait as requested by the gateway; None if it did not say."""
         self.code = code
@@ -42,32 +44,32 @@ class ProviderError(Exception):
 class Unreachable(ProviderError):
     """No connection could be opened."""
 
-    again = True
+    retryable = True
 
 
 class Throttled(ProviderError):
     """The gateway limits our request rate, or is overloaded."""
 
-    again = True
+    retryable = True
 
 
-class Refused(ProviderError):
+class Rejected(ProviderError):
     """The gateway understood the request and rejected it."""
 
 
-class Moderated(Refused):
+class Moderated(Rejected):
     """The content rules of the gateway forbid this prompt or image."""
 
 
-class ModelUnavailable(Refused):
+class ModelUnavailable(Rejected):
     """The gateway no longer serves this model."""
 
 
-class NotFound(Refused):
+class NotFound(Rejected):
     """The gateway does not know the job."""
 
 
-class NoResult(Refused):
+class NoResult(Rejected):
     """The gateway reports success, but no link to the video."""
 
 
@@ -78,27 +80,27 @@ class Misconfigured(ProviderError):
 class Unanswered(ProviderError):
     """The request was sent, but no complete response came back."""
 
-    accepted = True
-    again = True
+    maybe_accepted = True
+    retryable = True
 
 
-class Upstream(ProviderError):
+class UpstreamError(ProviderError):
     """The gateway, or a service behind it, failed."""
 
-    accepted = True
-    again = True
+    maybe_accepted = True
+    retryable = True
 
 
-class Malformed(ProviderError):
+class MalformedResponse(ProviderError):
     """The response cannot be parsed."""
 
-    accepted = True
-    again = True
+    maybe_accepted = True
+    retryable = True
 
 
 class Unsupported(ProviderError):
     """This kind of gateway does not support the operation."""
 
 
-class Untrusted(ProviderError):
+class InvalidSignature(ProviderError):
     """A webhook request without a valid signature of the gateway."""

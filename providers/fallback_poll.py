@@ -9,62 +9,68 @@ from providers import errors, response_parser
 from providers.types import Progress
 
 if TYPE_CHECKING:
-    from providers.http import Http
+    from providers.http import HttpClient
 
 Route = Callable[[str], tuple[str, dict[str, str] | None]]
 """Job id -> URL and query parameters."""
-_NOBODYS_JOB = "reelay-check"
-_SHOWN = 100
+_NONEXISTENT_JOB_ID = "reelay-check"
+_MAX_SHOWN_CHARS = 100
 
 
-class Lookups:
+class FallbackPoller:
     """Polls by one or two routes; tries the one that worked last first."""
 
-    def __init__(self, http: Http, key: str, routes: Sequence[Route]) -> None:
+    def __init__(self, http: HttpClient, api_key: str, routes: Sequence[Route]) -> None:
         self._http = http
-        self._key = key
+        self._api_key = api_key
         self._routes = list(routes)
 
     async def poll(self, remote_id: str) -> Progress:
         """Poll by the first route and, if that does not find the job, once by the other."""
         # A copy: concurrent polls may change the order meanwhile.
-        best, *others = self._routes
+        preferred, *fallbacks = self._routes
         try:
-            return await self._look(best, remote_id)
+            return await self._poll_route(preferred, remote_id)
         except errors.NotFound as error:
-            if not others:
+            if not fallbacks:
                 raise
-            progress = await self._second_look(others[0], remote_id, error)
-        self._routes = [others[0], best]
+            progress = await self._poll_fallback(fallbacks[0], remote_id, error)
+        self._routes = [fallbacks[0], preferred]
         return progress
 
-    async def _second_look(self, route: Route, remote_id: str, first: errors.NotFound) -> Progress:
+    async def _poll_fallback(
+        self, route: Route, remote_id: str, first_error: errors.NotFound
+    ) -> Progress:
         try:
-            return await self._look(route, remote_id)
-        except (errors.NotFound, errors.Misconfigured) as second:
+            return await self._poll_route(route, remote_id)
+        except (errors.NotFound, errors.Misconfigured) as second_error:
             # A 404 about the route itself counts only if neither response is about the job.
-            raise (first if response_parser.is_no_job(str(first)) else second) from None
-        except errors.Refused:
-            raise first from None
+            raise (
+                first_error if response_parser.is_job_not_found(str(first_error)) else second_error
+            ) from None
+        except errors.Rejected:
+            raise first_error from None
 
-    async def _look(self, route: Route, remote_id: str) -> Progress:
+    async def _poll_route(self, route: Route, remote_id: str) -> Progress:
         url, params = route(remote_id)
         try:
-            answer = await self._http.ask("GET", url, self._key, params=params)
-        except errors.Refused as error:
-            if type(error) is errors.Refused and response_parser.is_no_job(error.code, str(error)):
+            response = await self._http.request("GET", url, self._api_key, params=params)
+        except errors.Rejected as error:
+            if type(error) is errors.Rejected and response_parser.is_job_not_found(
+                error.code, str(error)
+            ):
                 raise errors.NotFound(str(error), code=error.code) from error
             raise
-        return response_parser.progress_of(answer.body, answer.check_after)
+        return response_parser.parse_progress(response.body, response.poll_after_s)
 
     async def check(self) -> str:
         """Poll a job that cannot exist: free of charge, and a wrong key is reported first."""
         try:
-            await self.poll(_NOBODYS_JOB)
-        except (errors.Refused, errors.Malformed) as error:
+            await self.poll(_NONEXISTENT_JOB_ID)
+        except (errors.Rejected, errors.MalformedResponse) as error:
             if "<" in str(error):
                 # An HTML page: this is some other server.
                 raise
-            if not response_parser.is_no_job(str(error)):
-                return f"responds, but not about jobs ({str(error)[:_SHOWN]})"
+            if not response_parser.is_job_not_found(str(error)):
+                return f"responds, but not about jobs ({str(error)[:_MAX_SHOWN_CHARS]})"
         return "responds and accepts the key"

@@ -17,9 +17,9 @@ from providers import errors
 
 Json = dict[str, Any] | list[Any] | str | int | float | bool | None
 
-_RAW = 500
-_LONGEST_CODE = 100
-_LONGEST_WISH = 86400.0
+_MAX_MESSAGE_LENGTH = 500
+_MAX_CODE_LENGTH = 100
+_MAX_WAIT_S = 86400.0
 _SECRETS = re.compile(r"(Bearer\s+|sk-|api[_-]?key[\"'=:\s]+)[\w.\-]+", re.IGNORECASE)
 _FUNDS = re.compile(
     r"insufficient[ _](user[ _])?(quota|balance|credit|fund)|token_quota_failed|billing_hard_limit"
@@ -27,13 +27,13 @@ _FUNDS = re.compile(
     re.IGNORECASE,
 )
 _SATURATED = re.compile(r"saturated|饱和|overloaded|too many requests", re.IGNORECASE)
-_THE_MODEL = (
+_MODEL_SUBJECT = (
     r"\bmodels?(?:[ _](?:name|id))?"
     r"(?:[\s:=/]+(?:[\"'`\u201c\u2018][^\"'`\u201d\u2019]{1,80}[\"'`\u201d\u2019]"
     r"|[\w./:@-]{0,80}[\d_/.-][\w./:@-]{0,80}))?"
 )
 """The model as the subject of a sentence, optionally followed by its name."""
-_IS_GONE = (
+_GONE_PREDICATE = (
     r"[\s,:]{0,3}\b(?:(?:is|are|was|has|have|could|can)(?: been)? )?"
     r"(?:(?:now|currently|temporarily|permanently) )?"
     r"(?:(?:(?:does|do) )?not exist|(?:not|cannot) (?:be )?found|deprecated|retired|discontinued"
@@ -44,16 +44,16 @@ _IS_GONE = (
 )
 _MODEL_GONE = re.compile(
     r"\bmodel[_ ]not[_ ]found\b|无可用渠道|no available channel|interface is temporarily paused"
-    rf"|{_THE_MODEL}{_IS_GONE}",
+    rf"|{_MODEL_SUBJECT}{_GONE_PREDICATE}",
     re.IGNORECASE,
 )
-_CERTAIN = re.compile(
+_DEFINITE_REJECTION = re.compile(
     r"\bmodel_not_found\b|无可用渠道|no available channel|interface is temporarily paused"
     r"|\bmoderation_blocked\b|\b(sora_)?content_(policy_)?violation\b|PROVIDER_MODERATION_ERROR"
     r"|insufficient_(user_)?quota|token_quota_failed",
     re.IGNORECASE,
 )
-_MODERATED = re.compile(
+_MODERATION = re.compile(
     r"moderation|content[_ ]policy|content[_ ]violation|guardrail|safety|(?<!case.)sensitive"
     r"|sentinel_block|审核|违规|敏感",
     re.IGNORECASE,
@@ -65,10 +65,10 @@ _MODERATED = re.compile(
 
 def is_moderation(*texts: object) -> bool:
     """Whether a code or a text of a gateway is about its content rules."""
-    return any(_MODERATED.search(str(text)) for text in texts if text)
+    return any(_MODERATION.search(str(text)) for text in texts if text)
 
 
-def is_funds(*texts: object) -> bool:
+def is_out_of_funds(*texts: object) -> bool:
     """Whether a code or a text of a gateway says that the account is out of funds."""
     return any(_FUNDS.search(str(text)) for text in texts if text)
 
@@ -81,90 +81,94 @@ def is_model_gone(*texts: object) -> bool:
     return any(_MODEL_GONE.search(str(text)) for text in texts if text)
 
 
-def shortened(raw: object) -> str:
+def sanitize(text: object) -> str:
     """Return the text as one short printable line, with anything that looks like a key redacted.
 
     JSON can contain NUL and lone surrogates, which a database would reject; they become `?`.
     """
-    line = " ".join(str(raw).split())
-    plain = "".join(sign if sign.isprintable() else "?" for sign in line[: 4 * _RAW])
-    return _SECRETS.sub(r"\1***", plain)[:_RAW]
+    line = " ".join(str(text).split())
+    printable = "".join(
+        char if char.isprintable() else "?" for char in line[: 4 * _MAX_MESSAGE_LENGTH]
+    )
+    return _SECRETS.sub(r"\1***", printable)[:_MAX_MESSAGE_LENGTH]
 
 
-def text_of(body: bytes) -> str:
+def body_preview(body: bytes) -> str:
     """Return the beginning of a body that is not JSON."""
-    return shortened(body[:_RAW].decode("utf-8", "replace"))
+    return sanitize(body[:_MAX_MESSAGE_LENGTH].decode("utf-8", "replace"))
 
 
 # --- bodies ------------------------------------------------------------------------------
 
 
-def decoded(body: bytes) -> Json:
-    """Parse the JSON of a successful response. Raises `Malformed`."""
+def parse_json(body: bytes) -> Json:
+    """Parse the JSON of a successful response. Raises `MalformedResponse`."""
     try:
         return json.loads(body)  # type: ignore[no-any-return]
     except (ValueError, RecursionError):
-        raise errors.Malformed(f"not JSON: {text_of(body)}") from None
+        raise errors.MalformedResponse(f"not JSON: {body_preview(body)}") from None
 
 
 def error_fields(body: object) -> tuple[str, str]:
     """Return (code, message) of an error body: OpenAI, FastAPI, NestJS or envelope format."""
     if not isinstance(body, dict):
-        return "", shortened(body) if body else ""
-    inner = body.get("error")
-    source = inner if isinstance(inner, dict) else body
-    code = shortened(source.get("code") or source.get("type") or "")[:_LONGEST_CODE]
+        return "", sanitize(body) if body else ""
+    error_object = body.get("error")
+    fields = error_object if isinstance(error_object, dict) else body
+    code = sanitize(fields.get("code") or fields.get("type") or "")[:_MAX_CODE_LENGTH]
     for name in ("message", "detail", "msg", "error", "error_message", "fail_reason"):
-        if source.get(name):
-            return code, shortened(source[name])
+        if fields.get(name):
+            return code, sanitize(fields[name])
     return code, ""
 
 
-def link_in(body: Json) -> str:
+def video_url_in_body(body: Json) -> str:
     """Return the link to the video: some gateways respond with JSON at their content route.
 
-    Raises `Malformed` if there is none.
+    Raises `MalformedResponse` if there is none.
     """
     if isinstance(body, dict):
-        inner = body.get("data")
-        for source in (body, inner if isinstance(inner, dict) else {}):
+        data = body.get("data")
+        for source in (body, data if isinstance(data, dict) else {}):
             for name in ("url", "video_url"):
-                if isinstance(found := source.get(name), str) and found:
-                    return found
-    raise errors.Malformed(shortened(f"no link to the video: {body}"))
+                if isinstance(value := source.get(name), str) and value:
+                    return value
+    raise errors.MalformedResponse(sanitize(f"no link to the video: {body}"))
 
 
 # --- status ------------------------------------------------------------------------------
 
 
-def check_status(status: int, headers: Mapping[str, str], body: bytes) -> None:
+def raise_for_status(status: int, headers: Mapping[str, str], body: bytes) -> None:
     """Raise the `ProviderError` of a response that is not a success."""
     if status < 300:
         return
     if status < 400:
-        raise _redirected(status, headers.get("location", ""))
+        raise _redirect_error(status, headers.get("location", ""))
     try:
         code, message = error_fields(json.loads(body))
     except (ValueError, RecursionError):
-        code, message = "", text_of(body)
-    raw = shortened(f"HTTP {status} {code} {message}")
+        code, message = "", body_preview(body)
+    text = sanitize(f"HTTP {status} {code} {message}")
     # An HTML error page may contain any word: classify a 5xx by its text only if it has a code.
-    meant = f"{code} {message}" if status < 500 or code or status == 503 else ""
-    raise _meaning(status, meant)(raw, retry_after=_retry_after(headers), code=code)
+    classified_text = f"{code} {message}" if status < 500 or code or status == 503 else ""
+    raise _classify(status, classified_text)(
+        text, retry_after=_parse_retry_after(headers), code=code
+    )
 
 
-def is_certain(text: str) -> bool:
+def is_definite_rejection(text: str) -> bool:
     """Whether a 5xx names one of the exact reasons for which no gateway accepts a job.
 
     With any other text of a 5xx the job may have been created: it must not go to another gateway.
     """
-    return _CERTAIN.search(text) is not None
+    return _DEFINITE_REJECTION.search(text) is not None
 
 
-def _meaning(status: int, text: str) -> type[errors.ProviderError]:
-    if status >= 500 and not is_certain(text):
+def _classify(status: int, text: str) -> type[errors.ProviderError]:
+    if status >= 500 and not is_definite_rejection(text):
         saturated = status == 503 and _SATURATED.search(text)
-        return errors.Throttled if saturated else errors.Upstream
+        return errors.Throttled if saturated else errors.UpstreamError
     if status == 429:
         return errors.Misconfigured if _FUNDS.search(text) else errors.Throttled
     if status in {401, 402}:
@@ -182,37 +186,41 @@ def _meaning(status: int, text: str) -> type[errors.ProviderError]:
     if status == 503 and _SATURATED.search(text):
         return errors.Throttled
     if status >= 500:
-        return errors.Upstream
-    return errors.Misconfigured if _FUNDS.search(text) else errors.Refused
+        return errors.UpstreamError
+    return errors.Misconfigured if _FUNDS.search(text) else errors.Rejected
 
 
-def _redirected(status: int, where: str) -> errors.ProviderError:
+def _redirect_error(status: int, location: str) -> errors.ProviderError:
     """A create never follows a redirect: an admin has to correct the configured address."""
-    raw = shortened(f"HTTP {status}: redirected to {where or 'an unknown address'}")
+    message = sanitize(f"HTTP {status}: redirected to {location or 'an unknown address'}")
     # Only 303 may mean that the create was executed.
-    return errors.Malformed(raw) if status == 303 else errors.Misconfigured(raw)
+    return errors.MalformedResponse(message) if status == 303 else errors.Misconfigured(message)
 
 
 # --- headers -----------------------------------------------------------------------------
 
 
-def check_after(headers: Mapping[str, str]) -> float | None:
+def parse_poll_after(headers: Mapping[str, str]) -> float | None:
     """Seconds from `openai-poll-after-ms` (used by `poll()` of openai-python) or Retry-After."""
-    wish = _whole_number(headers.get("openai-poll-after-ms", ""))
-    return min(wish / 1000, _LONGEST_WISH) if wish is not None else _retry_after(headers)
+    milliseconds = _parse_int(headers.get("openai-poll-after-ms", ""))
+    return (
+        min(milliseconds / 1000, _MAX_WAIT_S)
+        if milliseconds is not None
+        else _parse_retry_after(headers)
+    )
 
 
-def _retry_after(headers: Mapping[str, str]) -> float | None:
+def _parse_retry_after(headers: Mapping[str, str]) -> float | None:
     """Retry-After in seconds from now; the header has seconds or an HTTP date."""
     value = headers.get("retry-after", "").strip()
     try:
-        wait = float(value)
+        seconds = float(value)
     except ValueError:
         try:
-            wait = (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds()
+            seconds = (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds()
         except (ValueError, TypeError, OverflowError):
             return None
-    return min(max(wait, 0.0), _LONGEST_WISH) if math.isfinite(wait) else None
+    return min(max(seconds, 0.0), _MAX_WAIT_S) if math.isfinite(seconds) else None
 
 
 def media_type(headers: Mapping[str, str]) -> str:
@@ -220,16 +228,18 @@ def media_type(headers: Mapping[str, str]) -> str:
     return headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
-def extent(status: int, headers: Mapping[str, str], asked: int) -> tuple[int, int | None]:
+def parse_content_range(
+    status: int, headers: Mapping[str, str], requested_offset: int
+) -> tuple[int, int | None]:
     """Return (offset of the first byte in the body, size of the whole file if stated)."""
     if status != 206:
-        return 0, _whole_number(headers.get("content-length", ""))
-    found = re.match(r"bytes (\d{1,18})-\d{1,18}/(\d{1,18}|\*)$", headers.get("content-range", ""))
-    if found is None:
-        return asked, None
-    return int(found.group(1)), _whole_number(found.group(2))
+        return 0, _parse_int(headers.get("content-length", ""))
+    match = re.match(r"bytes (\d{1,18})-\d{1,18}/(\d{1,18}|\*)$", headers.get("content-range", ""))
+    if match is None:
+        return requested_offset, None
+    return int(match.group(1)), _parse_int(match.group(2))
 
 
-def _whole_number(value: str) -> int | None:
+def _parse_int(value: str) -> int | None:
     # Not `isdigit`: it accepts characters such as a superscript 2 that `int` rejects.
     return int(value) if value.isdecimal() and len(value) < 19 else None

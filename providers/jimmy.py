@@ -23,20 +23,27 @@ from urllib.parse import quote
 
 from providers import errors, response_parser
 from providers.base import Provider
-from providers.size_words import orientation_of, picture_links
+from providers.size_words import image_urls, request_orientation
 from providers.types import (
     Capabilities,
     Download,
     Finished,
+    ImageTransport,
     Job,
-    PictureWay,
     Progress,
     ReferenceImage,
     VideoRequest,
 )
 
-_ROOT = "/api/open-api/v1"
-_BALANCES = ("data.balance", "data.key_balance", "data.remaining", "data.amount", "balance", "data")
+_API_PATH = "/api/open-api/v1"
+_BALANCE_PATHS = (
+    "data.balance",
+    "data.key_balance",
+    "data.remaining",
+    "data.amount",
+    "balance",
+    "data",
+)
 _AMOUNT = re.compile(r"-?\d{1,15}(\.\d{1,10})?")
 
 
@@ -45,41 +52,43 @@ class Jimmy(Provider):
 
     kind: ClassVar[str] = "jimmy"
     default_url: ClassVar[str] = "https://www.jimmyai.cn"
-    capabilities = Capabilities(pictures=(PictureWay.UPLOAD, PictureWay.LINK))
+    capabilities = Capabilities(image_transports=(ImageTransport.UPLOAD, ImageTransport.LINK))
 
     @property
     def base_url(self) -> str:
         """The address without the common path of all routes, which users may write too."""
-        return super().base_url.removesuffix(_ROOT)
+        return super().base_url.removesuffix(_API_PATH)
 
     def _url(self, *parts: str) -> str:
-        return "/".join([self.base_url + _ROOT, *(quote(part, safe="") for part in parts)])
+        return "/".join([self.base_url + _API_PATH, *(quote(part, safe="") for part in parts)])
 
-    async def upload(self, picture: ReferenceImage) -> str:
+    async def upload_image(self, image: ReferenceImage) -> str:
         """POST /files/upload."""
-        file = await asyncio.to_thread(picture.path.open, "rb")
+        file = await asyncio.to_thread(image.path.open, "rb")
         with file:
-            parts = {"file": (picture.path.name, file, picture.media_type)}
-            answer = await self.http.ask(
-                "POST", self._url("files", "upload"), self.key, files=parts
+            parts = {"file": (image.path.name, file, image.media_type)}
+            response = await self.http.request(
+                "POST", self._url("files", "upload"), self.api_key, files=parts
             )
-        return response_parser.stored_link(answer.body, self.base_url)
+        return response_parser.parse_upload_url(response.body, self.base_url)
 
     async def submit(self, request: VideoRequest) -> Job:
         """POST /videos."""
         payload = _payload(request)
         try:
             url = self._url("videos")
-            answer = await self.http.ask("POST", url, self.key, paid=True, json=payload)
-            return response_parser.job_of(answer.body, answer.check_after, self.base_url)
+            response = await self.http.request(
+                "POST", url, self.api_key, fresh_connection=True, json=payload
+            )
+            return response_parser.parse_job(response.body, response.poll_after_s, self.base_url)
         except errors.NotFound as error:
             # The route does not exist: a wrong address, or the API was shut down for good.
             raise errors.ModelUnavailable(str(error), code=error.code) from error
 
     async def poll(self, remote_id: str) -> Progress:
         """GET /videos/{id}."""
-        answer = await self.http.ask("GET", self._url("videos", remote_id), self.key)
-        return response_parser.progress_of(answer.body, answer.check_after, self.base_url)
+        response = await self.http.request("GET", self._url("videos", remote_id), self.api_key)
+        return response_parser.parse_progress(response.body, response.poll_after_s, self.base_url)
 
     def download(
         self, remote_id: str, finished: Finished, offset: int = 0
@@ -87,14 +96,14 @@ class Jimmy(Provider):
         """GET the link in the response; there is no content route."""
         if finished.url is None:
             raise errors.NoResult("the job succeeded, but its response has no link to the video")
-        return self.http.download(finished.url, self.key, self.base_url, offset)
+        return self.http.download(finished.url, self.api_key, self.base_url, offset)
 
     async def check(self) -> str:
         """GET /key/balance."""
         try:
-            answer = await self.http.ask("GET", self._url("key", "balance"), self.key)
-            balance = _balance(response_parser.object_of(answer.body))
-        except errors.Refused as error:
+            response = await self.http.request("GET", self._url("key", "balance"), self.api_key)
+            balance = _find_balance(response_parser.unwrap_envelope(response.body))
+        except errors.Rejected as error:
             return f"responds, but shows no balance ({str(error)[:100]})"
         return "responds and accepts the key" + (f"; balance {balance}" if balance else "")
 
@@ -107,16 +116,16 @@ def _payload(request: VideoRequest) -> dict[str, object]:
         "prompt": request.prompt,
         "duration": request.seconds,
     }
-    if shape := orientation_of(request):
-        payload["orientation"] = shape
-    if links := picture_links(request):
-        payload["images"] = links
+    if orientation := request_orientation(request):
+        payload["orientation"] = orientation
+    if urls := image_urls(request):
+        payload["images"] = urls
     return payload
 
 
-def _balance(body: response_parser.Body) -> str:
-    for path in _BALANCES:
-        found = response_parser.at(body, path)
-        if isinstance(found, str | int | float) and _AMOUNT.fullmatch(str(found)):
-            return str(found)
+def _find_balance(body: response_parser.Body) -> str:
+    for path in _BALANCE_PATHS:
+        value = response_parser.value_at(body, path)
+        if isinstance(value, str | int | float) and _AMOUNT.fullmatch(str(value)):
+            return str(value)
     return ""

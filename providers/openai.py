@@ -9,19 +9,19 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from providers.base import Options
-from providers.openai_format import Official, OfficialOptions
+from providers.base import ProviderOptions
+from providers.openai_format import OpenAIVideoOptions, OpenAIVideoProvider
 
 
-class OpenAIOptions(OfficialOptions):
+class OpenAIOptions(OpenAIVideoOptions):
     """The format as OpenAI specifies it; disable what your server does not support."""
 
     thumbnails: bool = True
 
 
-class OpenAI(Official):
+class OpenAI(OpenAIVideoProvider):
     """One account at a server of the OpenAI format."""
 
     kind: ClassVar[str] = "openai"
-    options_type: ClassVar[type[Options]] = OpenAIOptions
+    options_type: ClassVar[type[ProviderOptions]] = OpenAIOptions
     default_url: ClassVar[str] = "https://api.openai.com/v1"

@@ -13,20 +13,20 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from providers.base import Options
-from providers.openai_format import Official, OfficialOptions
+from providers.base import ProviderOptions
+from providers.openai_format import OpenAIVideoOptions, OpenAIVideoProvider
 
 
-class Relay147Options(OfficialOptions):
+class Relay147Options(OpenAIVideoOptions):
     """What its documentation describes."""
 
     remix: bool = False
     find: bool = False
 
 
-class Relay147(Official):
+class Relay147(OpenAIVideoProvider):
     """One account at this relay."""
 
     kind: ClassVar[str] = "relay147"
-    options_type: ClassVar[type[Options]] = Relay147Options
+    options_type: ClassVar[type[ProviderOptions]] = Relay147Options
     default_url: ClassVar[str] = "https://147ai.com/v1"

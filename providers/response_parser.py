@@ -18,16 +18,16 @@ from urllib.parse import urljoin
 from providers import errors
 from providers.http_errors import (
     error_fields,
-    is_certain,
-    is_funds,
+    is_definite_rejection,
     is_model_gone,
     is_moderation,
-    shortened,
+    is_out_of_funds,
+    sanitize,
 )
 from providers.types import Failed, FailureKind, Finished, Job, Pending, Progress
 
 Body = Mapping[str, Any]
-_Places = tuple[str, ...]
+_Paths = tuple[str, ...]
 
 QUEUED = frozenset({"queued", "queue", "queueing", "pending", "submitted", "created", "waiting"})
 QUEUED |= {"preparing", "not_start", "notstart", "notstarted", "starting", "initializing"}
@@ -42,163 +42,208 @@ CANCELLED = frozenset({"cancelled", "canceled", "deleted"})
 TIMED_OUT = frozenset({"timeout", "timed_out", "expired"})
 FAILED = CANCELLED | TIMED_OUT | {"failed", "failure", "fail", "error", "rejected"}
 FAILED |= {"video_generation_failed", "video_upsampling_failed"}
-_KNOWN = QUEUED | RUNNING | SUCCEEDED | FAILED
+_KNOWN_STATUSES = QUEUED | RUNNING | SUCCEEDED | FAILED
 
-_IDS: _Places = ("id", "task_id", "taskId", "video_id", "data.task_id", "data.taskId", "data.id")
-_IDS += ("output.task_id", "data")
-_STATUSES: _Places = ("status", "data.status", "task_status", "data.task_status", "state")
-_STATUSES += ("data.state", "detail.status", "detail.pending_info.status")
-_LINKS: _Places = ("video_url", "videoUrl", "url", "result_url", "output_url", "result.video_url")
-_LINKS += ("result.videoUrl", "result.url", "result.videoUrls.0", "result.video_urls.0")
-_LINKS += ("videoUrls.0", "video_urls.0", "output.video_url", "output.videos.0.url", "videos.0.url")
-_LINKS += ("detail.url", "detail.draft_info.downloadable_url", "detail.draft_info.url")
-_LINKS += ("detail.generations.0.url", "content.0.url")
-_LINKS += tuple(f"data.{path}" for path in _LINKS)
-_THUMBNAILS: _Places = ("thumbnail_url", "thumbnailUrl", "result.thumbnail_url", "result.image_url")
-_THUMBNAILS += ("detail.thumbnail_url", "detail.draft_info.encodings.thumbnail.path")
-_THUMBNAILS += tuple(f"data.{path}" for path in _THUMBNAILS)
-_REASONS: _Places = ("error_message", "errorMessage", "error_msg", "fail_reason", "failure_reason")
-_REASONS += ("detail.pending_info.failure_reason", "detail.failure_reason")
-_REASONS += ("detail.draft_info.reason_str", "detail.draft_info.markdown_reason_str")
-_REASONS += ("error", "message", "msg", "detail")
-_REASONS += tuple(f"data.{path}" for path in _REASONS)
-_CODES: _Places = ("error_code", "errorCode", "detail.draft_info.kind")
-_NO_JOB = re.compile(r"(task|video|job).{0,40}not[ _](found|exist)|任务不存在", re.IGNORECASE)
-_STORED: _Places = ("url", "data.url", "data.links.url", "data.0.url", "data.link", "data.src")
-_STORED += ("data.file_url", "file_url", "link", "src", "data")
-_FAULT = re.compile(r"-1|5\d\d")
-_OK = frozenset({"0", "200", "20000", "success", "ok"})
+_ID_PATHS: _Paths = (
+    "id",
+    "task_id",
+    "taskId",
+    "video_id",
+    "data.task_id",
+    "data.taskId",
+    "data.id",
+)
+_ID_PATHS += ("output.task_id", "data")
+_STATUS_PATHS: _Paths = ("status", "data.status", "task_status", "data.task_status", "state")
+_STATUS_PATHS += ("data.state", "detail.status", "detail.pending_info.status")
+_VIDEO_URL_PATHS: _Paths = (
+    "video_url",
+    "videoUrl",
+    "url",
+    "result_url",
+    "output_url",
+    "result.video_url",
+)
+_VIDEO_URL_PATHS += ("result.videoUrl", "result.url", "result.videoUrls.0", "result.video_urls.0")
+_VIDEO_URL_PATHS += (
+    "videoUrls.0",
+    "video_urls.0",
+    "output.video_url",
+    "output.videos.0.url",
+    "videos.0.url",
+)
+_VIDEO_URL_PATHS += ("detail.url", "detail.draft_info.downloadable_url", "detail.draft_info.url")
+_VIDEO_URL_PATHS += ("detail.generations.0.url", "content.0.url")
+_VIDEO_URL_PATHS += tuple(f"data.{path}" for path in _VIDEO_URL_PATHS)
+_THUMBNAIL_PATHS: _Paths = (
+    "thumbnail_url",
+    "thumbnailUrl",
+    "result.thumbnail_url",
+    "result.image_url",
+)
+_THUMBNAIL_PATHS += ("detail.thumbnail_url", "detail.draft_info.encodings.thumbnail.path")
+_THUMBNAIL_PATHS += tuple(f"data.{path}" for path in _THUMBNAIL_PATHS)
+_REASON_PATHS: _Paths = (
+    "error_message",
+    "errorMessage",
+    "error_msg",
+    "fail_reason",
+    "failure_reason",
+)
+_REASON_PATHS += ("detail.pending_info.failure_reason", "detail.failure_reason")
+_REASON_PATHS += ("detail.draft_info.reason_str", "detail.draft_info.markdown_reason_str")
+_REASON_PATHS += ("error", "message", "msg", "detail")
+_REASON_PATHS += tuple(f"data.{path}" for path in _REASON_PATHS)
+_CODE_PATHS: _Paths = ("error_code", "errorCode", "detail.draft_info.kind")
+_JOB_NOT_FOUND = re.compile(
+    r"(task|video|job).{0,40}not[ _](found|exist)|任务不存在", re.IGNORECASE
+)
+_UPLOAD_URL_PATHS: _Paths = (
+    "url",
+    "data.url",
+    "data.links.url",
+    "data.0.url",
+    "data.link",
+    "data.src",
+)
+_UPLOAD_URL_PATHS += ("data.file_url", "file_url", "link", "src", "data")
+_SERVER_FAULT_CODE = re.compile(r"-1|5\d\d")
+_SUCCESS_CODES = frozenset({"0", "200", "20000", "success", "ok"})
 """Values of `code` in an envelope that mean success, as number or text."""
-_UNNAMED = frozenset({"", "none", "null", "sora_draft"})
-_MILLISECONDS = 1e11
+_IGNORED_CODES = frozenset({"", "none", "null", "sora_draft"})
+_MILLISECONDS_FROM = 1e11
 """Larger timestamps are milliseconds: as seconds they would be after the year 5138."""
-_LONGEST_ID = 500
-_LONGEST_LINK = 8000
-_DEEP = 8
+_MAX_ID_LENGTH = 500
+_MAX_URL_LENGTH = 8000
+_MAX_DEPTH = 8
 """Maximum nesting depth at which an edit id is searched."""
 
 
 # --- whole responses ---------------------------------------------------------------------
 
 
-def job_of(body: object, check_after: float | None = None, base: str = "") -> Job:
+def parse_job(body: object, poll_after_s: float | None = None, base_url: str = "") -> Job:
     """Parse the response to a create. Raises `ProviderError`.
 
-    Without an id and without an error the job may still have been accepted: `Malformed`.
+    Without an id and without an error the job may still have been accepted: `MalformedResponse`.
     """
-    content = object_of(body)
-    remote_id = id_of(content)
+    content = unwrap_envelope(body)
+    remote_id = find_job_id(content)
     if remote_id is not None:
-        return Job(remote_id, _first_progress(content, check_after, base))
+        return Job(remote_id, _initial_progress(content, poll_after_s, base_url))
     code, message = error_fields(content)
     if code or message:
-        raise_refusal(code, message)
-    raise errors.Malformed(shortened(f"no id in the response to a create: {body}"))
+        raise_error(code, message)
+    raise errors.MalformedResponse(sanitize(f"no id in the response to a create: {body}"))
 
 
-def progress_of(body: object, check_after: float | None = None, base: str = "") -> Progress:
+def parse_progress(body: object, poll_after_s: float | None = None, base_url: str = "") -> Progress:
     """Parse the state of a job. An unknown status word counts as running. Raises `ProviderError`.
 
     `base` resolves links without a host; if it is empty, such links are ignored.
     """
-    job = _inner(object_of(body), base)
-    status = status_of(job)
-    if not status and id_of(job) is None:
-        raise errors.Malformed(shortened(f"not a job: {body}"))
+    job = _unwrap_job(unwrap_envelope(body), base_url)
+    status = find_status(job)
+    if not status and find_job_id(job) is None:
+        raise errors.MalformedResponse(sanitize(f"not a job: {body}"))
     if status in SUCCEEDED:
         return Finished(
-            link_of(job, base),
-            time_of(job.get("expires_at")),
-            _link(job, _THUMBNAILS, base),
+            find_video_url(job, base_url),
+            parse_time(job.get("expires_at")),
+            _find_url(job, _THUMBNAIL_PATHS, base_url),
             # First beside the link; elsewhere it may be an echo of the request.
-            edit_id_of(job.get("result")) or edit_id_of(job),
+            find_edit_id(job.get("result")) or find_edit_id(job),
         )
     if status in FAILED:
-        return _failed(job, status)
-    percent = _percent(job)
-    known = not status or status in QUEUED or status in RUNNING
+        return _parse_failure(job, status)
+    percent = _find_percent(job)
+    is_known = not status or status in QUEUED or status in RUNNING
     # A job without a status, right after its create, is queued.
     running = bool(status) and status not in QUEUED
-    running = running or bool(percent) or _inner_status(job) in RUNNING
-    return Pending(running, percent, check_after, "" if known else shortened(status))
+    running = running or bool(percent) or _pending_status(job) in RUNNING
+    return Pending(running, percent, poll_after_s, "" if is_known else sanitize(status))
 
 
-def object_of(body: object) -> Body:
+def unwrap_envelope(body: object) -> Body:
     """Check the code of an envelope, if the response has one, and return the response.
 
-    Raises the error that the code stands for, and `Malformed` if the response is not an object.
+    Raises the error that the code stands for, and `MalformedResponse` if it is not an object.
     """
     if not isinstance(body, dict):
-        raise errors.Malformed(shortened(f"not an object: {body}"))
-    code, said = body.get("code"), body.get("msg", body.get("message"))
-    enveloped = isinstance(code, str | int) and ("msg" in body or "message" in body)
-    word = str(code).strip().lower()
+        raise errors.MalformedResponse(sanitize(f"not an object: {body}"))
+    code, text = body.get("code"), body.get("msg", body.get("message"))
+    is_envelope = isinstance(code, str | int) and ("msg" in body or "message" in body)
+    code_word = str(code).strip().lower()
     # A job may have `code` and `message` too: those describe its failure, not the request.
-    of_a_job = "status" in body and (word not in _OF_NO_JOB or id_of(body) is not None)
-    if enveloped and not of_a_job and word not in _OK:
-        raise_refusal(str(code), shortened(said or ""))
+    is_job = "status" in body and (
+        code_word not in _REQUEST_ERROR_CODES or find_job_id(body) is not None
+    )
+    if is_envelope and not is_job and code_word not in _SUCCESS_CODES:
+        raise_error(str(code), sanitize(text or ""))
     return body
 
 
-def raise_refusal(code: str, message: str) -> None:
+def raise_error(code: str, message: str) -> None:
     """Raise the error that a code and a text in a response with status 200 stand for.
 
     Only definite words count as a rejection; with any other the job may have been accepted.
     """
-    raw, code = shortened(f"{code} {message}".strip()), shortened(code)[:100]
-    if _FAULT.fullmatch(code) and not is_certain(raw):
-        raise errors.Upstream(raw, code=code)
+    text, code = sanitize(f"{code} {message}".strip()), sanitize(code)[:100]
+    if _SERVER_FAULT_CODE.fullmatch(code) and not is_definite_rejection(text):
+        raise errors.UpstreamError(text, code=code)
     if is_moderation(code, message):
-        raise errors.Moderated(raw, code=code)
-    if is_funds(code, message):
-        raise errors.Misconfigured(raw, code=code)
+        raise errors.Moderated(text, code=code)
+    if is_out_of_funds(code, message):
+        raise errors.Misconfigured(text, code=code)
     if is_model_gone(code, message):
-        raise errors.ModelUnavailable(raw, code=code)
-    if is_no_job(code, message):
-        raise errors.NotFound(raw, code=code)
-    raise _BY_CODE.get(code.lower(), errors.Upstream)(raw, code=code)
+        raise errors.ModelUnavailable(text, code=code)
+    if is_job_not_found(code, message):
+        raise errors.NotFound(text, code=code)
+    raise _ERRORS_BY_CODE.get(code.lower(), errors.UpstreamError)(text, code=code)
 
 
-_BY_CODE: dict[str, type[errors.ProviderError]] = {
+_ERRORS_BY_CODE: dict[str, type[errors.ProviderError]] = {
     "20001": errors.Misconfigured,
     "401": errors.Misconfigured,
     "402": errors.Misconfigured,
     "403": errors.Misconfigured,
     "invalid_api_key": errors.Misconfigured,
-    "20002": errors.Refused,
-    "400": errors.Refused,
-    "422": errors.Refused,
-    "invalid_request": errors.Refused,
-    "invalid_size": errors.Refused,
+    "20002": errors.Rejected,
+    "400": errors.Rejected,
+    "422": errors.Rejected,
+    "invalid_request": errors.Rejected,
+    "invalid_size": errors.Rejected,
     "404": errors.NotFound,
     "429": errors.Throttled,
 }
 """Envelope codes: those of JimmyAI (from its published skill), and HTTP codes used by others."""
-_OF_NO_JOB = frozenset({"-1", "20001", "401", "402", "403", "404", "429", "invalid_api_key"})
-_OF_NO_JOB |= {"500", "502", "503", "504"}
+_REQUEST_ERROR_CODES = frozenset(
+    {"-1", "20001", "401", "402", "403", "404", "429", "invalid_api_key"}
+)
+_REQUEST_ERROR_CODES |= {"500", "502", "503", "504"}
 """Codes about the request: with these and without an id, a status "failed" is not about a job."""
 
 
-def stored_link(body: object, base: str) -> str:
-    """Return the link in the response to an image upload. Raises `Malformed` if there is none."""
-    content = object_of(body)
-    if link := _link(content, _STORED, base):
-        return link
-    raise errors.Malformed(shortened(f"no link to the uploaded image: {body}"))
+def parse_upload_url(body: object, base_url: str) -> str:
+    """Return the link in the response to an upload. Raises `MalformedResponse` if there is none."""
+    content = unwrap_envelope(body)
+    if url := _find_url(content, _UPLOAD_URL_PATHS, base_url):
+        return url
+    raise errors.MalformedResponse(sanitize(f"no link to the uploaded image: {body}"))
 
 
-def model_names(body: object) -> frozenset[str] | None:
+def parse_model_ids(body: object) -> frozenset[str] | None:
     """Return the ids in an OpenAI-format list of models; None if there is no such list."""
-    found = at(body, "data")
-    listed = found if isinstance(found, list) else []
-    names = (at(one, "id") for one in listed)
-    return frozenset(name for name in names if isinstance(name, str) and name) or None
+    data = value_at(body, "data")
+    entries = data if isinstance(data, list) else []
+    ids = (value_at(entry, "id") for entry in entries)
+    return frozenset(model_id for model_id in ids if isinstance(model_id, str) and model_id) or None
 
 
 # --- single values -----------------------------------------------------------------------
 
 
-def at(body: object, path: str) -> object:
+def value_at(body: object, path: str) -> object:
     """Return the value at a path such as `result.videoUrls.0`; None if it does not exist."""
     for step in path.split("."):
         if isinstance(body, Mapping):
@@ -210,57 +255,61 @@ def at(body: object, path: str) -> object:
     return body
 
 
-def is_no_job(*texts: str) -> bool:
+def is_job_not_found(*texts: str) -> bool:
     """Whether a code or a text says that the job does not exist."""
-    return any(_NO_JOB.search(text) for text in texts)
+    return any(_JOB_NOT_FOUND.search(text) for text in texts)
 
 
-def id_of(body: Body) -> str | None:
+def find_job_id(body: Body) -> str | None:
     """Return the id of the job from any of the known places."""
-    for path in _IDS:
-        found = at(body, path)
+    for path in _ID_PATHS:
+        value = value_at(body, path)
         # A bare number in `data` is a count or a code.
-        if isinstance(found, int) and not isinstance(found, bool) and path != "data":
-            found = str(found)
-        text = found.strip() if isinstance(found, str) else ""
-        if len(text) <= _LONGEST_ID and text.isprintable() and re.fullmatch(r"\S+", text):
+        if isinstance(value, int) and not isinstance(value, bool) and path != "data":
+            value = str(value)
+        text = value.strip() if isinstance(value, str) else ""
+        if len(text) <= _MAX_ID_LENGTH and text.isprintable() and re.fullmatch(r"\S+", text):
             return text
     return None
 
 
-def status_of(body: Body) -> str:
+def find_status(body: Body) -> str:
     """Return the status word in lower case with underscores; empty if there is none."""
-    for path in _STATUSES:
-        if isinstance(found := at(body, path), str) and found.strip():
-            return _word(found)
+    for path in _STATUS_PATHS:
+        if isinstance(value := value_at(body, path), str) and value.strip():
+            return _normalize_status(value)
     return ""
 
 
-def link_of(body: Body, base: str = "") -> str | None:
+def find_video_url(body: Body, base_url: str = "") -> str | None:
     """Return the link to the video, None if there is none."""
-    return _link(body, _LINKS, base)
+    return _find_url(body, _VIDEO_URL_PATHS, base_url)
 
 
-def edit_id_of(body: object, depth: int = _DEEP) -> str | None:
+def find_edit_id(body: object, depth: int = _MAX_DEPTH) -> str | None:
     """Return the edit id of a video. Its place is not documented, so search all levels."""
     if depth == 0:
         return None
     if isinstance(body, Mapping):
         for name in ("editId", "edit_id"):
-            found = body.get(name)
-            if isinstance(found, str) and found.isprintable() and 0 < len(found) <= _LONGEST_ID:
-                return found
-        inner: Iterator[object] = iter(body.values())
+            edit_id = body.get(name)
+            if (
+                isinstance(edit_id, str)
+                and edit_id.isprintable()
+                and 0 < len(edit_id) <= _MAX_ID_LENGTH
+            ):
+                return edit_id
+        items: Iterator[object] = iter(body.values())
     elif isinstance(body, list):
-        inner = iter(body)
+        items = iter(body)
     else:
         return None
-    return next((found for one in inner if (found := edit_id_of(one, depth - 1))), None)
+    return next((edit_id for item in items if (edit_id := find_edit_id(item, depth - 1))), None)
 
 
-def percent_of(raw: object) -> float | None:
+def parse_percent(value: object) -> float | None:
     """Parse `66`, `66.5` or `"66%"` as 0 to 100; None for anything else."""
-    text = raw.strip().removesuffix("%") if isinstance(raw, str) else raw
+    text = value.strip().removesuffix("%") if isinstance(value, str) else value
     if isinstance(text, bool) or not isinstance(text, str | int | float):
         return None
     try:
@@ -270,90 +319,100 @@ def percent_of(raw: object) -> float | None:
     return None if math.isnan(number) else min(max(number, 0.0), 100.0)
 
 
-def time_of(raw: object) -> float | None:
+def parse_time(value: object) -> float | None:
     """Convert seconds, milliseconds or ISO 8601 to UNIX seconds; None for anything else."""
-    if isinstance(raw, str) and re.fullmatch(r"[0-9]{9,15}", raw):
-        raw = int(raw)
-    if isinstance(raw, str):
+    if isinstance(value, str) and re.fullmatch(r"[0-9]{9,15}", value):
+        value = int(value)
+    if isinstance(value, str):
         try:
-            moment = datetime.fromisoformat(raw)
+            moment = datetime.fromisoformat(value)
             return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
         except (ValueError, OverflowError, OSError):
             return None
-    if isinstance(raw, bool) or not isinstance(raw, int | float) or not 0 < raw < 1e15:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e15:
         return None
-    return raw / 1000 if raw > _MILLISECONDS else float(raw)
+    return value / 1000 if value > _MILLISECONDS_FROM else float(value)
 
 
-def _first_progress(body: Body, check_after: float | None, base: str) -> Progress:
+def _initial_progress(body: Body, poll_after_s: float | None, base_url: str) -> Progress:
     """The state in the response to a create, which may already be a failure; else pending."""
     try:
-        return progress_of(body, check_after, base)
+        return parse_progress(body, poll_after_s, base_url)
     except errors.ProviderError:
-        return Pending(check_after=check_after)
+        return Pending(poll_after_s=poll_after_s)
 
 
-def _inner(body: Body, base: str) -> Body:
+def _unwrap_job(body: Body, base_url: str) -> Body:
     """Return the job: `data` of an envelope, unless the outer object is the job."""
     data = body.get("data")
     if not isinstance(data, dict):
         return body
-    said, inside = _word(body.get("status")), _word(data.get("status"))
-    outside = any(body.get(name) for name in ("id", "task_id", "taskId"))
+    outer_status, inner_status = (
+        _normalize_status(body.get("status")),
+        _normalize_status(data.get("status")),
+    )
+    has_outer_id = any(body.get(name) for name in ("id", "task_id", "taskId"))
     # "success" in an envelope is not the status of the job in it, unless that has a video link.
-    if said in _OK and (inside in _KNOWN or not (outside or link_of(data, base))):
+    if outer_status in _SUCCESS_CODES and (
+        inner_status in _KNOWN_STATUSES or not (has_outer_id or find_video_url(data, base_url))
+    ):
         return data
-    return data if not outside and (inside or not said) else body
+    return data if not has_outer_id and (inner_status or not outer_status) else body
 
 
-def _word(raw: object) -> str:
-    return re.sub(r"[\s-]+", "_", raw.strip().lower()) if isinstance(raw, str) else ""
+def _normalize_status(value: object) -> str:
+    return re.sub(r"[\s-]+", "_", value.strip().lower()) if isinstance(value, str) else ""
 
 
-def _inner_status(body: Body) -> str:
-    return _word(at(body, "detail.pending_info.status"))
+def _pending_status(body: Body) -> str:
+    return _normalize_status(value_at(body, "detail.pending_info.status"))
 
 
-def _link(body: Body, places: _Places, base: str) -> str | None:
-    for path in places:
-        found = at(body, path)
-        if not isinstance(found, str) or not found or len(found) > _LONGEST_LINK:
+def _find_url(body: Body, paths: _Paths, base_url: str) -> str | None:
+    for path in paths:
+        url = value_at(body, path)
+        if not isinstance(url, str) or not url or len(url) > _MAX_URL_LENGTH:
             continue
-        if found.startswith(("http://", "https://")) and found.isprintable():
-            return found
-        if base and re.fullmatch(r"/?[\w.-]+(/[\w.%-]+)+", found):
-            return urljoin(f"{base}/", found)
+        if url.startswith(("http://", "https://")) and url.isprintable():
+            return url
+        if base_url and re.fullmatch(r"/?[\w.-]+(/[\w.%-]+)+", url):
+            return urljoin(f"{base_url}/", url)
     return None
 
 
-def _percent(body: Body) -> float | None:
-    found = percent_of(body.get("progress"))
-    if found is not None:
-        return found
-    share = percent_of(at(body, "detail.pending_info.progress_pct"))
-    return None if share is None else min(share * 100, 100.0)
+def _find_percent(body: Body) -> float | None:
+    percent = parse_percent(body.get("progress"))
+    if percent is not None:
+        return percent
+    fraction = parse_percent(value_at(body, "detail.pending_info.progress_pct"))
+    return None if fraction is None else min(fraction * 100, 100.0)
 
 
-def _failed(body: Body, status: str) -> Failed:
-    code, message = _failure(body)
-    raw = shortened(f"{code} {message}".strip() or status)
-    return Failed(_kind(status, code, message), raw, code or status)
+def _parse_failure(body: Body, status: str) -> Failed:
+    code, message = _failure_reason(body)
+    text = sanitize(f"{code} {message}".strip() or status)
+    return Failed(_failure_kind(status, code, message), text, code or status)
 
 
-def _failure(body: Body) -> tuple[str, str]:
+def _failure_reason(body: Body) -> tuple[str, str]:
     """Return (code, text) of a failed job."""
     code, message = error_fields(body)
     if not code:
-        found = next((one for path in _CODES if (one := at(body, path)) is not None), "")
-        code = shortened(found)[:100] if isinstance(found, str | int) else ""
-        code = "" if code.lower() in _UNNAMED else code
-    said = (at(body, path) for path in _REASONS)
-    reasons = [*(shortened(one) for one in said if isinstance(one, str) and one.strip()), message]
+        raw_code = next(
+            (value for path in _CODE_PATHS if (value := value_at(body, path)) is not None), ""
+        )
+        code = sanitize(raw_code)[:100] if isinstance(raw_code, str | int) else ""
+        code = "" if code.lower() in _IGNORED_CODES else code
+    values = (value_at(body, path) for path in _REASON_PATHS)
+    reasons = [
+        *(sanitize(value) for value in values if isinstance(value, str) and value.strip()),
+        message,
+    ]
     # Prefer a text about the content rules to a general one.
-    return code, next((one for one in reasons if is_moderation(one)), reasons[0])
+    return code, next((value for value in reasons if is_moderation(value)), reasons[0])
 
 
-def _kind(status: str, code: str, message: str) -> FailureKind:
+def _failure_kind(status: str, code: str, message: str) -> FailureKind:
     if is_moderation(code, message):
         return FailureKind.MODERATION
     if is_model_gone(code, message):

@@ -8,33 +8,33 @@ from typing import Literal
 from providers.errors import Unsupported
 from providers.types import VideoRequest
 
-_LARGE = 1000
+_LARGE_SIDE_PX = 1000
 """Minimum length of the shorter side, in pixels, of a large video: 1024 and 1080, but not 720."""
 
 
-def orientation_of(request: VideoRequest) -> Literal["portrait", "landscape"] | None:
+def request_orientation(request: VideoRequest) -> Literal["portrait", "landscape"] | None:
     """Return the orientation, None if the request does not state one.
 
     Raises `Unsupported` for a square, which none of these gateways offers.
     """
-    wide, high = _sides(request) or (0, 0)
-    shape = request.orientation
-    if shape is None and wide:
-        shape = "landscape" if wide > high else "portrait" if wide < high else "square"
-    if shape == "square":
+    width, height = _dimensions(request) or (0, 0)
+    orientation = request.orientation
+    if orientation is None and width:
+        orientation = "landscape" if width > height else "portrait" if width < height else "square"
+    if orientation == "square":
         raise Unsupported("this gateway does not make square videos")
-    return shape
+    return orientation
 
 
 def size_word(request: VideoRequest) -> str:
     """Return `small` or `large`; any other word is passed on, since gateways may add sizes."""
-    sides = _sides(request)
-    if request.size and _shown_sides(request.size) is None:
+    sides = _dimensions(request)
+    if request.size and _parse_size(request.size) is None:
         return request.size
-    return "large" if sides and min(sides) >= _LARGE else "small"
+    return "large" if sides and min(sides) >= _LARGE_SIDE_PX else "small"
 
 
-def picture_links(request: VideoRequest) -> list[str]:
+def image_urls(request: VideoRequest) -> list[str]:
     """Return the link to the reference image in a list, empty if there is no image."""
     if request.image is None:
         return []
@@ -43,12 +43,12 @@ def picture_links(request: VideoRequest) -> list[str]:
     return [request.image.url]
 
 
-def _sides(request: VideoRequest) -> tuple[int, int] | None:
+def _dimensions(request: VideoRequest) -> tuple[int, int] | None:
     if request.width and request.height:
         return request.width, request.height
-    return _shown_sides(request.size or "")
+    return _parse_size(request.size or "")
 
 
-def _shown_sides(size: str) -> tuple[int, int] | None:
-    found = re.fullmatch(r"(\d{1,5})x(\d{1,5})", size)
-    return (int(found.group(1)), int(found.group(2))) if found else None
+def _parse_size(size: str) -> tuple[int, int] | None:
+    match = re.fullmatch(r"(\d{1,5})x(\d{1,5})", size)
+    return (int(match.group(1)), int(match.group(2))) if match else None

@@ -28,7 +28,7 @@ class ReferenceImage:
 class VideoRequest:
     """A job to create, with every field that any gateway accepts; each sends those it supports."""
 
-    key: str
+    idempotency_key: str
     """The id of our task. A gateway that can look up jobs by it never creates one twice."""
     model: str
     """The gateway's name of the model."""
@@ -69,9 +69,9 @@ class Pending:
 
     running: bool = False
     percent: float | None = None
-    check_after: float | None = None
+    poll_after_s: float | None = None
     """Seconds after which the gateway asks to be polled again."""
-    unknown: str = ""
+    unknown_status: str = ""
     """An unrecognized status word; it counts as running and should be reported to admins."""
 
 
@@ -92,7 +92,7 @@ class Failed:
     """The gateway reports that the job failed. `raw` is its message, for admins only."""
 
     kind: FailureKind
-    raw: str = ""
+    provider_message: str = ""
     code: str = ""
 
 
@@ -112,24 +112,24 @@ class Download:
     """An open download: the bytes of a file from `offset` on."""
 
     chunks: AsyncIterator[bytes]
-    total: int | None
+    total_bytes: int | None
     """Size of the whole file in bytes; None if the server does not state it."""
     media_type: str
     offset: int = 0
 
 
-class Finding(StrEnum):
+class JobLookup(StrEnum):
     """What a lookup of a job whose id is unknown can prove."""
 
-    NOTHING = "nothing"
+    UNSUPPORTED = "nothing"
     """The gateway cannot list jobs."""
-    PRESENCE = "presence"
+    BEST_EFFORT = "presence"
     """A job that is found is ours; one that is not found may still exist."""
-    CERTAIN = "certain"
+    AUTHORITATIVE = "certain"
     """A job that is not found was never accepted, so the create may be sent again."""
 
 
-class PictureWay(StrEnum):
+class ImageTransport(StrEnum):
     """How a reference image reaches a gateway."""
 
     FILE = "file"
@@ -141,7 +141,7 @@ class PictureWay(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class WebhookEvent:
     """An event that a gateway sent to our webhook. Never more than a hint to poll now."""
 
     id: str
@@ -154,32 +154,36 @@ class Event:
 class Capabilities:
     """What a gateway supports besides creating, polling and downloading."""
 
-    find: Finding = Finding.NOTHING
-    batch: bool = False
-    """One request returns the state of up to `LISTED` jobs (`Provider.poll_many`)."""
+    job_lookup: JobLookup = JobLookup.UNSUPPORTED
+    batch_poll: bool = False
+    """One request returns the state of up to `MAX_LISTED_JOBS` jobs (`Provider.poll_many`)."""
     cancel: bool = False
     """A running job can be cancelled."""
     remix: bool = False
-    edit_id: bool = False
+    remix_by_edit_id: bool = False
     """A remix refers to the id in the result (`Finished.edit_id`), not to the job id."""
     remix_private: bool = True
     """Videos created with `private` can be remixed too."""
-    pictures: tuple[PictureWay, ...] = (PictureWay.FILE,)
+    image_transports: tuple[ImageTransport, ...] = (ImageTransport.FILE,)
     """How it accepts reference images, the preferred way first. The class attribute lists all of
     them, independent of the settings of a provider, so that those settings can be validated."""
     thumbnails: bool = False
     """It offers a still image of a finished video (`Provider.thumbnail`)."""
-    events: bool = False
+    webhooks: bool = False
     """It calls our webhook when a job ends (`Provider.heard`)."""
 
-    def picture_way(self, *, links: bool) -> PictureWay | None:
+    def choose_image_transport(self, *, links_available: bool) -> ImageTransport | None:
         """Return the preferred way to send an image, None if there is no usable one.
 
         `links`: whether we can publish a file under a link.
         """
-        possible = (way for way in self.pictures if links or way is not PictureWay.LINK)
-        return next(possible, None)
+        usable = (
+            transport
+            for transport in self.image_transports
+            if links_available or transport is not ImageTransport.LINK
+        )
+        return next(usable, None)
 
 
-LISTED = 100
+MAX_LISTED_JOBS = 100
 """Maximum number of jobs that one list request returns."""

@@ -11,19 +11,19 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from providers.base import Options
-from providers.openai_format import Official, OfficialOptions
+from providers.base import ProviderOptions
+from providers.openai_format import OpenAIVideoOptions, OpenAIVideoProvider
 
 
-class ZenlayerOptions(OfficialOptions):
+class ZenlayerOptions(OpenAIVideoOptions):
     """What its documentation describes."""
 
     find: bool = False
 
 
-class Zenlayer(Official):
+class Zenlayer(OpenAIVideoProvider):
     """One account at Zenlayer."""
 
     kind: ClassVar[str] = "zenlayer"
-    options_type: ClassVar[type[Options]] = ZenlayerOptions
+    options_type: ClassVar[type[ProviderOptions]] = ZenlayerOptions
     default_url: ClassVar[str] = "https://gateway.theturbo.ai/v1"

@@ -15,7 +15,7 @@ from bot.store.connect import open_database
 from bot.store.database import Database
 from bot.store.migrate import migrate
 from tests.support.fake_clock import FakeClock
-from tests.support.postgres_server import Server, shared_server
+from tests.support.postgres_server import PostgresServer, shared_server
 
 T = TypeVar("T")
 
@@ -27,7 +27,9 @@ def clock() -> FakeClock:
 
 
 @pytest.fixture(scope="session")
-def postgres_server(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator[Server]:
+def postgres_server(
+    tmp_path_factory: pytest.TempPathFactory, worker_id: str
+) -> Iterator[PostgresServer]:
     """The one PostgreSQL of this run."""
     own = tmp_path_factory.getbasetemp()
     with shared_server(own if worker_id == "master" else own.parent) as server:
@@ -86,7 +88,7 @@ def empty_database_url(
         yield from _on_server(request.getfixturevalue("postgres_server"), migrated=False)
 
 
-def _on_server(server: Server, *, migrated: bool) -> Iterator[str]:
+def _on_server(server: PostgresServer, *, migrated: bool) -> Iterator[str]:
     name = _run(server.create(migrated=migrated))
     yield server.url(name)
     _run(server.drop(name))
@@ -102,7 +104,7 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 
 
 @pytest.fixture
-def new_postgres_url(postgres_server: Server) -> Iterator[Callable[[], str]]:
+def new_postgres_url(postgres_server: PostgresServer) -> Iterator[Callable[[], str]]:
     """Gives the address of one more fresh database with our tables at each call."""
     names: list[str] = []
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.config import NAMES, Settings, load_settings
+from bot.config import SETTING_NAMES, Settings, load_settings
 from providers import PROVIDERS, sandbox
 
 ROOT = Path(__file__).parents[1]
@@ -32,13 +32,13 @@ def _uncommented(text: str) -> str:
 # --- settings ----------------------------------------------------------------------------
 
 
-def test_the_example_has_every_setting_and_no_other() -> None:
+def test_example_has_every_setting_and_no_other() -> None:
     """A setting that nobody can find might as well not be there."""
     written = {name for name in _written(EXAMPLE.read_text()) if not name.startswith("PROVIDERS__")}
-    assert written == set(NAMES)
+    assert written == set(SETTING_NAMES)
 
 
-def test_the_example_has_every_option_of_every_kind() -> None:
+def test_example_has_every_option_of_every_kind() -> None:
     """What a kind adds stands there too."""
     options = {
         option.upper() for kind in PROVIDERS.values() for option in kind.options_type.model_fields
@@ -47,7 +47,7 @@ def test_the_example_has_every_option_of_every_kind() -> None:
     assert {parts[2] for parts in written if parts[0] == "PROVIDERS"} == options
 
 
-def test_the_example_shows_the_defaults(tmp_path: Path) -> None:
+def test_example_shows_the_defaults(tmp_path: Path) -> None:
     """With every line uncommented the settings are those that nobody touched."""
     text = _uncommented(EXAMPLE.read_text())
     file = tmp_path / "all.env"
@@ -55,7 +55,7 @@ def test_the_example_shows_the_defaults(tmp_path: Path) -> None:
     assert load_settings(file, {}) == Settings()
 
 
-def test_the_examples_providers_work_as_they_stand(tmp_path: Path) -> None:
+def test_example_providers_work_with_a_key(tmp_path: Path) -> None:
     """Each block is the defaults of its kind, with a key put in."""
     file = tmp_path / "all.env"
     file.write_text(_uncommented(EXAMPLE.read_text()))
@@ -64,7 +64,7 @@ def test_the_examples_providers_work_as_they_stand(tmp_path: Path) -> None:
         assert options == made(kind=options.kind, api_key=options.api_key)
 
 
-def test_each_setting_of_the_example_has_its_meaning() -> None:
+def test_each_setting_of_the_example_is_explained() -> None:
     """A name with a default says little; the line above says what it is for."""
     lines = EXAMPLE.read_text().splitlines()
     for before, line in pairwise(lines):
@@ -75,14 +75,14 @@ def test_each_setting_of_the_example_has_its_meaning() -> None:
 # --- commands ----------------------------------------------------------------------------
 
 
-def test_the_readme_shows_the_two_commands_first() -> None:
+def test_readme_shows_the_two_commands_first() -> None:
     """They are the first code that a newcomer meets, and the Makefile has them."""
     blocks = re.findall(r"```sh\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     commands = [line.split("#")[0].strip() for line in blocks[0].splitlines()]
     assert commands == ["make run", "make test"]
 
 
-def test_the_readme_shows_every_word_that_the_sandbox_heeds() -> None:
+def test_readme_shows_every_fault_word_of_the_sandbox() -> None:
     """The words in brackets are the way to try what goes wrong."""
     heeded = re.findall(r"^ +(\[[a-z]+\])  ", sandbox.__doc__ or "", re.MULTILINE)
     shown = re.findall(r"^\| `(\[[a-z]+\])` \|", (ROOT / "README.md").read_text(), re.MULTILINE)
@@ -90,7 +90,7 @@ def test_the_readme_shows_every_word_that_the_sandbox_heeds() -> None:
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
-def test_every_make_target_that_is_named_exists(document: Path) -> None:
+def test_every_named_make_target_exists(document: Path) -> None:
     """Nobody is sent to a target that is gone."""
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     named = set(re.findall(r"(?:`|^)make ([a-z]+)\b", document.read_text(), re.MULTILINE))
@@ -116,7 +116,7 @@ def test_every_relative_link_resolves(document: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["requirements.lock", "requirements-dev.lock"])
-def test_a_lock_file_pins_by_hash_and_names_no_host(name: str) -> None:
+def test_lock_files_pin_by_hash_and_name_no_host(name: str) -> None:
     """Whoever installs uses the registry of their choice, and gets what was tested."""
     text = (ROOT / "deploy" / name).read_text()
     assert "://" not in text
@@ -125,7 +125,7 @@ def test_a_lock_file_pins_by_hash_and_names_no_host(name: str) -> None:
     assert all("==" in entry and "--hash=sha256:" in entry for entry in entries)
 
 
-def test_the_lock_files_have_every_dependency() -> None:
+def test_lock_files_have_every_dependency() -> None:
     """What the project asks for is what the lock file pins."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     wanted = {_name(one) for one in project["project"]["dependencies"]}

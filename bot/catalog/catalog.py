@@ -13,26 +13,26 @@ from typing import Any
 from rapidfuzz import process
 
 from bot.catalog.catalog_file import (
-    BUILT_IN,
-    NAME,
+    BUILT_IN_FILE,
+    MODEL_NAME_PATTERN,
     CatalogError,
     ModelEntry,
     OfferEntry,
     SizeEntry,
     check_entries,
     durations_of,
+    entry_location,
     offered_durations,
-    origin,
     read_entries,
 )
-from bot.catalog.models import Defaults, Model, Offer, Size, Usable, always
-from bot.catalog.validation import fulfilled
+from bot.catalog.models import Model, Offer, OfferFilter, Size, UserDefaults, any_offer
+from bot.catalog.validation import build_order
 from bot.domain.commands import MakeVideo
 from bot.domain.errors import Refusal
 from bot.domain.tasks import Order, orientation_of
 from providers.types import Orientation
 
-_EXACT = re.compile(r"([1-9][0-9]{0,4})x([1-9][0-9]{0,4})")
+_EXACT_SIZE = re.compile(r"([1-9][0-9]{0,4})x([1-9][0-9]{0,4})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +44,11 @@ class _Snapshot:
 
     @classmethod
     def of(cls, models: Iterable[Model]) -> _Snapshot:
-        listed = tuple(models)
-        names = {name.lower(): model for model in listed for name in (model.name, *model.aliases)}
-        return cls(listed, names)
+        ordered = tuple(models)
+        by_name = {
+            name.lower(): model for model in ordered for name in (model.name, *model.aliases)
+        }
+        return cls(ordered, by_name)
 
 
 class Catalog:
@@ -56,10 +58,10 @@ class Catalog:
     """
 
     def __init__(self, models: Sequence[Model]) -> None:
-        self._now = _Snapshot.of(models)
+        self._snapshot = _Snapshot.of(models)
         self._file: Path | None = None
         self._kinds: Mapping[str, str] = {}
-        self._stamp: object = None
+        self._fingerprint: object = None
 
     @classmethod
     def load(cls, file: Path | None, kinds: Mapping[str, str]) -> Catalog:
@@ -67,14 +69,14 @@ class Catalog:
 
         Raises `CatalogError`.
         """
-        stamp = _stamp(file)
-        catalog = cls(_read(file, kinds))
-        catalog._file, catalog._kinds, catalog._stamp = file, dict(kinds), stamp
+        fingerprint = _file_fingerprint(file)
+        catalog = cls(_read_models(file, kinds))
+        catalog._file, catalog._kinds, catalog._fingerprint = file, dict(kinds), fingerprint
         return catalog
 
-    def changed_on_disk(self) -> bool:
+    def has_changed_on_disk(self) -> bool:
         """Whether the file has changed since it was last read; cheap."""
-        return _stamp(self._file) != self._stamp
+        return _file_fingerprint(self._file) != self._fingerprint
 
     def reload(self) -> bool:
         """Read the file again and return whether any model has changed.
@@ -82,70 +84,82 @@ class Catalog:
         Raises `CatalogError`; the catalogue is then unchanged.
         """
         # Recorded before reading, so that an invalid file is reported once per change.
-        self._stamp = _stamp(self._file)
-        fresh = _Snapshot.of(_read(self._file, self._kinds))
-        changed = fresh.models != self._now.models
-        self._now = fresh
+        self._fingerprint = _file_fingerprint(self._file)
+        fresh = _Snapshot.of(_read_models(self._file, self._kinds))
+        changed = fresh.models != self._snapshot.models
+        self._snapshot = fresh
         return changed
 
-    def models(self, now: float, usable: Usable = always) -> tuple[Model, ...]:
+    def available_models(
+        self, now: float, offer_filter: OfferFilter = any_offer
+    ) -> tuple[Model, ...]:
         """Models that can be requested now; the first one is the default."""
-        asked = (model.by(usable) for model in self._now.models if model.can_be_asked_for(now))
-        return tuple(model for model in asked if model is not None)
+        restricted = (
+            model.restricted_to(offer_filter)
+            for model in self._snapshot.models
+            if model.is_available(now)
+        )
+        return tuple(model for model in restricted if model is not None)
 
-    def unavailable(self, now: float) -> tuple[Model, ...]:
+    def unavailable_models(self, now: float) -> tuple[Model, ...]:
         """Models that are disabled or retired."""
-        return tuple(one for one in self._now.models if not one.can_be_asked_for(now))
+        return tuple(model for model in self._snapshot.models if not model.is_available(now))
 
-    def default(self, now: float, usable: Usable = always) -> Model:
+    def default_model(self, now: float, offer_filter: OfferFilter = any_offer) -> Model:
         """The model for requests that do not name one. Raises `Refusal` if there is no model."""
-        found = self.models(now, usable)
-        if not found:
+        models = self.available_models(now, offer_filter)
+        if not models:
             raise Refusal("models-none")
-        return found[0]
+        return models[0]
 
-    def find(self, name: str, now: float, usable: Usable = always) -> Model:
+    def find(self, name: str, now: float, offer_filter: OfferFilter = any_offer) -> Model:
         """Find a model by name or alias; a passthrough model matches any name. Raises `Refusal`."""
-        snapshot = self._now
+        snapshot = self._snapshot
         model = snapshot.by_name.get(name.strip().lower())
         if model is None:
-            model = self._through(snapshot, name.strip(), now)
+            model = self._passthrough_model(snapshot, name.strip(), now)
         if model is None:
-            names = [one.name for one in self.models(now, usable)]
+            names = [one.name for one in self.available_models(now, offer_filter)]
             if not names:
                 raise Refusal("models-none")
-            near = process.extract(name, names, limit=3, score_cutoff=50)
-            nearest = ", ".join(str(found[0]) for found in near)
+            matches = process.extract(name, names, limit=3, score_cutoff=50)
+            nearest = ", ".join(str(found[0]) for found in matches)
             raise Refusal("model-unknown", name=name, nearest=nearest, all=", ".join(names))
-        everything = ", ".join(one.name for one in self.models(now, usable))
-        if not model.can_be_asked_for(now):
-            raise Refusal("model-retired", name=model.name, all=everything)
-        found = model.by(usable)
+        all_names = ", ".join(one.name for one in self.available_models(now, offer_filter))
+        if not model.is_available(now):
+            raise Refusal("model-retired", name=model.name, all=all_names)
+        found = model.restricted_to(offer_filter)
         if found is None:
-            raise Refusal("model-off", name=model.name, all=everything or "none")
+            raise Refusal("model-off", name=model.name, all=all_names or "none")
         return found
 
     @staticmethod
-    def _through(snapshot: _Snapshot, name: str, now: float) -> Model | None:
-        models = (one for one in snapshot.models if one.passthrough and one.can_be_asked_for(now))
-        through = next(models, None)
-        return _passed_through(through, name) if through and re.match(NAME, name) else None
+    def _passthrough_model(snapshot: _Snapshot, name: str, now: float) -> Model | None:
+        models = (
+            model for model in snapshot.models if model.passthrough and model.is_available(now)
+        )
+        passthrough = next(models, None)
+        return (
+            _as_passthrough(passthrough, name)
+            if passthrough and re.match(MODEL_NAME_PATTERN, name)
+            else None
+        )
 
     def offers(self, name: str) -> tuple[Offer, ...]:
         """All offers of this model, even if it can no longer be requested."""
-        snapshot = self._now
+        snapshot = self._snapshot
         model = snapshot.by_name.get(name.lower())
         if model is not None:
             return model.offers
-        through = next((one for one in snapshot.models if one.passthrough), None)
-        passed = _passed_through(through, name) if through else None
-        return passed.offers if passed else ()
+        passthrough = next((one for one in snapshot.models if one.passthrough), None)
+        renamed = _as_passthrough(passthrough, name) if passthrough else None
+        return renamed.offers if renamed else ()
 
-    def lists(self, provider: str, remote_model: str) -> bool:
+    def has_offer(self, provider: str, remote_model: str) -> bool:
         """Whether an offer names exactly this model of a provider; passthrough does not count."""
         return any(
-            (offer.provider, offer.model) == (provider, remote_model)
-            for model in self._now.models
+            (offer.provider, offer.remote_model) == (provider, remote_model)
+            for model in self._snapshot.models
             for offer in model.offers
         )
 
@@ -153,84 +167,93 @@ class Catalog:
         """The offers that can make exactly this order."""
         return tuple(offer for offer in self.offers(order.model) if offer.can_make(order))
 
-    def complete(
+    def build_order(
         self,
-        wish: MakeVideo,
-        defaults: Defaults,
+        command: MakeVideo,
+        defaults: UserDefaults,
         now: float,
-        picture: Orientation | None,
-        usable: Usable = always,
+        image_orientation: Orientation | None,
+        offer_filter: OfferFilter = any_offer,
     ) -> tuple[Order, int]:
         """Validate the options and fill in defaults. Returns (order, price in credits).
 
         `picture` is the orientation of the attached picture. Defaults yield to the model and to
         the options given; an option given is never changed. Raises `Refusal`.
         """
-        return fulfilled(wish, defaults, self._wanted(wish, defaults, now, usable), picture)
+        return build_order(
+            command,
+            defaults,
+            self._requested_model(command, defaults, now, offer_filter),
+            image_orientation,
+        )
 
-    def _wanted(self, wish: MakeVideo, defaults: Defaults, now: float, usable: Usable) -> Model:
-        if wish.model is not None:
-            return self.find(wish.model, now, usable)
+    def _requested_model(
+        self, command: MakeVideo, defaults: UserDefaults, now: float, offer_filter: OfferFilter
+    ) -> Model:
+        if command.model is not None:
+            return self.find(command.model, now, offer_filter)
         if defaults.model is not None:
             try:
-                return self.find(defaults.model, now, usable)
+                return self.find(defaults.model, now, offer_filter)
             except Refusal:
-                return self.default(now, usable)
-        return self.default(now, usable)
+                return self.default_model(now, offer_filter)
+        return self.default_model(now, offer_filter)
 
 
 # --- reading -----------------------------------------------------------------------------
 
 
-def _stamp(file: Path | None) -> object:
+def _file_fingerprint(file: Path | None) -> object:
     """A value that changes when the file changes."""
     try:
-        seen = file.stat() if file else None
+        stat = file.stat() if file else None
     except OSError:
         return "not there"
-    return seen and (seen.st_mtime_ns, seen.st_size, seen.st_ino)
+    return stat and (stat.st_mtime_ns, stat.st_size, stat.st_ino)
 
 
-def _read(file: Path | None, kinds: Mapping[str, str]) -> list[Model]:
-    entries = {entry.name: entry for entry in read_entries(BUILT_IN)}
-    own = read_entries(file) if file else ()
-    entries |= {entry.name: entry for entry in own}
-    check_entries(entries.values(), own, file, kinds)
+def _read_models(file: Path | None, kinds: Mapping[str, str]) -> list[Model]:
+    entries = {entry.name: entry for entry in read_entries(BUILT_IN_FILE)}
+    custom = read_entries(file) if file else ()
+    entries |= {entry.name: entry for entry in custom}
+    check_entries(entries.values(), custom, file, kinds)
     # The operator's own models come first: the first model is the default.
-    names = [entry.name for entry in own]
+    names = [entry.name for entry in custom]
     names += [name for name in entries if name not in names]
-    models = [_model(entries[name], kinds) for name in names]
+    models = [_build_model(entries[name], kinds) for name in names]
     lines = [
-        f"{origin(entries[model.name], own, file)}: {problem}"
+        f"{entry_location(entries[model.name], custom, file)}: {problem}"
         for model in models
         for problem in _contradictions(model, entries[model.name])
     ]
     if lines:
         raise CatalogError(lines)
     # Models without a configured provider are left out.
-    return [found for model in models if (found := model.by(always)) is not None]
+    return [
+        restricted for model in models if (restricted := model.restricted_to(any_offer)) is not None
+    ]
 
 
 # --- from entries to models ---------------------------------------------------------------
 
 
-def _model(entry: ModelEntry, kinds: Mapping[str, str]) -> Model:
+def _build_model(entry: ModelEntry, kinds: Mapping[str, str]) -> Model:
     seconds = durations_of(entry)
-    sizes = tuple(_sized(size, seconds) for size in entry.sizes)
-    orientations = _orientations(entry, sizes)
+    sizes = tuple(_build_size(size, seconds) for size in entry.sizes)
+    orientations = _model_orientations(entry, sizes)
     offers = [
-        made
+        built
         for offer in entry.offers
         for name, kind in kinds.items()
         if name == offer.provider or kind == offer.kind
-        for made in _offers(name, offer, entry, sizes, orientations)
+        for built in _build_offers(name, offer, entry, sizes, orientations)
     ]
     return Model(
         name=entry.name,
         title=entry.title or entry.name,
         aliases=entry.aliases,
         enabled=entry.enabled,
-        retires_at=_midnight(entry.retire_at),
+        retires_at=_utc_midnight(entry.retire_at),
         passthrough=entry.passthrough,
         prompt_limit=entry.prompt_limit,
         durations=seconds,
@@ -247,7 +270,7 @@ def _model(entry: ModelEntry, kinds: Mapping[str, str]) -> Model:
     )
 
 
-def _offers(
+def _build_offers(
     provider: str,
     entry: OfferEntry,
     model: ModelEntry,
@@ -255,85 +278,93 @@ def _offers(
     orientations: tuple[Orientation, ...],
 ) -> list[Offer]:
     """Build one offer per set of durations; it makes each of its sizes in all its durations."""
-    whole = _offer(provider, entry, model)
-    seconds, standing = offered_durations(entry, model), entry.orientations or orientations
-    alike: dict[tuple[int, ...], list[Size]] = {}
+    full_offer = _build_offer(provider, entry, model)
+    seconds, possible_orientations = (
+        offered_durations(entry, model),
+        entry.orientations or orientations,
+    )
+    sizes_by_durations: dict[tuple[int, ...], list[Size]] = {}
     for size in sizes:
-        if size.name in _sizes_of(entry, model) and size.orientation in {None, *standing}:
-            made = tuple(one for one in seconds if one in size.durations)
-            alike.setdefault(made, []).append(size)
+        if size.name in _offered_sizes(entry, model) and size.orientation in {
+            None,
+            *possible_orientations,
+        }:
+            durations = tuple(one for one in seconds if one in size.durations)
+            sizes_by_durations.setdefault(durations, []).append(size)
     return [
         replace(
-            whole,
-            durations=made,
-            sizes=tuple(size.name for size in those),
-            orientations=tuple(one for one in standing if _stands(those, one)),
+            full_offer,
+            durations=durations,
+            sizes=tuple(size.name for size in grouped_sizes),
+            orientations=tuple(
+                one for one in possible_orientations if _supports_orientation(grouped_sizes, one)
+            ),
         )
-        for made, those in alike.items()
-        if made
+        for durations, grouped_sizes in sizes_by_durations.items()
+        if durations
     ]
 
 
-def _sizes_of(entry: OfferEntry, model: ModelEntry) -> tuple[str, ...]:
+def _offered_sizes(entry: OfferEntry, model: ModelEntry) -> tuple[str, ...]:
     return entry.sizes or tuple(size.name for size in model.sizes)
 
 
-def _stands(sizes: Iterable[Size], orientation: Orientation) -> bool:
+def _supports_orientation(sizes: Iterable[Size], orientation: Orientation) -> bool:
     """Whether one of the sizes can have this orientation."""
     return any(size.orientation in {None, orientation} for size in sizes)
 
 
-def _offer(provider: str, entry: OfferEntry, model: ModelEntry) -> Offer:
+def _build_offer(provider: str, entry: OfferEntry, model: ModelEntry) -> Offer:
     """Build an offer; keys that the entry does not set are inherited from the model."""
 
-    def own(key: str) -> Any:  # noqa: ANN401 - the type depends on the key
-        said = getattr(entry, key)
-        return getattr(model, key) if said is None else said
+    def inherited(key: str) -> Any:  # noqa: ANN401 - the type depends on the key
+        value = getattr(entry, key)
+        return getattr(model, key) if value is None else value
 
     return Offer(
         provider=provider,
-        model=entry.model,
+        remote_model=entry.model,
         priority=entry.priority,
-        cost=entry.cost,
-        styles=own("styles"),
-        images=own("images"),
-        watermark=own("watermark"),
-        private=own("private"),
-        storyboard=own("storyboard"),
-        remix=own("remix"),
-        prompt_limit=own("prompt_limit"),
-        passthrough=own("passthrough"),
+        cost_per_second=entry.cost,
+        styles=inherited("styles"),
+        images=inherited("images"),
+        watermark=inherited("watermark"),
+        private=inherited("private"),
+        storyboard=inherited("storyboard"),
+        remix=inherited("remix"),
+        prompt_limit=inherited("prompt_limit"),
+        passthrough=inherited("passthrough"),
     )
 
 
-def _midnight(day: date | None) -> float | None:
+def _utc_midnight(day: date | None) -> float | None:
     return None if day is None else datetime.combine(day, time.min, UTC).timestamp()
 
 
-def _sized(entry: SizeEntry, seconds: tuple[int, ...]) -> Size:
+def _build_size(entry: SizeEntry, seconds: tuple[int, ...]) -> Size:
     width, height = entry.width, entry.height
-    exact = _EXACT.fullmatch(entry.name)
-    if exact is not None and width is None:
-        width, height = int(exact[1]), int(exact[2])
+    match = _EXACT_SIZE.fullmatch(entry.name)
+    if match is not None and width is None:
+        width, height = int(match[1]), int(match[2])
     orientation = entry.orientation
     if orientation is None and width and height:
         orientation = orientation_of(width, height)
-    own = seconds if entry.durations is None else entry.durations
-    return Size(entry.name, entry.price, orientation, width, height, entry.aliases, own)
+    durations = seconds if entry.durations is None else entry.durations
+    return Size(entry.name, entry.price, orientation, width, height, entry.aliases, durations)
 
 
-def _orientations(entry: ModelEntry, sizes: Sequence[Size]) -> tuple[Orientation, ...]:
+def _model_orientations(entry: ModelEntry, sizes: Sequence[Size]) -> tuple[Orientation, ...]:
     if entry.orientations:
         return entry.orientations
-    found: list[Orientation] = []
+    orientations: list[Orientation] = []
     for size in sizes:
-        found += [size.orientation] if size.orientation else ["landscape", "portrait"]
-    return tuple(dict.fromkeys(found))
+        orientations += [size.orientation] if size.orientation else ["landscape", "portrait"]
+    return tuple(dict.fromkeys(orientations))
 
 
 def _contradictions(model: Model, entry: ModelEntry) -> Iterable[str]:
     """Yield problems that would let an order's size contradict its orientation."""
-    yield from _ambiguous(model.sizes)
+    yield from _ambiguous_aliases(model.sizes)
     for size in model.sizes:
         if (
             size.width
@@ -344,31 +375,31 @@ def _contradictions(model: Model, entry: ModelEntry) -> Iterable[str]:
         if size.orientation not in {None, *model.orientations}:
             yield f"orientations: {size.name} is {size.orientation}; add it or remove the size"
     for orientation in model.orientations:
-        if not _stands(model.sizes, orientation):
+        if not _supports_orientation(model.sizes, orientation):
             yield f"orientations: no size is {orientation}; remove it or add such a size"
     for offer in entry.offers:
-        found = list(_at_odds(offer, entry, model))
-        if not found and not _offers("", offer, entry, model.sizes, model.orientations):
-            found = ["durations: none of its sizes has one of them; change them or add a size"]
-        yield from (f"offers: {offer.model}: {line}" for line in found)
+        problems = list(_offer_contradictions(offer, entry, model))
+        if not problems and not _build_offers("", offer, entry, model.sizes, model.orientations):
+            problems = ["durations: none of its sizes has one of them; change them or add a size"]
+        yield from (f"offers: {offer.model}: {problem}" for problem in problems)
 
 
-def _ambiguous(sizes: Sequence[Size]) -> Iterable[str]:
-    for one, other in combinations(sizes, 2):
-        alike = one.orientation is None or other.orientation in {None, one.orientation}
-        others = {alias.lower() for alias in other.aliases}
-        for alias in one.aliases:
-            if alike and alias.lower() in others:
-                yield f"sizes: {alias} is an alias of both {one.name} and {other.name}; remove one"
+def _ambiguous_aliases(sizes: Sequence[Size]) -> Iterable[str]:
+    for size, other in combinations(sizes, 2):
+        may_conflict = size.orientation is None or other.orientation in {None, size.orientation}
+        other_aliases = {alias.lower() for alias in other.aliases}
+        for alias in size.aliases:
+            if may_conflict and alias.lower() in other_aliases:
+                yield f"sizes: {alias} is an alias of both {size.name} and {other.name}; remove one"
 
 
-def _at_odds(offer: OfferEntry, entry: ModelEntry, model: Model) -> Iterable[str]:
+def _offer_contradictions(offer: OfferEntry, entry: ModelEntry, model: Model) -> Iterable[str]:
     """Yield orientations of an offer that contradict its model or its sizes."""
-    sizes = [size for size in model.sizes if size.name in _sizes_of(offer, entry)]
+    sizes = [size for size in model.sizes if size.name in _offered_sizes(offer, entry)]
     for orientation in offer.orientations or ():
         if orientation not in model.orientations:
             yield f"orientations: the model has no {orientation}; add it there"
-        elif not _stands(sizes, orientation):
+        elif not _supports_orientation(sizes, orientation):
             yield f"orientations: none of its sizes is {orientation}; remove it or add such a size"
     if offer.sizes is None or offer.orientations is None:
         return
@@ -377,10 +408,10 @@ def _at_odds(offer: OfferEntry, entry: ModelEntry, model: Model) -> Iterable[str
             yield f"orientations: {size.name} is {size.orientation}; add it or remove the size"
 
 
-def _passed_through(model: Model, name: str) -> Model | None:
+def _as_passthrough(model: Model, name: str) -> Model | None:
     """The model under an unknown name, limited to offers that pass names on; None without such."""
-    open_to_all = model.by(lambda offer: offer.passthrough)
-    if open_to_all is None:
+    passthrough = model.restricted_to(lambda offer: offer.passthrough)
+    if passthrough is None:
         return None
-    offers = tuple(replace(offer, model=name) for offer in open_to_all.offers)
-    return replace(open_to_all, name=name, title=name, aliases=(), offers=offers)
+    offers = tuple(replace(offer, remote_model=name) for offer in passthrough.offers)
+    return replace(passthrough, name=name, title=name, aliases=(), offers=offers)

@@ -22,11 +22,11 @@ from rapidfuzz import process
 from providers import PROVIDERS
 from providers.types import Orientation
 
-BUILT_IN = Path(__file__).parent / "catalog.toml"
-NAME = r"^[A-Za-z0-9][A-Za-z0-9._:/-]{0,99}$"
+BUILT_IN_FILE = Path(__file__).parent / "catalog.toml"
+MODEL_NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._:/-]{0,99}$"
 """Names of models that users can type."""
-Seconds = Annotated[int, Field(ge=1, le=3600)]
-Lower = Annotated[str, StringConstraints(to_lower=True)]
+DurationSeconds = Annotated[int, Field(ge=1, le=3600)]
+LowercaseStr = Annotated[str, StringConstraints(to_lower=True)]
 """Lower case, like provider names and kinds in the settings."""
 
 
@@ -54,25 +54,25 @@ class SizeEntry(_Entry):
     height: PositiveInt | None = None
     aliases: tuple[Annotated[str, Field(min_length=1)], ...] = ()
     """Other names that users may type; sizes of different orientations may share an alias."""
-    durations: tuple[Seconds, ...] | None = None
+    durations: tuple[DurationSeconds, ...] | None = None
     """The durations of the model that this size supports; None: all."""
 
 
 class OfferEntry(_Entry):
     """A provider, or a kind of provider, that serves a model."""
 
-    kind: Lower | None = None
+    kind: LowercaseStr | None = None
     """All configured providers of this kind ..."""
-    provider: Lower | None = None
+    provider: LowercaseStr | None = None
     """... or only the provider of this name."""
     model: str = Field(min_length=1)
     """The gateway's id of the model."""
     priority: int = 0
     cost: float = Field(default=0.0, ge=0)
     """Cost to the operator per second, in any one currency."""
-    durations: tuple[Seconds, ...] | None = None
+    durations: tuple[DurationSeconds, ...] | None = None
     """From here on: what the offer supports of the model; None: everything."""
-    duration_range: tuple[Seconds, Seconds] | None = None
+    duration_range: tuple[DurationSeconds, DurationSeconds] | None = None
     """Instead of durations: all durations of the model in this range."""
     sizes: tuple[str, ...] | None = None
     orientations: tuple[Orientation, ...] | None = None
@@ -90,15 +90,15 @@ class OfferEntry(_Entry):
 class ModelEntry(_Entry):
     """One model. `deploy/catalog.example.toml` explains every key."""
 
-    name: str = Field(pattern=NAME)
+    name: str = Field(pattern=MODEL_NAME_PATTERN)
     title: str = ""
-    aliases: tuple[Annotated[str, Field(pattern=NAME)], ...] = ()
+    aliases: tuple[Annotated[str, Field(pattern=MODEL_NAME_PATTERN)], ...] = ()
     enabled: bool = True
     retire_at: date | None = None
     passthrough: bool = False
     prompt_limit: PositiveInt = 4000
-    durations: tuple[Seconds, ...] = ()
-    duration_range: tuple[Seconds, Seconds] | None = None
+    durations: tuple[DurationSeconds, ...] = ()
+    duration_range: tuple[DurationSeconds, DurationSeconds] | None = None
     default_duration: int | None = None
     sizes: tuple[SizeEntry, ...] = Field(min_length=1)
     orientations: tuple[Orientation, ...] = ()
@@ -115,8 +115,12 @@ class _File(_Entry):
     models: tuple[ModelEntry, ...] = ()
 
 
-_SHAPES: dict[str, type[_Entry]] = {"models": ModelEntry, "sizes": SizeEntry, "offers": OfferEntry}
-WRITE = {
+_ENTRY_TYPES: dict[str, type[_Entry]] = {
+    "models": ModelEntry,
+    "sizes": SizeEntry,
+    "offers": OfferEntry,
+}
+KEY_HINTS = {
     "models": "each model under its own [[models]]",
     "name": 'a string, like "wan2.2"; the name of a model has no spaces',
     "title": 'a string, like "Wan on our own GPU"',
@@ -162,45 +166,47 @@ def read_entries(file: Path) -> tuple[ModelEntry, ...]:
     try:
         return _File.model_validate(raw).models
     except ValidationError as error:
-        raise CatalogError(_lines(file, raw, error)) from None
+        raise CatalogError(_error_lines(file, raw, error)) from None
 
 
-def _lines(file: Path, raw: Mapping[str, object], error: ValidationError) -> list[str]:
+def _error_lines(file: Path, raw: Mapping[str, object], error: ValidationError) -> list[str]:
     lines = []
     problems = error.errors(include_url=False)
-    places = [problem["loc"] for problem in problems]
+    locations = [problem["loc"] for problem in problems]
     for problem in problems:
-        where = problem["loc"]
-        if any(len(place) > len(where) and place[: len(where)] == where for place in places):
+        location = problem["loc"]
+        if any(
+            len(other) > len(location) and other[: len(location)] == location for other in locations
+        ):
             # A list counts as too short if its only entry is invalid, which is reported itself.
             continue
         label = ""
-        if len(where) > 1 and isinstance(where[1], int):
-            label = f"model {_named(raw['models'], where[1])}: "
-            where = where[2:]
-        key = ".".join(str(part + 1) if isinstance(part, int) else part for part in where)
+        if len(location) > 1 and isinstance(location[1], int):
+            label = f"model {_model_label(raw['models'], location[1])}: "
+            location = location[2:]
+        key = ".".join(str(part + 1) if isinstance(part, int) else part for part in location)
         label += f"{key}: " if key else ""
-        lines.append(f"{file}: {label}{_wrong(problem['type'], problem['loc'])}")
+        lines.append(f"{file}: {label}{_problem_text(problem['type'], problem['loc'])}")
     return list(dict.fromkeys(lines))
 
 
-def _named(models: object, number: int) -> str:
-    entry = models[number] if isinstance(models, list) else None
+def _model_label(models: object, index: int) -> str:
+    entry = models[index] if isinstance(models, list) else None
     name = entry.get("name") if isinstance(entry, dict) else None
-    return name if isinstance(name, str) else f"number {number + 1}"
+    return name if isinstance(name, str) else f"number {index + 1}"
 
 
-def _wrong(kind: str, where: Sequence[str | int]) -> str:
+def _problem_text(kind: str, location: Sequence[str | int]) -> str:
     """Say what is wrong at the location and how to fix it."""
-    words = [part for part in where if isinstance(part, str)]
+    names = [part for part in location if isinstance(part, str)]
     if kind == "extra_forbidden":
-        shape = _SHAPES[words[-2]] if len(words) > 1 else _File
-        keys = list(shape.model_fields)
-        near = process.extractOne(words[-1], keys, score_cutoff=70)
-        hint = f"did you mean {near[0]}? " if near else ""
+        entry_type = _ENTRY_TYPES[names[-2]] if len(names) > 1 else _File
+        keys = list(entry_type.model_fields)
+        closest = process.extractOne(names[-1], keys, score_cutoff=70)
+        hint = f"did you mean {closest[0]}? " if closest else ""
         return f"unknown key; {hint}keys: {', '.join(keys)}"
     wrong = "is missing" if kind == "missing" else "is invalid"
-    return f"{wrong}; write {WRITE[words[-1]]}"
+    return f"{wrong}; write {KEY_HINTS[names[-1]]}"
 
 
 # --- checks across entries -------------------------------------------------------------
@@ -208,33 +214,36 @@ def _wrong(kind: str, where: Sequence[str | int]) -> str:
 
 def check_entries(
     entries: Iterable[ModelEntry],
-    own: Sequence[ModelEntry],
+    custom: Sequence[ModelEntry],
     file: Path | None,
     kinds: Mapping[str, str],
 ) -> None:
     """Check entries against each other and the configured providers. Raises `CatalogError`."""
-    twice = [name for name, count in Counter(entry.name for entry in own).items() if count > 1]
-    lines = [f"{file}: model {name}: is defined twice; remove one" for name in twice]
+    duplicates = [
+        name for name, count in Counter(entry.name for entry in custom).items() if count > 1
+    ]
+    lines = [f"{file}: model {name}: is defined twice; remove one" for name in duplicates]
     seen: dict[str, str] = {}
     for entry in entries:
-        where = origin(entry, own, file)
+        location = entry_location(entry, custom, file)
         for name in (entry.name, *entry.aliases):
             if name.lower() in seen:
                 lines.append(
-                    f"{where}: the name {name} also belongs to {seen[name.lower()]}; choose another"
+                    f"{location}: the name {name} also belongs to {seen[name.lower()]};"
+                    " choose another"
                 )
             seen[name.lower()] = entry.name
-        lines += [f"{where}: {problem}" for problem in _problems(entry, kinds)]
+        lines += [f"{location}: {problem}" for problem in _entry_problems(entry, kinds)]
     if lines:
         raise CatalogError(lines)
 
 
-def origin(entry: ModelEntry, own: Sequence[ModelEntry], file: Path | None) -> str:
+def entry_location(entry: ModelEntry, custom: Sequence[ModelEntry], file: Path | None) -> str:
     """File and model of an entry, for error messages."""
-    return f"{file if entry in own else BUILT_IN.name}: model {entry.name}"
+    return f"{file if entry in custom else BUILT_IN_FILE.name}: model {entry.name}"
 
 
-def _problems(entry: ModelEntry, kinds: Mapping[str, str]) -> Iterable[str]:
+def _entry_problems(entry: ModelEntry, kinds: Mapping[str, str]) -> Iterable[str]:
     allowed = durations_of(entry)
     if entry.durations and entry.duration_range:
         yield "durations: set either durations or duration_range, not both"
@@ -242,13 +251,13 @@ def _problems(entry: ModelEntry, kinds: Mapping[str, str]) -> Iterable[str]:
         yield "durations: set a list (durations = [4, 8]) or a range (duration_range = [1, 20])"
     elif entry.default_duration is not None and entry.default_duration not in allowed:
         yield f"default_duration: {entry.default_duration} is not one of the durations"
-    yield from _problems_of_sizes(entry)
+    yield from _size_problems(entry)
     for offer in entry.offers:
-        yield from _problems_of_offer(offer, kinds)
-        yield from _beyond(offer, entry)
+        yield from _offer_problems(offer, kinds)
+        yield from _exceeded_limits(offer, entry)
 
 
-def _problems_of_sizes(entry: ModelEntry) -> Iterable[str]:
+def _size_problems(entry: ModelEntry) -> Iterable[str]:
     names = Counter(size.name.lower() for size in entry.sizes)
     yield from (f"sizes: {name} is listed twice" for name in names if names[name] > 1)
     allowed = durations_of(entry)
@@ -260,25 +269,27 @@ def _problems_of_sizes(entry: ModelEntry) -> Iterable[str]:
                 yield f"sizes: {size.name}: the alias {alias} is the name of a size; choose another"
         if size.durations == ():
             yield f"sizes: {size.name}: durations: is empty; omit it to support all"
-        for one in size.durations or ():
-            if one not in allowed:
-                yield f"sizes: {size.name}: durations: the model has no {one}; add it there"
-    for one in allowed:
-        if all(size.durations is not None and one not in size.durations for size in entry.sizes):
-            yield f"durations: no size supports {one}; remove it or add it to a size"
+        for seconds in size.durations or ():
+            if seconds not in allowed:
+                yield f"sizes: {size.name}: durations: the model has no {seconds}; add it there"
+    for seconds in allowed:
+        if all(
+            size.durations is not None and seconds not in size.durations for size in entry.sizes
+        ):
+            yield f"durations: no size supports {seconds}; remove it or add it to a size"
 
 
-def _beyond(offer: OfferEntry, entry: ModelEntry) -> Iterable[str]:
+def _exceeded_limits(offer: OfferEntry, entry: ModelEntry) -> Iterable[str]:
     """Yield what an offer claims to support although its model does not."""
     allowed: dict[str, tuple[object, ...]] = {
         "durations": durations_of(entry),
         "sizes": tuple(size.name for size in entry.sizes),
         "styles": entry.styles,
     }
-    for key, known in allowed.items():
-        for one in getattr(offer, key) or ():
-            if one not in known:
-                yield f"offers: {offer.model}: {key}: the model has no {one}; add it there"
+    for key, values in allowed.items():
+        for value in getattr(offer, key) or ():
+            if value not in values:
+                yield f"offers: {offer.model}: {key}: the model has no {value}; add it there"
     for key in ("durations", "sizes", "orientations"):
         if getattr(offer, key) == ():
             yield f"offers: {offer.model}: {key}: is empty; omit it to support all"
@@ -291,11 +302,11 @@ def _beyond(offer: OfferEntry, entry: ModelEntry) -> Iterable[str]:
             yield f"offers: {offer.model}: {key}: the model has it off; set {key} = true there"
     for key in ("images", "prompt_limit"):
         if (getattr(offer, key) or 0) > getattr(entry, key):
-            most = getattr(entry, key)
-            yield f"offers: {offer.model}: {key}: the model has {most}; set that or less"
+            limit = getattr(entry, key)
+            yield f"offers: {offer.model}: {key}: the model has {limit}; set that or less"
 
 
-def _problems_of_offer(offer: OfferEntry, kinds: Mapping[str, str]) -> Iterable[str]:
+def _offer_problems(offer: OfferEntry, kinds: Mapping[str, str]) -> Iterable[str]:
     if (offer.kind is None) == (offer.provider is None):
         yield f"offers: {offer.model}: set either kind or provider"
     elif offer.kind is not None and offer.kind not in PROVIDERS:
@@ -317,5 +328,5 @@ def offered_durations(offer: OfferEntry, entry: ModelEntry) -> tuple[int, ...]:
     """The durations of the model that an offer supports."""
     if offer.durations is None and offer.duration_range is None:
         return durations_of(entry)
-    own = durations_of(offer)
-    return tuple(one for one in durations_of(entry) if one in own)
+    listed = durations_of(offer)
+    return tuple(seconds for seconds in durations_of(entry) if seconds in listed)

@@ -7,73 +7,79 @@ from collections import defaultdict, deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-_KEPT = 200
+_MAX_SAMPLES = 200
 """Measurements kept per model and duration; older ones say little about the current gateway."""
-_ENOUGH = 5
+_MIN_SAMPLES = 5
 """With fewer samples of the requested duration, those of all durations of the model are used."""
 
 
 @dataclass(frozen=True, slots=True)
-class Spread:
+class DurationSamples:
     """Run times of finished jobs in seconds, ascending; at least one."""
 
-    times: tuple[float, ...]
+    sorted_seconds: tuple[float, ...]
 
-    def quantile(self, share: float) -> float:
+    def quantile(self, fraction: float) -> float:
         """The time in seconds within which this fraction of the jobs finished."""
-        return self.times[min(int(share * len(self.times)), len(self.times) - 1)]
+        return self.sorted_seconds[
+            min(int(fraction * len(self.sorted_seconds)), len(self.sorted_seconds) - 1)
+        ]
 
-    def remaining(self, age: float, share: float) -> float:
+    def remaining_seconds(self, elapsed: float, fraction: float) -> float:
         """Seconds from `age` until this fraction of the jobs that ran longer had finished."""
-        rest = self.times[bisect_right(self.times, age) :]
-        if not rest:
-            return max(age, 1.0) * share
-        return rest[min(int(share * len(rest)), len(rest) - 1)] - age
+        longer = self.sorted_seconds[bisect_right(self.sorted_seconds, elapsed) :]
+        if not longer:
+            return max(elapsed, 1.0) * fraction
+        return longer[min(int(fraction * len(longer)), len(longer) - 1)] - elapsed
 
 
-class _Recent:
+class _RecentSamples:
     """The newest measurements, by arrival and by value."""
 
     def __init__(self) -> None:
-        self._arrived: deque[float] = deque()
+        self._by_arrival: deque[float] = deque()
         self._sorted: list[float] = []
-        self._spread: Spread | None = None
+        self._samples: DurationSamples | None = None
 
-    def add(self, took: float) -> None:
-        if len(self._arrived) == _KEPT:
-            self._sorted.remove(self._arrived.popleft())
-        self._arrived.append(took)
-        insort(self._sorted, took)
-        self._spread = None
+    def add(self, elapsed: float) -> None:
+        if len(self._by_arrival) == _MAX_SAMPLES:
+            self._sorted.remove(self._by_arrival.popleft())
+        self._by_arrival.append(elapsed)
+        insort(self._sorted, elapsed)
+        self._samples = None
 
-    def spread(self) -> Spread:
-        if self._spread is None:
-            self._spread = Spread(tuple(self._sorted))
-        return self._spread
+    def samples(self) -> DurationSamples:
+        if self._samples is None:
+            self._samples = DurationSamples(tuple(self._sorted))
+        return self._samples
 
     def __len__(self) -> int:
         return len(self._sorted)
 
 
-class Durations:
+class DurationStats:
     """In-memory statistics of job durations, persisted by `bot.store.job_durations`."""
 
-    def __init__(self, measured: Iterable[tuple[str, str, int, float]] = ()) -> None:
+    def __init__(self, measurements: Iterable[tuple[str, str, int, float]] = ()) -> None:
         """`measured` is oldest first: (provider, remote model, requested seconds, run time)."""
-        self._by_length: defaultdict[tuple[str, str, int], _Recent] = defaultdict(_Recent)
-        self._by_model: defaultdict[tuple[str, str], _Recent] = defaultdict(_Recent)
-        for provider, model, seconds, took in measured:
-            self.add(provider, model, seconds, took)
+        self._by_length: defaultdict[tuple[str, str, int], _RecentSamples] = defaultdict(
+            _RecentSamples
+        )
+        self._by_model: defaultdict[tuple[str, str], _RecentSamples] = defaultdict(_RecentSamples)
+        for provider, remote_model, requested_seconds, elapsed in measurements:
+            self.add(provider, remote_model, requested_seconds, elapsed)
 
-    def add(self, provider: str, model: str, seconds: int, took: float) -> None:
+    def add(self, provider: str, remote_model: str, requested_seconds: int, elapsed: float) -> None:
         """Record the run time of a finished job."""
-        self._by_length[provider, model, seconds].add(took)
-        self._by_model[provider, model].add(took)
+        self._by_length[provider, remote_model, requested_seconds].add(elapsed)
+        self._by_model[provider, remote_model].add(elapsed)
 
-    def spread(self, provider: str, model: str, seconds: int) -> Spread | None:
+    def samples(
+        self, provider: str, remote_model: str, requested_seconds: int
+    ) -> DurationSamples | None:
         """The samples that apply to such a job, or None without any."""
-        exact = self._by_length.get((provider, model, seconds))
-        if exact is not None and len(exact) >= _ENOUGH:
-            return exact.spread()
-        whole = self._by_model.get((provider, model))
-        return whole.spread() if whole else None
+        exact = self._by_length.get((provider, remote_model, requested_seconds))
+        if exact is not None and len(exact) >= _MIN_SAMPLES:
+            return exact.samples()
+        overall = self._by_model.get((provider, remote_model))
+        return overall.samples() if overall else None

@@ -10,7 +10,7 @@ from providers.types import Orientation
 
 
 @dataclass(frozen=True, slots=True)
-class Defaults:
+class UserDefaults:
     """A user's defaults for options that a request does not give."""
 
     model: str | None = None
@@ -23,9 +23,9 @@ class Offer:
     """A provider that serves a model under its own id, and what it supports of the model."""
 
     provider: str
-    model: str
+    remote_model: str
     priority: int = 0
-    cost: float = 0.0
+    cost_per_second: float = 0.0
     """Cost to the operator per second of video."""
     durations: tuple[int, ...] = ()
     sizes: tuple[str, ...] = ()
@@ -56,11 +56,11 @@ class Offer:
         )
 
 
-Usable = Callable[[Offer], bool]
+OfferFilter = Callable[[Offer], bool]
 """Whether an offer can be used now."""
 
 
-def always(_offer: Offer) -> bool:
+def any_offer(_offer: Offer) -> bool:
     """Accept every offer."""
     return True
 
@@ -78,7 +78,7 @@ class Size:
     durations: tuple[int, ...] = ()
     """The durations of the model that this size supports."""
 
-    def is_called(self, name: str) -> bool:
+    def matches_name(self, name: str) -> bool:
         """Whether the name, in lower case, is the size's name or an alias."""
         return name in {self.name.lower(), *(alias.lower() for alias in self.aliases)}
 
@@ -107,7 +107,7 @@ class Model:
     remix: bool
     offers: tuple[Offer, ...]
 
-    def can_be_asked_for(self, now: float) -> bool:
+    def is_available(self, now: float) -> bool:
         """Whether the model is enabled and not retired."""
         return self.enabled and (self.retires_at is None or now < self.retires_at)
 
@@ -118,13 +118,15 @@ class Model:
             return f"{first}-{last}"
         return ", ".join(str(seconds) for seconds in self.durations)
 
-    def by(self, usable: Usable) -> Model | None:
+    def restricted_to(self, offer_filter: OfferFilter) -> Model | None:
         """Reduce the model to what the accepted offers support; None if no offer is accepted."""
-        offers = tuple(offer for offer in self.offers if usable(offer))
+        offers = tuple(offer for offer in self.offers if offer_filter(offer))
         if not offers:
             return None
-        durations = tuple(one for one in self.durations if _any(offers, "durations", one))
-        sizes = tuple(size for size in self.sizes if _any(offers, "sizes", size.name))
+        durations = tuple(
+            value for value in self.durations if _any_offer_has(offers, "durations", value)
+        )
+        sizes = tuple(size for size in self.sizes if _any_offer_has(offers, "sizes", size.name))
         default = self.default_duration if self.default_duration in durations else durations[0]
         return replace(
             self,
@@ -133,9 +135,11 @@ class Model:
             default_duration=default,
             sizes=sizes,
             orientations=tuple(
-                one for one in self.orientations if _any(offers, "orientations", one)
+                value
+                for value in self.orientations
+                if _any_offer_has(offers, "orientations", value)
             ),
-            styles=tuple(one for one in self.styles if _any(offers, "styles", one)),
+            styles=tuple(value for value in self.styles if _any_offer_has(offers, "styles", value)),
             images=max(offer.images for offer in offers),
             prompt_limit=max(offer.prompt_limit for offer in offers),
             watermark=any(offer.watermark for offer in offers),
@@ -150,5 +154,5 @@ class Model:
         return min(rates), max(rates)
 
 
-def _any(offers: Iterable[Offer], field: str, value: object) -> bool:
+def _any_offer_has(offers: Iterable[Offer], field: str, value: object) -> bool:
     return any(value in getattr(offer, field) for offer in offers)

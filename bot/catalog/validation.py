@@ -12,30 +12,32 @@ from itertools import combinations, product
 from rapidfuzz import process
 
 from bot.catalog import pricing
-from bot.catalog.models import Defaults, Model, Offer, Size
+from bot.catalog.models import Model, Offer, Size, UserDefaults
 from bot.domain.commands import MakeVideo
 from bot.domain.errors import Refusal
 from bot.domain.tasks import Order
 from providers.types import Orientation
 
 
-def fulfilled(
-    wish: MakeVideo, defaults: Defaults, model: Model, picture: Orientation | None
+def build_order(
+    command: MakeVideo, defaults: UserDefaults, model: Model, image_orientation: Orientation | None
 ) -> tuple[Order, int]:
     """Return (order, price in credits). Raises `Refusal`."""
-    orders = _orders(wish, defaults, model, picture)
-    found = next((it for it in orders if _maker(model, it[0]) is not None), None)
-    if found is None:
-        raise _not_together(wish, model)
-    order, size = found
-    return replace(order, image=None), pricing.price(size.price_per_second, order.seconds)
+    candidates = _candidate_orders(command, defaults, model, image_orientation)
+    chosen = next(
+        (candidate for candidate in candidates if _offer_for(model, candidate[0]) is not None), None
+    )
+    if chosen is None:
+        raise _conflicting_options(command, model)
+    order, size = chosen
+    return replace(order, image=None), pricing.video_price(size.price_per_second, order.seconds)
 
 
 # --- single options ---------------------------------------------------------------------
 
 
-def _prompt(wish: MakeVideo, model: Model) -> str:
-    prompt = wish.prompt.strip()
+def _check_prompt(command: MakeVideo, model: Model) -> str:
+    prompt = command.prompt.strip()
     if not prompt:
         raise Refusal("prompt-empty")
     if len(prompt) > model.prompt_limit:
@@ -45,109 +47,129 @@ def _prompt(wish: MakeVideo, model: Model) -> str:
     return prompt
 
 
-def _seconds(wish: MakeVideo, defaults: Defaults, model: Model) -> list[int]:
+def _candidate_durations(command: MakeVideo, defaults: UserDefaults, model: Model) -> list[int]:
     """The requested duration, or all durations of the model, preferred ones first."""
-    if wish.seconds is None:
-        first = [defaults.seconds or 0, model.default_duration]
-        liked = [one for one in first if one in model.durations]
-        return list(dict.fromkeys([*liked, *model.durations]))
-    if wish.seconds not in model.durations:
+    if command.seconds is None:
+        defaults_first = [defaults.seconds or 0, model.default_duration]
+        preferred = [seconds for seconds in defaults_first if seconds in model.durations]
+        return list(dict.fromkeys([*preferred, *model.durations]))
+    if command.seconds not in model.durations:
         raise Refusal(
             "duration-not-allowed",
-            asked=wish.seconds,
+            asked=command.seconds,
             model=model.name,
             allowed=model.durations_text(),
         )
-    return [wish.seconds]
+    return [command.seconds]
 
 
-def _shapes(
-    wish: MakeVideo, defaults: Defaults, model: Model, picture: Orientation | None
+def _candidate_shapes(
+    command: MakeVideo, defaults: UserDefaults, model: Model, image_orientation: Orientation | None
 ) -> list[tuple[Size, Orientation]]:
     """The requested size and orientation, or all that the model has, preferred ones first."""
-    if wish.orientation is not None and wish.orientation not in model.orientations:
+    if command.orientation is not None and command.orientation not in model.orientations:
         raise Refusal(
             "orientation-not-allowed",
-            asked=wish.orientation,
+            asked=command.orientation,
             model=model.name,
             allowed=", ".join(model.orientations),
         )
-    sizes = model.sizes if wish.size is None else _named_sizes(wish, model)
-    liked = [wish.orientation] if wish.orientation else _liked(defaults, model, picture)
-    return [(size, one) for one in liked for size in sizes if size.orientation in {None, one}]
+    sizes = model.sizes if command.size is None else _matching_sizes(command, model)
+    orientations = (
+        [command.orientation]
+        if command.orientation
+        else _preferred_orientations(defaults, model, image_orientation)
+    )
+    return [
+        (size, orientation)
+        for orientation in orientations
+        for size in sizes
+        if size.orientation in {None, orientation}
+    ]
 
 
-def _named_sizes(wish: MakeVideo, model: Model) -> list[Size]:
-    asked = (wish.size or "").lower().replace("*", "x").replace("\u00d7", "x")
-    named = [size for size in model.sizes if size.is_called(asked)]
-    if not named:
-        fitting = [
-            one.name
-            for one in model.sizes
-            if one.orientation in (None, wish.orientation or one.orientation)
+def _matching_sizes(command: MakeVideo, model: Model) -> list[Size]:
+    requested = (command.size or "").lower().replace("*", "x").replace("\u00d7", "x")
+    matching = [size for size in model.sizes if size.matches_name(requested)]
+    if not matching:
+        allowed_names = [
+            size.name
+            for size in model.sizes
+            if size.orientation in (None, command.orientation or size.orientation)
         ]
         raise Refusal(
-            "size-not-allowed", asked=wish.size or "", model=model.name, allowed=", ".join(fitting)
+            "size-not-allowed",
+            asked=command.size or "",
+            model=model.name,
+            allowed=", ".join(allowed_names),
         )
-    fitting_sizes = [
-        size for size in named if size.orientation in (None, wish.orientation or size.orientation)
+    fitting = [
+        size
+        for size in matching
+        if size.orientation in (None, command.orientation or size.orientation)
     ]
-    if not fitting_sizes:
+    if not fitting:
         raise Refusal(
             "size-against-orientation",
-            size=named[0].name,
-            really=named[0].orientation or "",
-            asked=wish.orientation or "",
+            size=matching[0].name,
+            really=matching[0].orientation or "",
+            asked=command.orientation or "",
         )
-    return fitting_sizes
+    return fitting
 
 
-def _liked(defaults: Defaults, model: Model, picture: Orientation | None) -> list[Orientation]:
+def _preferred_orientations(
+    defaults: UserDefaults, model: Model, image_orientation: Orientation | None
+) -> list[Orientation]:
     """Order the orientations: that of the picture, the user's default, then the model's order."""
-    first = [one for one in model.orientations if one == picture]
-    first += [one for one in model.orientations if one == defaults.orientation]
-    return list(dict.fromkeys([*first, *model.orientations]))
+    preferred = [
+        orientation for orientation in model.orientations if orientation == image_orientation
+    ]
+    preferred += [
+        orientation for orientation in model.orientations if orientation == defaults.orientation
+    ]
+    return list(dict.fromkeys([*preferred, *model.orientations]))
 
 
-def _style(wish: MakeVideo, model: Model) -> str | None:
-    if wish.style is None:
+def _check_style(command: MakeVideo, model: Model) -> str | None:
+    if command.style is None:
         return None
-    style = next((one for one in model.styles if one.lower() == wish.style.lower()), None)
+    style = next((name for name in model.styles if name.lower() == command.style.lower()), None)
     if style is None:
         if not model.styles:
             raise Refusal("style-not-possible", model=model.name)
-        near = process.extractOne(wish.style, model.styles, score_cutoff=50)
+        closest = process.extractOne(command.style, model.styles, score_cutoff=50)
         raise Refusal(
             "style-unknown",
-            asked=wish.style,
+            asked=command.style,
             model=model.name,
-            nearest=str(near[0]) if near else "",
+            nearest=str(closest[0]) if closest else "",
             all=", ".join(model.styles),
         )
     return style
 
 
-def _check_extras(wish: MakeVideo, model: Model) -> None:
-    if wish.image is not None and model.images == 0:
+def _check_features(command: MakeVideo, model: Model) -> None:
+    if command.image is not None and model.images == 0:
         raise Refusal("image-not-possible", model=model.name)
     for key in ("watermark", "private", "storyboard"):
-        if getattr(wish, key) is not None and not getattr(model, key):
+        if getattr(command, key) is not None and not getattr(model, key):
             raise Refusal(f"{key}-not-possible", model=model.name)
 
 
 # --- combinations of options --------------------------------------------------------------
 
 
-def _orders(
-    wish: MakeVideo, defaults: Defaults, model: Model, picture: Orientation | None
+def _candidate_orders(
+    command: MakeVideo, defaults: UserDefaults, model: Model, image_orientation: Orientation | None
 ) -> Iterator[tuple[Order, Size]]:
     """Yield every order that satisfies the options, best match with the defaults first."""
-    prompt = _prompt(wish, model)
-    seconds = _seconds(wish, defaults, model)
-    shapes = _shapes(wish, defaults, model, picture)
-    _check_extras(wish, model)
-    style = _style(wish, model)
-    for (size, orientation), duration in product(shapes, seconds):
+    prompt = _check_prompt(command, model)
+    durations = _candidate_durations(command, defaults, model)
+    shapes = _candidate_shapes(command, defaults, model, image_orientation)
+    _check_features(command, model)
+    style = _check_style(command, model)
+    for (size, orientation), duration in product(shapes, durations):
         order = Order(
             model=model.name,
             prompt=prompt,
@@ -157,21 +179,21 @@ def _orders(
             height=size.height,
             orientation=orientation,
             style=style,
-            watermark=wish.watermark,
-            private=wish.private,
-            storyboard=wish.storyboard,
-            spoiler=wish.spoiler,
+            watermark=command.watermark,
+            private=command.private,
+            storyboard=command.storyboard,
+            spoiler=command.spoiler,
             # A placeholder: only its presence matters here.
-            image=None if wish.image is None else "picture",
+            image=None if command.image is None else "picture",
         )
         yield order, size
 
 
-def _maker(model: Model, order: Order) -> Offer | None:
+def _offer_for(model: Model, order: Order) -> Offer | None:
     return next((offer for offer in model.offers if offer.can_make(order)), None)
 
 
-_NAMED = {
+_OPTION_LABELS = {
     "seconds": "--duration",
     "size": "--size",
     "orientation": "--{}",
@@ -183,49 +205,58 @@ _NAMED = {
 }
 
 
-def _not_together(wish: MakeVideo, model: Model) -> Refusal:
+def _conflicting_options(command: MakeVideo, model: Model) -> Refusal:
     """Find the smallest set of options that no offer supports together, and what would help."""
-    named = [key for key in _NAMED if getattr(wish, key) is not None]
-    brief = replace(wish, prompt="-")
-    shorter = {offer.prompt_limit for _, offer in _made(brief, model)}
-    if shorter:
+    given = [key for key in _OPTION_LABELS if getattr(command, key) is not None]
+    without_prompt = replace(command, prompt="-")
+    prompt_limits = {offer.prompt_limit for _, offer in _possible_orders(without_prompt, model)}
+    if prompt_limits:
         return Refusal(
             "prompt-too-long",
-            count=len(wish.prompt.strip()),
-            limit=max(shorter),
-            model=" ".join([model.name, *(_called(key, wish) for key in named)]),
+            count=len(command.prompt.strip()),
+            limit=max(prompt_limits),
+            model=" ".join([model.name, *(_option_text(key, command) for key in given)]),
         )
-    clash = next(
-        some
-        for count in range(1, len(named) + 1)
-        for some in combinations(named, count)
-        if not any(_made(_without(brief, set(named) - set(some)), model))
+    conflict = next(
+        subset
+        for count in range(1, len(given) + 1)
+        for subset in combinations(given, count)
+        if not any(
+            _possible_orders(_without_options(without_prompt, set(given) - set(subset)), model)
+        )
     )
-    helpful = [key for key in clash if any(_made(_without(wish, {key}), model))]
-    durations = {order.seconds for order, _ in _made(_without(wish, {"seconds"}), model)}
+    removable = [
+        key for key in conflict if any(_possible_orders(_without_options(command, {key}), model))
+    ]
+    durations = {
+        order.seconds
+        for order, _ in _possible_orders(_without_options(command, {"seconds"}), model)
+    }
     return Refusal(
         "together-not-possible",
         model=model.name,
-        wishes=", ".join(_called(key, wish) for key in clash),
-        without=", ".join(_called(key, wish) for key in helpful),
-        durations=", ".join(str(one) for one in sorted(durations)),
+        wishes=", ".join(_option_text(key, command) for key in conflict),
+        without=", ".join(_option_text(key, command) for key in removable),
+        durations=", ".join(str(seconds) for seconds in sorted(durations)),
     )
 
 
-def _made(wish: MakeVideo, model: Model) -> Iterator[tuple[Order, Offer]]:
+def _possible_orders(command: MakeVideo, model: Model) -> Iterator[tuple[Order, Offer]]:
     """Yield every order that satisfies the options, with each offer that can make it."""
-    orders = _orders(wish, Defaults(), model, None)
-    return ((it, offer) for it, _ in orders for offer in model.offers if offer.can_make(it))
+    orders = _candidate_orders(command, UserDefaults(), model, None)
+    return (
+        (order, offer) for order, _ in orders for offer in model.offers if offer.can_make(order)
+    )
 
 
-def _without(wish: MakeVideo, keys: Collection[str]) -> MakeVideo:
-    return replace(wish, **dict.fromkeys(keys))  # type: ignore[arg-type]
+def _without_options(command: MakeVideo, keys: Collection[str]) -> MakeVideo:
+    return replace(command, **dict.fromkeys(keys))  # type: ignore[arg-type]
 
 
-def _called(key: str, wish: MakeVideo) -> str:
-    value = getattr(wish, key)
+def _option_text(key: str, command: MakeVideo) -> str:
+    value = getattr(command, key)
     if key in {"seconds", "size", "style"}:
-        return f"{_NAMED[key]} {value}"
+        return f"{_OPTION_LABELS[key]} {value}"
     if key == "watermark" and not value:
         return "--no-watermark"
-    return _NAMED[key].format(value)
+    return _OPTION_LABELS[key].format(value)

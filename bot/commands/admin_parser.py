@@ -5,99 +5,106 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from bot.commands.tokens import Word, first, nearest, nothing_more, task_id, word
-from bot.domain.commands import Admin
+from bot.commands.tokens import (
+    CommandSpec,
+    command_spec,
+    parse_task_id,
+    reject_extra_arguments,
+    split_first_word,
+    suggest,
+)
+from bot.domain.commands import AdminCommand
 from bot.domain.errors import Refusal
-from bot.domain.provider_health import Mode
+from bot.domain.provider_health import ProviderMode
 from bot.domain.tasks import State
 
-_MOST_CREDITS = 1_000_000_000
-_PERSON = re.compile(r"console:[a-z0-9_.-]{1,64}|(?:telegram|discord):[0-9]{1,20}")
+_MAX_CREDITS = 1_000_000_000
+_USER_ID = re.compile(r"console:[a-z0-9_.-]{1,64}|(?:telegram|discord):[0-9]{1,20}")
 
-_GROUP = re.compile(r"(?:telegram:-?|discord:)[0-9]{1,20}")
+_GROUP_ID = re.compile(r"(?:telegram:-?|discord:)[0-9]{1,20}")
 
-ADMIN_WORDS: tuple[Word, ...] = (
-    word("grant", "USER N", "admin-help"),
-    word("limit", "USER N", "admin-help"),
-    word("ban", "USER [REASON]", "admin-help"),
-    word("unban", "USER", "admin-help"),
-    word("user", "USER", "admin-help"),
-    word("group", "CHAT N", "admin-help"),
-    word("tasks", "[STATE]", "admin-help"),
-    word("task", "TASK", "admin-help"),
-    word("requeue", "TASK", "admin-help"),
-    word("resolve", "TASK charge|refund|attach REMOTE_ID", "admin-help"),
-    word("providers", "", "admin-help"),
-    word("provider", "NAME on|off|drain", "admin-help"),
-    word("reload", "", "admin-help"),
-    word("audit", "[N]", "admin-help"),
+ADMIN_COMMANDS: tuple[CommandSpec, ...] = (
+    command_spec("grant", "USER N", "admin-help"),
+    command_spec("limit", "USER N", "admin-help"),
+    command_spec("ban", "USER [REASON]", "admin-help"),
+    command_spec("unban", "USER", "admin-help"),
+    command_spec("user", "USER", "admin-help"),
+    command_spec("group", "CHAT N", "admin-help"),
+    command_spec("tasks", "[STATE]", "admin-help"),
+    command_spec("task", "TASK", "admin-help"),
+    command_spec("requeue", "TASK", "admin-help"),
+    command_spec("resolve", "TASK charge|refund|attach REMOTE_ID", "admin-help"),
+    command_spec("providers", "", "admin-help"),
+    command_spec("provider", "NAME on|off|drain", "admin-help"),
+    command_spec("reload", "", "admin-help"),
+    command_spec("audit", "[N]", "admin-help"),
 )
 
 
-def parse_admin(rest: str) -> Admin:
+def parse_admin(rest: str) -> AdminCommand:
     """Parse the text after `/admin`. Raises `Refusal`."""
-    name, more = first(rest)
+    name, more = split_first_word(rest)
     name = name.lower()
     if name in {"", "help"}:
-        return Admin("help")
+        return AdminCommand("help")
     parser = _PARSERS.get(name)
     if parser is None:
-        known = [one.name for one in ADMIN_WORDS]
+        names = [spec.name for spec in ADMIN_COMMANDS]
         raise Refusal(
-            "admin-word-unknown", word=name, nearest=nearest(name, known), all=", ".join(known)
+            "admin-word-unknown", word=name, nearest=suggest(name, names), all=", ".join(names)
         )
-    return Admin(name, parser(more))
+    return AdminCommand(name, parser(more))
 
 
 Arguments = dict[str, str | int]
 
 
-def _person(rest: str) -> tuple[str, str]:
-    person, more = first(rest)
-    if not person:
+def _parse_user(rest: str) -> tuple[str, str]:
+    user_id, more = split_first_word(rest)
+    if not user_id:
         raise Refusal("person-missing")
-    if _PERSON.fullmatch(person.lower()) is None:
-        raise Refusal("person-not-an-id", person=person)
-    return person.lower(), more
+    if _USER_ID.fullmatch(user_id.lower()) is None:
+        raise Refusal("person-not-an-id", person=user_id)
+    return user_id.lower(), more
 
 
-def _only_person(rest: str) -> Arguments:
-    person, more = _person(rest)
-    nothing_more(more, "/admin")
-    return {"person": person}
+def _parse_only_user(rest: str) -> Arguments:
+    user_id, more = _parse_user(rest)
+    reject_extra_arguments(more, "/admin")
+    return {"person": user_id}
 
 
-def _credits(rest: str, *, least: int) -> Arguments:
-    person, more = _person(rest)
-    number, more = first(more)
-    nothing_more(more, "/admin")
+def _parse_credits(rest: str, *, minimum: int) -> Arguments:
+    user_id, more = _parse_user(rest)
+    number, more = split_first_word(more)
+    reject_extra_arguments(more, "/admin")
     if not number:
-        raise Refusal("credits-missing", least=least, most=_MOST_CREDITS)
+        raise Refusal("credits-missing", least=minimum, most=_MAX_CREDITS)
     if (
         re.fullmatch(r"[+-]?[0-9]{1,12}", number) is None
-        or not least <= int(number) <= _MOST_CREDITS
+        or not minimum <= int(number) <= _MAX_CREDITS
     ):
-        raise Refusal("credits-not-a-number", asked=number, least=least, most=_MOST_CREDITS)
-    return {"person": person, "credits": int(number)}
+        raise Refusal("credits-not-a-number", asked=number, least=minimum, most=_MAX_CREDITS)
+    return {"person": user_id, "credits": int(number)}
 
 
-def _group(rest: str) -> Arguments:
-    group, more = first(rest)
-    if _GROUP.fullmatch(group.lower()) is None:
-        raise Refusal("group-not-an-id", group=group or "CHAT")
+def _parse_group(rest: str) -> Arguments:
+    group_id, more = split_first_word(rest)
+    if _GROUP_ID.fullmatch(group_id.lower()) is None:
+        raise Refusal("group-not-an-id", group=group_id or "CHAT")
     # Parsed like the arguments of "limit", with a placeholder instead of a user id.
-    arguments = _credits(f"console:group {more}", least=0)
-    return arguments | {"person": f"group:{group.lower()}"}
+    arguments = _parse_credits(f"console:group {more}", minimum=0)
+    return arguments | {"person": f"group:{group_id.lower()}"}
 
 
-def _ban(rest: str) -> Arguments:
-    person, reason = _person(rest)
-    return {"person": person, "text": reason} if reason else {"person": person}
+def _parse_ban(rest: str) -> Arguments:
+    user_id, reason = _parse_user(rest)
+    return {"person": user_id, "text": reason} if reason else {"person": user_id}
 
 
-def _admin_tasks(rest: str) -> Arguments:
-    state, more = first(rest)
-    nothing_more(more, "/admin tasks")
+def _parse_tasks(rest: str) -> Arguments:
+    state, more = split_first_word(rest)
+    reject_extra_arguments(more, "/admin tasks")
     if not state:
         return {}
     if state.lower() not in set(State):
@@ -105,46 +112,46 @@ def _admin_tasks(rest: str) -> Arguments:
     return {"state": state.lower()}
 
 
-def _admin_task(rest: str) -> Arguments:
-    task, more = first(rest)
-    nothing_more(more, "/admin")
-    return {"task": task_id(task, "/admin")}
+def _parse_task(rest: str) -> Arguments:
+    task_id, more = split_first_word(rest)
+    reject_extra_arguments(more, "/admin")
+    return {"task": parse_task_id(task_id, "/admin")}
 
 
-def _resolve(rest: str) -> Arguments:
-    task, more = first(rest)
-    arguments: Arguments = {"task": task_id(task, "/admin resolve")}
-    verdict, more = first(more)
+def _parse_resolve(rest: str) -> Arguments:
+    task_id, more = split_first_word(rest)
+    arguments: Arguments = {"task": parse_task_id(task_id, "/admin resolve")}
+    verdict, more = split_first_word(more)
     arguments["verdict"] = verdict = verdict.lower()
     if verdict not in {"charge", "refund", "attach"}:
         raise Refusal("verdict-unknown", all="charge, refund, attach REMOTE_ID")
     if verdict == "attach":
-        arguments["remote_id"], more = first(more)
+        arguments["remote_id"], more = split_first_word(more)
         if not arguments["remote_id"]:
             raise Refusal("remote-id-missing")
-    nothing_more(more, "/admin resolve")
+    reject_extra_arguments(more, "/admin resolve")
     return arguments
 
 
-def _provider(rest: str) -> Arguments:
-    name, more = first(rest)
-    mode, more = first(more)
-    nothing_more(more, "/admin provider")
+def _parse_provider(rest: str) -> Arguments:
+    name, more = split_first_word(rest)
+    mode, more = split_first_word(more)
+    reject_extra_arguments(more, "/admin provider")
     if not name:
         raise Refusal("provider-missing")
-    if mode.lower() not in set(Mode):
-        raise Refusal("mode-unknown", name=name.lower(), all=", ".join(Mode))
+    if mode.lower() not in set(ProviderMode):
+        raise Refusal("mode-unknown", name=name.lower(), all=", ".join(ProviderMode))
     return {"provider": name.lower(), "mode": mode.lower()}
 
 
-def _nothing(rest: str) -> Arguments:
-    nothing_more(rest, "/admin")
+def _parse_nothing(rest: str) -> Arguments:
+    reject_extra_arguments(rest, "/admin")
     return {}
 
 
-def _audit(rest: str) -> Arguments:
-    number, more = first(rest)
-    nothing_more(more, "/admin audit")
+def _parse_audit(rest: str) -> Arguments:
+    number, more = split_first_word(rest)
+    reject_extra_arguments(more, "/admin audit")
     if not number:
         return {}
     if re.fullmatch(r"[0-9]{1,3}", number) is None or int(number) == 0:
@@ -153,18 +160,18 @@ def _audit(rest: str) -> Arguments:
 
 
 _PARSERS: dict[str, Callable[[str], Arguments]] = {
-    "grant": lambda rest: _credits(rest, least=-_MOST_CREDITS),
-    "limit": lambda rest: _credits(rest, least=0),
-    "ban": _ban,
-    "unban": _only_person,
-    "user": _only_person,
-    "group": _group,
-    "tasks": _admin_tasks,
-    "task": _admin_task,
-    "requeue": _admin_task,
-    "resolve": _resolve,
-    "providers": _nothing,
-    "provider": _provider,
-    "reload": _nothing,
-    "audit": _audit,
+    "grant": lambda rest: _parse_credits(rest, minimum=-_MAX_CREDITS),
+    "limit": lambda rest: _parse_credits(rest, minimum=0),
+    "ban": _parse_ban,
+    "unban": _parse_only_user,
+    "user": _parse_only_user,
+    "group": _parse_group,
+    "tasks": _parse_tasks,
+    "task": _parse_task,
+    "requeue": _parse_task,
+    "resolve": _parse_resolve,
+    "providers": _parse_nothing,
+    "provider": _parse_provider,
+    "reload": _parse_nothing,
+    "audit": _parse_audit,
 }

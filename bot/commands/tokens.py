@@ -10,53 +10,57 @@ from rapidfuzz import fuzz, process
 
 from bot.domain.errors import Refusal
 
-_WORD = re.compile(r"\s*(\S+)\s*")
-_TASK = re.compile(r"#?([A-Za-z0-9]{4,16})")
-_NEAR = 75
+_FIRST_WORD = re.compile(r"\s*(\S+)\s*")
+_TASK_ID = re.compile(r"#?([A-Za-z0-9]{4,16})")
+_MIN_SIMILARITY_PERCENT = 75
 """Minimum similarity (0-100) at which a correction is suggested."""
 
 
 @dataclass(frozen=True, slots=True)
-class Word:
+class CommandSpec:
     """Name of a command, the notation of its arguments, and the key of its help text."""
 
     name: str
     usage: str
-    summary: str
+    summary_key: str
 
 
-def word(name: str, usage: str = "", kind: str = "help") -> Word:
+def command_spec(name: str, usage: str = "", key_prefix: str = "help") -> CommandSpec:
     """Return a command whose help text has the key "<prefix>-<name>"."""
-    return Word(name, usage, f"{kind}-{name}")
+    return CommandSpec(name, usage, f"{key_prefix}-{name}")
 
 
-def first(text: str) -> tuple[str, str]:
+def split_first_word(text: str) -> tuple[str, str]:
     """Split into (first word, rest); both are empty if there is no word."""
-    found = _WORD.match(text)
-    return (found.group(1), text[found.end() :].strip()) if found else ("", "")
+    match = _FIRST_WORD.match(text)
+    return (match.group(1), text[match.end() :].strip()) if match else ("", "")
 
 
-def nearest(word: str, words: Sequence[str], prefix: str = "") -> str:
+def suggest(typed: str, candidates: Sequence[str], prefix: str = "") -> str:
     """Join the candidates that the user probably meant; empty if nothing is similar enough."""
-    word = word.lower()
-    near = [one for one in words if len(word) > 2 and one.startswith(word)]
-    if not near:
-        found = process.extract(word, words, scorer=fuzz.ratio, limit=2, score_cutoff=_NEAR)
-        near = [one[0] for one in found]
-    return ", ".join(prefix + one for one in near)
+    typed = typed.lower()
+    matches = [
+        candidate for candidate in candidates if len(typed) > 2 and candidate.startswith(typed)
+    ]
+    if not matches:
+        similar = process.extract(
+            typed, candidates, scorer=fuzz.ratio, limit=2, score_cutoff=_MIN_SIMILARITY_PERCENT
+        )
+        matches = [candidate[0] for candidate in similar]
+    return ", ".join(prefix + candidate for candidate in matches)
 
 
-def task_id(word: str, command: str) -> str:
+def parse_task_id(typed: str, command: str) -> str:
     """Return the task id in lower case, without "#". Raises `Refusal`."""
-    found = _TASK.fullmatch(word)
-    if not word:
+    match = _TASK_ID.fullmatch(typed)
+    if not typed:
         raise Refusal("task-missing", command=command)
-    if found is None:
-        raise Refusal("task-not-an-id", task=word)
-    return found.group(1).lower()
+    if match is None:
+        raise Refusal("task-not-an-id", task=typed)
+    return match.group(1).lower()
 
 
-def nothing_more(rest: str, command: str) -> None:
+def reject_extra_arguments(rest: str, command: str) -> None:
     """Raise `Refusal` if there is text that the command does not take."""
     if rest:
         raise Refusal("too-much", command=command, rest=rest)

@@ -14,19 +14,19 @@ from bot.credits import limits
 from bot.domain.errors import Refusal
 from bot.domain.users import Balance
 from bot.store import accounts
-from bot.store.accounts import AccountRow, Entry
+from bot.store.accounts import AccountRow, LedgerEntry
 from bot.store.database import Tx
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
+class CreditRules:
     """Settings that concern credits."""
 
     daily_credits: int
     timezone: ZoneInfo
 
 
-def _limit(account: AccountRow, rules: Rules) -> int:
+def _daily_limit(account: AccountRow, rules: CreditRules) -> int:
     return rules.daily_credits if account.daily_limit is None else account.daily_limit
 
 
@@ -35,54 +35,56 @@ def _is_refilled(account: AccountRow, today: str) -> bool:
     return account.refilled_on is not None and account.refilled_on >= today
 
 
-def _daily_now(account: AccountRow, rules: Rules, now: float) -> int:
-    today = limits.day_of(now, rules.timezone).isoformat()
-    return account.daily if _is_refilled(account, today) else _limit(account, rules)
+def _daily_available(account: AccountRow, rules: CreditRules, now: float) -> int:
+    today = limits.local_date(now, rules.timezone).isoformat()
+    return account.daily if _is_refilled(account, today) else _daily_limit(account, rules)
 
 
-def _refill(tx: Tx, account: AccountRow, rules: Rules, now: float) -> AccountRow:
-    today = limits.day_of(now, rules.timezone).isoformat()
+def _refill(tx: Tx, account: AccountRow, rules: CreditRules, now: float) -> AccountRow:
+    today = limits.local_date(now, rules.timezone).isoformat()
     if _is_refilled(account, today):
         return account
-    limit = _limit(account, rules)
-    accounts.post(tx, Entry(account.id, now, "refill", day=today, daily=limit - account.daily))
-    accounts.change_account(tx, account.id, refilled_on=today)
-    return accounts.locked(tx, account.id)
+    limit = _daily_limit(account, rules)
+    accounts.post_entry(
+        tx, LedgerEntry(account.id, now, "refill", day=today, daily=limit - account.daily)
+    )
+    accounts.change(tx, account.id, refilled_on=today)
+    return accounts.lock(tx, account.id)
 
 
-def open_account(tx: Tx, account: str, rules: Rules, now: float) -> AccountRow:
+def open_account(tx: Tx, account_id: str, rules: CreditRules, now: float) -> AccountRow:
     """Lock an account for this transaction, and refill it if a new day has begun.
 
     An unknown account is created.
     """
-    return _refill(tx, accounts.locked_or_new(tx, account, now), rules, now)
+    return _refill(tx, accounts.lock_or_create(tx, account_id, now), rules, now)
 
 
-def balance(tx: Tx, account: str, rules: Rules, now: float) -> Balance:
+def balance(tx: Tx, account_id: str, rules: CreditRules, now: float) -> Balance:
     """Return the balance; an unknown account has the full daily limit. Writes nothing."""
-    row = accounts.peek(tx, account) or AccountRow(account, 0, 0, 0, None, None)
+    row = accounts.get(tx, account_id) or AccountRow(account_id, 0, 0, 0, None, None)
     return balance_of(row, rules, now)
 
 
-def balance_of(row: AccountRow, rules: Rules, now: float) -> Balance:
+def balance_of(row: AccountRow, rules: CreditRules, now: float) -> Balance:
     """Return the balance of an account row that was read before."""
     return Balance(
-        daily=_daily_now(row, rules, now),
+        daily=_daily_available(row, rules, now),
         granted=row.granted,
         held=row.held,
-        daily_limit=_limit(row, rules),
+        daily_limit=_daily_limit(row, rules),
         refills_at=limits.next_reset(now, rules.timezone),
     )
 
 
-def is_shared(tx: Tx, wallet: str) -> bool:
+def is_wallet_funded(tx: Tx, wallet_id: str) -> bool:
     """Whether an admin has given the wallet of a group any credits."""
-    row = accounts.peek(tx, wallet)
+    row = accounts.get(tx, wallet_id)
     return row is not None and bool(row.daily_limit or row.granted)
 
 
 def hold(
-    tx: Tx, account: AccountRow, task: str, price: int, rules: Rules, now: float
+    tx: Tx, account: AccountRow, task_id: str, price: int, rules: CreditRules, now: float
 ) -> AccountRow:
     """Hold credits for a task, daily ones first. `account` comes from `open_account`.
 
@@ -93,21 +95,21 @@ def hold(
             "no-credits",
             needed=price,
             have=account.daily + account.granted,
-            limit=_limit(account, rules),
+            limit=_daily_limit(account, rules),
             refills_at=limits.next_reset(now, rules.timezone),
         )
-    daily, granted = limits.split(price, account.daily, account.granted)
-    entry = Entry(
+    daily, granted = limits.split_price(price, account.daily, account.granted)
+    entry = LedgerEntry(
         account.id,
         now,
         "hold",
-        task=task,
+        task_id=task_id,
         day=account.refilled_on,
         daily=-daily,
         granted=-granted,
         held=price,
     )
-    accounts.post(tx, entry)
+    accounts.post_entry(tx, entry)
     return replace(
         account,
         daily=account.daily - daily,
@@ -116,74 +118,78 @@ def hold(
     )
 
 
-def _open_hold(tx: Tx, task: str) -> Entry | None:
-    held = accounts.hold_of(tx, task)
-    if held is None or accounts.ending_of(tx, task):
+def _open_hold(tx: Tx, task_id: str) -> LedgerEntry | None:
+    held = accounts.get_hold(tx, task_id)
+    if held is None or accounts.get_hold_ending(tx, task_id):
         return None
     return held
 
 
-def settle(tx: Tx, task: str, now: float) -> int:
+def settle(tx: Tx, task_id: str, now: float) -> int:
     """Spend the held credits of a task. Returns their number; 0 if the hold has ended already."""
-    held = _open_hold(tx, task)
+    held = _open_hold(tx, task_id)
     if held is None:
         return 0
-    accounts.post(tx, Entry(held.account, now, "settle", task=task, held=-held.held))
+    accounts.post_entry(
+        tx, LedgerEntry(held.account_id, now, "settle", task_id=task_id, held=-held.held)
+    )
     return held.held
 
 
-def release(tx: Tx, task: str, now: float) -> int:
+def release(tx: Tx, task_id: str, now: float) -> int:
     """Return the held credits of a task to where they came from. Returns their number.
 
     Daily credits return to the day they were taken from. When that day is over they expire, as
     they would have without the task. 0 if the hold has ended already.
     """
-    held = _open_hold(tx, task)
+    held = _open_hold(tx, task_id)
     if held is None:
         return 0
-    account = accounts.locked(tx, held.account)
+    account = accounts.lock(tx, held.account_id)
     daily = -held.daily if account.refilled_on == held.day else 0
-    entry = Entry(
-        held.account,
+    entry = LedgerEntry(
+        held.account_id,
         now,
         "release",
-        task=task,
+        task_id=task_id,
         day=held.day,
         daily=daily,
         granted=-held.granted,
         held=-held.held,
     )
-    accounts.post(tx, entry)
+    accounts.post_entry(tx, entry)
     return held.held
 
 
-def grant(tx: Tx, account: str, amount: int, by: str, now: float) -> int:
+def grant(tx: Tx, account_id: str, amount: int, by: str, now: float) -> int:
     """Grant permanent credits, or take some with a negative amount; never below zero.
 
     Returns the amount actually granted (or, if negative, taken).
     """
-    row = accounts.locked(tx, account)
-    given = max(amount, -row.granted)
-    accounts.post(tx, Entry(account, now, "grant", granted=given, by=by))
-    return given
+    row = accounts.lock(tx, account_id)
+    granted = max(amount, -row.granted)
+    accounts.post_entry(tx, LedgerEntry(account_id, now, "grant", granted=granted, by=by))
+    return granted
 
 
-def set_limit(tx: Tx, account: str, limit: int, rules: Rules, now: float, by: str) -> None:
+def set_daily_limit(
+    tx: Tx, account_id: str, limit: int, rules: CreditRules, now: float, by: str
+) -> None:
     """Set the daily limit of an account, from today on; credits spent today stay spent."""
-    row = open_account(tx, account, rules, now)
-    daily = limits.daily_after_limit_change(row.daily, _limit(row, rules), limit)
-    accounts.post(tx, Entry(account, now, "limit", daily=daily - row.daily, by=by))
-    accounts.change_account(tx, account, daily_limit=limit)
+    row = open_account(tx, account_id, rules, now)
+    daily = limits.daily_after_limit_change(row.daily, _daily_limit(row, rules), limit)
+    accounts.post_entry(tx, LedgerEntry(account_id, now, "limit", daily=daily - row.daily, by=by))
+    accounts.change(tx, account_id, daily_limit=limit)
 
 
-def prove(tx: Tx) -> list[str]:
+def verify(tx: Tx) -> list[str]:
     """Check the whole ledger and return one line per inconsistency."""
-    lines = [
+    problems = [
         f"account {account}: balances are {balances} but the entries sum to {sums}"
-        for account, balances, sums in accounts.disagreements(tx)
+        for account, balances, sums in accounts.unbalanced_accounts(tx)
     ]
-    lines += [
-        f"task {task}: state is {state} but the ledger has {found}"
-        for task, state, found in accounts.odd_tasks(tx)
+    problems += [
+        f"task {task}: state is {state} but the ledger has {recorded}"
+        for task, state, recorded in accounts.tasks_with_wrong_hold(tx)
     ]
-    return lines
+    return problems

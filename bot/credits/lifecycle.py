@@ -41,7 +41,7 @@ from bot.domain.tasks import State, Task
 from bot.store import notices, tasks
 from bot.store.database import Tx
 
-ARROWS: dict[State, frozenset[State]] = {
+TRANSITIONS: dict[State, frozenset[State]] = {
     State.QUEUED: frozenset({State.SUBMITTING, State.FAILED, State.CANCELLED}),
     State.SUBMITTING: frozenset(
         {State.RUNNING, State.QUEUED, State.REVIEW, State.FAILED, State.CANCELLED}
@@ -56,53 +56,67 @@ ARROWS: dict[State, frozenset[State]] = {
     State.CANCELLED: frozenset(),
 }
 
-TOLD_BY_NOTICE = frozenset({State.FAILED, State.CANCELLED, State.REVIEW, State.UNDELIVERED})
+NOTIFY_STATES = frozenset({State.FAILED, State.CANCELLED, State.REVIEW, State.UNDELIVERED})
 """States that the user is notified of; for a finished video the delivery is the notice."""
 
 
-ATTACHED = "attached"
+JOB_ATTACHED = "attached"
 """Reason of a running task whose job an admin has attached: its run time is not measured."""
 
 
-class ForbiddenMove(Exception):
+class InvalidTransition(Exception):
     """A transition that the life cycle does not have: a bug."""
 
 
-def move(
+def transition(
     tx: Tx,
     task: Task,
-    to: State,
+    to_state: State,
     now: float,
     *,
     due_at: float | None = None,
     lease: str | None = None,
     by: str | None = None,
     reason: str | None = None,
-    raw: str | None = None,
+    provider_message: str | None = None,
     charge: bool = False,
-    notice: bool = True,
+    notify: bool = True,
     changes: Mapping[str, object] | None = None,
 ) -> bool:
     """Change the state of a task, and with it write its event, credits and notice.
 
     Returns False, and writes nothing, if the task has changed since `task` was read. Raises
-    `ForbiddenMove`. `charge` settles the credits of a failed task. `changes`: further columns.
+    `InvalidTransition`. `charge` settles the credits of a failed task. `changes`: further columns.
     """
-    if to not in ARROWS[task.state]:
-        raise ForbiddenMove(f"{task.state} -> {to}")
-    entering: dict[str, object] = {"state": to, "moved_at": now, "reason": reason, "raw": raw}
-    entering |= {"attempts": 0, "lease": lease, "due_at": now if due_at is None else due_at}
-    if not tasks.change(tx, task, **(entering | dict(changes or {}))):
+    if to_state not in TRANSITIONS[task.state]:
+        raise InvalidTransition(f"{task.state} -> {to_state}")
+    columns: dict[str, object] = {
+        "state": to_state,
+        "moved_at": now,
+        "reason": reason,
+        "raw": provider_message,
+    }
+    columns |= {"attempts": 0, "lease": lease, "due_at": now if due_at is None else due_at}
+    if not tasks.change(tx, task, **(columns | dict(changes or {}))):
         return False
-    tasks.record(tx, task.id, task.state, to, now, by=by, reason=reason, raw=raw)
-    _move_credits(tx, task, to, now, charge=charge)
-    if notice and to in TOLD_BY_NOTICE:
-        notices.owe_notice(tx, task.id, to, now)
+    tasks.record_event(
+        tx,
+        task.id,
+        task.state,
+        to_state,
+        now,
+        by=by,
+        reason=reason,
+        provider_message=provider_message,
+    )
+    _update_credits(tx, task, to_state, now, charge=charge)
+    if notify and to_state in NOTIFY_STATES:
+        notices.enqueue(tx, task.id, to_state, now)
     return True
 
 
-def _move_credits(tx: Tx, task: Task, to: State, now: float, *, charge: bool) -> None:
-    if to is State.DELIVERING or charge:
+def _update_credits(tx: Tx, task: Task, to_state: State, now: float, *, charge: bool) -> None:
+    if to_state is State.DELIVERING or charge:
         ledger.settle(tx, task.id, now)
-    elif to in {State.FAILED, State.CANCELLED}:
+    elif to_state in {State.FAILED, State.CANCELLED}:
         ledger.release(tx, task.id, now)

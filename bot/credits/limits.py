@@ -6,23 +6,23 @@ from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 
-def day_of(now: float, timezone: ZoneInfo) -> date:
+def local_date(now: float, timezone: ZoneInfo) -> date:
     """The date in that time zone."""
     return datetime.fromtimestamp(now, timezone).date()
 
 
 def next_reset(now: float, timezone: ZoneInfo) -> float:
     """UNIX time at which the next day begins there; 01:00 where clocks go forward at midnight."""
-    tomorrow = day_of(now, timezone) + timedelta(days=1)
+    tomorrow = local_date(now, timezone) + timedelta(days=1)
     return datetime.combine(tomorrow, time.min, timezone).timestamp()
 
 
 def day_start(now: float, timezone: ZoneInfo) -> float:
     """UNIX time at which the current day began there."""
-    return datetime.combine(day_of(now, timezone), time.min, timezone).timestamp()
+    return datetime.combine(local_date(now, timezone), time.min, timezone).timestamp()
 
 
-def split(price: int, daily: int, granted: int) -> tuple[int, int]:
+def split_price(price: int, daily: int, granted: int) -> tuple[int, int]:
     """Return (daily, granted) credits to spend. Daily credits go first, because they expire."""
     from_daily = min(price, daily)
     if price - from_daily > granted:

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from bot.domain.groups import Whereabouts
-from bot.domain.tasks import Fit, Place, Task, Video
-from bot.domain.users import Language, Person
+from bot.domain.groups import GroupContext
+from bot.domain.tasks import Destination, Fit, Task, Video
+from bot.domain.users import Language, User
 from providers.types import Orientation
 
-Countdown = Callable[[float], str]
+CountdownFormatter = Callable[[float], str]
 """UNIX seconds -> markup that the chat client renders as a live countdown to that moment."""
 
 
@@ -35,15 +35,19 @@ class MakeVideo:
     fit: Fit | None = None
 
     @property
-    def named(self) -> dict[str, Any]:
+    def given_options(self) -> dict[str, Any]:
         """The options that the user gave, as JSON types; without the picture."""
-        found = {one.name: getattr(self, one.name) for one in fields(self) if one.name != "image"}
-        return {name: value for name, value in found.items() if value is not None}
+        values = {
+            option.name: getattr(self, option.name)
+            for option in fields(self)
+            if option.name != "image"
+        }
+        return {name: value for name, value in values.items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True)
 class Remix:
-    task: str
+    task_id: str
     prompt: str
 
 
@@ -54,21 +58,21 @@ class ListTasks:
 
 @dataclass(frozen=True, slots=True)
 class Cancel:
-    task: str
+    task_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    task: str
+    task_id: str
     prompt: str | None = None
     """A new prompt; None: the same one."""
-    seen: bool = False
+    video_seen: bool = False
     """The user has seen the video, even if its delivery is not recorded yet."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fetch:
-    task: str
+    task_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +117,7 @@ class ChangeGroup:
     """Id of a channel to remove from the allowed ones."""
     role: str | None = None
     """Id of the role whose allowance is set."""
-    share: int | None = None
+    role_allowance: int | None = None
     """Credits per day for each member of the role; negative: remove the role's allowance."""
     language: Language | None = None
     spoiler: bool | None = None
@@ -130,14 +134,14 @@ class Help:
 
 
 @dataclass(frozen=True, slots=True)
-class Admin:
+class AdminCommand:
     """`/admin SUBCOMMAND ...`.
 
     The arguments are validated. Their keys are recorded in the audit trail: "person", "credits",
     "task", "text", "state", "verdict", "remote_id", "count", "provider", "mode".
     """
 
-    word: str
+    subcommand: str
     arguments: dict[str, str | int] = field(default_factory=dict)
 
 
@@ -157,26 +161,26 @@ Command = (
     | ChangeGroup
     | Start
     | Help
-    | Admin
+    | AdminCommand
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class CommandRequest:
     """A command with its sender, its destination and the update that carried it."""
 
-    person: Person
-    place: Place
+    user: User
+    destination: Destination
     command: Command
-    update: str | None = None
+    update_id: str | None = None
     """The platform's id of the update. Handling an update twice creates only one task."""
-    countdown: Countdown | None = None
+    format_countdown: CountdownFormatter | None = None
     """None: the chat has no live countdown; durations are written instead."""
-    whereabouts: Whereabouts | None = None
+    group_context: GroupContext | None = None
     """None in a private chat."""
-    watched: bool = False
+    is_public: bool = False
     """Others read the reply: it must not show the user's remaining credits."""
-    typed: bool = True
+    typed_options: bool = True
     """The user types options as `--name`; False: the chat client offers them itself."""
 
 

@@ -9,7 +9,7 @@ class Refusal(Exception):
     The text says what was wrong and what is allowed. Nothing was charged.
     """
 
-    def __init__(self, sentence: str, /, **facts: str | float) -> None:
-        super().__init__(f"{sentence} {facts}")
-        self.sentence = sentence
-        self.facts = facts
+    def __init__(self, text_key: str, /, **params: str | float) -> None:
+        super().__init__(f"{text_key} {params}")
+        self.text_key = text_key
+        self.params = params

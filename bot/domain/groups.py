@@ -14,9 +14,9 @@ class Group:
 
     id: str
     """`<front-end>:<group id there>`."""
-    channels: frozenset[str] = frozenset()
+    allowed_channels: frozenset[str] = frozenset()
     """Ids of the channels in which videos may be requested; empty: all channels."""
-    shares: Mapping[str, int] = field(default_factory=dict)
+    role_allowances: Mapping[str, int] = field(default_factory=dict)
     """Role -> credits that its members may each take from the shared wallet per day.
 
     Empty: no limit for anyone.
@@ -26,24 +26,27 @@ class Group:
     """Whether videos are hidden unless the user says otherwise."""
 
     @property
-    def wallet(self) -> str:
+    def wallet_id(self) -> str:
         """Id of the account that the group shares, if an admin has funded it."""
         return f"group:{self.id}"
 
-    def share(self, roles: Collection[str]) -> int | None:
+    def role_allowance(self, roles: Collection[str]) -> int | None:
         """Credits per day that a member with these roles may take; None: no limit."""
-        if not self.shares:
+        if not self.role_allowances:
             return None
-        return max((self.shares[role] for role in roles if role in self.shares), default=0)
+        return max(
+            (self.role_allowances[role] for role in roles if role in self.role_allowances),
+            default=0,
+        )
 
 
 @dataclass(frozen=True, slots=True)
-class Whereabouts:
+class GroupContext:
     """The group in which a request is made, and the user's standing there."""
 
-    group: str
-    channels: tuple[str, ...] = ()
+    group_id: str
+    channel_ids: tuple[str, ...] = ()
     """Ids of the channel and of its parents."""
-    roles: tuple[str, ...] = ()
-    manages: bool = False
+    role_ids: tuple[str, ...] = ()
+    can_manage: bool = False
     """Whether the user may change the settings of the group."""

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from bot.domain.tasks import Place
+from bot.domain.tasks import Destination
 
 
-class CardKind(StrEnum):
+class MessageKind(StrEnum):
     """What the buttons of an interactive message are for."""
 
     DRAFT = "draft"
@@ -25,21 +25,21 @@ class CardKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Card:
+class InteractiveMessage:
     """A message with buttons. Their callback data carries `token`, which cannot be guessed."""
 
-    token: str
-    kind: CardKind
-    person: str
+    callback_id: str
+    kind: MessageKind
+    user_id: str
     """The owner; other users' presses are rejected with an explanation."""
-    place: Place
-    task: str | None = None
+    destination: Destination
+    task_id: str | None = None
     """Set for a status, a result, and the choices below a final message; one of each per task."""
-    message: str | None = None
+    message_ref: str | None = None
     """The front-end's reference to the posted message; None: not known to be posted."""
-    sends: int = 0
+    send_count: int = 0
     """Send attempts; more than one only if a response was lost."""
     body: dict[str, Any] = field(default_factory=dict)
     """State of the front-end, as JSON types."""
-    gone: bool = False
+    is_closed: bool = False
     """The message was deleted, or has no buttons any more."""

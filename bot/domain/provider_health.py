@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class Mode(StrEnum):
+class ProviderMode(StrEnum):
     """How an admin has set a provider."""
 
     ON = "on"
@@ -16,7 +16,7 @@ class Mode(StrEnum):
     """No new jobs; running jobs are finished."""
 
 
-class Breaker(StrEnum):
+class BreakerState(StrEnum):
     """State of a provider's circuit breaker, which follows from the provider's responses."""
 
     CLOSED = "closed"
@@ -25,26 +25,28 @@ class Breaker(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Health:
+class ProviderHealth:
     """One row of `providers`."""
 
     name: str
-    mode: Mode = Mode.ON
-    breaker: Breaker = Breaker.CLOSED
-    failures: int = 0
+    mode: ProviderMode = ProviderMode.ON
+    breaker: BreakerState = BreakerState.CLOSED
+    consecutive_failures: int = 0
     """Consecutive create requests that the gateway failed."""
     paused_until: float | None = None
     reason: str | None = None
-    raw: str | None = None
+    provider_message: str | None = None
     """Error text of the gateway; for admins only."""
 
-    def takes_new(self, now: float) -> bool:
+    def accepts_new_jobs(self, now: float) -> bool:
         """Whether a create request may be sent now, given capacity."""
-        paused = self.paused_until is not None and self.paused_until > now
-        return self.mode is Mode.ON and self.breaker is not Breaker.OPEN and not paused
+        is_paused = self.paused_until is not None and self.paused_until > now
+        return (
+            self.mode is ProviderMode.ON and self.breaker is not BreakerState.OPEN and not is_paused
+        )
 
     @property
-    def in_service(self) -> bool:
+    def is_in_service(self) -> bool:
         """Whether waiting for the provider makes sense: it is on and does not need an admin."""
-        refused = self.breaker is Breaker.OPEN and self.reason == "misconfigured"
-        return self.mode is Mode.ON and not refused
+        is_misconfigured = self.breaker is BreakerState.OPEN and self.reason == "misconfigured"
+        return self.mode is ProviderMode.ON and not is_misconfigured

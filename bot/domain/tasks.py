@@ -33,14 +33,14 @@ ACTIVE = frozenset(
     {State.QUEUED, State.SUBMITTING, State.RUNNING, State.FETCHING, State.DELIVERING}
 )
 """The engine is working on the task."""
-AT_REST = frozenset(State) - ACTIVE
+SETTLED = frozenset(State) - ACTIVE
 """Only a user or an admin can change the task's state."""
 FINAL = frozenset({State.DONE, State.FAILED, State.CANCELLED})
 """The task never leaves these states."""
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Destination:
     """Where a reply is sent. `address` is opaque: only the front-end that wrote it reads it."""
 
     front_end: str
@@ -77,13 +77,13 @@ class Task:
     """One row of `tasks`."""
 
     id: str
-    person: str
+    user_id: str
     state: State
     order: Order
     price: int
-    place: Place
+    destination: Destination
     created_at: float
-    moved_at: float
+    state_since: float
     """When the task entered its state."""
     due_at: float
     """When the engine handles the task next."""
@@ -91,7 +91,7 @@ class Task:
     lease: str | None = None
     attempts: int = 0
     """Failed attempts of the current step; waiting does not count."""
-    trouble_at: float | None = None
+    first_failure_at: float | None = None
     """When the create request first failed to be sent."""
     fetches: int = 0
     """Downloads that did not yield a video."""
@@ -102,7 +102,7 @@ class Task:
     submitted_at: float | None = None
     running_at: float | None = None
     """When the gateway was first seen working on the job."""
-    looks: int = 0
+    poll_count: int = 0
     percent: float | None = None
     result_url: str | None = None
     result_expires_at: float | None = None
@@ -111,10 +111,10 @@ class Task:
     file: str | None = None
     """File name of the finished video in the results folder."""
     bytes: int | None = None
-    cancel_asked: bool = False
+    cancel_requested: bool = False
     reason: str | None = None
     """Why the task is in its state; the key of its text is "reason-<reason>"."""
-    raw: str | None = None
+    provider_message: str | None = None
     """Error text of the gateway or the chat platform; for admins only."""
     finished_at: float | None = None
 
@@ -123,8 +123,8 @@ class Task:
 class Delivery:
     """The delivery of one result to one destination."""
 
-    task: str
-    place: Place
+    task_id: str
+    destination: Destination
     state: str
     """One of "waiting", "sending", "sent"; "sending" without a worker: outcome unknown."""
     attempts: int = 0
@@ -138,7 +138,7 @@ class Video:
     """A video file on disk, ready to post."""
 
     path: Path
-    bytes: int
+    size_bytes: int
     seconds: int
     width: int | None = None
     height: int | None = None

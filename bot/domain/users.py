@@ -9,11 +9,11 @@ Language = str
 
 
 @dataclass(frozen=True, slots=True)
-class Person:
+class User:
     """Who sends a request. `id` is `<front-end>:<user id there>`."""
 
     id: str
-    admin: bool = False
+    is_admin: bool = False
     language: Language | None = None
     """As the front-end reports it; the user's own `/language` takes precedence."""
 
@@ -29,6 +29,6 @@ class Balance:
     refills_at: float
 
     @property
-    def free(self) -> int:
+    def available(self) -> int:
         """Credits that can be spent now."""
         return self.daily + self.granted

@@ -6,42 +6,44 @@ from collections.abc import Mapping
 
 import structlog
 
-from bot.engine.context import World
+from bot.engine.context import EngineContext
 from bot.ports import DeliveryError
-from bot.presentation.i18n import say
+from bot.presentation.i18n import translate
 from bot.store import alerts
 from bot.store.alerts import Alert
 from bot.store.database import Tx
 
 _log = structlog.get_logger(__name__)
-_TRIES = 20
-_AGAIN = 60.0
+_MAX_ATTEMPTS = 20
+_RETRY_DELAY_S = 60.0
 
 
-def owe(tx: Tx, world: World, sentence: str, facts: Mapping[str, str | int]) -> None:
+def enqueue(tx: Tx, engine: EngineContext, text_key: str, params: Mapping[str, str | int]) -> None:
     """Queue an alert, in the transaction of the event that it reports."""
-    alerts.owe(tx, world.alerted, sentence, facts, world.clock.now())
+    alerts.enqueue(tx, engine.alert_front_ends, text_key, params, engine.clock.now())
 
 
-async def tell(world: World) -> None:
+async def dispatch(engine: EngineContext) -> None:
     """Send the due alerts of the front-ends of this process."""
-    now, here = world.clock.now(), tuple(world.messengers)
-    if not await world.database.read(lambda tx: alerts.any_due(tx, here, now)):
+    now, front_ends = engine.clock.now(), tuple(engine.messengers)
+    if not await engine.database.read(lambda tx: alerts.has_due(tx, front_ends, now)):
         return
-    owed = await world.database.transact(lambda tx: alerts.claim(tx, here, now, now + _AGAIN))
-    for alert in owed:
-        await _tell(world, alert)
+    due_alerts = await engine.database.transact(
+        lambda tx: alerts.claim(tx, front_ends, now, now + _RETRY_DELAY_S)
+    )
+    for alert in due_alerts:
+        await _send(engine, alert)
 
 
-async def _tell(world: World, alert: Alert) -> None:
-    text = say(world.language, alert.sentence, **alert.facts)
-    _log.warning("admin_alert", text_key=alert.sentence, **alert.facts)
+async def _send(engine: EngineContext, alert: Alert) -> None:
+    text = translate(engine.language, alert.text_key, **alert.params)
+    _log.warning("admin_alert", text_key=alert.text_key, **alert.params)
     try:
-        await world.messengers[alert.front_end].alert(text)
+        await engine.messengers[alert.front_end].alert_admins(text)
     except Exception as error:  # noqa: BLE001 - any failure counts as an attempt
-        permanent = isinstance(error, DeliveryError) and error.permanent
-        if not permanent and alert.attempts + 1 < _TRIES:
+        is_permanent = isinstance(error, DeliveryError) and error.is_permanent
+        if not is_permanent and alert.attempts + 1 < _MAX_ATTEMPTS:
             return
-        _log.warning("admin_alert_dropped", text_key=alert.sentence, error=str(error))
-    now = world.clock.now()
-    await world.database.transact(lambda tx: alerts.told(tx, alert.id, now))
+        _log.warning("admin_alert_dropped", text_key=alert.text_key, error=str(error))
+    now = engine.clock.now()
+    await engine.database.transact(lambda tx: alerts.mark_sent(tx, alert.id, now))

@@ -15,13 +15,13 @@ from bot.store.database import Tx
 class Advance:
     """Move the task to another state."""
 
-    to: State
+    to_state: State
     due_at: float | None = None
     """When the next step is due; None: immediately."""
     reason: str | None = None
-    raw: str | None = None
+    provider_message: str | None = None
     changes: Mapping[str, object] = field(default_factory=dict)
-    also: Callable[[Tx], object] | None = None
+    in_transaction: Callable[[Tx], object] | None = None
     """Runs in the same transaction, only if the task was still ours to move."""
 
 
@@ -31,48 +31,52 @@ class Snooze:
 
     until: float
     failed: bool = False
-    raw: str | None = None
+    provider_message: str | None = None
     changes: Mapping[str, object] = field(default_factory=dict)
-    also: Callable[[Tx], object] | None = None
+    in_transaction: Callable[[Tx], object] | None = None
 
 
 Outcome = Advance | Snooze
 
 
-def fail(reason: str, raw: str = "", also: Callable[[Tx], object] | None = None) -> Advance:
+def fail(
+    reason: str, provider_message: str = "", also: Callable[[Tx], object] | None = None
+) -> Advance:
     """Fail the task; its credits are released."""
-    return Advance(State.FAILED, reason=reason, raw=raw or None, also=also)
+    return Advance(
+        State.FAILED, reason=reason, provider_message=provider_message or None, in_transaction=also
+    )
 
 
 def write(tx: Tx, task: Task, outcome: Outcome, now: float, by: str) -> bool:
     """Store an outcome, guarded by state and lease. False: the lease was lost, nothing written."""
     if isinstance(outcome, Advance):
-        written = _advance(tx, task, outcome, now, by)
+        is_written = _advance(tx, task, outcome, now, by)
     else:
-        written = tasks.change(tx, task, **_snoozed(task, outcome))
-    if written and outcome.also is not None:
-        outcome.also(tx)
-    return written
+        is_written = tasks.change(tx, task, **_snooze_changes(task, outcome))
+    if is_written and outcome.in_transaction is not None:
+        outcome.in_transaction(tx)
+    return is_written
 
 
-def _advance(tx: Tx, task: Task, verdict: Advance, now: float, by: str) -> bool:
-    return lifecycle.move(
+def _advance(tx: Tx, task: Task, advance: Advance, now: float, by: str) -> bool:
+    return lifecycle.transition(
         tx,
         task,
-        verdict.to,
+        advance.to_state,
         now,
-        due_at=verdict.due_at,
+        due_at=advance.due_at,
         by=by,
-        reason=verdict.reason,
-        raw=verdict.raw,
-        changes=verdict.changes,
+        reason=advance.reason,
+        provider_message=advance.provider_message,
+        changes=advance.changes,
     )
 
 
-def _snoozed(task: Task, snooze: Snooze) -> dict[str, object]:
+def _snooze_changes(task: Task, snooze: Snooze) -> dict[str, object]:
     changes: dict[str, object] = {"lease": None, "due_at": snooze.until, **snooze.changes}
-    if snooze.raw is not None:
-        changes["raw"] = snooze.raw
+    if snooze.provider_message is not None:
+        changes["raw"] = snooze.provider_message
     if snooze.failed:
         changes["attempts"] = task.attempts + 1
     elif task.attempts and "attempts" not in changes:

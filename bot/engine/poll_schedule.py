@@ -7,33 +7,33 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from random import Random
 
-from bot.catalog.job_durations import Spread
+from bot.catalog.job_durations import DurationSamples
 
-_DEFAULT = 10.0
+_DEFAULT_DELAY_S = 10.0
 """Without measurements: the interval that the gateways' own documents and clients use. Young jobs
 are polled earlier, because they may be short."""
-_YOUNG = 0.25
+_YOUNG_AGE_SHARE = 0.25
 """Share of its age after which a young job without measurements is polled again."""
-LONGEST_WISH = 600.0
+MAX_HINT_S = 600.0
 """Upper limit for a delay that a gateway asks for."""
-_LONGEST = 60.0
+_MAX_DELAY_S = 60.0
 """The estimate may be wrong: no poll is later than this."""
-_LOOK = 0.157
+_POLL_COST_S = 0.157
 """The cost of one poll, in seconds of delay that it must save. With ordinary durations this gives
 10 % fewer polls and 10 % less delay than a poll every ten seconds."""
-_SHARE = 0.07
+_RATE_FRACTION = 0.07
 """Share of the unfinished measured jobs from which the completion rate is estimated."""
-_FEWEST = 8
+_MIN_RATE_SAMPLES = 8
 """At least this number of jobs is used: a smaller sample is chance."""
-_PROGRESS_STEP = 0.8
+_PROGRESS_DELAY_SHARE = 0.8
 """With reported progress: share of the estimated remaining time before the next poll."""
-_PROGRESS_GRAIN = 0.01
+_PROGRESS_MIN_DELAY_SHARE = 0.01
 """With reported progress: minimum delay as a share of the running time. The percentage moves in
 steps, and more frequent polls see no change."""
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class JobSnapshot:
     """What is known about a job at the time of a poll. Times are in seconds."""
 
     age: float
@@ -43,61 +43,61 @@ class Known:
     percent: float | None = None
     hint: float | None = None
     """The delay that the gateway asks for (Retry-After, openai-poll-after-ms)."""
-    spread: Spread | None = None
+    samples: DurationSamples | None = None
 
 
-def obeyed(hint: float | None) -> float:
+def clamp_hint(hint: float | None) -> float:
     """Limit a delay that a gateway asks for, in seconds: it may be wrong or malicious."""
-    return min(hint or 0.0, LONGEST_WISH)
+    return min(hint or 0.0, MAX_HINT_S)
 
 
-def until_next_look(known: Known, minimum: float) -> float:
+def next_poll_delay(snapshot: JobSnapshot, minimum: float) -> float:
     """Seconds until the next poll, at least `minimum` and at least what the gateway asks for."""
-    wait = _by_progress(known)
-    if wait is None:
-        wait = _by_experience(known)
-    return max(minimum, obeyed(known.hint), min(wait, _LONGEST))
+    delay = _from_progress(snapshot)
+    if delay is None:
+        delay = _from_durations(snapshot)
+    return max(minimum, clamp_hint(snapshot.hint), min(delay, _MAX_DELAY_S))
 
 
-def _by_progress(known: Known) -> float | None:
-    if known.running_for is None or not known.percent or known.running_for <= 0:
+def _from_progress(snapshot: JobSnapshot) -> float | None:
+    if snapshot.running_for is None or not snapshot.percent or snapshot.running_for <= 0:
         return None
-    if known.percent >= 100:
+    if snapshot.percent >= 100:
         return 0.0
-    rest = known.running_for * (100 - known.percent) / known.percent
-    return max(rest * _PROGRESS_STEP, known.running_for * _PROGRESS_GRAIN)
+    remaining = snapshot.running_for * (100 - snapshot.percent) / snapshot.percent
+    return max(remaining * _PROGRESS_DELAY_SHARE, snapshot.running_for * _PROGRESS_MIN_DELAY_SHARE)
 
 
-def _by_experience(known: Known) -> float:
-    if known.spread is None:
-        return min(known.age * _YOUNG, _DEFAULT)
-    earliest = known.spread.quantile(0.01) - known.age
+def _from_durations(snapshot: JobSnapshot) -> float:
+    if snapshot.samples is None:
+        return min(snapshot.age * _YOUNG_AGE_SHARE, _DEFAULT_DELAY_S)
+    earliest = snapshot.samples.quantile(0.01) - snapshot.age
     if earliest > 0:
         return earliest
     # Polls every `wait` seconds cost `_LOOK / wait` per second and delay a finished job by
     # `wait / 2` on average: at this completion rate their sum has its minimum here.
-    return math.sqrt(2 * _LOOK / _rate(known.spread, known.age))
+    return math.sqrt(2 * _POLL_COST_S / _completion_rate(snapshot.samples, snapshot.age))
 
 
-def _rate(spread: Spread, age: float) -> float:
+def _completion_rate(samples: DurationSamples, age: float) -> float:
     """Share of the jobs of this age that finish within the next second."""
-    left = len(spread.times) - bisect_right(spread.times, age)
-    if not left:
+    unfinished_count = len(samples.sorted_seconds) - bisect_right(samples.sorted_seconds, age)
+    if not unfinished_count:
         return 1 / max(age, 1.0)
-    share = min(max(_SHARE, _FEWEST / left), 0.9)
-    return -math.log(1 - share) / max(spread.remaining(age, share), 0.5)
+    fraction = min(max(_RATE_FRACTION, _MIN_RATE_SAMPLES / unfinished_count), 0.9)
+    return -math.log(1 - fraction) / max(samples.remaining_seconds(age, fraction), 0.5)
 
 
-def backoff(attempts: int, hint: float | None, minimum: float, chance: Random) -> float:
+def backoff(attempts: int, hint: float | None, minimum: float, rng: Random) -> float:
     """Seconds until a failed attempt is repeated, at least what the other side asks for.
 
     Doubles from `minimum` to two minutes, with random jitter.
     """
-    wait = min(minimum * 2.0 ** min(attempts, 10), 120.0)
-    return float(max(obeyed(hint), minimum, wait * chance.uniform(0.5, 1.0)))
+    delay = min(minimum * 2.0 ** min(attempts, 10), 120.0)
+    return float(max(clamp_hint(hint), minimum, delay * rng.uniform(0.5, 1.0)))
 
 
-GIVE_UP = 86400.0
+GIVE_UP_AFTER_S = 86400.0
 """How long an unreachable gateway or chat is retried."""
-OFF = 30.0
+DISABLED_PROVIDER_RECHECK_S = 30.0
 """Until a task is checked again whose provider an admin has disabled."""

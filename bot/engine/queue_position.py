@@ -5,40 +5,51 @@ from __future__ import annotations
 import secrets
 
 from bot.domain.tasks import Task
-from bot.engine.context import World
-from bot.presentation.task_messages import outlook, status_text
+from bot.engine.context import EngineContext
+from bot.presentation.task_messages import estimate_eta, status_text
 from bot.store import frontend_state, tasks
 from bot.store.database import Tx
 
-EVERY = 10.0
-_TOLD = 100
+INTERVAL_S = 10.0
+_MAX_UPDATED_TASKS = 100
 """From the head of the queue; further back, a change of the position hardly matters."""
-_MINE = 3 * EVERY
+_LOCK_TTL_S = 3 * INTERVAL_S
 """How long one of several processes is responsible for the messages of a front-end."""
-_MARK = "line"
-_WORKER = secrets.token_hex(8)
+_LOCK_NAME = "line"
+_LOCK_OWNER = secrets.token_hex(8)
 
 
-async def tell(world: World) -> None:
+async def update_queue_positions(engine: EngineContext) -> None:
     """Show the current position in each status message; unchanged messages are not sent again."""
-    now = world.clock.now()
+    now = engine.clock.now()
 
-    def look(tx: Tx) -> list[tuple[int, Task]]:
-        line = list(enumerate(tasks.line(tx, _TOLD)))
-        here = {task.place.front_end for _, task in line} & world.messengers.keys()
-        mine = {
+    def claim_positions(tx: Tx) -> list[tuple[int, Task]]:
+        positions = list(enumerate(tasks.queue_head(tx, _MAX_UPDATED_TASKS)))
+        front_ends = {
+            task.destination.front_end for _, task in positions
+        } & engine.messengers.keys()
+        locked_front_ends = {
             name
-            for name in here
-            if frontend_state.claim_mark(tx, name, _MARK, _WORKER, now, now + _MINE)
+            for name in front_ends
+            if frontend_state.try_lock(tx, name, _LOCK_NAME, _LOCK_OWNER, now, now + _LOCK_TTL_S)
         }
-        return [(ahead, task) for ahead, task in line if task.place.front_end in mine]
+        return [
+            (tasks_ahead, task)
+            for tasks_ahead, task in positions
+            if task.destination.front_end in locked_front_ends
+        ]
 
-    for ahead, task in await world.database.transact(look):
-        if now - task.moved_at < EVERY:
+    for tasks_ahead, task in await engine.database.transact(claim_positions):
+        if now - task.state_since < INTERVAL_S:
             # Its status message shows the position since the task was accepted.
             continue
-        messenger = world.messengers[task.place.front_end]
-        view = outlook(
-            task, world.catalog, world.durations, now, ahead, countdown=messenger.countdown
+        messenger = engine.messengers[task.destination.front_end]
+        eta = estimate_eta(
+            task,
+            engine.catalog,
+            engine.duration_stats,
+            now,
+            tasks_ahead,
+            format_countdown=messenger.format_countdown,
         )
-        await messenger.show(task, status_text(task.language, task, view))
+        await messenger.update_status(task, status_text(task.language, task, eta))

@@ -7,224 +7,284 @@ from dataclasses import dataclass, field, replace
 
 from bot.catalog.models import Offer
 from bot.credits import lifecycle
-from bot.domain.provider_health import Breaker, Health, Mode
+from bot.domain.provider_health import BreakerState, ProviderHealth, ProviderMode
 from bot.domain.tasks import State, Task
-from bot.engine.context import World
+from bot.engine.context import EngineContext
 from bot.store import disabled_models, provider_health, task_queue, tasks
 from bot.store.database import Tx
 
-_SCANNED = 1000
+_MAX_SCANNED_TASKS = 1000
 """Queued tasks read in one round, if the first ones wait for providers without capacity."""
-_KINDS = 100
+_MAX_SKIPPED_SHAPES = 100
 """Maximum number of task shapes skipped in one round because no provider has capacity."""
-_PAGE = 200
+_PAGE_SIZE = 200
 """Queued tasks per query."""
-_UNSERVED = 30.0
+_UNSERVED_RETRY_S = 30.0
 """Until a task that no provider accepts is tried again."""
-_AMPLE = 0.25
+_AMPLE_FREE_SHARE = 0.25
 """Share of free slots from which on a provider counts as having ample capacity."""
 
 
 @dataclass(slots=True)
-class Standing:
+class ProviderCapacity:
     """Capacity and health of a provider at this moment."""
 
     priority: int
-    places: int
+    max_concurrent: int
     """Jobs at the same time."""
-    room: int
+    free_slots: int
     """How many more jobs it takes; 0 if nothing may be sent now."""
-    health: Health
+    health: ProviderHealth
 
     @classmethod
-    def now(cls, world: World, known: Health, jobs: tuple[int, int], now: float) -> Standing:
+    def measure(
+        cls, engine: EngineContext, health: ProviderHealth, jobs: tuple[int, int], now: float
+    ) -> ProviderCapacity:
         """`jobs`: (running or being submitted, of these being submitted)."""
-        options = world.providers[known.name].options
-        room = max(options.max_concurrent - jobs[0], 0) if known.takes_new(now) else 0
-        if known.breaker is Breaker.HALF_OPEN:
+        options = engine.providers[health.name].options
+        free_slots = max(options.max_concurrent - jobs[0], 0) if health.accepts_new_jobs(now) else 0
+        if health.breaker is BreakerState.HALF_OPEN:
             # Half-open: one create at a time, until one succeeds.
-            room = min(room, 0 if jobs[1] else 1)
-        return cls(options.priority, options.max_concurrent, room, known)
+            free_slots = min(free_slots, 0 if jobs[1] else 1)
+        return cls(options.priority, options.max_concurrent, free_slots, health)
 
 
-Standings = Mapping[str, Standing]
-Off = Collection[tuple[str, str]]
+Capacities = Mapping[str, ProviderCapacity]
+DisabledModels = Collection[tuple[str, str]]
 """(provider, remote model) of disabled models."""
 
 
-def choose(offers: Sequence[Offer], standings: Standings) -> Offer | None:
+def choose_offer(offers: Sequence[Offer], capacities: Capacities) -> Offer | None:
     """The best offer whose provider has capacity, or None.
 
     Ranked by the configured priority of the provider, then of the offer, then by health, then by
     ample capacity, then by cost, and among equals by the number of free slots.
     """
-    usable = [
-        offer for offer in offers if offer.provider in standings and standings[offer.provider].room
+    candidates = [
+        offer
+        for offer in offers
+        if offer.provider in capacities and capacities[offer.provider].free_slots
     ]
 
     def rank(offer: Offer) -> tuple[int, int, bool, bool, float, int]:
-        it = standings[offer.provider]
-        healthy = it.health.breaker is Breaker.CLOSED and it.health.failures == 0
-        ample = it.room >= it.places * _AMPLE
-        return it.priority, offer.priority, healthy, ample, -offer.cost, it.room
+        capacity = capacities[offer.provider]
+        is_healthy = (
+            capacity.health.breaker is BreakerState.CLOSED
+            and capacity.health.consecutive_failures == 0
+        )
+        has_ample_slots = capacity.free_slots >= capacity.max_concurrent * _AMPLE_FREE_SHARE
+        return (
+            capacity.priority,
+            offer.priority,
+            is_healthy,
+            has_ample_slots,
+            -offer.cost_per_second,
+            capacity.free_slots,
+        )
 
-    return max(usable, key=rank, default=None)
+    return max(candidates, key=rank, default=None)
 
 
 @dataclass(frozen=True, slots=True)
-class _Round:
+class _AssignmentRound:
     """The state of one assignment round."""
 
-    world: World
-    standings: dict[str, Standing]
-    off: Off
+    engine: EngineContext
+    capacities: dict[str, ProviderCapacity]
+    disabled_models: DisabledModels
     now: float
     lease: str
-    until: float
-    waiting: dict[object, Task] = field(default_factory=dict)
+    lease_until: float
+    unservable_shapes: dict[object, Task] = field(default_factory=dict)
     """Shape of a task without capacity -> the example with the shortest prompt."""
 
 
-def assign(tx: Tx, world: World, limit: int, now: float, lease: str, until: float) -> list[Task]:
+def assign_queued_tasks(
+    tx: Tx, engine: EngineContext, limit: int, now: float, lease: str, lease_until: float
+) -> list[Task]:
     """Assign queued tasks, in queue order, to providers with capacity; returned as `submitting`.
 
     The rows of the providers are locked, so that their limits hold across all workers.
     """
-    waiting = task_queue.queued_models(tx, now)
-    if not waiting:
+    queued_models = task_queue.queued_models(tx, now)
+    if not queued_models:
         return []
-    this = _Round(
-        world, _standings(tx, world, now), disabled_models.models_off(tx, now), now, lease, until
+    current_round = _AssignmentRound(
+        engine,
+        _measure_capacities(tx, engine, now),
+        disabled_models.get_all(tx, now),
+        now,
+        lease,
+        lease_until,
     )
-    served = [model for model in waiting if _concerns(this, model)]
+    actionable_models = [
+        model for model in queued_models if _model_is_actionable(current_round, model)
+    ]
     assigned: list[Task] = []
-    looked, last = 0, None
-    while served and len(assigned) < limit and looked < _SCANNED:
-        page = task_queue.queued(tx, served, _PAGE, now, last, this.waiting.values())
+    scanned_count, last_task_id = 0, None
+    while actionable_models and len(assigned) < limit and scanned_count < _MAX_SCANNED_TASKS:
+        page = task_queue.lock_queued_tasks(
+            tx,
+            actionable_models,
+            _PAGE_SIZE,
+            now,
+            last_task_id,
+            current_round.unservable_shapes.values(),
+        )
         for task in page:
             if len(assigned) >= limit:
                 break
-            if (it := _assign_one(tx, this, task)) is not None:
-                assigned.append(it)
-        if len(page) < _PAGE or not any(one.room for one in this.standings.values()):
+            if (assigned_task := _assign_task(tx, current_round, task)) is not None:
+                assigned.append(assigned_task)
+        if len(page) < _PAGE_SIZE or not any(
+            capacity.free_slots for capacity in current_round.capacities.values()
+        ):
             break
-        looked, last = looked + len(page), page[-1].id
+        scanned_count, last_task_id = scanned_count + len(page), page[-1].id
     return assigned
 
 
-def _standings(tx: Tx, world: World, now: float) -> dict[str, Standing]:
-    known, jobs = provider_health.lock(tx), tasks.jobs_by_provider(tx)
+def _measure_capacities(tx: Tx, engine: EngineContext, now: float) -> dict[str, ProviderCapacity]:
+    health_by_provider, jobs_by_provider = provider_health.lock_all(tx), tasks.jobs_by_provider(tx)
     return {
-        name: Standing.now(world, known.get(name, Health(name)), jobs.get(name, (0, 0)), now)
-        for name in world.providers
+        name: ProviderCapacity.measure(
+            engine,
+            health_by_provider.get(name, ProviderHealth(name)),
+            jobs_by_provider.get(name, (0, 0)),
+            now,
+        )
+        for name in engine.providers
     }
 
 
-def _concerns(this: _Round, model: str) -> bool:
+def _model_is_actionable(current_round: _AssignmentRound, model: str) -> bool:
     """Whether tasks for this model can be started now, or have to be deferred or failed."""
-    offers = _live(this, this.world.catalog.offers(model))
-    return not _serving(this, offers) or choose(offers, this.standings) is not None
+    offers = _enabled_offers(current_round, current_round.engine.catalog.offers(model))
+    return (
+        not _any_accepts_tasks(current_round, offers)
+        or choose_offer(offers, current_round.capacities) is not None
+    )
 
 
-def _live(this: _Round, offers: Sequence[Offer]) -> list[Offer]:
+def _enabled_offers(current_round: _AssignmentRound, offers: Sequence[Offer]) -> list[Offer]:
     """Offers without those whose gateway does not serve the model any more."""
-    return [one for one in offers if (one.provider, one.model) not in this.off]
+    return [
+        offer
+        for offer in offers
+        if (offer.provider, offer.remote_model) not in current_round.disabled_models
+    ]
 
 
-def _serving(this: _Round, offers: Sequence[Offer]) -> bool:
+def _any_accepts_tasks(current_round: _AssignmentRound, offers: Sequence[Offer]) -> bool:
     """Whether a provider of these offers accepts tasks, even if it has no capacity right now."""
-    known = [this.standings[offer.provider].health for offer in offers]
-    return any(one.mode is Mode.ON and one.breaker is not Breaker.OPEN for one in known)
+    healths = [current_round.capacities[offer.provider].health for offer in offers]
+    return any(
+        health.mode is ProviderMode.ON and health.breaker is not BreakerState.OPEN
+        for health in healths
+    )
 
 
-def _assign_one(tx: Tx, this: _Round, task: Task) -> Task | None:
-    offers = _live(this, _offers(this.world, task))
+def _assign_task(tx: Tx, current_round: _AssignmentRound, task: Task) -> Task | None:
+    offers = _enabled_offers(current_round, _offers_for_task(current_round.engine, task))
     if not offers:
-        _give_up(tx, this, task, "model-unavailable")
+        _fail_task(tx, current_round, task, "model-unavailable")
         return None
-    offer = choose(offers, this.standings)
+    offer = choose_offer(offers, current_round.capacities)
     if offer is not None:
-        return _start(tx, this, task, offer)
-    if _serving(this, offers):
-        _pass_over(this, task)
+        return _start_submitting(tx, current_round, task, offer)
+    if _any_accepts_tasks(current_round, offers):
+        _remember_unservable_shape(current_round, task)
     else:
-        _unserved(tx, this, task, offers)
+        _defer_unservable(tx, current_round, task, offers)
     return None
 
 
-def _pass_over(this: _Round, task: Task) -> None:
+def _remember_unservable_shape(current_round: _AssignmentRound, task: Task) -> None:
     """Let a task wait, and skip all tasks of its shape, so that they do not block the others."""
     order = task.order
-    account = None if order.remix_of is None else task.provider_identity
-    alike = replace(order, prompt="", image=None, remix_of=None, spoiler=None)
-    kind = (alike, order.image is None, order.remix_of is None, account)
-    known = this.waiting.get(kind)
-    if known is None and len(this.waiting) == _KINDS:
+    identity = None if order.remix_of is None else task.provider_identity
+    normalized_order = replace(order, prompt="", image=None, remix_of=None, spoiler=None)
+    shape = (normalized_order, order.image is None, order.remix_of is None, identity)
+    example = current_round.unservable_shapes.get(shape)
+    if example is None and len(current_round.unservable_shapes) == _MAX_SKIPPED_SHAPES:
         return
-    if known is None or len(order.prompt) < len(known.order.prompt):
-        this.waiting[kind] = task
+    if example is None or len(order.prompt) < len(example.order.prompt):
+        current_round.unservable_shapes[shape] = task
 
 
-def _give_up(tx: Tx, this: _Round, task: Task, reason: str) -> None:
-    lifecycle.move(tx, task, State.FAILED, this.now, reason=reason, raw=task.raw)
+def _fail_task(tx: Tx, current_round: _AssignmentRound, task: Task, reason: str) -> None:
+    lifecycle.transition(
+        tx,
+        task,
+        State.FAILED,
+        current_round.now,
+        reason=reason,
+        provider_message=task.provider_message,
+    )
 
 
-def _unserved(tx: Tx, this: _Round, task: Task, offers: Sequence[Offer]) -> None:
+def _defer_unservable(
+    tx: Tx, current_round: _AssignmentRound, task: Task, offers: Sequence[Offer]
+) -> None:
     """No provider accepts the task now: retry until the deadline.
 
     If an admin has to act first (key, funds), retrying cannot help: the task fails at once.
     """
-    known = [this.standings[offer.provider].health for offer in offers]
-    if not any(one.in_service or one.mode is not Mode.ON for one in known):
-        _give_up(tx, this, task, "misconfigured")
+    healths = [current_round.capacities[offer.provider].health for offer in offers]
+    if not any(health.is_in_service or health.mode is not ProviderMode.ON for health in healths):
+        _fail_task(tx, current_round, task, "misconfigured")
         return
     # The deadline counts from the first time no provider accepted it, not from its creation.
-    since = task.trouble_at or this.now
-    if this.now - since > this.world.limits.deadline:
-        _give_up(tx, this, task, "unreachable")
+    first_failure_at = task.first_failure_at or current_round.now
+    if current_round.now - first_failure_at > current_round.engine.limits.deadline_s:
+        _fail_task(tx, current_round, task, "unreachable")
     else:
-        tasks.change(tx, task, due_at=this.now + _UNSERVED, trouble_at=since)
+        tasks.change(
+            tx, task, due_at=current_round.now + _UNSERVED_RETRY_S, trouble_at=first_failure_at
+        )
 
 
-def _start(tx: Tx, this: _Round, task: Task, offer: Offer) -> Task | None:
-    chosen: dict[str, object] = {
+def _start_submitting(
+    tx: Tx, current_round: _AssignmentRound, task: Task, offer: Offer
+) -> Task | None:
+    changes: dict[str, object] = {
         "provider": offer.provider,
-        "provider_identity": this.world.providers[offer.provider].identity,
-        "remote_model": offer.model,
+        "provider_identity": current_round.engine.providers[offer.provider].identity,
+        "remote_model": offer.remote_model,
         # Set just before the create is sent, see `bot/engine/submit.py`.
         "submitted_at": None,
         "attempts": task.attempts,
     }
-    if not lifecycle.move(
+    if not lifecycle.transition(
         tx,
         task,
         State.SUBMITTING,
-        this.now,
-        due_at=this.until,
-        lease=this.lease,
-        changes=chosen,
+        current_round.now,
+        due_at=current_round.lease_until,
+        lease=current_round.lease,
+        changes=changes,
     ):
         return None
-    this.standings[offer.provider].room -= 1
-    if this.standings[offer.provider].health.breaker is Breaker.HALF_OPEN:
-        this.standings[offer.provider].room = 0
+    current_round.capacities[offer.provider].free_slots -= 1
+    if current_round.capacities[offer.provider].health.breaker is BreakerState.HALF_OPEN:
+        current_round.capacities[offer.provider].free_slots = 0
     return replace(
         task,
         state=State.SUBMITTING,
-        lease=this.lease,
-        moved_at=this.now,
-        due_at=this.until,
-        **chosen,  # type: ignore[arg-type]
+        lease=current_round.lease,
+        state_since=current_round.now,
+        due_at=current_round.lease_until,
+        **changes,  # type: ignore[arg-type]
     )
 
 
-def _offers(world: World, task: Task) -> Sequence[Offer]:
+def _offers_for_task(engine: EngineContext, task: Task) -> Sequence[Offer]:
     """The offers that can make a task. A remix can only go to the account of its original."""
     offers = [
         offer
-        for offer in world.catalog.offers_for(task.order)
-        if task.order.image is None or world.takes_pictures(offer.provider)
+        for offer in engine.catalog.offers_for(task.order)
+        if task.order.image is None or engine.accepts_pictures(offer.provider)
     ]
     if task.order.remix_of is None:
         return offers
-    return [offer for offer in offers if offer.provider == world.name_of(task)]
+    return [offer for offer in offers if offer.provider == engine.provider_name_of(task)]

@@ -11,103 +11,107 @@ import structlog
 
 from bot.domain.tasks import State, Task
 from bot.engine import circuit_breaker, poll_schedule
-from bot.engine.context import World
+from bot.engine.context import EngineContext
 from bot.engine.outcome import Advance, Outcome, Snooze, fail
 from bot.media.links import PublishError
 from bot.store import tasks
 from bot.store.database import Tx
 from providers import errors
 from providers.base import Provider
-from providers.types import Finished, Pending, PictureWay, ReferenceImage, VideoRequest
+from providers.types import Finished, ImageTransport, Pending, ReferenceImage, VideoRequest
 
 _log = structlog.get_logger(__name__)
-_REFUSALS: dict[type[errors.ProviderError], str] = {
+_REASON_BY_ERROR: dict[type[errors.ProviderError], str] = {
     errors.Moderated: "moderation",
     errors.Misconfigured: "misconfigured",
 }
-_LINK_VALID = 3600.0
+_EXTRA_LINK_VALIDITY_S = 3600.0
 """How long after the deadline a gateway can still download a reference picture."""
 
 
-async def submit(task: Task, world: World) -> Outcome:
+async def submit(task: Task, engine: EngineContext) -> Outcome:
     """Send the paid create once. If its outcome is unknown, the job is looked up, never re-sent."""
-    provider = world.provider_of(task)
+    provider = engine.provider_of(task)
     if provider is None:
-        return _not_sent(task, world, errors.Unreachable("the provider is not configured"))
+        return _create_failed(task, engine, errors.Unreachable("the provider is not configured"))
     try:
-        request = await _request_if_readable(task, world)
+        request = await _build_checked_request(task, engine)
     except OSError as error:
         return fail("file-lost", f"the reference picture cannot be read: {error}")
     try:
-        request = await _with_link(world, provider, request)
+        request = await _attach_image_url(engine, provider, request)
     except errors.ProviderError as error:
-        return _picture_not_taken(task, world, error)
+        return _image_upload_failed(task, engine, error)
     except PublishError as error:
-        return _not_published(task, world, error)
-    sent_at = world.clock.now()
-    if not await _still_ours(task, world, sent_at):
-        return Snooze(world.clock.now())
-    sent = replace(task, submitted_at=sent_at)
+        return _publish_failed(task, engine, error)
+    submitted_at = engine.clock.now()
+    if not await _reconfirm_lease(task, engine, submitted_at):
+        return Snooze(engine.clock.now())
+    submitted_task = replace(task, submitted_at=submitted_at)
     try:
         job = await provider.submit(request)
     except errors.ProviderError as error:
-        return _after_an_error(sent, world, error)
-    return accepted(sent, world, job.remote_id, job.progress)
+        return _outcome_for_error(submitted_task, engine, error)
+    return job_accepted(submitted_task, engine, job.remote_id, job.progress)
 
 
 # --- before it is sent -------------------------------------------------------------------
 
 
-async def _request_if_readable(task: Task, world: World) -> VideoRequest:
+async def _build_checked_request(task: Task, engine: EngineContext) -> VideoRequest:
     """Build the request. Raises `OSError` if its picture is unreadable, before anything is paid."""
     if task.order.image:
-        await asyncio.to_thread(_read_a_byte, world.spool.path(task.order.image))
-    return await request_of(task, world)
+        await asyncio.to_thread(_check_readable, engine.storage.image_path(task.order.image))
+    return await build_request(task, engine)
 
 
-def _read_a_byte(path: Path) -> None:
+def _check_readable(path: Path) -> None:
     with path.open("rb") as file:
         file.read(1)
 
 
-async def _with_link(world: World, provider: Provider, request: VideoRequest) -> VideoRequest:
+async def _attach_image_url(
+    engine: EngineContext, provider: Provider, request: VideoRequest
+) -> VideoRequest:
     """Add a URL of the picture if the gateway accepts no file. Costs nothing."""
-    picture = request.image
-    if picture is None:
+    image = request.image
+    if image is None:
         return request
-    way = provider.allowed.picture_way(links=world.publisher is not None)
-    if way is PictureWay.FILE:
+    transport = provider.effective_capabilities.choose_image_transport(
+        links_available=engine.publisher is not None
+    )
+    if transport is ImageTransport.FILE:
         return request
-    if way is PictureWay.UPLOAD:
-        url = await provider.upload(picture)
-    elif world.publisher is not None:
-        valid_for = world.limits.deadline + _LINK_VALID
-        url = await world.publisher.publish(picture.path, world.clock.now(), valid_for)
+    if transport is ImageTransport.UPLOAD:
+        url = await provider.upload_image(image)
+    elif engine.publisher is not None:
+        valid_for = engine.limits.deadline_s + _EXTRA_LINK_VALIDITY_S
+        url = await engine.publisher.publish(image.path, engine.clock.now(), valid_for)
     else:
         raise errors.Unsupported("it accepts pictures as links only, and links are not configured")
-    return replace(request, image=replace(picture, url=url))
+    return replace(request, image=replace(image, url=url))
 
 
-async def _still_ours(task: Task, world: World, sent_at: float) -> bool:
+async def _reconfirm_lease(task: Task, engine: EngineContext, submitted_at: float) -> bool:
     """Check that the lease is still valid, just before the create. False: another worker has it.
 
     A process that was suspended for longer than its lease must not continue. From here on the
     create counts as sent; if the process dies before this point, nothing was paid.
     """
-    until = sent_at + world.limits.lease
-    return await world.database.transact(
-        lambda tx: tasks.change(tx, task, due_at=until, submitted_at=sent_at)
+    lease_until = submitted_at + engine.limits.lease_s
+    return await engine.database.transact(
+        lambda tx: tasks.change(tx, task, due_at=lease_until, submitted_at=submitted_at)
     )
 
 
-async def request_of(task: Task, world: World) -> VideoRequest:
+async def build_request(task: Task, engine: EngineContext) -> VideoRequest:
     """Build the provider request of a task."""
     order = task.order
     original = None
     if order.remix_of:
-        original = await world.database.read(lambda tx: tasks.get(tx, order.remix_of or ""))
+        original = await engine.database.read(lambda tx: tasks.get(tx, order.remix_of or ""))
     return VideoRequest(
-        key=task.id,
+        idempotency_key=task.id,
         model=task.remote_model or order.model,
         prompt=order.prompt,
         seconds=order.seconds,
@@ -115,119 +119,144 @@ async def request_of(task: Task, world: World) -> VideoRequest:
         width=order.width,
         height=order.height,
         orientation=order.orientation,
-        image=_picture(task, world),
+        image=_reference_image(task, engine),
         style=order.style,
         watermark=order.watermark,
         private=order.private,
         storyboard=order.storyboard,
-        remix_of=_changed(original, world) if original else None,
+        remix_of=_remix_reference(original, engine) if original else None,
     )
 
 
-def _changed(original: Task, world: World) -> str | None:
+def _remix_reference(original: Task, engine: EngineContext) -> str | None:
     """The id by which the provider knows the video that a remix changes."""
-    provider = world.provider_of(original)
-    by_edit_id = provider is not None and provider.capabilities.edit_id
-    return original.edit_id if by_edit_id else original.remote_id
+    provider = engine.provider_of(original)
+    uses_edit_id = provider is not None and provider.capabilities.remix_by_edit_id
+    return original.edit_id if uses_edit_id else original.remote_id
 
 
-def _picture(task: Task, world: World) -> ReferenceImage | None:
+def _reference_image(task: Task, engine: EngineContext) -> ReferenceImage | None:
     if task.order.image is None:
         return None
-    path = world.spool.path(task.order.image)
+    path = engine.storage.image_path(task.order.image)
     media_type = "image/png" if path.suffix == ".png" else "image/jpeg"
     return ReferenceImage(path, media_type, task.order.width or 0, task.order.height or 0)
 
 
-def _picture_not_taken(task: Task, world: World, error: errors.ProviderError) -> Outcome:
+def _image_upload_failed(task: Task, engine: EngineContext, error: errors.ProviderError) -> Outcome:
     """The upload of the reference picture failed; nothing was submitted yet."""
-    if isinstance(error, errors.Refused | errors.Unsupported):
-        return fail(_REFUSALS.get(type(error), "invalid-request"), str(error))
-    if error.accepted:
+    if isinstance(error, errors.Rejected | errors.Unsupported):
+        return fail(_REASON_BY_ERROR.get(type(error), "invalid-request"), str(error))
+    if error.maybe_accepted:
         error = errors.Unreachable(str(error), retry_after=error.retry_after)
-    return _not_sent(task, world, error)
+    return _create_failed(task, engine, error)
 
 
-def _not_published(task: Task, world: World, error: PublishError) -> Outcome:
+def _publish_failed(task: Task, engine: EngineContext, error: PublishError) -> Outcome:
     """The picture could not be published. Retry later; the provider is not to blame."""
-    now = world.clock.now()
+    now = engine.clock.now()
     _log.warning("picture_publish_failed", task=task.id, error=str(error))
-    if task.cancel_asked:
+    if task.cancel_requested:
         return Advance(State.CANCELLED, reason="cancelled")
-    if now - (task.trouble_at or now) > world.limits.deadline:
+    if now - (task.first_failure_at or now) > engine.limits.deadline_s:
         return fail("no-link", str(error))
-    return replace(_queued(task, now, str(error)), due_at=now + world.backoff(task.attempts))
+    return replace(_requeue(task, now, str(error)), due_at=now + engine.backoff(task.attempts))
 
 
 # --- after it was sent -------------------------------------------------------------------
 
 
-def accepted(task: Task, world: World, remote_id: str, progress: object) -> Advance:
+def job_accepted(task: Task, engine: EngineContext, remote_id: str, progress: object) -> Advance:
     """The gateway accepted the job. A video that is ready already is found by the first poll."""
-    now = world.clock.now()
+    now = engine.clock.now()
     submitted_at = task.submitted_at or now
-    hint = progress.check_after if isinstance(progress, Pending) else None
-    known = poll_schedule.Known(now - submitted_at, hint=hint, spread=world.spread_of(task))
-    wait = 0.0 if isinstance(progress, Finished) else world.until_look(known)
-    name, model = task.provider or "", task.remote_model or ""
+    hint = progress.poll_after_s if isinstance(progress, Pending) else None
+    snapshot = poll_schedule.JobSnapshot(
+        now - submitted_at, hint=hint, samples=engine.duration_samples(task)
+    )
+    delay = 0.0 if isinstance(progress, Finished) else engine.next_poll_delay(snapshot)
+    provider_name, remote_model = task.provider or "", task.remote_model or ""
     return Advance(
         State.RUNNING,
-        due_at=now + wait,
+        due_at=now + delay,
         changes={"remote_id": remote_id, "submitted_at": submitted_at, "trouble_at": None},
-        also=lambda tx: circuit_breaker.succeeded(tx, world, name, model),
+        in_transaction=lambda tx: circuit_breaker.record_success(
+            tx, engine, provider_name, remote_model
+        ),
     )
 
 
-def _after_an_error(task: Task, world: World, error: errors.ProviderError) -> Outcome:
-    now, name = world.clock.now(), task.provider or ""
-    if error.accepted:
+def _outcome_for_error(task: Task, engine: EngineContext, error: errors.ProviderError) -> Outcome:
+    now, provider_name = engine.clock.now(), task.provider or ""
+    if error.maybe_accepted:
         return Snooze(
             now + 1.0,
             failed=True,
-            raw=str(error),
-            also=lambda tx: circuit_breaker.failed(tx, world, name, error, now),
+            provider_message=str(error),
+            in_transaction=lambda tx: circuit_breaker.record_failure(
+                tx, engine, provider_name, error, now
+            ),
         )
     if isinstance(error, errors.Throttled | errors.Unreachable | errors.Misconfigured):
-        return _not_sent(task, world, error)
+        return _create_failed(task, engine, error)
     if isinstance(error, errors.ModelUnavailable):
-        return _model_gone(task, world, error)
-    reason = _REFUSALS.get(type(error), "invalid-request")
-    return fail(reason, str(error), lambda tx: circuit_breaker.failed(tx, world, name, error, now))
+        return _model_unavailable(task, engine, error)
+    reason = _REASON_BY_ERROR.get(type(error), "invalid-request")
+    return fail(
+        reason,
+        str(error),
+        lambda tx: circuit_breaker.record_failure(tx, engine, provider_name, error, now),
+    )
 
 
-def _model_gone(task: Task, world: World, error: errors.ModelUnavailable) -> Outcome:
+def _model_unavailable(
+    task: Task, engine: EngineContext, error: errors.ModelUnavailable
+) -> Outcome:
     """Queue the task again: routing picks another provider, or fails the task if there is none."""
-    now, name, model = world.clock.now(), task.provider or "", task.remote_model or ""
+    now, provider_name, remote_model = (
+        engine.clock.now(),
+        task.provider or "",
+        task.remote_model or "",
+    )
 
-    def also(tx: Tx) -> None:
-        circuit_breaker.model_gone(tx, world, name, model, str(error), now)
+    def disable_model(tx: Tx) -> None:
+        circuit_breaker.disable_model(tx, engine, provider_name, remote_model, str(error), now)
 
     if task.order.remix_of is not None:
-        return fail("model-unavailable", str(error), also)
-    return _queued(task, now, str(error), also)
+        return fail("model-unavailable", str(error), disable_model)
+    return _requeue(task, now, str(error), disable_model)
 
 
-def _not_sent(task: Task, world: World, error: errors.ProviderError) -> Outcome:
+def _create_failed(task: Task, engine: EngineContext, error: errors.ProviderError) -> Outcome:
     """The create was certainly not accepted: retry later or elsewhere, until the deadline."""
-    now, name = world.clock.now(), task.provider or ""
-    wait = world.backoff(task.attempts, error.retry_after)
+    now, provider_name = engine.clock.now(), task.provider or ""
+    retry_delay = engine.backoff(task.attempts, error.retry_after)
 
-    def also(tx: Tx) -> None:
-        circuit_breaker.failed(tx, world, name, error, now, wait)
+    def record_failure(tx: Tx) -> None:
+        circuit_breaker.record_failure(tx, engine, provider_name, error, now, retry_delay)
 
-    if task.cancel_asked:
-        return Advance(State.CANCELLED, reason="cancelled", also=also)
-    if now - (task.trouble_at or now) > world.limits.deadline:
-        return fail("unreachable", str(error), also)
+    if task.cancel_requested:
+        return Advance(State.CANCELLED, reason="cancelled", in_transaction=record_failure)
+    if now - (task.first_failure_at or now) > engine.limits.deadline_s:
+        return fail("unreachable", str(error), record_failure)
     # Due at once: this provider is paused, but another one can take the task now.
-    return _queued(task, now, str(error), also)
+    return _requeue(task, now, str(error), record_failure)
 
 
-def _queued(
-    task: Task, now: float, raw: str, also: Callable[[Tx], object] | None = None
+def _requeue(
+    task: Task,
+    now: float,
+    provider_message: str,
+    in_transaction: Callable[[Tx], object] | None = None,
 ) -> Advance:
     changes: dict[str, object] = {"attempts": task.attempts + 1, "submitted_at": None}
-    changes["trouble_at"] = task.trouble_at or now
+    changes["trouble_at"] = task.first_failure_at or now
     if task.order.remix_of is None:
         changes |= {"provider": None, "provider_identity": None, "remote_model": None}
-    return Advance(State.QUEUED, due_at=now, raw=raw, changes=changes, also=also)
+    return Advance(
+        State.QUEUED,
+        due_at=now,
+        provider_message=provider_message,
+        changes=changes,
+        in_transaction=in_transaction,
+    )

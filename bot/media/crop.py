@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from PIL import Image, ImageFilter, ImageOps
 
-_COARSE = 8
+_BLUR_DOWNSCALE = 8
 """The blurred background is computed at a size smaller by this factor per side."""
-_BLUR = 0.04
+_BLUR_FRACTION = 0.04
 """Blur radius as a fraction of the longer side."""
 
 _Size = tuple[int, int]
 
 
-def cropped(image: Image.Image, size: _Size) -> Image.Image:
+def crop_to_fill(image: Image.Image, size: _Size) -> Image.Image:
     """Scale and crop the image to exactly this size, keeping its middle."""
     return ImageOps.fit(image, size, Image.Resampling.LANCZOS)
 
 
-def contained(image: Image.Image, size: _Size) -> Image.Image:
+def scale_to_fit(image: Image.Image, size: _Size) -> Image.Image:
     """Scale the whole image to the largest size that fits into the frame."""
     scale = min(size[0] / image.width, size[1] / image.height)
     # A panorama could otherwise shrink to less than a pixel.
@@ -25,18 +25,18 @@ def contained(image: Image.Image, size: _Size) -> Image.Image:
     return image.resize(inner, Image.Resampling.LANCZOS)
 
 
-def padded(picture: Image.Image, size: _Size) -> Image.Image:
+def pad_with_blur(image: Image.Image, size: _Size) -> Image.Image:
     """Center a contained image in its frame, on a blurred, enlarged copy of itself."""
-    if picture.size == size:
-        return picture
-    coarse = (max(1, size[0] // _COARSE), max(1, size[1] // _COARSE))
-    blur = ImageFilter.GaussianBlur(_BLUR * max(coarse))
-    framed = ImageOps.fit(picture, coarse).filter(blur).resize(size, Image.Resampling.BICUBIC)
-    framed.paste(picture, ((size[0] - picture.width) // 2, (size[1] - picture.height) // 2))
-    return framed
+    if image.size == size:
+        return image
+    small_size = (max(1, size[0] // _BLUR_DOWNSCALE), max(1, size[1] // _BLUR_DOWNSCALE))
+    blur = ImageFilter.GaussianBlur(_BLUR_FRACTION * max(small_size))
+    frame = ImageOps.fit(image, small_size).filter(blur).resize(size, Image.Resampling.BICUBIC)
+    frame.paste(image, ((size[0] - image.width) // 2, (size[1] - image.height) // 2))
+    return frame
 
 
 def cropped_percent(before: _Size, after: _Size) -> float:
     """Percentage of the image area that is lost when it is cropped to another aspect ratio."""
-    shape, wanted = before[0] / before[1], after[0] / after[1]
-    return round(100 * (1 - min(shape, wanted) / max(shape, wanted)), 1)
+    ratio, target_ratio = before[0] / before[1], after[0] / after[1]
+    return round(100 * (1 - min(ratio, target_ratio) / max(ratio, target_ratio)), 1)

@@ -8,151 +8,169 @@ from pathlib import Path
 from bot.media.ffmpeg import (
     THREADS,
     FFmpegFailed,
-    Killed,
-    Limits,
+    FFmpegKilled,
     OutputTooLarge,
-    make,
-    opened,
+    ResourceLimits,
+    input_arguments,
+    run_checked,
 )
-from bot.media.probe import NoVideo, Probed, probe
+from bot.media.probe import NoVideoStream, VideoInfo, probe
 from bot.media.transcode_plan import Encoding
 
-THUMBNAIL_SIDE = 320
-THUMBNAIL_BYTES = 200_000
-_BRIGHT = "signalstats,metadata=select:key=lavfi.signalstats.YAVG:value=40:function=greater,"
+THUMBNAIL_SIDE_PX = 320
+MAX_THUMBNAIL_BYTES = 200_000
+_SKIP_DARK_FRAMES = (
+    "signalstats,metadata=select:key=lavfi.signalstats.YAVG:value=40:function=greater,"
+)
 """Drops dark frames by their mean luma; black is 16, white 235."""
 
-_SEARCHED_SECONDS = 5
-_LOSS = 0.3
+_THUMBNAIL_SEARCH_S = 5
+_DURATION_TOLERANCE_S = 0.3
 """Tolerated difference between the requested and the actual duration, in seconds."""
 
 
-class NotFitted(Exception):
+class EncodingFailed(Exception):
     """The output cannot be produced; a retry will not help."""
 
 
-async def faststart(source: Path, target: Path, video: Probed, limits: Limits) -> None:
-    """Move the index to the front without re-encoding. Raises `NotFitted`, `DiskFull`."""
-    copied = ("-map", "0:V:0", "-map", "0:a:0?", "-c", "copy", *_mp4(target))
+async def move_index_first(
+    source: Path, target: Path, video: VideoInfo, limits: ResourceLimits
+) -> None:
+    """Move the index to the front without re-encoding. Raises `EncodingFailed`, `DiskFull`."""
+    arguments = ("-map", "0:V:0", "-map", "0:a:0?", "-c", "copy", *_mp4_arguments(target))
     # The index may grow slightly.
-    room = video.bytes + (video.bytes >> 4) + (1 << 16)
+    max_bytes = video.size_bytes + (video.size_bytes >> 4) + (1 << 16)
     try:
-        await make(*opened(source), *copied, limits=limits, output_bytes=room)
-        made = await _checked(target, room, has_sound=video.has_sound)
+        await run_checked(
+            *input_arguments(source), *arguments, limits=limits, output_bytes=max_bytes
+        )
+        result = await _probe_output(target, max_bytes, has_audio=video.has_audio)
     except FFmpegFailed as error:
-        raise NotFitted(str(error)) from error
-    same = (made.width, made.height) == (video.width, video.height)
-    if not (same and made.moov_first and abs(made.seconds - video.seconds) <= _LOSS):
-        raise NotFitted(f"{video} became {made}")
+        raise EncodingFailed(str(error)) from error
+    same = (result.width, result.height) == (video.width, video.height)
+    if not (
+        same and result.moov_first and abs(result.seconds - video.seconds) <= _DURATION_TOLERANCE_S
+    ):
+        raise EncodingFailed(f"{video} became {result}")
 
 
 async def encode(
-    source: Path, target: Path, encoding: Encoding, limit_bytes: int, limits: Limits
+    source: Path, target: Path, encoding: Encoding, limit_bytes: int, limits: ResourceLimits
 ) -> None:
     """Encode below the limit and verify the result by decoding it.
 
     If it is too large, or ffmpeg was killed, try once more, in the former case at a lower bitrate.
-    Raises `NotFitted`, `DiskFull`.
+    Raises `EncodingFailed`, `DiskFull`.
     """
     try:
-        await _encode(source, target, encoding, limit_bytes, limits)
-    except (Killed, OutputTooLarge) as error:
+        await _encode_once(source, target, encoding, limit_bytes, limits)
+    except (FFmpegKilled, OutputTooLarge) as error:
         if isinstance(error, OutputTooLarge):
-            size = await asyncio.to_thread(_size, target)
-            encoding = encoding.slower(0.9 * limit_bytes / max(size, limit_bytes))
-        await _encode_or_give_up(source, target, encoding, limit_bytes, limits)
+            size = await asyncio.to_thread(_file_size, target)
+            encoding = encoding.scale_bitrate(0.9 * limit_bytes / max(size, limit_bytes))
+        await _encode_last_try(source, target, encoding, limit_bytes, limits)
     except FFmpegFailed as error:
-        raise NotFitted(str(error)) from error
+        raise EncodingFailed(str(error)) from error
 
 
-async def _encode_or_give_up(
-    source: Path, target: Path, encoding: Encoding, limit_bytes: int, limits: Limits
+async def _encode_last_try(
+    source: Path, target: Path, encoding: Encoding, limit_bytes: int, limits: ResourceLimits
 ) -> None:
     try:
-        await _encode(source, target, encoding, limit_bytes, limits)
+        await _encode_once(source, target, encoding, limit_bytes, limits)
     except FFmpegFailed as error:
-        raise NotFitted(str(error)) from error
+        raise EncodingFailed(str(error)) from error
 
 
-async def _encode(
-    source: Path, target: Path, encoding: Encoding, limit_bytes: int, limits: Limits
+async def _encode_once(
+    source: Path, target: Path, encoding: Encoding, limit_bytes: int, limits: ResourceLimits
 ) -> None:
     # Allow twice the limit, to measure by how much the output exceeds it.
-    shaped = (*opened(source), *_shape(encoding), *_mp4(target))
-    await make(*shaped, limits=limits, output_bytes=2 * limit_bytes)
-    has_sound = encoding.sound_rate > 0
-    least = encoding.seconds - _LOSS if encoding.whole else 0
-    made = await _checked(target, limit_bytes, has_sound=has_sound)
-    if not least <= made.seconds <= encoding.seconds + _LOSS:
-        raise FFmpegFailed(f"the output lasts {made.seconds} s instead of {encoding.seconds} s")
-    played = (*opened(target), "-xerror", "-f", "null", "-")
-    await make(*played, limits=limits, output_bytes=0)
+    arguments = (*input_arguments(source), *_video_arguments(encoding), *_mp4_arguments(target))
+    await run_checked(*arguments, limits=limits, output_bytes=2 * limit_bytes)
+    has_audio = encoding.audio_bitrate > 0
+    min_seconds = encoding.seconds - _DURATION_TOLERANCE_S if encoding.full_length else 0
+    result = await _probe_output(target, limit_bytes, has_audio=has_audio)
+    if not min_seconds <= result.seconds <= encoding.seconds + _DURATION_TOLERANCE_S:
+        raise FFmpegFailed(f"the output lasts {result.seconds} s instead of {encoding.seconds} s")
+    decode_arguments = (*input_arguments(target), "-xerror", "-f", "null", "-")
+    await run_checked(*decode_arguments, limits=limits, output_bytes=0)
 
 
-def _shape(encoding: Encoding) -> tuple[str, ...]:
-    rate = str(encoding.video_rate)
-    buffer = str(int(encoding.video_rate * encoding.window))
-    scaled = f"scale={encoding.width}:{encoding.height}:flags=bicubic,setsar=1,format=yuv420p"
+def _video_arguments(encoding: Encoding) -> tuple[str, ...]:
+    rate = str(encoding.video_bitrate)
+    buffer = str(int(encoding.video_bitrate * encoding.rate_window_s))
+    filters = f"scale={encoding.width}:{encoding.height}:flags=bicubic,setsar=1,format=yuv420p"
     return (
-        *(() if encoding.whole else ("-t", str(encoding.seconds))),
-        *("-map", "0:V:0", "-map", "0:a:0?", "-vf", scaled),
+        *(() if encoding.full_length else ("-t", str(encoding.seconds))),
+        *("-map", "0:V:0", "-map", "0:a:0?", "-vf", filters),
         *("-threads", str(THREADS), "-c:v", "libx264", "-preset", "fast"),
         # Constant quality limited by maxrate and bufsize: one pass, and the size is bounded.
         *("-crf", "20", "-maxrate", rate, "-bufsize", buffer),
-        *(_sound(encoding.sound_rate) if encoding.sound_rate else ("-an",)),
+        *(_audio_arguments(encoding.audio_bitrate) if encoding.audio_bitrate else ("-an",)),
     )
 
 
-def _sound(rate: int) -> tuple[str, ...]:
-    return ("-c:a", "aac", "-b:a", str(rate), "-af", "aformat=channel_layouts=mono|stereo")
+def _audio_arguments(bitrate: int) -> tuple[str, ...]:
+    return ("-c:a", "aac", "-b:a", str(bitrate), "-af", "aformat=channel_layouts=mono|stereo")
 
 
-def _mp4(target: Path) -> tuple[str, ...]:
+def _mp4_arguments(target: Path) -> tuple[str, ...]:
     return ("-sn", "-dn", "-movflags", "+faststart", "-f", "mp4", f"file:{target}")
 
 
-async def _checked(target: Path, limit_bytes: int, *, has_sound: bool) -> Probed:
+async def _probe_output(target: Path, limit_bytes: int, *, has_audio: bool) -> VideoInfo:
     try:
-        made = await probe(target)
-    except NoVideo as error:
+        result = await probe(target)
+    except NoVideoStream as error:
         raise FFmpegFailed(f"the output is not a video: {error}") from error
-    if made.bytes > limit_bytes:
-        raise OutputTooLarge(f"{made.bytes} bytes are more than {limit_bytes}")
-    if made.has_sound != has_sound:
+    if result.size_bytes > limit_bytes:
+        raise OutputTooLarge(f"{result.size_bytes} bytes are more than {limit_bytes}")
+    if result.has_audio != has_audio:
         raise FFmpegFailed("the output has no sound")
-    return made
+    return result
 
 
-async def thumbnail(source: Path, target: Path, limits: Limits) -> None:
-    """Write a JPEG of an early frame, avoiding dark ones. Raises `NotFitted`, `DiskFull`.
+async def make_thumbnail(source: Path, target: Path, limits: ResourceLimits) -> None:
+    """Write a JPEG of an early frame, avoiding dark ones. Raises `EncodingFailed`, `DiskFull`.
 
     Within Telegram's limits: at most 320 pixels per side and less than 200 kB.
     """
     try:
         video = await probe(source)
         try:
-            await _still(source, target, video, _BRIGHT, limits)
+            await _extract_frame(source, target, video, _SKIP_DARK_FRAMES, limits)
         except FFmpegFailed:
             # All frames are dark: ffmpeg fails if the filter lets no frame pass.
-            await _still(source, target, video, "", limits)
-    except (FFmpegFailed, NoVideo) as error:
-        raise NotFitted(str(error)) from error
+            await _extract_frame(source, target, video, "", limits)
+    except (FFmpegFailed, NoVideoStream) as error:
+        raise EncodingFailed(str(error)) from error
 
 
-async def _still(source: Path, target: Path, video: Probed, chosen: str, limits: Limits) -> None:
-    smaller = min(1.0, THUMBNAIL_SIDE / max(video.width, video.height))
-    width, height = max(1, int(video.width * smaller)), max(1, int(video.height * smaller))
-    scaled = f"scale={width}:{height}:out_range=full,setsar=1"
-    await make(
-        *("-t", str(_SEARCHED_SECONDS), *opened(source), "-map", "0:V:0", "-frames:v", "1"),
-        *("-vf", f"format=yuv420p,{chosen}{scaled}", "-color_range", "pc"),
+async def _extract_frame(
+    source: Path, target: Path, video: VideoInfo, frame_filter: str, limits: ResourceLimits
+) -> None:
+    scale = min(1.0, THUMBNAIL_SIDE_PX / max(video.width, video.height))
+    width, height = max(1, int(video.width * scale)), max(1, int(video.height * scale))
+    scale_filter = f"scale={width}:{height}:out_range=full,setsar=1"
+    await run_checked(
+        *(
+            "-t",
+            str(_THUMBNAIL_SEARCH_S),
+            *input_arguments(source),
+            "-map",
+            "0:V:0",
+            "-frames:v",
+            "1",
+        ),
+        *("-vf", f"format=yuv420p,{frame_filter}{scale_filter}", "-color_range", "pc"),
         *("-q:v", "4", "-c:v", "mjpeg", "-f", "image2", "-update", "1", f"file:{target}"),
         limits=limits,
-        output_bytes=THUMBNAIL_BYTES,
+        output_bytes=MAX_THUMBNAIL_BYTES,
     )
 
 
-def _size(path: Path) -> int:
+def _file_size(path: Path) -> int:
     try:
         return path.stat().st_size
     except FileNotFoundError:

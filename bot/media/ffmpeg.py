@@ -16,18 +16,18 @@ from imageio_ffmpeg import get_ffmpeg_exe
 from bot.media.storage import DiskFull
 
 THREADS = 2
-_MOST_PIXELS = 8192 * 8192
-_MOST_WORDS = 1 << 18
-_FULL = frozenset({256 - errno.ENOSPC, 256 - errno.EDQUOT})
+_MAX_PIXELS = 8192 * 8192
+_MAX_STDERR_BYTES = 1 << 18
+_DISK_FULL_STATUSES = frozenset({256 - errno.ENOSPC, 256 - errno.EDQUOT})
 """ffmpeg exits with its negative errno, as an unsigned byte."""
 
-_KILLED = frozenset({-signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT, 255})
+_KILLED_STATUSES = frozenset({-signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT, 255})
 """ffmpeg handles SIGTERM and SIGINT and then exits with 255."""
 
 # The shell sets its own limits and then replaces itself by ffmpeg. A `preexec_fn` would run Python
 # between fork and exec, which can deadlock if there are threads; limits set afterwards would be
 # too late. Where `setpriv` does not support it (macOS, BusyBox), the CPU limit ends orphans.
-_SHELL = """\
+_LAUNCH_SCRIPT = """\
 ulimit -c 0
 ulimit -t "$1"
 ulimit -f "$2"
@@ -44,7 +44,7 @@ class FFmpegFailed(Exception):
     """ffmpeg failed or was stopped; the message contains its error output."""
 
 
-class Killed(FFmpegFailed):
+class FFmpegKilled(FFmpegFailed):
     """ffmpeg was killed from outside; a retry may succeed."""
 
 
@@ -53,7 +53,7 @@ class OutputTooLarge(FFmpegFailed):
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class ResourceLimits:
     """Resource limits of one run."""
 
     seconds: float = 900.0
@@ -62,39 +62,39 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class RunResult:
     """Exit status and error output of a run."""
 
     status: int
-    words: str
+    stderr: str
 
 
-def opened(path: Path) -> tuple[str, ...]:
+def input_arguments(path: Path) -> tuple[str, ...]:
     """Return the arguments that open a file as MP4, without access to other files or servers."""
     # With the prefix, a name that contains a colon is not parsed as a protocol.
-    guard = ("-protocol_whitelist", "file", "-max_pixels", str(_MOST_PIXELS))
+    guard = ("-protocol_whitelist", "file", "-max_pixels", str(_MAX_PIXELS))
     return (*guard, "-threads", str(THREADS), "-f", "mov", "-i", f"file:{path}")
 
 
-async def make(*arguments: str, limits: Limits, output_bytes: int) -> None:
+async def run_checked(*arguments: str, limits: ResourceLimits, output_bytes: int) -> None:
     """Run ffmpeg to write at most `output_bytes`. Raises `FFmpegFailed`, `DiskFull`."""
-    ended = await run("-v", "error", "-y", *arguments, limits=limits, output_bytes=output_bytes)
-    if ended.status == 0:
+    result = await run("-v", "error", "-y", *arguments, limits=limits, output_bytes=output_bytes)
+    if result.status == 0:
         return
-    words = f"ffmpeg failed with status {ended.status}: {ended.words.strip()[:500]}"
-    if ended.status in _FULL:
-        raise DiskFull(words)
-    if ended.status == -signal.SIGXFSZ:
-        raise OutputTooLarge(words)
-    if ended.status in _KILLED:
-        raise Killed(words)
-    raise FFmpegFailed(words)
+    message = f"ffmpeg failed with status {result.status}: {result.stderr.strip()[:500]}"
+    if result.status in _DISK_FULL_STATUSES:
+        raise DiskFull(message)
+    if result.status == -signal.SIGXFSZ:
+        raise OutputTooLarge(message)
+    if result.status in _KILLED_STATUSES:
+        raise FFmpegKilled(message)
+    raise FFmpegFailed(message)
 
 
-async def run(*arguments: str, limits: Limits, output_bytes: int = 0) -> Ended:
+async def run(*arguments: str, limits: ResourceLimits, output_bytes: int = 0) -> RunResult:
     """Run ffmpeg and return its result, whatever the status. Raises `FFmpegFailed` on timeout."""
     process = await asyncio.create_subprocess_exec(
-        *("/bin/sh", "-c", _SHELL, "sh", *_ceilings(limits, output_bytes)),
+        *("/bin/sh", "-c", _LAUNCH_SCRIPT, "sh", *_ulimit_arguments(limits, output_bytes)),
         *(get_ffmpeg_exe(), "-hide_banner", "-nostdin", "-filter_threads", "1", *arguments),
         stdin=DEVNULL,
         stdout=DEVNULL,
@@ -106,31 +106,31 @@ async def run(*arguments: str, limits: Limits, output_bytes: int = 0) -> Ended:
     )
     try:
         async with asyncio.timeout(limits.seconds):
-            words = await _last_words(process)
-            return Ended(await process.wait(), words)
+            stderr = await _read_stderr(process)
+            return RunResult(await process.wait(), stderr)
     except TimeoutError:
         raise FFmpegFailed(f"ffmpeg took longer than {limits.seconds:.0f} s") from None
     finally:
-        await _end(process)
+        await _kill(process)
 
 
-def _ceilings(limits: Limits, output_bytes: int) -> tuple[str, str, str]:
+def _ulimit_arguments(limits: ResourceLimits, output_bytes: int) -> tuple[str, str, str]:
     """The limits in the units of `ulimit`: CPU seconds, blocks of 512 bytes, KiB."""
-    cpu = int(limits.seconds * THREADS) + 1
-    return str(cpu), str(-(-output_bytes // 512)), str(limits.memory_bytes >> 10)
+    cpu_seconds = int(limits.seconds * THREADS) + 1
+    return str(cpu_seconds), str(-(-output_bytes // 512)), str(limits.memory_bytes >> 10)
 
 
-async def _last_words(process: Process) -> str:
+async def _read_stderr(process: Process) -> str:
     if process.stderr is None:
         return ""
-    words = bytearray()
-    while piece := await process.stderr.read(1 << 16):
-        words += piece
-        del words[:-_MOST_WORDS]
-    return words.decode(errors="replace")
+    stderr = bytearray()
+    while chunk := await process.stderr.read(1 << 16):
+        stderr += chunk
+        del stderr[:-_MAX_STDERR_BYTES]
+    return stderr.decode(errors="replace")
 
 
-async def _end(process: Process) -> None:
+async def _kill(process: Process) -> None:
     if process.returncode is None:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)

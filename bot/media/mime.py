@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from codecs import getincrementaldecoder
 
-_STARTS = (
+_SIGNATURES = (
     (b"\xff\xd8\xff", "JPEG"),
     (b"\x89PNG\r\n\x1a\n", "PNG"),
     (b"GIF87a", "GIF"),
@@ -33,38 +33,38 @@ _HEIF_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", 
 _AVIF_BRANDS = frozenset({b"avif", b"avis"})
 
 
-def kind_of(head: bytes) -> str:
+def sniff_type(head: bytes) -> str:
     """Return the name of an image format, or a word in lower case for any other kind of file.
 
     The words: `video`, `sound`, `pdf`, `archive`, `program`, `web-page`, `text`, `data`.
     """
     if head.startswith(b"%PDF"):
         return "pdf"
-    text = _as_text(head)
+    text = _decode_text(head)
     if text is not None:
-        return _of_text(text)
+        return _text_type(text)
     if head[4:8] == b"ftyp":
-        return _of_brands(head)
+        return _iso_media_type(head)
     if head[:4] == b"RIFF":
         return _RIFF.get(head[8:12], "data")
-    return next((kind for start, kind in _STARTS if head.startswith(start)), "data")
+    return next((kind for signature, kind in _SIGNATURES if head.startswith(signature)), "data")
 
 
-def is_picture(kind: str) -> bool:
+def is_image_type(kind: str) -> bool:
     """Whether a type is an image format."""
     return not kind.islower()
 
 
-def _of_brands(head: bytes) -> str:
+def _iso_media_type(head: bytes) -> str:
     """Distinguish ISO base media files by the brands in their first box."""
     end = min(int.from_bytes(head[:4], "big"), len(head))
-    brands = {head[8:12], *(head[at : at + 4] for at in range(16, end, 4))}
+    brands = {head[8:12], *(head[position : position + 4] for position in range(16, end, 4))}
     if brands & _AVIF_BRANDS:
         return "AVIF"
     return "HEIC" if brands & _HEIF_BRANDS else "video"
 
 
-def _as_text(head: bytes) -> str | None:
+def _decode_text(head: bytes) -> str | None:
     try:
         # Not final: the last character may be truncated.
         text = getincrementaldecoder("utf-8-sig")().decode(head)
@@ -73,7 +73,7 @@ def _as_text(head: bytes) -> str | None:
     return None if "\x00" in text else text
 
 
-def _of_text(text: str) -> str:
+def _text_type(text: str) -> str:
     text = text.lstrip().lower()
     if text.startswith("<svg") or (text.startswith("<?xml") and "<svg" in text):
         return "SVG"

@@ -12,128 +12,136 @@ from hashlib import sha256
 from pathlib import Path
 from threading import Lock
 
-NOTE_EVERY = 8 << 20
+CHECKPOINT_BYTES = 8 << 20
 """Bytes between checkpoints: the most that must be downloaded again after a crash."""
 
-_PIECE = 1 << 20
-_DIGITS = 20
-_NOTE_BYTES = _DIGITS + 1 + 64
+_READ_BYTES = 1 << 20
+_COUNT_DIGITS = 20
+_CHECKPOINT_FILE_BYTES = _COUNT_DIGITS + 1 + 64
 
 
-class Part:
+class PartialDownload:
     """The partial file of one result. All methods block."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._note = path.with_name(f"{path.name}.sum")
-        self._seen = sha256()
-        self._at = 0
-        self._noted = 0
+        self._checkpoint_path = path.with_name(f"{path.name}.sum")
+        self._digest = sha256()
+        self._position = 0
+        self._checkpoint_position = 0
         # After a cancelled await its thread still writes, while `note` may already run in another.
-        self._busy = Lock()
+        self._lock = Lock()
 
     @property
-    def proven(self) -> int:
+    def resumable_bytes(self) -> int:
         """Number of bytes from which the download can resume, if the hash still matches."""
-        noted = self._read_note()[0]
-        return noted if noted <= size_of(self.path) else 0
+        checkpointed = self._read_checkpoint()[0]
+        return checkpointed if checkpointed <= file_size(self.path) else 0
 
-    def begin(self, at: int) -> bool:
+    def open_at(self, offset: int) -> bool:
         """Prepare to write at this offset. False, with the file removed, if it cannot resume."""
-        self._seen, self._at, self._noted = sha256(), at, at
-        if at and not self._is_as_noted(at):
-            self.drop()
+        self._digest, self._position, self._checkpoint_position = sha256(), offset, offset
+        if offset and not self._matches_checkpoint(offset):
+            self.discard()
             return False
-        if not at:
-            self._note.unlink(missing_ok=True)
+        if not offset:
+            self._checkpoint_path.unlink(missing_ok=True)
         descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT, 0o600)
         try:
-            os.ftruncate(descriptor, at)
+            os.ftruncate(descriptor, offset)
         finally:
             os.close(descriptor)
         return True
 
-    def write(self, pieces: list[bytes]) -> None:
+    def write(self, chunks: list[bytes]) -> None:
         """Append received chunks, and write a checkpoint when one is due."""
-        with self._busy:
-            self._add(pieces)
-            if self._at - self._noted >= NOTE_EVERY:
-                self._write_note()
+        with self._lock:
+            self._append(chunks)
+            if self._position - self._checkpoint_position >= CHECKPOINT_BYTES:
+                self._write_checkpoint()
 
-    def _add(self, pieces: list[bytes]) -> None:
+    def _append(self, chunks: list[bytes]) -> None:
         # Opened for every write: a permanent descriptor could not be closed safely when the await
         # on this thread is cancelled.
         descriptor = os.open(self.path, os.O_WRONLY)
         try:
-            for piece in pieces:
-                self._write(descriptor, piece)
+            for chunk in chunks:
+                self._write_chunk(descriptor, chunk)
         finally:
             os.close(descriptor)
 
-    def _write(self, descriptor: int, piece: bytes) -> None:
-        view = memoryview(piece)
+    def _write_chunk(self, descriptor: int, chunk: bytes) -> None:
+        view = memoryview(chunk)
         while view:
-            written = os.pwrite(descriptor, view, self._at)
-            self._seen.update(view[:written])
-            self._at += written
+            written = os.pwrite(descriptor, view, self._position)
+            self._digest.update(view[:written])
+            self._position += written
             view = view[written:]
 
-    def note(self) -> None:
+    def checkpoint(self) -> None:
         """Sync the file and write a checkpoint."""
-        with self._busy:
-            self._write_note()
+        with self._lock:
+            self._write_checkpoint()
 
-    def _write_note(self) -> None:
-        sync(self.path)
+    def _write_checkpoint(self) -> None:
+        fsync_path(self.path)
         # Overwritten in place with constant length, so that it is never empty.
-        descriptor = os.open(self._note, os.O_WRONLY | os.O_CREAT, 0o600)
+        descriptor = os.open(self._checkpoint_path, os.O_WRONLY | os.O_CREAT, 0o600)
         try:
-            os.pwrite(descriptor, f"{self._at:0{_DIGITS}} {self._seen.hexdigest()}".encode(), 0)
+            os.pwrite(
+                descriptor,
+                f"{self._position:0{_COUNT_DIGITS}} {self._digest.hexdigest()}".encode(),
+                0,
+            )
         finally:
             os.close(descriptor)
-        self._noted = self._at
+        self._checkpoint_position = self._position
 
-    def is_proven_whole(self) -> bool:
+    def is_verified_complete(self) -> bool:
         """Whether the hash of the checkpoint covers the whole file and matches."""
-        self._seen = sha256()
-        size = size_of(self.path)
-        return size > 0 and self.proven == size and self._is_as_noted(size)
+        self._digest = sha256()
+        size = file_size(self.path)
+        return size > 0 and self.resumable_bytes == size and self._matches_checkpoint(size)
 
-    def keep(self, target: Path) -> None:
+    def move_to(self, target: Path) -> None:
         """Move the complete file to its place among the results, atomically."""
         self.path.replace(target)
         # The new name must survive a power failure too, else the database refers to a lost video.
-        sync(target.parent)
-        self._note.unlink(missing_ok=True)
+        fsync_path(target.parent)
+        self._checkpoint_path.unlink(missing_ok=True)
 
-    def drop(self) -> None:
+    def discard(self) -> None:
         """Remove the partial file and its checkpoint."""
-        self._note.unlink(missing_ok=True)
+        self._checkpoint_path.unlink(missing_ok=True)
         self.path.unlink(missing_ok=True)
 
-    def _is_as_noted(self, size: int) -> bool:
-        noted, digest = self._read_note()
-        if noted != size or size_of(self.path) < size:
+    def _matches_checkpoint(self, size: int) -> bool:
+        checkpointed, expected_digest = self._read_checkpoint()
+        if checkpointed != size or file_size(self.path) < size:
             return False
         with self.path.open("rb") as file:
-            while size and (piece := file.read(min(_PIECE, size))):
-                self._seen.update(piece)
-                size -= len(piece)
-        return not size and self._seen.hexdigest() == digest
+            while size and (chunk := file.read(min(_READ_BYTES, size))):
+                self._digest.update(chunk)
+                size -= len(chunk)
+        return not size and self._digest.hexdigest() == expected_digest
 
-    def _read_note(self) -> tuple[int, str]:
+    def _read_checkpoint(self) -> tuple[int, str]:
         """Return (length, hash) of the checkpoint; (0, "") if it is missing or invalid."""
         try:
-            text = self._note.read_bytes()
+            content = self._checkpoint_path.read_bytes()
         except FileNotFoundError:
             return 0, ""
-        number, _, digest = text.decode(errors="replace").partition(" ")
-        if len(text) != _NOTE_BYTES or len(number) != _DIGITS or not number.isdecimal():
+        count, _, digest = content.decode(errors="replace").partition(" ")
+        if (
+            len(content) != _CHECKPOINT_FILE_BYTES
+            or len(count) != _COUNT_DIGITS
+            or not count.isdecimal()
+        ):
             return 0, ""
-        return int(number), digest
+        return int(count), digest
 
 
-def size_of(path: Path) -> int:
+def file_size(path: Path) -> int:
     """Return the size of a file in bytes; 0 if it does not exist."""
     try:
         return path.stat().st_size
@@ -141,7 +149,7 @@ def size_of(path: Path) -> int:
         return 0
 
 
-def sync(path: Path) -> None:
+def fsync_path(path: Path) -> None:
     """Flush a file or folder to the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:

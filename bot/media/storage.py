@@ -13,242 +13,250 @@ from pathlib import Path
 
 from bot.domain.tasks import Fit, Task
 from bot.media import images
-from bot.media.mp4 import NotAnMP4, check_mp4
-from bot.media.process_lock import Living
-from bot.media.resumable_download import Part, size_of
+from bot.media.mp4 import InvalidMP4, check_mp4
+from bot.media.process_lock import ProcessTag
+from bot.media.resumable_download import PartialDownload, file_size
 from providers.types import Download
 
-LARGEST_BYTES = 4 << 30
-KEEP_FREE_BYTES = 200 << 20
+MAX_VIDEO_BYTES = 4 << 30
+MIN_FREE_BYTES = 200 << 20
 """Disk space that is kept free, so that the database can still write."""
 
-_PIECE = 512 << 10
+_WRITE_BATCH_BYTES = 512 << 10
 """Bytes that are collected before they are written in a thread."""
 
 
-class SpoolError(Exception):
+class StorageError(Exception):
     """A file cannot be stored."""
 
 
-class DiskFull(SpoolError):
+class DiskFull(StorageError):
     """There is not enough disk space now; a retry may succeed."""
 
 
-class Truncated(SpoolError):
+class TruncatedDownload(StorageError):
     """The server sent fewer bytes than announced. The partial file is kept to resume from."""
 
 
-class NotAVideo(SpoolError):
+class InvalidVideo(StorageError):
     """The download is not a complete MP4, or is too large. The file is deleted."""
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class StoredVideo:
     """A result video on the disk."""
 
-    file: str
-    bytes: int
+    file_name: str
+    size_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
-class KeptPicture:
+class StoredImage:
     """A reference image on the disk, in a form that every gateway accepts."""
 
-    file: str
+    file_name: str
     cropped_percent: float
     """Percentage of the original that was cropped."""
 
 
-class Spool:
+class MediaStorage:
     """Images and partial downloads in `spool/`, finished videos in `results/`."""
 
     def __init__(
         self,
         data_dir: Path,
         *,
-        largest: int = LARGEST_BYTES,
-        keep_free: int = KEEP_FREE_BYTES,
+        max_video_bytes: int = MAX_VIDEO_BYTES,
+        min_free_bytes: int = MIN_FREE_BYTES,
     ) -> None:
         self._incoming = data_dir / "spool"
         self._results = data_dir / "results"
-        self._living = Living(data_dir / "living")
-        self._largest = largest
-        self._keep_free = keep_free
+        self._process_tag = ProcessTag(data_dir / "living")
+        self._max_video_bytes = max_video_bytes
+        self._min_free_bytes = min_free_bytes
         # One at a time: decoding an image of 40 megapixels takes up to 600 MB.
-        self._decoding = asyncio.Lock()
+        self._decode_lock = asyncio.Lock()
 
     def close(self) -> None:
         """Release the process tag; no further images may be stored."""
-        self._living.close()
+        self._process_tag.close()
 
-    def path(self, file: str) -> Path:
+    def image_path(self, file_name: str) -> Path:
         """Return the path of an image."""
-        return self._incoming / _plain(file)
+        return self._incoming / _check_plain_name(file_name)
 
-    def result(self, file: str) -> Path:
+    def result_path(self, file_name: str) -> Path:
         """Return the path of a result video."""
-        return self._results / _plain(file)
+        return self._results / _check_plain_name(file_name)
 
     # --- images --------------------------------------------------------------------------
 
-    async def keep_picture(
+    async def store_image(
         self,
         source: Path,
         name: str,
         width: int | None,
         height: int | None,
         fit: Fit = "crop",
-    ) -> KeptPicture:
+    ) -> StoredImage:
         """Check, normalize, fit and store an image. Raises `Refusal`, `DiskFull`."""
-        async with self._decoding:
-            with _full_disk_named():
-                self._make()
-                self._check_room(0)
-                target = self.path(self._living.owned(name))
-                done = await asyncio.to_thread(images.prepare, source, target, width, height, fit)
-        return KeptPicture(done.path.name, done.cropped_percent)
+        async with self._decode_lock:
+            with _raise_disk_full():
+                self._create_folders()
+                self._check_free_space(0)
+                target = self.image_path(self._process_tag.tag(name))
+                prepared = await asyncio.to_thread(
+                    images.prepare_image, source, target, width, height, fit
+                )
+        return StoredImage(prepared.path.name, prepared.cropped_percent)
 
-    async def remove_picture(self, file: str) -> None:
+    async def remove_image(self, file_name: str) -> None:
         """Delete an image."""
-        await asyncio.to_thread(self.path(file).unlink, missing_ok=True)
+        await asyncio.to_thread(self.image_path(file_name).unlink, missing_ok=True)
 
-    async def drop_part(self, name: str) -> None:
+    async def discard_partial(self, name: str) -> None:
         """Delete the partial file of a download that will not be resumed."""
-        await asyncio.to_thread(self._part(name).drop)
+        await asyncio.to_thread(self._partial(name).discard)
 
-    async def remove_of(self, task: Task) -> None:
+    async def remove_local_files(self, task: Task) -> None:
         """Delete image and result of a task."""
         if task.order.image:
-            await self.remove_picture(task.order.image)
+            await self.remove_image(task.order.image)
         if task.file:
-            await asyncio.to_thread(self.result(task.file).unlink, missing_ok=True)
+            await asyncio.to_thread(self.result_path(task.file).unlink, missing_ok=True)
 
     # --- results -------------------------------------------------------------------------
 
-    def _part(self, name: str) -> Part:
-        return Part(self._incoming / f"{_plain(name)}.part")
+    def _partial(self, name: str) -> PartialDownload:
+        return PartialDownload(self._incoming / f"{_check_plain_name(name)}.part")
 
-    def part_size(self, name: str) -> int:
+    def resumable_bytes(self, name: str) -> int:
         """Return the number of bytes from which an interrupted download can resume."""
-        return self._part(name).proven
+        return self._partial(name).resumable_bytes
 
-    async def fetched(self, name: str) -> Stored | None:
+    async def find_fetched(self, name: str) -> StoredVideo | None:
         """Return the result, if an earlier attempt stored it and crashed before recording that."""
-        return await asyncio.to_thread(self._fetched, name)
+        return await asyncio.to_thread(self._find_fetched, name)
 
-    def _fetched(self, name: str) -> Stored | None:
-        result, part = self.result(name), self._part(name)
+    def _find_fetched(self, name: str) -> StoredVideo | None:
+        result, partial = self.result_path(name), self._partial(name)
         if result.is_file():
-            return Stored(name, size_of(result))
-        if not part.is_proven_whole():
+            return StoredVideo(name, file_size(result))
+        if not partial.is_verified_complete():
             return None
         try:
-            check_mp4(part.path)
-        except NotAnMP4:
+            check_mp4(partial.path)
+        except InvalidMP4:
             return None
         # Complete, but not moved yet: a range request beyond its end would only fail.
-        return self._keep(part, name)
+        return self._move_to_results(partial, name)
 
-    async def receive(self, download: Download, name: str) -> Stored:
+    async def store_video(self, download: Download, name: str) -> StoredVideo:
         """Stream a download to the disk; the result appears complete or not at all.
 
         An interrupted download leaves a partial file, from which the next attempt resumes. Raises
-        `SpoolError`, and any exception of the download.
+        `StorageError`, and any exception of the download.
         """
-        part = self._part(name)
+        partial = self._partial(name)
         try:
-            with _full_disk_named():
-                self._make()
-                await self._append(download, part)
-                return await asyncio.to_thread(self._finish, part, name, download.total)
-        except NotAVideo:
+            with _raise_disk_full():
+                self._create_folders()
+                await self._append(download, partial)
+                return await asyncio.to_thread(
+                    self._finish_download, partial, name, download.total_bytes
+                )
+        except InvalidVideo:
             # Resuming will not turn it into a video.
-            await asyncio.to_thread(part.drop)
+            await asyncio.to_thread(partial.discard)
             raise
 
-    async def _append(self, download: Download, part: Part) -> None:
-        at = download.offset
-        await asyncio.to_thread(self._begin, part, at, download.total)
+    async def _append(self, download: Download, partial: PartialDownload) -> None:
+        position = download.offset
+        await asyncio.to_thread(self._open_partial, partial, position, download.total_bytes)
         try:
-            async for pieces, size in _gathered(download.chunks):
-                if at + size > self._largest:
-                    raise NotAVideo(f"more than {self._largest} bytes")
-                if at == 0 and not b"ftyp".startswith(pieces[0][4:8]):
-                    raise NotAVideo(f"starts with {pieces[0][:16]!r}")
-                await asyncio.to_thread(self._write, part, pieces)
-                at += size
+            async for chunks, size in _batched(download.chunks):
+                if position + size > self._max_video_bytes:
+                    raise InvalidVideo(f"more than {self._max_video_bytes} bytes")
+                if position == 0 and not b"ftyp".startswith(chunks[0][4:8]):
+                    raise InvalidVideo(f"starts with {chunks[0][:16]!r}")
+                await asyncio.to_thread(self._write_chunks, partial, chunks)
+                position += size
         finally:
             # Also after an error, so that the next attempt can resume from here.
-            await asyncio.to_thread(part.note)
+            await asyncio.to_thread(partial.checkpoint)
 
-    def _begin(self, part: Part, at: int, total: int | None) -> None:
-        if total is not None and total > self._largest:
-            raise NotAVideo(f"{total} bytes are more than {self._largest}")
-        self._check_room((total or at) - at)
-        if not part.begin(at):
-            raise Truncated(f"the partial file is damaged; cannot resume at byte {at}")
+    def _open_partial(self, partial: PartialDownload, offset: int, total_bytes: int | None) -> None:
+        if total_bytes is not None and total_bytes > self._max_video_bytes:
+            raise InvalidVideo(f"{total_bytes} bytes are more than {self._max_video_bytes}")
+        self._check_free_space((total_bytes or offset) - offset)
+        if not partial.open_at(offset):
+            raise TruncatedDownload(f"the partial file is damaged; cannot resume at byte {offset}")
 
-    def _write(self, part: Part, pieces: list[bytes]) -> None:
-        self._check_room(0)
-        part.write(pieces)
+    def _write_chunks(self, partial: PartialDownload, chunks: list[bytes]) -> None:
+        self._check_free_space(0)
+        partial.write(chunks)
 
-    def _check_room(self, needed: int) -> None:
+    def _check_free_space(self, needed_bytes: int) -> None:
         free = shutil.disk_usage(self._incoming).free
-        if free < needed + self._keep_free:
-            raise DiskFull(f"{needed} bytes are needed and {free} are free")
+        if free < needed_bytes + self._min_free_bytes:
+            raise DiskFull(f"{needed_bytes} bytes are needed and {free} are free")
 
-    def _finish(self, part: Part, name: str, total: int | None) -> Stored:
-        size = size_of(part.path)
-        if total is not None and size < total:
-            raise Truncated(f"received {size} of {total} bytes")
+    def _finish_download(
+        self, partial: PartialDownload, name: str, total_bytes: int | None
+    ) -> StoredVideo:
+        size = file_size(partial.path)
+        if total_bytes is not None and size < total_bytes:
+            raise TruncatedDownload(f"received {size} of {total_bytes} bytes")
         try:
-            check_mp4(part.path)
-        except NotAnMP4 as error:
-            raise NotAVideo(str(error)) from error
-        return self._keep(part, name)
+            check_mp4(partial.path)
+        except InvalidMP4 as error:
+            raise InvalidVideo(str(error)) from error
+        return self._move_to_results(partial, name)
 
-    def _keep(self, part: Part, name: str) -> Stored:
-        size = size_of(part.path)
-        part.keep(self.result(name))
-        return Stored(name, size)
+    def _move_to_results(self, partial: PartialDownload, name: str) -> StoredVideo:
+        size = file_size(partial.path)
+        partial.move_to(self.result_path(name))
+        return StoredVideo(name, size)
 
     # --- cleanup -------------------------------------------------------------------------
 
-    def _make(self) -> None:
+    def _create_folders(self) -> None:
         for folder in (self._incoming, self._results):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
-    async def sweep(self, in_use: AbstractSet[str], fetching: AbstractSet[str]) -> int:
+    async def remove_orphans(self, in_use: AbstractSet[str], fetching: AbstractSet[str]) -> int:
         """Remove files that no task refers to, left by crashed processes; return how many.
 
         `in_use` are images and results, `fetching` results whose partial files are still needed.
         """
-        parts = {f"{name}.part{more}" for name in fetching for more in ("", ".sum")}
-        return await asyncio.to_thread(self._sweep, in_use | parts)
+        partials = {f"{name}.part{suffix}" for name in fetching for suffix in ("", ".sum")}
+        return await asyncio.to_thread(self._remove_orphans, in_use | partials)
 
-    def _sweep(self, known: AbstractSet[str]) -> int:
-        self._make()
+    def _remove_orphans(self, known_files: AbstractSet[str]) -> int:
+        self._create_folders()
         folders = (self._incoming, self._results)
         orphans = [
             path
             for folder in folders
             for path in folder.iterdir()
-            if path.name not in known and path.is_file() and self._living.may_go(path.name)
+            if path.name not in known_files
+            and path.is_file()
+            and self._process_tag.is_orphan(path.name)
         ]
         for path in orphans:
             path.unlink(missing_ok=True)
-        self._living.bury()
+        self._process_tag.remove_stale()
         return len(orphans)
 
 
-def _plain(file: str) -> str:
-    if file != Path(file).name or file in {"", ".", ".."} or "\x00" in file:
-        raise ValueError(f"not a plain file name: {file!r}")
-    return file
+def _check_plain_name(file_name: str) -> str:
+    if file_name != Path(file_name).name or file_name in {"", ".", ".."} or "\x00" in file_name:
+        raise ValueError(f"not a plain file name: {file_name!r}")
+    return file_name
 
 
 @contextmanager
-def _full_disk_named() -> Iterator[None]:
+def _raise_disk_full() -> Iterator[None]:
     try:
         yield
     except OSError as error:
@@ -257,16 +265,16 @@ def _full_disk_named() -> Iterator[None]:
         raise
 
 
-async def _gathered(chunks: AsyncIterator[bytes]) -> AsyncIterator[tuple[list[bytes], int]]:
+async def _batched(chunks: AsyncIterator[bytes]) -> AsyncIterator[tuple[list[bytes], int]]:
     """Yield (chunks, size) in batches; joining the chunks would copy every byte in memory."""
-    heap: list[bytes] = []
+    batch: list[bytes] = []
     size = 0
     async for chunk in chunks:
         if chunk:
-            heap.append(chunk)
+            batch.append(chunk)
             size += len(chunk)
-        if size >= _PIECE:
-            yield heap, size
-            heap, size = [], 0
-    if heap:
-        yield heap, size
+        if size >= _WRITE_BATCH_BYTES:
+            yield batch, size
+            batch, size = [], 0
+    if batch:
+        yield batch, size

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from bot.domain.provider_health import Breaker, Health
+from bot.domain.provider_health import BreakerState, ProviderHealth
 from bot.domain.tasks import Task
 
 
 def admin_task_line(task: Task, now: float) -> str:
     """A task in an admin's list. English only."""
-    age = now - task.moved_at
-    why = f" ({task.reason})" if task.reason else ""
-    where = f" at {task.provider}" if task.provider else ""
-    return f"{task.id}  {task.state}{why} for {age:.0f} s{where}  {task.person}  {task.order.model}"
+    state_age = now - task.state_since
+    reason = f" ({task.reason})" if task.reason else ""
+    provider = f" at {task.provider}" if task.provider else ""
+    state = f"{task.state}{reason} for {state_age:.0f} s{provider}"
+    return f"{task.id}  {state}  {task.user_id}  {task.order.model}"
 
 
 def admin_task_text(
@@ -22,48 +23,55 @@ def admin_task_text(
 ) -> str:
     """All details of a task and its history, error texts included."""
     order = task.order
-    facts = {
-        "task": f"{task.id}, {task.state}, {task.price} credits, user {task.person}",
+    details = {
+        "task": f"{task.id}, {task.state}, {task.price} credits, user {task.user_id}",
         "order": f"{order.model}, {order.seconds} s, {order.size}, {order.orientation}",
         "prompt": order.prompt,
         "picture": order.image,
         "provider": f"{task.provider} as {task.remote_model}" if task.provider else None,
         "job": task.remote_id,
-        "attempts": f"{task.attempts} failed in this state, {task.looks} polls",
+        "attempts": f"{task.attempts} failed in this state, {task.poll_count} polls",
         "file": f"{task.file}, {task.bytes} bytes" if task.file else None,
         "reason": task.reason,
-        "message": task.raw,
+        "message": task.provider_message,
     }
-    lines = [f"{name}: {fact}" for name, fact in facts.items() if fact]
+    lines = [f"{name}: {value}" for name, value in details.items() if value]
     return "\n".join([*lines, *(_event_line(*event) for event in history)])
 
 
-def _event_line(at: float, old: str | None, new: str, reason: str | None, raw: str | None) -> str:
+def _event_line(
+    at: float, old: str | None, new: str, reason: str | None, provider_message: str | None
+) -> str:
     time = datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S")
-    why = "".join(f"  {word}" for word in (reason, raw) if word)
-    return f"{time} UTC  {old or ''} -> {new}{why}"
+    details = "".join(f"  {detail}" for detail in (reason, provider_message) if detail)
+    return f"{time} UTC  {old or ''} -> {new}{details}"
 
 
 def admin_provider_text(
     name: str,
     kind: str,
-    places: int,
-    known: Health,
-    jobs: int,
-    off: Sequence[tuple[str, float, str | None]],
+    max_jobs: int,
+    health: ProviderHealth,
+    running_jobs: int,
+    disabled_models: Sequence[tuple[str, float, str | None]],
     now: float,
 ) -> str:
     """The state of a provider in one line, and one more line per problem."""
-    paused = known.paused_until is not None and known.paused_until > now
-    how = [known.mode.value, f"breaker {known.breaker}", f"{jobs} of {places} jobs"]
-    lines = [f"{name} ({kind}): {', '.join(how)}"]
-    if paused or known.breaker is not Breaker.CLOSED or known.failures:
-        rest = f", retry in {(known.paused_until or now) - now:.0f} s" if paused else ""
-        failures = f", {known.failures} failures in a row" if known.failures else ""
-        why = known.raw or "no message"
-        lines.append(f"    {known.reason or 'failing'}{failures}{rest}: {why}")
+    is_paused = health.paused_until is not None and health.paused_until > now
+    summary = [health.mode.value, f"breaker {health.breaker}", f"{running_jobs} of {max_jobs} jobs"]
+    lines = [f"{name} ({kind}): {', '.join(summary)}"]
+    if is_paused or health.breaker is not BreakerState.CLOSED or health.consecutive_failures:
+        retry_text = f", retry in {(health.paused_until or now) - now:.0f} s" if is_paused else ""
+        failures = (
+            f", {health.consecutive_failures} failures in a row"
+            if health.consecutive_failures
+            else ""
+        )
+        message = health.provider_message or "no message"
+        lines.append(f"    {health.reason or 'failing'}{failures}{retry_text}: {message}")
     lines += [
-        f"    {model} is no longer served, retry in {(until - now) / 3600:.1f} h: {raw}"
-        for model, until, raw in off
+        f"    {model} is no longer served, retry in {(until - now) / 3600:.1f} h:"
+        f" {provider_message}"
+        for model, until, provider_message in disabled_models
     ]
     return "\n".join(lines)

@@ -6,43 +6,46 @@ from collections.abc import Callable
 
 from bot.catalog.catalog import Catalog
 from bot.catalog.models import Model, Offer
-from bot.commands.admin_parser import ADMIN_WORDS
+from bot.commands.admin_parser import ADMIN_COMMANDS
 from bot.commands.parser import COMMANDS
-from bot.commands.tokens import Word
-from bot.presentation.i18n import say
+from bot.commands.tokens import CommandSpec
+from bot.presentation.i18n import translate
 
 
-def help_text(language: str, admin: bool, typed: bool) -> str:  # noqa: FBT001 - passed by position
+def help_text(language: str, is_admin: bool, typed_options: bool) -> str:  # noqa: FBT001 - passed by position
     """List the commands; and the options of `/video`, if users type them."""
-    lines = [say(language, "help-title"), *_listed(language, COMMANDS, "/")]
-    lines += ["", say(language, "help-options")] if typed else []
-    if admin:
-        lines += [say(language, "help-admin")]
+    lines = [translate(language, "help-title"), *_command_lines(language, COMMANDS, "/")]
+    lines += ["", translate(language, "help-options")] if typed_options else []
+    if is_admin:
+        lines += [translate(language, "help-admin")]
     return "\n".join(lines)
 
 
 def admin_help_text(language: str) -> str:
     """List the subcommands of `/admin`."""
     return "\n".join(
-        [say(language, "admin-help-title"), *_listed(language, ADMIN_WORDS, "/admin ")]
+        [
+            translate(language, "admin-help-title"),
+            *_command_lines(language, ADMIN_COMMANDS, "/admin "),
+        ]
     )
 
 
-def _listed(language: str, words: tuple[Word, ...], prefix: str) -> list[str]:
+def _command_lines(language: str, specs: tuple[CommandSpec, ...], prefix: str) -> list[str]:
     return [
-        f"{prefix}{word.name} {word.usage}".rstrip() + f" - {say(language, word.summary)}"
-        for word in words
+        f"{prefix}{spec.name} {spec.usage}".rstrip() + f" - {translate(language, spec.summary_key)}"
+        for spec in specs
     ]
 
 
 def models_text(
-    language: str, catalog: Catalog, now: float, usable: Callable[[Offer], bool]
+    language: str, catalog: Catalog, now: float, offer_filter: Callable[[Offer], bool]
 ) -> str:
     """List the models that can be requested now, with limits and prices."""
-    models = catalog.models(now, usable)
+    models = catalog.available_models(now, offer_filter)
     if not models:
-        return say(language, "models-none")
-    lines = [say(language, "models-title")]
+        return translate(language, "models-none")
+    lines = [translate(language, "models-title")]
     lines += [_model_line(language, model) for model in models]
     return "\n".join(lines)
 
@@ -51,9 +54,11 @@ def _model_line(language: str, model: Model) -> str:
     low, high = model.price_range()
     sizes = ", ".join(size.name for size in model.sizes)
     if any(size.orientation is None for size in model.sizes):
-        words = ", ".join(say(language, f"orientation-{one}") for one in model.orientations)
-        sizes = say(language, "models-free-orientation", sizes=sizes, orientations=words)
-    return say(
+        labels = ", ".join(
+            translate(language, f"orientation-{orientation}") for orientation in model.orientations
+        )
+        sizes = translate(language, "models-free-orientation", sizes=sizes, orientations=labels)
+    return translate(
         language,
         "models-line",
         name=model.name,

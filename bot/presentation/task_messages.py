@@ -5,168 +5,190 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bot.catalog.catalog import Catalog
-from bot.catalog.job_durations import Durations, Spread
-from bot.domain.commands import Countdown
+from bot.catalog.job_durations import DurationSamples, DurationStats
+from bot.domain.commands import CountdownFormatter
 from bot.domain.tasks import State, Task
-from bot.presentation.i18n import about, say
+from bot.presentation.i18n import format_duration, translate
 
 DISK_FULL = "disk-full"
-_PROMPT_IN_LISTS = 60
-_TELLING_PERCENT = 5
+_LIST_PROMPT_CHARS = 60
+_MIN_RELIABLE_PERCENT = 5
 """Below this progress, rounding makes an extrapolation unreliable."""
-_PROMPT_BESIDE_VIDEO = 200
+_CAPTION_PROMPT_CHARS = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Outlook:
+class Eta:
     """Estimate of when a task will be ready."""
 
-    remaining: float | None = None
+    remaining_seconds: float | None = None
     """Seconds; None without any measurement."""
-    line: int | None = None
+    tasks_ahead: int | None = None
     """Number of queued tasks ahead of this one."""
     now: float = 0.0
-    countdown: Countdown | None = None
+    format_countdown: CountdownFormatter | None = None
 
     @property
     def ready_at(self) -> float | None:
         """UNIX time at which the task is probably ready."""
-        return None if self.remaining is None else self.now + self.remaining
+        return None if self.remaining_seconds is None else self.now + self.remaining_seconds
 
 
-def spread_of(task: Task, catalog: Catalog, durations: Durations) -> Spread | None:
+def duration_samples(
+    task: Task, catalog: Catalog, duration_stats: DurationStats
+) -> DurationSamples | None:
     """Return the samples for a task; without a provider yet, those of the first offer with any."""
     if task.provider and task.remote_model:
-        return durations.spread(task.provider, task.remote_model, task.order.seconds)
+        return duration_stats.samples(task.provider, task.remote_model, task.order.seconds)
     for offer in catalog.offers(task.order.model):
-        spread = durations.spread(offer.provider, offer.model, task.order.seconds)
-        if spread is not None:
-            return spread
+        samples = duration_stats.samples(offer.provider, offer.remote_model, task.order.seconds)
+        if samples is not None:
+            return samples
     return None
 
 
-def remaining(task: Task, spread: Spread | None, now: float) -> float | None:
+def remaining_seconds(task: Task, samples: DurationSamples | None, now: float) -> float | None:
     """Seconds until the gateway has probably finished, from its progress or else from samples."""
-    if task.percent and task.percent >= _TELLING_PERCENT and task.running_at:
+    if task.percent and task.percent >= _MIN_RELIABLE_PERCENT and task.running_at:
         return (now - task.running_at) * (100 - task.percent) / task.percent
-    if spread is None:
+    if samples is None:
         return None
-    age = now - task.submitted_at if task.submitted_at else 0.0
-    return spread.remaining(age, 0.5)
+    elapsed = now - task.submitted_at if task.submitted_at else 0.0
+    return samples.remaining_seconds(elapsed, 0.5)
 
 
-def outlook(
+def estimate_eta(
     task: Task,
     catalog: Catalog,
-    durations: Durations,
+    duration_stats: DurationStats,
     now: float,
-    line: int | None = None,
-    countdown: Countdown | None = None,
-) -> Outlook:
+    tasks_ahead: int | None = None,
+    format_countdown: CountdownFormatter | None = None,
+) -> Eta:
     """Estimate when the task will be ready."""
-    rest = remaining(task, spread_of(task, catalog, durations), now)
-    return Outlook(rest, line, now, countdown)
+    seconds = remaining_seconds(task, duration_samples(task, catalog, duration_stats), now)
+    return Eta(seconds, tasks_ahead, now, format_countdown)
 
 
-def _expected(language: str, view: Outlook) -> str:
-    line = say(language, "expected-line", line=view.line or 0)
-    if view.remaining is None or view.ready_at is None:
-        rest = say(language, "expected-unknown")
-    elif view.countdown is not None:
-        rest = say(language, "expected-at", moment=view.countdown(view.ready_at))
+def _eta_text(language: str, eta: Eta) -> str:
+    position_text = translate(language, "expected-line", line=eta.tasks_ahead or 0)
+    if eta.remaining_seconds is None or eta.ready_at is None:
+        time_text = translate(language, "expected-unknown")
+    elif eta.format_countdown is not None:
+        time_text = translate(language, "expected-at", moment=eta.format_countdown(eta.ready_at))
     else:
-        rest = say(language, "expected-in", time=about(language, view.remaining))
-    return " ".join(part for part in (line, rest) if part)
+        time_text = translate(
+            language, "expected-in", time=format_duration(language, eta.remaining_seconds)
+        )
+    return " ".join(part for part in (position_text, time_text) if part)
 
 
 def accepted_text(
-    language: str, task: Task, view: Outlook, free: int | None, *, shared: bool = False
+    language: str,
+    task: Task,
+    eta: Eta,
+    available_credits: int | None,
+    *,
+    paid_by_group: bool = False,
 ) -> str:
     """The reply to an accepted request: task id, price, ETA, remaining credits.
 
     `free` is None where others read the reply. `shared`: the group's wallet pays.
     """
-    expected = _expected(language, view)
-    if shared:
-        return say(language, "accepted-shared", task=task.id, price=task.price, expected=expected)
-    if free is None:
-        return say(language, "accepted-here", task=task.id, price=task.price, expected=expected)
-    return say(language, "accepted", task=task.id, price=task.price, expected=expected, free=free)
+    expected = _eta_text(language, eta)
+    if paid_by_group:
+        return translate(
+            language, "accepted-shared", task=task.id, price=task.price, expected=expected
+        )
+    if available_credits is None:
+        return translate(
+            language, "accepted-here", task=task.id, price=task.price, expected=expected
+        )
+    return translate(
+        language,
+        "accepted",
+        task=task.id,
+        price=task.price,
+        expected=expected,
+        free=available_credits,
+    )
 
 
 def reason_text(language: str, task: Task) -> str:
     """Why a task is in its state: one of a fixed set of texts, never the gateway's message."""
-    return say(language, f"reason-{task.reason or 'unknown'}")
+    return translate(language, f"reason-{task.reason or 'unknown'}")
 
 
-def status_text(language: str, task: Task, view: Outlook) -> str:
+def status_text(language: str, task: Task, eta: Eta) -> str:
     """The status of a task in one line."""
-    facts: dict[str, str | int] = {"task": task.id}
+    params: dict[str, str | int] = {"task": task.id}
     match task.state:
         case State.QUEUED:
-            facts["expected"] = _expected(language, view)
+            params["expected"] = _eta_text(language, eta)
         case State.RUNNING:
-            known = view.remaining is not None
-            facts["expected"] = _expected(language, view) if known else ""
-            facts["percent"] = "" if task.percent is None else round(task.percent)
+            is_known = eta.remaining_seconds is not None
+            params["expected"] = _eta_text(language, eta) if is_known else ""
+            params["percent"] = "" if task.percent is None else round(task.percent)
         case State.FETCHING:
-            facts["reason"] = reason_text(language, task) if task.reason == DISK_FULL else ""
+            params["reason"] = reason_text(language, task) if task.reason == DISK_FULL else ""
         case State.FAILED | State.REVIEW | State.UNDELIVERED:
-            facts["reason"] = reason_text(language, task)
-    return say(language, f"status-{task.state}", **facts)
+            params["reason"] = reason_text(language, task)
+    return translate(language, f"status-{task.state}", **params)
 
 
-def task_line(language: str, task: Task, view: Outlook) -> str:
+def task_line(language: str, task: Task, eta: Eta) -> str:
     """A task in a list: its status and the start of its prompt."""
-    about_it = _short(task.order.prompt, _PROMPT_IN_LISTS)
-    return f"{status_text(language, task, view)} {about_it}".rstrip()
+    prompt = _shorten(task.order.prompt, _LIST_PROMPT_CHARS)
+    return f"{status_text(language, task, eta)} {prompt}".rstrip()
 
 
-def delivery_text(task: Task, *, repeated: bool) -> str:
+def delivery_caption(task: Task, *, repeated: bool) -> str:
     """The caption of the finished video."""
-    sentence = "delivered-again" if repeated else "delivered"
-    return say(
+    text_key = "delivered-again" if repeated else "delivered"
+    return translate(
         task.language,
-        sentence,
+        text_key,
         task=task.id,
-        prompt=_short(task.order.prompt, _PROMPT_BESIDE_VIDEO),
+        prompt=_shorten(task.order.prompt, _CAPTION_PROMPT_CHARS),
     )
 
 
-def too_large_text(task: Task, size: int, limit: int, link: str | None, kept_for: float) -> str:
+def too_large_text(
+    task: Task, size_bytes: int, limit_bytes: int, link: str | None, retention_seconds: float
+) -> str:
     """Why only a preview or a link is posted, and how to get the full video."""
-    facts: dict[str, str | int] = {
+    params: dict[str, str | int] = {
         "task": task.id,
-        "size": _megabytes(size),
-        "limit": _megabytes(limit),
-        "days": round(kept_for / 86400),
+        "size": _format_megabytes(size_bytes),
+        "limit": _format_megabytes(limit_bytes),
+        "days": round(retention_seconds / 86400),
     }
     if link is not None:
-        return say(task.language, "too-large-link", **facts, link=link)
-    return say(task.language, "too-large-kept", **facts)
+        return translate(task.language, "too-large-link", **params, link=link)
+    return translate(task.language, "too-large-kept", **params)
 
 
-def _megabytes(count: int) -> str:
-    return f"{count / 1e6:.0f}" if count >= 10_000_000 else f"{count / 1e6:.1f}"
+def _format_megabytes(size_bytes: int) -> str:
+    return f"{size_bytes / 1e6:.0f}" if size_bytes >= 10_000_000 else f"{size_bytes / 1e6:.1f}"
 
 
-def last_word(task: Task) -> str:
+def final_message(task: Task) -> str:
     """The final message of a task without a video, including what happened to the credits."""
-    facts: dict[str, str | int] = {"task": task.id}
+    params: dict[str, str | int] = {"task": task.id}
     if task.state in {State.FAILED, State.UNDELIVERED}:
-        facts["reason"] = reason_text(task.language, task)
+        params["reason"] = reason_text(task.language, task)
     if task.state is not State.UNDELIVERED:
-        facts["price"] = task.price
+        params["price"] = task.price
     if task.state is State.FAILED:
-        facts["charged"] = "yes" if task.reason == "resolved-charged" else "no"
-    return say(task.language, f"word-{task.state}", **facts)
+        params["charged"] = "yes" if task.reason == "resolved-charged" else "no"
+    return translate(task.language, f"word-{task.state}", **params)
 
 
-def _short(text: str, most: int) -> str:
+def _shorten(text: str, max_chars: int) -> str:
     """Shorten to one line of at most `most` characters, at a word boundary if possible."""
     line = " ".join(text.split())
-    if len(line) <= most:
+    if len(line) <= max_chars:
         return line
-    cut = line[: most - 1]
+    cut = line[: max_chars - 1]
     head, space, _ = cut.rpartition(" ")
-    return (head if space and len(head) > most // 2 else cut) + "\u2026"
+    return (head if space and len(head) > max_chars // 2 else cut) + "\u2026"

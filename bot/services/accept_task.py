@@ -6,9 +6,9 @@ import secrets
 from dataclasses import dataclass
 
 from bot.credits import ledger, limits
-from bot.credits.ledger import Rules
+from bot.credits.ledger import CreditRules
 from bot.domain.errors import Refusal
-from bot.domain.tasks import Order, Place, State, Task
+from bot.domain.tasks import Destination, Order, State, Task
 from bot.domain.users import Balance
 from bot.store import groups, tasks, users
 from bot.store.accounts import AccountRow
@@ -19,12 +19,12 @@ _ID_LENGTH = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Draft:
+class NewTask:
     """A new task: validated against the catalogue, not yet against limits and credits."""
 
     id: str
-    person: str
-    place: Place
+    user_id: str
+    destination: Destination
     language: str
     order: Order
     price: int
@@ -32,22 +32,22 @@ class Draft:
     provider: str | None = None
     provider_identity: str | None = None
     """Only for a remix: the account that made the original."""
-    wallet: str | None = None
+    wallet_id: str | None = None
     """Account that pays before the user's own, up to the user's allowance."""
-    share: int | None = None
+    wallet_allowance: int | None = None
     """Credits per day that the user may take from it; None: no limit."""
 
 
 @dataclass(frozen=True, slots=True)
-class Accepted:
+class AcceptedTask:
     """An accepted task. `fresh` is False if the same update had created it before."""
 
     task: Task
-    fresh: bool
+    is_new: bool
     balance: Balance
-    line: int
+    tasks_ahead: int
     """Number of queued tasks ahead of this one."""
-    shared: bool = False
+    paid_by_group: bool = False
     """Whether the group's wallet pays."""
 
 
@@ -56,50 +56,62 @@ def new_task_id() -> str:
     return "".join(secrets.choice(_ALPHABET) for _ in range(_ID_LENGTH))
 
 
-def accept(tx: Tx, draft: Draft, rules: Rules, max_active: int, now: float) -> Accepted:
+def accept_task(
+    tx: Tx, new_task: NewTask, rules: CreditRules, max_active: int, now: float
+) -> AcceptedTask:
     """Hold the credits and write the task. Raises `Refusal`; nothing is then written.
 
     The user's account is locked first: if credits suffice for only one of many concurrent
     requests, exactly one is accepted.
     """
-    account = ledger.open_account(tx, draft.person, rules, now)
-    known = tasks.by_update(tx, draft.update_key) if draft.update_key else None
-    if known is not None:
-        return _known(tx, known, ledger.balance_of(account, rules, now), fresh=False)
-    _refuse_the_banned(tx, draft.person)
-    active = tasks.count_active(tx, draft.person)
+    account = ledger.open_account(tx, new_task.user_id, rules, now)
+    existing = tasks.find_by_update(tx, new_task.update_key) if new_task.update_key else None
+    if existing is not None:
+        return _existing(tx, existing, ledger.balance_of(account, rules, now), is_new=False)
+    _check_not_banned(tx, new_task.user_id)
+    active = tasks.count_active(tx, new_task.user_id)
     if active >= max_active:
         raise Refusal("too-many-running", running=active, limit=max_active)
-    task = _task(draft, now)
-    shared = draft.wallet is not None and ledger.is_shared(tx, draft.wallet)
-    if shared and (wallet := _wallet(tx, draft, account, rules, now)) is not None:
+    task = _build_task(new_task, now)
+    has_wallet = new_task.wallet_id is not None and ledger.is_wallet_funded(tx, new_task.wallet_id)
+    if has_wallet and (wallet := _paying_wallet(tx, new_task, account, rules, now)) is not None:
         account = wallet
-    turn = tasks.next_turn(tx, draft.person)
-    tasks.add(tx, task, account=account.id, update_key=draft.update_key, turn=turn)
-    account = ledger.hold(tx, account, task.id, draft.price, rules, now)
-    line = tasks.ahead_of(tx, turn, now)
+    queue_round = tasks.next_queue_round(tx, new_task.user_id)
+    tasks.add(
+        tx, task, account_id=account.id, update_key=new_task.update_key, queue_round=queue_round
+    )
+    account = ledger.hold(tx, account, task.id, new_task.price, rules, now)
+    tasks_ahead = tasks.count_ahead(tx, queue_round, now)
     balance = ledger.balance_of(account, rules, now)
-    return Accepted(task, fresh=True, balance=balance, line=line, shared=account.id != draft.person)
+    return AcceptedTask(
+        task,
+        is_new=True,
+        balance=balance,
+        tasks_ahead=tasks_ahead,
+        paid_by_group=account.id != new_task.user_id,
+    )
 
 
-def _wallet(tx: Tx, draft: Draft, own: AccountRow, rules: Rules, now: float) -> AccountRow | None:
+def _paying_wallet(
+    tx: Tx, new_task: NewTask, user_account: AccountRow, rules: CreditRules, now: float
+) -> AccountRow | None:
     """Return the shared account, locked after the user's own, if it can pay the whole price.
 
     None: the user's own account pays. Raises `Refusal` if neither can.
     """
-    wallet = ledger.open_account(tx, draft.wallet or "", rules, now)
+    wallet = ledger.open_account(tx, new_task.wallet_id or "", rules, now)
     left = wallet.daily + wallet.granted
-    if draft.share is not None:
-        since = limits.day_start(now, rules.timezone)
-        taken = groups.taken(tx, wallet.id, draft.person, since)
-        left = max(min(left, draft.share - taken), 0)
-    if left >= draft.price:
+    if new_task.wallet_allowance is not None:
+        day_start = limits.day_start(now, rules.timezone)
+        taken = groups.credits_used(tx, wallet.id, new_task.user_id, day_start)
+        left = max(min(left, new_task.wallet_allowance - taken), 0)
+    if left >= new_task.price:
         return wallet
-    have = own.daily + own.granted
-    if have < draft.price:
+    have = user_account.daily + user_account.granted
+    if have < new_task.price:
         raise Refusal(
             "no-credits-in-group",
-            needed=draft.price,
+            needed=new_task.price,
             have=have,
             left=left,
             refills_at=limits.next_reset(now, rules.timezone),
@@ -107,37 +119,37 @@ def _wallet(tx: Tx, draft: Draft, own: AccountRow, rules: Rules, now: float) -> 
     return None
 
 
-def found(tx: Tx, draft: Draft, rules: Rules, now: float) -> Accepted | None:
+def find_accepted(tx: Tx, new_task: NewTask, rules: CreditRules, now: float) -> AcceptedTask | None:
     """Return the task if its transaction was committed although the response was lost."""
-    task = tasks.get(tx, draft.id)
+    task = tasks.get(tx, new_task.id)
     if task is None:
         return None
-    return _known(tx, task, ledger.balance(tx, draft.person, rules, now), fresh=True)
+    return _existing(tx, task, ledger.balance(tx, new_task.user_id, rules, now), is_new=True)
 
 
-def _known(tx: Tx, task: Task, balance: Balance, *, fresh: bool) -> Accepted:
-    line = tasks.place_in_line(tx, task.id) if task.state is State.QUEUED else 0
-    return Accepted(task, fresh=fresh, balance=balance, line=line)
+def _existing(tx: Tx, task: Task, balance: Balance, *, is_new: bool) -> AcceptedTask:
+    tasks_ahead = tasks.queue_position(tx, task.id) if task.state is State.QUEUED else 0
+    return AcceptedTask(task, is_new=is_new, balance=balance, tasks_ahead=tasks_ahead)
 
 
-def _refuse_the_banned(tx: Tx, person: str) -> None:
-    row = users.person(tx, person)
-    if row.banned_at is not None:
-        raise Refusal("banned", reason=row.ban_reason or "")
+def _check_not_banned(tx: Tx, user_id: str) -> None:
+    user_row = users.get(tx, user_id)
+    if user_row.banned_at is not None:
+        raise Refusal("banned", reason=user_row.ban_reason or "")
 
 
-def _task(draft: Draft, now: float) -> Task:
+def _build_task(new_task: NewTask, now: float) -> Task:
     return Task(
-        id=draft.id,
-        person=draft.person,
+        id=new_task.id,
+        user_id=new_task.user_id,
         state=State.QUEUED,
-        order=draft.order,
-        price=draft.price,
-        place=draft.place,
-        language=draft.language,
+        order=new_task.order,
+        price=new_task.price,
+        destination=new_task.destination,
+        language=new_task.language,
         created_at=now,
-        moved_at=now,
+        state_since=now,
         due_at=now,
-        provider=draft.provider,
-        provider_identity=draft.provider_identity,
+        provider=new_task.provider,
+        provider_identity=new_task.provider_identity,
     )

@@ -20,82 +20,88 @@ from bot.domain.errors import Refusal
 from bot.domain.tasks import Task
 from bot.domain.users import Balance
 from bot.presentation.help_messages import help_text, models_text
-from bot.presentation.i18n import LANGUAGES, say
-from bot.services.context import Call, Desk
-from bot.services.groups import shared_text
+from bot.presentation.i18n import LANGUAGES, translate
+from bot.services.context import AppContext, RequestContext
+from bot.services.groups import wallet_summary
 from bot.store import accounts, interactive_messages, retention, tasks, users
 from bot.store.database import Tx
-from bot.store.users import PersonRow
+from bot.store.users import UserRow
 
 
-async def set_handle(desk: Desk, person: str, handle: str | None) -> None:
+async def set_handle(app: AppContext, user_id: str, handle: str | None) -> None:
     """Store the current handle of a user."""
-    row = await desk.database.read(lambda tx: users.person(tx, person))
-    if row.handle != (handle.lower() if handle else None):
-        now = desk.clock.now()
-        await desk.database.transact(lambda tx: users.set_handle(tx, person, handle, now))
+    user_row = await app.database.read(lambda tx: users.get(tx, user_id))
+    if user_row.handle != (handle.lower() if handle else None):
+        now = app.clock.now()
+        await app.database.transact(lambda tx: users.set_handle(tx, user_id, handle, now))
 
 
 # --- credits, models, settings -----------------------------------------------------------
 
 
-async def show_quota(call: Call, _command: ShowQuota) -> Reply:
+async def show_quota(context: RequestContext, _command: ShowQuota) -> Reply:
     """`/quota`: show available and held credits, the next refill, and the limits."""
 
-    def look(tx: Tx) -> tuple[Balance, int, str]:
+    def read(tx: Tx) -> tuple[Balance, int, str]:
         return (
-            ledger.balance(tx, call.person, call.desk.rules, call.now),
-            tasks.count_active(tx, call.person),
-            shared_text(tx, call),
+            ledger.balance(tx, context.user_id, context.app.credit_rules, context.now),
+            tasks.count_active(tx, context.user_id),
+            wallet_summary(tx, context),
         )
 
-    balance, active, shared = await call.desk.database.read(look)
-    own = call.say(
+    balance, active, wallet_text = await context.app.database.read(read)
+    own_text = context.translate(
         "quota",
-        free=balance.free,
+        free=balance.available,
         daily=balance.daily,
         granted=balance.granted,
         held=balance.held,
         limit=balance.daily_limit,
-        refills=call.moment(balance.refills_at),
+        refills=context.format_datetime(balance.refills_at),
         active=active,
-        max=call.desk.settings.max_active_per_user,
+        max=context.app.settings.max_active_per_user,
     )
-    return Reply("\n".join(part for part in (own, shared) if part))
+    return Reply("\n".join(part for part in (own_text, wallet_text) if part))
 
 
-async def list_models(call: Call, _command: ListModels) -> Reply:
+async def list_models(context: RequestContext, _command: ListModels) -> Reply:
     """`/models`: list the models that can be requested now."""
-    service = await call.desk.service()
-    return Reply(models_text(call.language, call.desk.catalog, call.now, service.serves))
+    availability = await context.app.provider_availability()
+    return Reply(
+        models_text(context.language, context.app.catalog, context.now, availability.can_serve)
+    )
 
 
-async def change_settings(call: Call, command: ChangeSettings) -> Reply:
+async def change_settings(context: RequestContext, command: ChangeSettings) -> Reply:
     """`/settings`: change the user's defaults, after validation, and show them."""
     changes = dict(command.changes)
     if model := changes.get("model"):
-        changes["model"] = call.desk.catalog.find(str(model), call.now).name
+        changes["model"] = context.app.catalog.find(str(model), context.now).name
     if (language := changes.get("language")) is not None:
         _check_language(str(language))
-    row = await _change_person(call, changes) if changes else call.row
-    none = call.say("settings-none")
-    told = call.say(
+    user_row = await _change_user(context, changes) if changes else context.user_row
+    none = context.translate("settings-none")
+    text = context.translate(
         "settings",
-        model=row.model or none,
-        orientation=call.say(f"orientation-{row.orientation}") if row.orientation else none,
-        duration=row.seconds or none,
-        language=row.language or call.language,
+        model=user_row.model or none,
+        orientation=context.translate(f"orientation-{user_row.orientation}")
+        if user_row.orientation
+        else none,
+        duration=user_row.seconds or none,
+        language=user_row.language or context.language,
     )
-    return Reply(f"{told}\n{call.say('settings-how')}" if call.request.typed else told)
+    return Reply(
+        f"{text}\n{context.translate('settings-how')}" if context.request.typed_options else text
+    )
 
 
-async def _change_person(call: Call, changes: Mapping[str, object]) -> PersonRow:
-    def change(tx: Tx) -> PersonRow:
-        accounts.ensure(tx, call.person, call.now)
-        users.change_person(tx, call.person, **changes)
-        return users.person(tx, call.person)
+async def _change_user(context: RequestContext, changes: Mapping[str, object]) -> UserRow:
+    def change(tx: Tx) -> UserRow:
+        accounts.ensure_account(tx, context.user_id, context.now)
+        users.change(tx, context.user_id, **changes)
+        return users.get(tx, context.user_id)
 
-    return await call.desk.database.transact(change)
+    return await context.app.database.transact(change)
 
 
 def _check_language(code: str) -> None:
@@ -103,22 +109,22 @@ def _check_language(code: str) -> None:
         raise Refusal("language-unknown", code=code, all=", ".join(LANGUAGES))
 
 
-async def change_language(call: Call, command: ChangeLanguage) -> Reply:
+async def change_language(context: RequestContext, command: ChangeLanguage) -> Reply:
     """`/language`: change the language, and reply in the new one."""
     if command.code is None:
-        return call.reply("language-current", code=call.language, all=", ".join(LANGUAGES))
+        return context.reply("language-current", code=context.language, all=", ".join(LANGUAGES))
     _check_language(command.code)
-    await _change_person(call, {"language": command.code})
-    return Reply(say(command.code, "language-changed"))
+    await _change_user(context, {"language": command.code})
+    return Reply(translate(command.code, "language-changed"))
 
 
 # --- privacy, welcome --------------------------------------------------------------------
 
 
-async def show_privacy(call: Call, _command: ShowPrivacy) -> Reply:
+async def show_privacy(context: RequestContext, _command: ShowPrivacy) -> Reply:
     """`/privacy`: say which data are kept and for how long."""
-    settings = call.desk.settings
-    return call.reply(
+    settings = context.app.settings
+    return context.reply(
         "privacy",
         result_days=settings.result_retention_days,
         prompt_days=settings.prompt_retention_days,
@@ -126,37 +132,39 @@ async def show_privacy(call: Call, _command: ShowPrivacy) -> Reply:
     )
 
 
-async def forget_me(call: Call, command: ForgetMe) -> Reply:
+async def forget_me(context: RequestContext, command: ForgetMe) -> Reply:
     """`/forgetme yes`: delete prompts, pictures and videos; ledger entries are kept."""
     if not command.confirmed:
-        return call.reply("forgetme-confirm")
+        return context.reply("forgetme-confirm")
 
     def forget(tx: Tx) -> tuple[list[Task], int]:
-        kept = retention.of_person_at_rest(tx, call.person)
-        retention.forget(tx, [task.id for task in kept])
-        users.change_person(
+        settled = retention.settled_tasks_of_user(tx, context.user_id)
+        retention.blank_tasks(tx, [task.id for task in settled])
+        users.change(
             tx,
-            call.person,
+            context.user_id,
             language=None,
             model=None,
             orientation=None,
             seconds=None,
             handle=None,
         )
-        interactive_messages.forget(tx, call.person)
-        return kept, tasks.count_active(tx, call.person)
+        interactive_messages.blank_of_user(tx, context.user_id)
+        return settled, tasks.count_active(tx, context.user_id)
 
-    forgotten, active = await call.desk.database.transact(forget)
+    forgotten, active = await context.app.database.transact(forget)
     for task in forgotten:
-        await call.desk.remove_files(task)
-    return call.reply("forgetme-done", count=len(forgotten), active=active)
+        await context.app.remove_task_files(task)
+    return context.reply("forgetme-done", count=len(forgotten), active=active)
 
 
-async def start(call: Call, _command: Start) -> Reply:
+async def show_welcome(context: RequestContext, _command: Start) -> Reply:
     """`/start`: introduce the bot."""
-    return call.reply("start")
+    return context.reply("start")
 
 
-async def show_help(call: Call, _command: Help) -> Reply:
+async def show_help(context: RequestContext, _command: Help) -> Reply:
     """`/help`: list the commands."""
-    return Reply(help_text(call.language, call.request.person.admin, call.request.typed))
+    return Reply(
+        help_text(context.language, context.request.user.is_admin, context.request.typed_options)
+    )

@@ -8,11 +8,12 @@ from typing import Any
 import structlog
 
 from bot.domain.commands import (
-    Admin,
+    AdminCommand,
     Cancel,
     ChangeGroup,
     ChangeLanguage,
     ChangeSettings,
+    CommandRequest,
     Fetch,
     ForgetMe,
     Help,
@@ -21,14 +22,13 @@ from bot.domain.commands import (
     MakeVideo,
     Remix,
     Reply,
-    Request,
     Retry,
     ShowPrivacy,
     ShowQuota,
     Start,
 )
 from bot.domain.errors import Refusal
-from bot.presentation.i18n import refusal, say
+from bot.presentation.i18n import format_error, translate
 from bot.services.account import (
     change_language,
     change_settings,
@@ -37,53 +37,53 @@ from bot.services.account import (
     show_help,
     show_privacy,
     show_quota,
-    start,
+    show_welcome,
 )
 from bot.services.admin import ADMIN_HANDLERS
-from bot.services.context import Call, Desk, _call
-from bot.services.groups import change_group
-from bot.services.tasks import cancel, fetch, list_tasks
-from bot.services.videos import make_video, remix, retry
+from bot.services.context import AppContext, RequestContext, resolve_context
+from bot.services.groups import update_group_settings
+from bot.services.tasks import cancel_task, fetch_video, list_tasks
+from bot.services.videos import make_video, remix_video, retry_task
 
 _log = structlog.get_logger(__name__)
 
 
-async def handle(request: Request, desk: Desk) -> Reply:
+async def handle_request(request: CommandRequest, app: AppContext) -> Reply:
     """Run a command. Never raises: errors become replies."""
-    language: str = desk.settings.default_language
+    language: str = app.settings.default_language
     try:
-        call = await _call(request, desk)
-        language = call.language
-        return await HANDLERS[type(request.command)](call, request.command)
-    except Refusal as refused:
-        return Reply(refusal(language, refused, desk.rules.timezone), ok=False)
+        context = await resolve_context(request, app)
+        language = context.language
+        return await HANDLERS[type(request.command)](context, request.command)
+    except Refusal as error:
+        return Reply(format_error(language, error, app.credit_rules.timezone), ok=False)
     except Exception:  # noqa: BLE001 - the user gets a reply in any case
         _log.exception("handler_failed", command=type(request.command).__name__)
-        return Reply(say(language, "internal-error"), ok=False)
+        return Reply(translate(language, "internal-error"), ok=False)
 
 
-async def admin(call: Call, command: Admin) -> Reply:
+async def run_admin_command(context: RequestContext, command: AdminCommand) -> Reply:
     """`/admin`: run a subcommand. Raises `Refusal` for users who are not admins."""
-    if not call.request.person.admin:
+    if not context.request.user.is_admin:
         raise Refusal("admin-only")
-    return await ADMIN_HANDLERS[command.word](call, command)
+    return await ADMIN_HANDLERS[command.subcommand](context, command)
 
 
-HANDLERS: dict[type, Callable[[Call, Any], Awaitable[Reply]]] = {
+HANDLERS: dict[type, Callable[[RequestContext, Any], Awaitable[Reply]]] = {
     MakeVideo: make_video,
-    Remix: remix,
+    Remix: remix_video,
     ListTasks: list_tasks,
-    Cancel: cancel,
-    Retry: retry,
-    ChangeGroup: change_group,
-    Fetch: fetch,
+    Cancel: cancel_task,
+    Retry: retry_task,
+    ChangeGroup: update_group_settings,
+    Fetch: fetch_video,
     ShowQuota: show_quota,
     ListModels: list_models,
     ChangeSettings: change_settings,
     ChangeLanguage: change_language,
     ShowPrivacy: show_privacy,
     ForgetMe: forget_me,
-    Start: start,
+    Start: show_welcome,
     Help: show_help,
-    Admin: admin,
+    AdminCommand: run_admin_command,
 }

@@ -10,78 +10,95 @@ from bot.domain.commands import ChangeGroup, Reply
 from bot.domain.errors import Refusal
 from bot.domain.groups import Group
 from bot.presentation.i18n import LANGUAGES
-from bot.services.context import Call
+from bot.services.context import RequestContext
 from bot.store import groups
 from bot.store.database import Tx
 
-_MOST = 50
+_MAX_ENTRIES = 50
 """Limit for the number of channels, and of roles with an allowance."""
 
 
-async def change_group(call: Call, command: ChangeGroup) -> Reply:
+async def update_group_settings(context: RequestContext, command: ChangeGroup) -> Reply:
     """Change the settings of a group and show them. Only for users who manage the group."""
-    there = call.request.whereabouts
-    if there is None or call.group is None:
+    group_context = context.request.group_context
+    if group_context is None or context.group is None:
         raise Refusal("group-nowhere")
-    if not there.manages:
+    if not group_context.can_manage:
         raise Refusal("group-not-yours")
-    if (command.role is None) != (command.share is None):
+    if (command.role is None) != (command.role_allowance is None):
         raise Refusal("group-role-and-share")
 
     def change(tx: Tx) -> tuple[Group, str]:
         if command == ChangeGroup():
-            group = groups.get(tx, there.group)
+            group = groups.get(tx, group_context.group_id)
         else:
-            group = groups.locked(tx, there.group, call.person, call.now)
+            group = groups.lock_or_create(tx, group_context.group_id, context.user_id, context.now)
         changes = _changes(group, command)
         if changes:
-            group = groups.change(tx, group.id, call.person, call.now, changes)
-        return group, shared_text(tx, replace(call, group=group))
+            group = groups.change(tx, group.id, context.user_id, context.now, changes)
+        return group, wallet_summary(tx, replace(context, group=group))
 
-    group, shared = await call.desk.database.transact(change)
-    none = call.say("settings-none")
-    told = call.say(
+    group, wallet_text = await context.app.database.transact(change)
+    none = context.translate("settings-none")
+    text = context.translate(
         "group",
-        channels=", ".join(f"<#{one}>" for one in sorted(group.channels)) or none,
-        shares=", ".join(f"<@&{role}> {n}" for role, n in sorted(group.shares.items())) or none,
+        channels=", ".join(f"<#{channel}>" for channel in sorted(group.allowed_channels)) or none,
+        shares=", ".join(
+            f"<@&{role}> {allowance}" for role, allowance in sorted(group.role_allowances.items())
+        )
+        or none,
         language=LANGUAGES.get(group.language or "", none),
         spoiler="yes" if group.spoiler else "no",
     )
-    return Reply("\n".join(part for part in (told, shared) if part))
+    return Reply("\n".join(part for part in (text, wallet_text) if part))
 
 
 def _changes(group: Group, command: ChangeGroup) -> dict[str, Any]:
     """Return the columns to change. Raises `Refusal`."""
-    found: dict[str, Any] = {}
-    channels = set(group.channels)
+    changes: dict[str, Any] = {}
+    channels = set(group.allowed_channels)
     channels |= {command.allow} if command.allow else set()
     if command.forbid is not None and command.forbid not in channels:
         raise Refusal("group-not-allowed", channel=f"<#{command.forbid}>")
     channels -= {command.forbid} if command.forbid else set()
-    if channels != group.channels:
-        found["channels"] = channels
-    if command.role is not None and command.share is not None:
-        shares = {role: n for role, n in group.shares.items() if role != command.role}
-        found["shares"] = shares | ({command.role: command.share} if command.share >= 0 else {})
-    if len(channels) > _MOST or len(found.get("shares", {})) > _MOST:
-        raise Refusal("group-too-many", limit=_MOST)
+    if channels != group.allowed_channels:
+        changes["channels"] = channels
+    if command.role is not None and command.role_allowance is not None:
+        allowances = {
+            role: allowance
+            for role, allowance in group.role_allowances.items()
+            if role != command.role
+        }
+        changes["shares"] = allowances | (
+            {command.role: command.role_allowance} if command.role_allowance >= 0 else {}
+        )
+    if len(channels) > _MAX_ENTRIES or len(changes.get("shares", {})) > _MAX_ENTRIES:
+        raise Refusal("group-too-many", limit=_MAX_ENTRIES)
     if command.language is not None:
-        found["language"] = command.language
+        changes["language"] = command.language
     if command.spoiler is not None:
-        found["spoiler"] = command.spoiler
-    return found
+        changes["spoiler"] = command.spoiler
+    return changes
 
 
-def shared_text(tx: Tx, call: Call) -> str:
+def wallet_summary(tx: Tx, context: RequestContext) -> str:
     """Say what the group's wallet holds and what the user may take today; empty without one."""
-    group, there = call.group, call.request.whereabouts
-    if group is None or there is None or not ledger.is_shared(tx, group.wallet):
+    group, group_context = context.group, context.request.group_context
+    if group is None or group_context is None or not ledger.is_wallet_funded(tx, group.wallet_id):
         return ""
-    rules, now = call.desk.rules, call.now
-    balance = ledger.balance(tx, group.wallet, rules, now)
-    share = group.share(there.roles)
-    left = balance.free
-    if share is not None:
-        since = limits.day_start(now, rules.timezone)
-        left = max(min(left, share - groups.taken(tx, group.wallet, call.person, since)), 0)
-    return call.say("group-wallet", free=balance.free, limit=balance.daily_limit, left=left)
+    rules, now = context.app.credit_rules, context.now
+    balance = ledger.balance(tx, group.wallet_id, rules, now)
+    allowance = group.role_allowance(group_context.role_ids)
+    left = balance.available
+    if allowance is not None:
+        day_start = limits.day_start(now, rules.timezone)
+        left = max(
+            min(
+                left,
+                allowance - groups.credits_used(tx, group.wallet_id, context.user_id, day_start),
+            ),
+            0,
+        )
+    return context.translate(
+        "group-wallet", free=balance.available, limit=balance.daily_limit, left=left
+    )

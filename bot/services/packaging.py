@@ -10,20 +10,20 @@ from typing import Protocol
 
 from bot.domain.tasks import Task, Video
 from bot.media.links import Publisher
-from bot.media.storage import Spool
-from bot.media.transcode_plan import Way
-from bot.media.transcoder import Fitted, Fitter
+from bot.media.storage import MediaStorage
+from bot.media.transcode_plan import Strategy
+from bot.media.transcoder import Transcoder, TranscodeResult
 from bot.ports import Clock
 from bot.presentation.task_messages import too_large_text
 
 
-class Shelf(Protocol):
+class MediaServices(Protocol):
     """Storage, transcoding and publishing of videos."""
 
     @property
-    def spool(self) -> Spool: ...
+    def storage(self) -> MediaStorage: ...
     @property
-    def fitter(self) -> Fitter | None: ...
+    def transcoder(self) -> Transcoder | None: ...
     @property
     def publisher(self) -> Publisher | None: ...
     @property
@@ -31,7 +31,7 @@ class Shelf(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Parcel:
+class DeliveryPayload:
     """What to post; without a video only the text."""
 
     video: Video | None
@@ -39,36 +39,42 @@ class Parcel:
     """Why this is not the full video, and how to get it."""
 
 
-async def packed(shelf: Shelf, task: Task, limit: int | None, kept_for: float) -> Parcel:
+async def prepare_delivery(
+    media: MediaServices, task: Task, max_bytes: int | None, retention_seconds: float
+) -> DeliveryPayload:
     """Prepare the video for a destination with a size limit in bytes; None: no limit.
 
     `kept_for`: seconds for which the result is kept. Raises `FileNotFoundError`, `DiskFull`,
     `PublishError`.
     """
-    if task.file is None or not shelf.spool.result(task.file).is_file():
+    if task.file is None or not media.storage.result_path(task.file).is_file():
         raise FileNotFoundError(task.file)
-    path, order = shelf.spool.result(task.file), task.order
-    whole = Video(path, task.bytes or 0, order.seconds, order.width, order.height)
-    if limit is None or shelf.fitter is None:
-        return Parcel(whole)
-    fitted = await shelf.fitter.fit(path, limit, link_possible=shelf.publisher is not None)
-    video = await _video(shelf.fitter, whole, fitted)
-    if fitted.way not in {Way.LINK, Way.KEEP}:
-        return Parcel(video)
+    path, order = media.storage.result_path(task.file), task.order
+    original = Video(path, task.bytes or 0, order.seconds, order.width, order.height)
+    if max_bytes is None or media.transcoder is None:
+        return DeliveryPayload(original)
+    fitted = await media.transcoder.fit_to_limit(
+        path, max_bytes, link_possible=media.publisher is not None
+    )
+    video = await _fitted_video(media.transcoder, original, fitted)
+    if fitted.strategy not in {Strategy.PREVIEW_AND_LINK, Strategy.PREVIEW_ONLY}:
+        return DeliveryPayload(video)
     link = None
-    if fitted.way is Way.LINK and shelf.publisher is not None:
-        valid_for = min(kept_for, shelf.publisher.longest)
-        link = await shelf.publisher.publish(path, shelf.clock.now(), valid_for)
-    note = too_large_text(task, whole.bytes, limit, link, kept_for)
-    return Parcel(video, note if video is not None or link is not None else "")
+    if fitted.strategy is Strategy.PREVIEW_AND_LINK and media.publisher is not None:
+        valid_for = min(retention_seconds, media.publisher.max_validity_s)
+        link = await media.publisher.publish(path, media.clock.now(), valid_for)
+    note = too_large_text(task, original.size_bytes, max_bytes, link, retention_seconds)
+    return DeliveryPayload(video, note if video is not None or link is not None else "")
 
 
-async def _video(fitter: Fitter, whole: Video, fitted: Fitted) -> Video | None:
+async def _fitted_video(
+    transcoder: Transcoder, original: Video, fitted: TranscodeResult
+) -> Video | None:
     if fitted.path is None:
         return None
-    still = await fitter.thumbnail(whole.path)
-    seen = fitted.video
-    if seen is None:
-        return Video(fitted.path, fitted.bytes, whole.seconds, thumbnail=still)
-    seconds = max(round(seen.seconds), 1)
-    return Video(fitted.path, fitted.bytes, seconds, seen.width, seen.height, still)
+    thumbnail = await transcoder.thumbnail(original.path)
+    details = fitted.video
+    if details is None:
+        return Video(fitted.path, fitted.size_bytes, original.seconds, thumbnail=thumbnail)
+    seconds = max(round(details.seconds), 1)
+    return Video(fitted.path, fitted.size_bytes, seconds, details.width, details.height, thumbnail)

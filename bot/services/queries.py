@@ -6,42 +6,42 @@ from collections.abc import Collection
 
 from bot.domain.groups import Group
 from bot.domain.tasks import Task
-from bot.domain.users import Person
-from bot.services.context import Desk, _language
+from bot.domain.users import User
+from bot.services.context import AppContext, choose_language
 from bot.store import groups, tasks, users
 from bot.store.database import Tx
-from bot.store.users import PersonRow
+from bot.store.users import UserRow
 
 
-async def language_of(desk: Desk, person: Person, group: str | None = None) -> str:
+async def language_for(app: AppContext, user: User, group_id: str | None = None) -> str:
     """The language that the user chose, else the front-end's, the group's or the default."""
 
-    def look(tx: Tx) -> tuple[PersonRow, Group | None]:
-        return users.person(tx, person.id), groups.get(tx, group) if group else None
+    def read(tx: Tx) -> tuple[UserRow, Group | None]:
+        return users.get(tx, user.id), groups.get(tx, group_id) if group_id else None
 
-    return _language(desk, person, *await desk.database.read(look))
+    return choose_language(app, user, *await app.database.read(read))
 
 
-async def outstanding(desk: Desk, person: str) -> list[Task]:
+async def outstanding_tasks(app: AppContext, user_id: str) -> list[Task]:
     """The user's tasks that are active, or whose final message has not been sent yet."""
-    return await desk.database.read(lambda tx: tasks.outstanding(tx, person))
+    return await app.database.read(lambda tx: tasks.outstanding_of_user(tx, user_id))
 
 
-async def tasks_by_id(desk: Desk, ids: Collection[str]) -> list[Task]:
+async def tasks_by_id(app: AppContext, task_ids: Collection[str]) -> list[Task]:
     """The tasks of these ids, oldest first."""
-    return await desk.database.read(lambda tx: tasks.by_ids(tx, ids))
+    return await app.database.read(lambda tx: tasks.get_many(tx, task_ids))
 
 
-async def task_by_id(desk: Desk, task: str) -> Task | None:
+async def task_by_id(app: AppContext, task_id: str) -> Task | None:
     """The task of this id, of any user."""
-    return await desk.database.read(lambda tx: tasks.get(tx, task))
+    return await app.database.read(lambda tx: tasks.get(tx, task_id))
 
 
-async def called(desk: Desk, front_end: str, handle: str) -> str | None:
+async def user_id_by_handle(app: AppContext, front_end: str, handle: str) -> str | None:
     """Id of the user with this handle on the front-end, if one is known."""
-    return await desk.database.read(lambda tx: users.called(tx, front_end, handle))
+    return await app.database.read(lambda tx: users.find_by_handle(tx, front_end, handle))
 
 
-async def recent(desk: Desk, person: str, limit: int) -> list[Task]:
+async def recent_tasks(app: AppContext, user_id: str, limit: int) -> list[Task]:
     """The user's newest tasks, newest first."""
-    return await desk.database.read(lambda tx: tasks.of_person(tx, person, limit))
+    return await app.database.read(lambda tx: tasks.newest_of_user(tx, user_id, limit))

@@ -12,90 +12,109 @@ from bot.domain.commands import (
 from bot.domain.errors import Refusal
 from bot.domain.tasks import ACTIVE, State, Task, Video
 from bot.presentation.task_messages import task_line
-from bot.services.context import Call, own_task
+from bot.services.context import RequestContext, get_own_task
 from bot.store import deliveries, tasks
 from bot.store.database import Tx
 
-_LISTED = 10
+_LIST_LIMIT = 10
 """Tasks that `/tasks` shows: as many as fit on a phone screen."""
 
 
 # --- tasks of the user -------------------------------------------------------------------
 
 
-async def list_tasks(call: Call, _command: ListTasks) -> Reply:
+async def list_tasks(context: RequestContext, _command: ListTasks) -> Reply:
     """`/tasks`: list the newest tasks, each with its queue position or ETA."""
 
-    def look(tx: Tx) -> list[tuple[Task, int | None]]:
-        own = tasks.of_person(tx, call.person, _LISTED)
+    def read(tx: Tx) -> list[tuple[Task, int | None]]:
+        user_tasks = tasks.newest_of_user(tx, context.user_id, _LIST_LIMIT)
         return [
-            (task, tasks.place_in_line(tx, task.id) if task.state is State.QUEUED else None)
-            for task in own
+            (task, tasks.queue_position(tx, task.id) if task.state is State.QUEUED else None)
+            for task in user_tasks
         ]
 
-    listed = await call.desk.database.read(look)
+    listed = await context.app.database.read(read)
     if not listed:
-        return call.reply("tasks-none")
-    lines = [call.say("tasks-title")]
-    lines += [task_line(call.language, task, call.outlook(task, line)) for task, line in listed]
+        return context.reply("tasks-none")
+    lines = [context.translate("tasks-title")]
+    lines += [
+        task_line(context.language, task, context.estimate_eta(task, tasks_ahead))
+        for task, tasks_ahead in listed
+    ]
     return Reply("\n".join(lines))
 
 
-async def cancel(call: Call, command: Cancel) -> Reply:
+async def cancel_task(context: RequestContext, command: Cancel) -> Reply:
     """`/cancel`: immediate for a queued task; later only if the gateway can cancel jobs."""
-    task = await own_task(call, command.task)
+    task = await get_own_task(context, command.task_id)
     if task.state is State.QUEUED:
-        return await _cancel_queued(call, task)
+        return await _cancel_queued(context, task)
     if task.state in {State.FETCHING, State.DELIVERING}:
         raise Refusal("cancel-too-late", task=task.id, price=task.price)
     if task.state not in ACTIVE:
-        raise Refusal("cancel-at-rest", task=task.id, state=call.say(f"state-{task.state}"))
-    account = call.desk.account_of(task)
-    if account is None or not account[1].capabilities.cancel:
+        raise Refusal(
+            "cancel-at-rest", task=task.id, state=context.translate(f"state-{task.state}")
+        )
+    provider = context.app.provider_of(task)
+    if provider is None or not provider[1].capabilities.cancel:
         raise Refusal("cancel-not-possible", task=task.id, price=task.price)
-    asked = await call.desk.database.transact(lambda tx: tasks.ask_to_cancel(tx, task.id, call.now))
-    if not asked:
+    is_requested = await context.app.database.transact(
+        lambda tx: tasks.request_cancel(tx, task.id, context.now)
+    )
+    if not is_requested:
         # The state has changed meanwhile: start over.
-        return await cancel(call, command)
-    call.desk.wake()
-    return Reply(call.say("cancel-asked", task=task.id, price=task.price), task=task)
+        return await cancel_task(context, command)
+    context.app.wake_engine()
+    return Reply(context.translate("cancel-asked", task=task.id, price=task.price), task=task)
 
 
-async def _cancel_queued(call: Call, task: Task) -> Reply:
+async def _cancel_queued(context: RequestContext, task: Task) -> Reply:
     def stop(tx: Tx) -> bool:
-        return lifecycle.move(
-            tx, task, State.CANCELLED, call.now, by=call.person, reason="cancelled", notice=False
+        return lifecycle.transition(
+            tx,
+            task,
+            State.CANCELLED,
+            context.now,
+            by=context.user_id,
+            reason="cancelled",
+            notify=False,
         )
 
-    if not await call.desk.database.transact(stop):
+    if not await context.app.database.transact(stop):
         # The task has just left the queue: start over.
-        return await cancel(call, Cancel(task.id))
-    return Reply(call.say("cancel-done", task=task.id, price=task.price), task=task)
+        return await cancel_task(context, Cancel(task.id))
+    return Reply(context.translate("cancel-done", task=task.id, price=task.price), task=task)
 
 
-async def fetch(call: Call, command: Fetch) -> Reply:
+async def fetch_video(context: RequestContext, command: Fetch) -> Reply:
     """`/fetch`: post the video in this chat, again or for the first time."""
-    task = await own_task(call, command.task)
+    task = await get_own_task(context, command.task_id)
     # A video that is being posted, perhaps by this request, must not be posted twice.
     if task.state in ACTIVE:
-        raise Refusal("fetch-not-ready", task=task.id, state=call.say(f"state-{task.state}"))
+        raise Refusal(
+            "fetch-not-ready", task=task.id, state=context.translate(f"state-{task.state}")
+        )
     if task.state not in {State.DONE, State.UNDELIVERED}:
-        raise Refusal("fetch-no-video", task=task.id, state=call.say(f"state-{task.state}"))
-    if task.file is None or not call.desk.spool.result(task.file).is_file():
+        raise Refusal(
+            "fetch-no-video", task=task.id, state=context.translate(f"state-{task.state}")
+        )
+    if task.file is None or not context.app.storage.result_path(task.file).is_file():
         raise Refusal("fetch-expired", task=task.id)
     if task.state is State.UNDELIVERED:
-        await call.desk.database.transact(lambda tx: _send_again(tx, call, task))
-        call.desk.wake()
-        return Reply(call.say("fetch-sending", task=task.id), task=task)
-    return Reply(call.say("fetch-here", task=task.id), task=task, video=_video(call, task))
+        await context.app.database.transact(lambda tx: _redeliver(tx, context, task))
+        context.app.wake_engine()
+        return Reply(context.translate("fetch-sending", task=task.id), task=task)
+    return Reply(
+        context.translate("fetch-here", task=task.id), task=task, video=_result_video(context, task)
+    )
 
 
-def _send_again(tx: Tx, call: Call, task: Task) -> None:
-    if lifecycle.move(tx, task, State.DELIVERING, call.now, by=call.person):
-        deliveries.renew(tx, task.id, call.request.place)
+def _redeliver(tx: Tx, context: RequestContext, task: Task) -> None:
+    if lifecycle.transition(tx, task, State.DELIVERING, context.now, by=context.user_id):
+        deliveries.restart(tx, task.id, context.request.destination)
 
 
-def _video(call: Call, task: Task) -> Video:
+def _result_video(context: RequestContext, task: Task) -> Video:
     order = task.order
-    path = call.desk.spool.result(task.file or "")
+    path = context.app.storage.result_path(task.file or "")
     return Video(path, task.bytes or 0, order.seconds, order.width, order.height)

@@ -7,43 +7,47 @@ from pathlib import Path
 
 import structlog
 
-from bot.catalog.models import Defaults, Model, Offer
+from bot.catalog.models import Model, Offer, UserDefaults
 from bot.credits import ledger
 from bot.domain.commands import (
+    CommandRequest,
     MakeVideo,
     Remix,
     Reply,
-    Request,
     Retry,
 )
 from bot.domain.errors import Refusal
-from bot.domain.tasks import ACTIVE, Fit, Order, Place, State, Task
-from bot.domain.users import Person
+from bot.domain.tasks import ACTIVE, Destination, Fit, Order, State, Task
+from bot.domain.users import User
 from bot.media import images
-from bot.media.storage import DiskFull, KeptPicture
-from bot.presentation.i18n import say
+from bot.media.storage import DiskFull, StoredImage
+from bot.presentation.i18n import translate
 from bot.presentation.task_messages import accepted_text
 from bot.services import accept_task
-from bot.services.accept_task import Accepted, Draft
-from bot.services.context import Call, Desk, _call, own_task
+from bot.services.accept_task import AcceptedTask, NewTask
+from bot.services.context import AppContext, RequestContext, get_own_task, resolve_context
 from bot.store.database import DatabaseError, Tx
-from bot.store.users import PersonRow
+from bot.store.users import UserRow
 from providers.types import Orientation
 
 _log = structlog.get_logger(__name__)
 
 
-async def make_video(call: Call, command: MakeVideo) -> Reply:
+async def make_video(context: RequestContext, command: MakeVideo) -> Reply:
     """`/video`: validate, prepare the picture, hold the credits, write the task."""
-    seen = await images.look(command.image) if command.image else None
-    order, price = await _completed(call, command, seen.orientation if seen else None)
+    image_info = await images.inspect_image(command.image) if command.image else None
+    order, price = await _build_order(
+        context, command, image_info.orientation if image_info else None
+    )
     _check_fit(command, order)
-    task_id, note = accept_task.new_task_id(), ""
+    task_id, notice = accept_task.new_task_id(), ""
     if command.image:
-        kept = await _keep_picture(call, command.image, task_id, order, command.fit)
-        order, note = replace(order, image=kept.file), _cut_text(call, kept)
-    draft = Draft(task_id, call.person, call.request.place, call.public, order, price)
-    return await _accept(call, draft, note)
+        stored = await _store_image(context, command.image, task_id, order, command.fit)
+        order, notice = replace(order, image=stored.file_name), _crop_notice(context, stored)
+    new_task = NewTask(
+        task_id, context.user_id, context.request.destination, context.public_language, order, price
+    )
+    return await _accept_task(context, new_task, notice)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,29 +56,31 @@ class Quote:
 
     order: Order
     price: int
-    free: int
+    available_credits: int
     """Credits that the user can spend."""
     model: Model
-    models: tuple[Model, ...]
+    available_models: tuple[Model, ...]
     """Models that can be requested now."""
 
 
-async def quote(call: Call, command: MakeVideo, picture: Orientation | None) -> Quote:
+async def _quote(
+    context: RequestContext, command: MakeVideo, image_orientation: Orientation | None
+) -> Quote:
     """Validate a request without accepting it. Raises `Refusal`.
 
     `command.image` says only whether there is a picture; `picture` is the picture's orientation.
     """
-    desk = call.desk
-    order, price = await _completed(call, command, picture)
-    service = await desk.service()
-    models = tuple(desk.catalog.models(call.now, service.serves))
-    model = next((one for one in models if one.name == order.model), None)
+    app = context.app
+    order, price = await _build_order(context, command, image_orientation)
+    availability = await app.provider_availability()
+    models = tuple(app.catalog.available_models(context.now, availability.can_serve))
+    model = next((candidate for candidate in models if candidate.name == order.model), None)
     if model is None:
-        model = desk.catalog.find(order.model, call.now)
-    balance = await desk.database.read(
-        lambda tx: ledger.balance(tx, call.person, desk.rules, call.now)
+        model = app.catalog.find(order.model, context.now)
+    balance = await app.database.read(
+        lambda tx: ledger.balance(tx, context.user_id, app.credit_rules, context.now)
     )
-    return Quote(order, price, balance.free, model, models)
+    return Quote(order, price, balance.available, model, models)
 
 
 def _check_fit(command: MakeVideo, order: Order) -> None:
@@ -87,117 +93,136 @@ def _check_fit(command: MakeVideo, order: Order) -> None:
         raise Refusal("fit-not-possible", model=order.model)
 
 
-async def _completed(
-    call: Call, command: MakeVideo, picture: Orientation | None
+async def _build_order(
+    context: RequestContext, command: MakeVideo, image_orientation: Orientation | None
 ) -> tuple[Order, int]:
     """Return (order, price) by what the providers can make now."""
-    desk, defaults = call.desk, _defaults(call.row)
-    service = await desk.service()
+    app, defaults = context.app, _user_defaults(context.user_row)
+    availability = await app.provider_availability()
 
-    def reached(offer: Offer) -> bool:
-        return service.serves(offer) and desk.takes_pictures(offer.provider)
+    def can_receive_image(offer: Offer) -> bool:
+        return availability.can_serve(offer) and app.accepts_images(offer.provider)
 
     if command.image is None:
-        return desk.catalog.complete(command, defaults, call.now, picture, service.serves)
+        return app.catalog.build_order(
+            command, defaults, context.now, image_orientation, availability.can_serve
+        )
     try:
-        return desk.catalog.complete(command, defaults, call.now, picture, reached)
-    except Refusal as refused:
-        if refused.sentence not in {"model-off", "models-none"}:
+        return app.catalog.build_order(
+            command, defaults, context.now, image_orientation, can_receive_image
+        )
+    except Refusal as error:
+        if error.text_key not in {"model-off", "models-none"}:
             raise
         # If the order is possible, the only obstacle is sending the picture to the provider.
-        order, _ = desk.catalog.complete(command, defaults, call.now, picture, service.serves)
+        order, _ = app.catalog.build_order(
+            command, defaults, context.now, image_orientation, availability.can_serve
+        )
         raise Refusal("image-needs-link", model=order.model) from None
 
 
-async def _keep_picture(
-    call: Call, source: Path, name: str, order: Order, fit: Fit | None
-) -> KeptPicture:
+async def _store_image(
+    context: RequestContext, source: Path, task_id: str, order: Order, fit: Fit | None
+) -> StoredImage:
     size = (order.width, order.height)
     try:
-        return await call.desk.spool.keep_picture(source, name, *size, fit or "crop")
+        return await context.app.storage.store_image(source, task_id, *size, fit or "crop")
     except DiskFull as error:
         _log.warning("picture_rejected_disk_full", error=str(error))
         raise Refusal("disk-full") from None
 
 
-def _cut_text(call: Call, kept: KeptPicture) -> str:
+def _crop_notice(context: RequestContext, stored: StoredImage) -> str:
     """Say how much of the picture was cropped; empty if it was little."""
-    if kept.cropped_percent < images.MUCH_CUT:
+    if stored.cropped_percent < images.CROP_WARNING_PERCENT:
         return ""
-    return say(call.public, "picture-cut", cut=round(kept.cropped_percent))
+    return translate(context.public_language, "picture-cut", cut=round(stored.cropped_percent))
 
 
-async def _accept(call: Call, draft: Draft, note: str = "") -> Reply:
+async def _accept_task(context: RequestContext, new_task: NewTask, notice: str = "") -> Reply:
     """Write the task and reply. If it is refused or a duplicate, its picture is deleted."""
-    desk = call.desk
-    update = call.request.update
-    key = f"{call.request.place.front_end}:{update}" if update else None
+    app = context.app
+    update_id = context.request.update_id
+    update_key = f"{context.request.destination.front_end}:{update_id}" if update_id else None
     try:
-        draft = _in_group(call, replace(draft, update_key=key))
-        accepted = await desk.database.transact(lambda tx: _take_in(tx, call, draft))
+        new_task = _apply_group_settings(context, replace(new_task, update_key=update_key))
+        accepted = await app.database.transact(lambda tx: _insert_task(tx, context, new_task))
     except DatabaseError:
         # The transaction may have been committed although the response was lost.
-        found = await desk.database.read(lambda tx: _if_taken_in(tx, call, draft))
-        if found is None:
+        existing = await app.database.read(lambda tx: _find_accepted(tx, context, new_task))
+        if existing is None:
             raise
-        accepted = found
+        accepted = existing
     except Refusal:
-        await _drop_picture(call, draft)
+        await _remove_image(context, new_task)
         raise
-    if not accepted.fresh:
-        await _drop_picture(call, draft)
-    desk.wake()
-    text = "\n".join(part for part in (_accepted_text(call, accepted), note) if part)
+    if not accepted.is_new:
+        await _remove_image(context, new_task)
+    app.wake_engine()
+    text = "\n".join(part for part in (_acceptance_text(context, accepted), notice) if part)
     return Reply(text, task=accepted.task)
 
 
-def _in_group(call: Call, draft: Draft) -> Draft:
+def _apply_group_settings(context: RequestContext, new_task: NewTask) -> NewTask:
     """Apply the group's settings: allowed channels, spoiler, paying wallet. Raises `Refusal`."""
-    group, there = call.group, call.request.whereabouts
-    if group is None or there is None:
-        return draft
-    if group.channels and group.channels.isdisjoint(there.channels):
-        channels = ", ".join(f"<#{one}>" for one in sorted(group.channels))
+    group, group_context = context.group, context.request.group_context
+    if group is None or group_context is None:
+        return new_task
+    if group.allowed_channels and group.allowed_channels.isdisjoint(group_context.channel_ids):
+        channels = ", ".join(f"<#{channel}>" for channel in sorted(group.allowed_channels))
         raise Refusal("channel-not-allowed", all=channels)
-    order = draft.order
+    order = new_task.order
     if order.spoiler is None and group.spoiler:
         order = replace(order, spoiler=True)
-    return replace(draft, order=order, wallet=group.wallet, share=group.share(there.roles))
+    return replace(
+        new_task,
+        order=order,
+        wallet_id=group.wallet_id,
+        wallet_allowance=group.role_allowance(group_context.role_ids),
+    )
 
 
-def _take_in(tx: Tx, call: Call, draft: Draft) -> Accepted:
-    most = call.desk.settings.max_active_per_user
-    return accept_task.accept(tx, draft, call.desk.rules, most, call.now)
+def _insert_task(tx: Tx, context: RequestContext, new_task: NewTask) -> AcceptedTask:
+    max_active = context.app.settings.max_active_per_user
+    return accept_task.accept_task(tx, new_task, context.app.credit_rules, max_active, context.now)
 
 
-def _if_taken_in(tx: Tx, call: Call, draft: Draft) -> Accepted | None:
-    return accept_task.found(tx, draft, call.desk.rules, call.now)
+def _find_accepted(tx: Tx, context: RequestContext, new_task: NewTask) -> AcceptedTask | None:
+    return accept_task.find_accepted(tx, new_task, context.app.credit_rules, context.now)
 
 
-async def _drop_picture(call: Call, draft: Draft) -> None:
-    if draft.order.image:
-        await call.desk.spool.remove_picture(draft.order.image)
+async def _remove_image(context: RequestContext, new_task: NewTask) -> None:
+    if new_task.order.image:
+        await context.app.storage.remove_image(new_task.order.image)
 
 
-def _accepted_text(call: Call, accepted: Accepted) -> str:
-    view = call.outlook(accepted.task, accepted.line)
-    free = None if call.request.watched else accepted.balance.free
-    return accepted_text(call.public, accepted.task, view, free, shared=accepted.shared)
+def _acceptance_text(context: RequestContext, accepted: AcceptedTask) -> str:
+    eta = context.estimate_eta(accepted.task, accepted.tasks_ahead)
+    available_credits = None if context.request.is_public else accepted.balance.available
+    return accepted_text(
+        context.public_language,
+        accepted.task,
+        eta,
+        available_credits,
+        paid_by_group=accepted.paid_by_group,
+    )
 
 
-def _defaults(row: PersonRow) -> Defaults:
-    return Defaults(model=row.model, orientation=row.orientation, seconds=row.seconds)
+def _user_defaults(user_row: UserRow) -> UserDefaults:
+    return UserDefaults(
+        model=user_row.model, orientation=user_row.orientation, seconds=user_row.seconds
+    )
 
 
-async def remix(call: Call, command: Remix) -> Reply:
+async def remix_video(context: RequestContext, command: Remix) -> Reply:
     """`/remix`: make a changed version of a video, at the provider of the original."""
-    original = await own_task(call, command.task)
-    model = call.desk.catalog.find(original.order.model, call.now)
+    original = await get_own_task(context, command.task_id)
+    model = context.app.catalog.find(original.order.model, context.now)
     if original.remote_id is None or original.finished_at is None:
         raise Refusal("remix-not-finished", task=original.id)
-    name = _where_it_can_be_changed(call.desk, original)
-    service = await call.desk.service()
-    wish = MakeVideo(
+    provider = _remix_provider(context.app, original)
+    availability = await context.app.provider_availability()
+    video_command = MakeVideo(
         prompt=command.prompt,
         model=model.name,
         seconds=original.order.seconds,
@@ -205,68 +230,68 @@ async def remix(call: Call, command: Remix) -> Reply:
         orientation=original.order.orientation,
         spoiler=original.order.spoiler,
     )
-    order, price = call.desk.catalog.complete(
-        wish,
-        Defaults(),
-        call.now,
+    order, price = context.app.catalog.build_order(
+        video_command,
+        UserDefaults(),
+        context.now,
         None,
-        lambda offer: offer.provider == name and service.serves(offer),
+        lambda offer: offer.provider == provider and availability.can_serve(offer),
     )
     order = replace(order, remix_of=original.id)
-    if not any(offer.provider == name for offer in call.desk.catalog.offers_for(order)):
+    if not any(offer.provider == provider for offer in context.app.catalog.offers_for(order)):
         raise Refusal("remix-not-possible", task=original.id)
-    draft = Draft(
+    new_task = NewTask(
         accept_task.new_task_id(),
-        call.person,
-        call.request.place,
-        call.public,
+        context.user_id,
+        context.request.destination,
+        context.public_language,
         order,
         price,
-        provider=name,
+        provider=provider,
         provider_identity=original.provider_identity,
     )
-    return await _accept(call, draft)
+    return await _accept_task(context, new_task)
 
 
-def can_remix(desk: Desk, original: Task) -> bool:
+def can_remix(app: AppContext, original: Task) -> bool:
     """Whether the provider of a video probably accepts a remix of it."""
     try:
-        _where_it_can_be_changed(desk, original)
+        _remix_provider(app, original)
     except Refusal:
         return False
     return original.remote_id is not None and original.finished_at is not None
 
 
-def _where_it_can_be_changed(desk: Desk, original: Task) -> str:
+def _remix_provider(app: AppContext, original: Task) -> str:
     """Return the provider of a video, if it can remix such a video. Raises `Refusal`."""
-    found = desk.account_of(original)
-    if found is None or not found[1].capabilities.remix:
+    provider = app.provider_of(original)
+    if provider is None or not provider[1].capabilities.remix:
         raise Refusal("remix-not-possible", task=original.id)
-    name, able = found[0], found[1].capabilities
-    if original.order.private and not able.remix_private:
+    name, capabilities = provider[0], provider[1].capabilities
+    if original.order.private and not capabilities.remix_private:
         raise Refusal("remix-private", task=original.id)
-    if able.edit_id and original.edit_id is None:
+    if capabilities.remix_by_edit_id and original.edit_id is None:
         raise Refusal("remix-not-this-one", task=original.id)
     return name
 
 
-async def retry(call: Call, command: Retry) -> Reply:
+async def retry_task(context: RequestContext, command: Retry) -> Reply:
     """`/retry`: order the same video again, at the current price."""
-    task = await own_task(call, command.task)
-    posted = command.seen and task.state is State.DELIVERING
-    if task.state in ACTIVE and not posted:
+    task = await get_own_task(context, command.task_id)
+    is_posted = command.video_seen and task.state is State.DELIVERING
+    if task.state in ACTIVE and not is_posted:
         raise Refusal("retry-still-active", task=task.id)
     prompt = command.prompt or task.order.prompt
     if not prompt:
         raise Refusal("prompt-forgotten", task=task.id)
     if task.order.remix_of:
-        return await remix(call, Remix(task.order.remix_of, prompt))
-    return await make_video(call, _again(call, task, prompt))
+        return await remix_video(context, Remix(task.order.remix_of, prompt))
+    return await make_video(context, _repeat_command(context, task, prompt))
 
 
-def _again(call: Call, task: Task, prompt: str) -> MakeVideo:
+def _repeat_command(context: RequestContext, task: Task, prompt: str) -> MakeVideo:
     order = task.order
-    image = call.desk.spool.path(order.image) if order.image else None
+    image = context.app.storage.image_path(order.image) if order.image else None
     if order.image == "" or (image is not None and not image.is_file()):
         # Without its picture it would be a different video.
         raise Refusal("picture-forgotten", task=task.id)
@@ -285,8 +310,16 @@ def _again(call: Call, task: Task, prompt: str) -> MakeVideo:
     )
 
 
-async def quoted(
-    person: Person, place: Place, wish: MakeVideo, desk: Desk, picture: Orientation | None = None
+async def quote_video(
+    user: User,
+    destination: Destination,
+    command: MakeVideo,
+    app: AppContext,
+    image_orientation: Orientation | None = None,
 ) -> Quote:
     """Return what `/video` would order now, and at what price. Raises `Refusal`."""
-    return await quote(await _call(Request(person, place, wish), desk), wish, picture)
+    return await _quote(
+        await resolve_context(CommandRequest(user, destination, command), app),
+        command,
+        image_orientation,
+    )

@@ -20,11 +20,11 @@ from sqlalchemy import (
 
 from bot.domain.tasks import State
 from bot.store.database import Tx
-from bot.store.rows import add_if_new
+from bot.store.rows import insert_if_new
 from bot.store.schema import accounts, entries, people, tasks
 
-_UNSPENT = (State.QUEUED, State.SUBMITTING, State.RUNNING, State.FETCHING, State.REVIEW)
-_SPENT = (State.DELIVERING, State.DONE, State.UNDELIVERED)
+_HELD_STATES = (State.QUEUED, State.SUBMITTING, State.RUNNING, State.FETCHING, State.REVIEW)
+_CHARGED_STATES = (State.DELIVERING, State.DONE, State.UNDELIVERED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +41,13 @@ class AccountRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class LedgerEntry:
     """What one line of the ledger moves."""
 
-    account: str
+    account_id: str
     at: float
     kind: str
-    task: str | None = None
+    task_id: str | None = None
     day: str | None = None
     daily: int = 0
     granted: int = 0
@@ -55,10 +55,22 @@ class Entry:
     by: str | None = None
 
 
-_ACCOUNT = select(accounts).where(accounts.c.id == bindparam("which"))
-_LOCKED = _ACCOUNT.with_for_update()
-_POST = insert(entries)
-_MOVE = (
+_ENTRY_COLUMNS = {
+    "account": "account_id",
+    "at": "at",
+    "kind": "kind",
+    "task": "task_id",
+    "day": "day",
+    "daily": "daily",
+    "granted": "granted",
+    "held": "held",
+    "by": "by",
+}
+"""Column of `entries` -> attribute of `LedgerEntry`."""
+_SELECT_ACCOUNT = select(accounts).where(accounts.c.id == bindparam("which"))
+_SELECT_ACCOUNT_FOR_UPDATE = _SELECT_ACCOUNT.with_for_update()
+_INSERT_ENTRY = insert(entries)
+_UPDATE_BALANCES = (
     update(accounts)
     .where(accounts.c.id == bindparam("which"))
     .values(
@@ -68,74 +80,75 @@ _MOVE = (
     )
 )
 # The kinds as constants: SQLite would plan the statement anew for each other parameter.
-_ENTRIES_OF = select(*(entries.c[name] for name in Entry.__slots__)).where(
+_SELECT_TASK_ENTRIES = select(*(entries.c[name] for name in _ENTRY_COLUMNS)).where(
     entries.c.task == bindparam("which")
 )
-_HOLD_OF = _ENTRIES_OF.where(entries.c.kind == literal_column("'hold'"))
-_ENDING_OF = select(entries.c.kind).where(
+_SELECT_HOLD = _SELECT_TASK_ENTRIES.where(entries.c.kind == literal_column("'hold'"))
+_SELECT_HOLD_ENDING = select(entries.c.kind).where(
     entries.c.task == bindparam("which"),
     entries.c.kind.in_([literal_column("'release'"), literal_column("'settle'")]),
 )
 
 
-def ensure(tx: Tx, person: str, now: float) -> None:
+def ensure_account(tx: Tx, user_id: str, now: float) -> None:
     """Make sure that a person and their account exist."""
-    add_if_new(tx, people, {"id": person, "created_at": now})
-    add_if_new(tx, accounts, {"id": person})
+    insert_if_new(tx, people, {"id": user_id, "created_at": now})
+    insert_if_new(tx, accounts, {"id": user_id})
 
 
-def _account(row: RowMapping) -> AccountRow:
+def _from_row(row: RowMapping) -> AccountRow:
     return AccountRow(**{name: row[name] for name in AccountRow.__slots__})
 
 
-def locked(tx: Tx, account: str) -> AccountRow:
+def lock(tx: Tx, account_id: str) -> AccountRow:
     """An account, locked until this transaction ends: one person's moves come one by one."""
-    return _account(tx.execute(_LOCKED, {"which": account}).mappings().one())
+    return _from_row(tx.execute(_SELECT_ACCOUNT_FOR_UPDATE, {"which": account_id}).mappings().one())
 
 
-def locked_or_new(tx: Tx, person_id: str, now: float) -> AccountRow:
+def lock_or_create(tx: Tx, user_id: str, now: float) -> AccountRow:
     """A person's account, locked; made with the person where it is not there yet."""
-    row = tx.execute(_LOCKED, {"which": person_id}).mappings().first()
+    row = tx.execute(_SELECT_ACCOUNT_FOR_UPDATE, {"which": user_id}).mappings().first()
     if row is not None:
-        return _account(row)
-    ensure(tx, person_id, now)
-    return locked(tx, person_id)
+        return _from_row(row)
+    ensure_account(tx, user_id, now)
+    return lock(tx, user_id)
 
 
-def peek(tx: Tx, account: str) -> AccountRow | None:
+def get(tx: Tx, account_id: str) -> AccountRow | None:
     """An account as it stands, without a lock."""
-    row = tx.execute(_ACCOUNT, {"which": account}).mappings().first()
-    return _account(row) if row else None
+    row = tx.execute(_SELECT_ACCOUNT, {"which": account_id}).mappings().first()
+    return _from_row(row) if row else None
 
 
-def post(tx: Tx, entry: Entry) -> None:
+def post_entry(tx: Tx, entry: LedgerEntry) -> None:
     """Write an entry and move its account by it, in one go and nowhere else.
 
     Raises `IntegrityError` where the database refuses: a second entry of the kind for the task,
     a second ending of a hold, a balance below zero.
     """
-    tx.execute(_POST, {name: getattr(entry, name) for name in Entry.__slots__})
-    by = {"by_daily": entry.daily, "by_granted": entry.granted, "by_held": entry.held}
-    tx.execute(_MOVE, {"which": entry.account, **by})
+    row = {column: getattr(entry, attribute) for column, attribute in _ENTRY_COLUMNS.items()}
+    tx.execute(_INSERT_ENTRY, row)
+    movement = {"by_daily": entry.daily, "by_granted": entry.granted, "by_held": entry.held}
+    tx.execute(_UPDATE_BALANCES, {"which": entry.account_id, **movement})
 
 
-def change_account(tx: Tx, account: str, **changes: object) -> None:
+def change(tx: Tx, account_id: str, **changes: object) -> None:
     """Set an account's limit or day of refill; its balances move by entries alone."""
-    tx.execute(update(accounts).where(accounts.c.id == account).values(**changes))
+    tx.execute(update(accounts).where(accounts.c.id == account_id).values(**changes))
 
 
-def hold_of(tx: Tx, task: str) -> Entry | None:
+def get_hold(tx: Tx, task_id: str) -> LedgerEntry | None:
     """The entry that set the task's credits aside, or None."""
-    row = tx.execute(_HOLD_OF, {"which": task}).first()
-    return Entry(*row) if row else None
+    row = tx.execute(_SELECT_HOLD, {"which": task_id}).first()
+    return LedgerEntry(*row) if row else None
 
 
-def ending_of(tx: Tx, task: str) -> str | None:
+def get_hold_ending(tx: Tx, task_id: str) -> str | None:
     """`settle` or `release`, as the task's hold ended; None while it is open."""
-    return tx.execute(_ENDING_OF, {"which": task}).scalar()
+    return tx.execute(_SELECT_HOLD_ENDING, {"which": task_id}).scalar()
 
 
-def disagreements(tx: Tx) -> list[tuple[str, tuple[int, int, int], tuple[int, int, int]]]:
+def unbalanced_accounts(tx: Tx) -> list[tuple[str, tuple[int, int, int], tuple[int, int, int]]]:
     """Accounts that are not the sum of their entries: (account, balances, sums)."""
     sums = (
         select(
@@ -147,9 +160,11 @@ def disagreements(tx: Tx) -> list[tuple[str, tuple[int, int, int], tuple[int, in
         .group_by(entries.c.account)
         .subquery()
     )
-    summed = [func.coalesce(sums.c[name], 0) for name in ("daily", "granted", "held")]
-    own = [accounts.c.daily, accounts.c.granted, accounts.c.held]
-    query = select(accounts.c.id, *own, *summed).outerjoin(sums, sums.c.account == accounts.c.id)
+    sums_or_zero = [func.coalesce(sums.c[name], 0) for name in ("daily", "granted", "held")]
+    balances = [accounts.c.daily, accounts.c.granted, accounts.c.held]
+    query = select(accounts.c.id, *balances, *sums_or_zero).outerjoin(
+        sums, sums.c.account == accounts.c.id
+    )
     rows = [tuple(row) for row in tx.execute(query)]
     return [
         (row[0], (row[1], row[2], row[3]), (int(row[4]), int(row[5]), int(row[6])))
@@ -158,22 +173,22 @@ def disagreements(tx: Tx) -> list[tuple[str, tuple[int, int, int], tuple[int, in
     ]
 
 
-def odd_tasks(tx: Tx) -> list[tuple[str, str, str]]:
+def tasks_with_wrong_hold(tx: Tx) -> list[tuple[str, str, str]]:
     """Tasks whose hold does not fit their state: (task, state, what was found)."""
     hold, ending = entries.alias("hold"), entries.alias("ending")
-    found = func.coalesce(ending.c.kind, case((hold.c.id.is_not(None), "hold"), else_="nothing"))
-    fits = or_(
-        and_(tasks.c.state.in_(_UNSPENT), found == "hold"),
-        and_(tasks.c.state.in_(_SPENT), found == "settle"),
-        and_(tasks.c.state == State.FAILED, found.in_(["release", "settle"])),
-        and_(tasks.c.state == State.CANCELLED, found == "release"),
+    actual = func.coalesce(ending.c.kind, case((hold.c.id.is_not(None), "hold"), else_="nothing"))
+    is_consistent = or_(
+        and_(tasks.c.state.in_(_HELD_STATES), actual == "hold"),
+        and_(tasks.c.state.in_(_CHARGED_STATES), actual == "settle"),
+        and_(tasks.c.state == State.FAILED, actual.in_(["release", "settle"])),
+        and_(tasks.c.state == State.CANCELLED, actual == "release"),
     )
     query = (
-        select(tasks.c.id, tasks.c.state, found)
+        select(tasks.c.id, tasks.c.state, actual)
         .outerjoin(hold, and_(hold.c.task == tasks.c.id, hold.c.kind == "hold"))
         .outerjoin(
             ending, and_(ending.c.task == tasks.c.id, ending.c.kind.in_(["settle", "release"]))
         )
-        .where(not_(fits))
+        .where(not_(is_consistent))
     )
-    return [(task, state, kind) for task, state, kind in tx.execute(query)]
+    return [(task_id, state, kind) for task_id, state, kind in tx.execute(query)]

@@ -10,10 +10,10 @@ from typing import Any
 from sqlalchemy import Select, delete, insert, select, update
 
 from bot.store.database import Tx
-from bot.store.rows import storable
+from bot.store.rows import storable_text
 from bot.store.schema import alerts
 
-_LONGEST_FACT = 600
+_MAX_PARAM_CHARS = 600
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,61 +22,61 @@ class Alert:
 
     id: int
     front_end: str
-    sentence: str
-    facts: Mapping[str, str | int]
+    text_key: str
+    params: Mapping[str, str | int]
     attempts: int
 
 
-def owe(
+def enqueue(
     tx: Tx,
     front_ends: Iterable[str],
-    sentence: str,
-    facts: Mapping[str, str | int],
+    text_key: str,
+    params: Mapping[str, str | int],
     now: float,
 ) -> None:
     """The admins of these front-ends must hear this."""
     # Cut before it is written as JSON, which has to stay whole.
-    short = {name: _shortened(fact) for name, fact in facts.items()}
-    text = json.dumps(short)
-    row = {"sentence": sentence, "facts": text, "at": now, "due_at": now}
+    shortened = {name: _shorten(value) for name, value in params.items()}
+    text = json.dumps(shortened)
+    row = {"sentence": text_key, "facts": text, "at": now, "due_at": now}
     for front_end in front_ends:
         tx.execute(insert(alerts).values(front_end=front_end, **row))
 
 
-def _shortened(fact: str | int) -> str | int:
-    return fact if isinstance(fact, int) else (storable(fact) or "")[:_LONGEST_FACT]
+def _shorten(value: str | int) -> str | int:
+    return value if isinstance(value, int) else (storable_text(value) or "")[:_MAX_PARAM_CHARS]
 
 
-def any_due(tx: Tx, front_ends: Collection[str], now: float) -> bool:
+def has_due(tx: Tx, front_ends: Collection[str], now: float) -> bool:
     """Whether there is something to tell to these front-ends."""
-    return tx.execute(_due(front_ends, now).limit(1)).first() is not None
+    return tx.execute(_select_due(front_ends, now).limit(1)).first() is not None
 
 
-def _due(front_ends: Collection[str], now: float) -> Select[Any]:
+def _select_due(front_ends: Collection[str], now: float) -> Select[Any]:
     return select(alerts).where(
         alerts.c.told_at.is_(None), alerts.c.due_at <= now, alerts.c.front_end.in_(front_ends)
     )
 
 
-def claim(tx: Tx, front_ends: Collection[str], now: float, until: float) -> list[Alert]:
+def claim(tx: Tx, front_ends: Collection[str], now: float, claimed_until: float) -> list[Alert]:
     """Take the due ones for these front-ends; untold, they fall due again at `until`."""
-    owed = _due(front_ends, now).order_by(alerts.c.id).limit(20)
-    owed = owed.with_for_update(skip_locked=True)
-    found = [
+    query = _select_due(front_ends, now).order_by(alerts.c.id).limit(20)
+    query = query.with_for_update(skip_locked=True)
+    claimed = [
         Alert(row.id, row.front_end, row.sentence, json.loads(row.facts), row.attempts)
-        for row in tx.execute(owed)
+        for row in tx.execute(query)
     ]
-    for alert in found:
-        later = {"due_at": until, "attempts": alert.attempts + 1}
-        tx.execute(update(alerts).where(alerts.c.id == alert.id).values(**later))
-    return found
+    for alert in claimed:
+        values = {"due_at": claimed_until, "attempts": alert.attempts + 1}
+        tx.execute(update(alerts).where(alerts.c.id == alert.id).values(**values))
+    return claimed
 
 
-def told(tx: Tx, alert: int, now: float) -> None:
+def mark_sent(tx: Tx, alert_id: int, now: float) -> None:
     """It was told, or never can be."""
-    tx.execute(update(alerts).where(alerts.c.id == alert).values(told_at=now))
+    tx.execute(update(alerts).where(alerts.c.id == alert_id).values(told_at=now))
 
 
-def forget(tx: Tx, before: float) -> None:
+def delete_before(tx: Tx, before: float) -> None:
     """Those of long ago; also such for front-ends that no longer are."""
     tx.execute(delete(alerts).where(alerts.c.at < before))

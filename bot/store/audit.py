@@ -10,10 +10,12 @@ from bot.store.database import Tx
 from bot.store.schema import audit
 
 
-def note(tx: Tx, by: str, word: str, arguments: Mapping[str, object], now: float) -> None:
+def record(tx: Tx, by: str, subcommand: str, arguments: Mapping[str, object], now: float) -> None:
     """Write down one admin action, in the transaction that does it."""
-    what = " ".join([word, *(str(value) for value in arguments.values() if value is not None)])
-    tx.execute(insert(audit).values(at=now, by=by, what=what))
+    text = " ".join(
+        [subcommand, *(str(value) for value in arguments.values() if value is not None)]
+    )
+    tx.execute(insert(audit).values(at=now, by=by, what=text))
 
 
 def newest(tx: Tx, limit: int) -> list[tuple[float, str, str]]:

@@ -74,5 +74,5 @@ class Database(ABC):
         """Run a function that only reads: it sees one moment, and only what was committed."""
 
     @abstractmethod
-    async def exclusively(self, function: Callable[[Tx], T]) -> T:
+    async def run_exclusive(self, function: Callable[[Tx], T]) -> T:
         """Run a function that changes the tables themselves, one at a time among all processes."""

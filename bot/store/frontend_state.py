@@ -5,39 +5,39 @@ from __future__ import annotations
 from sqlalchemy import select, update
 
 from bot.store.database import Tx
-from bot.store.rows import add_if_new
+from bot.store.rows import insert_if_new
 from bot.store.schema import marks
 
 
-def mark(tx: Tx, front_end: str, name: str) -> str | None:
+def get(tx: Tx, front_end: str, name: str) -> str | None:
     """What the front-end has remembered under this name."""
     query = select(marks.c.value).where(marks.c.front_end == front_end, marks.c.name == name)
     return tx.execute(query).scalar()
 
 
-def marked(tx: Tx, front_end: str) -> dict[str, str]:
+def get_all(tx: Tx, front_end: str) -> dict[str, str]:
     """All that the front-end has remembered."""
     query = select(marks.c.name, marks.c.value).where(marks.c.front_end == front_end)
     return {row.name: row.value for row in tx.execute(query)}
 
 
-def claim_mark(tx: Tx, front_end: str, name: str, worker: str, now: float, until: float) -> bool:
+def try_lock(tx: Tx, front_end: str, name: str, owner: str, now: float, expires_at: float) -> bool:
     """Take what the mark stands for, unless another worker has it whose time is not over."""
-    value = f"{worker} {until:.3f}"
-    if add_if_new(tx, marks, {"front_end": front_end, "name": name, "value": value}):
+    value = f"{owner} {expires_at:.3f}"
+    if insert_if_new(tx, marks, {"front_end": front_end, "name": name, "value": value}):
         return True
     where = (marks.c.front_end == front_end, marks.c.name == name)
-    taken = str(tx.execute(select(marks.c.value).where(*where).with_for_update()).scalar_one())
-    holder, _, end = taken.partition(" ")
-    if holder != worker and float(end or 0) > now:
+    current = str(tx.execute(select(marks.c.value).where(*where).with_for_update()).scalar_one())
+    holder, _, held_until = current.partition(" ")
+    if holder != owner and float(held_until or 0) > now:
         return False
     tx.execute(update(marks).where(*where).values(value=value))
     return True
 
 
-def set_mark(tx: Tx, front_end: str, name: str, value: str) -> None:
+def put(tx: Tx, front_end: str, name: str, value: str) -> None:
     """Remember something for the front-end."""
     row = {"front_end": front_end, "name": name, "value": value}
-    if not add_if_new(tx, marks, row):
+    if not insert_if_new(tx, marks, row):
         where = (marks.c.front_end == front_end, marks.c.name == name)
         tx.execute(update(marks).where(*where).values(value=value))

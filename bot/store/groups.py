@@ -10,54 +10,54 @@ from sqlalchemy import RowMapping, func, select, update
 from bot.domain.groups import Group
 from bot.domain.tasks import State
 from bot.store.database import Tx
-from bot.store.rows import add_if_new
+from bot.store.rows import insert_if_new
 from bot.store.schema import groups, tasks
 
-_NOT_PAID = (State.FAILED, State.CANCELLED)
+_UNCHARGED_STATES = (State.FAILED, State.CANCELLED)
 
 
-def get(tx: Tx, group: str) -> Group:
+def get(tx: Tx, group_id: str) -> Group:
     """What is set for this group; a stranger's is empty."""
-    row = tx.execute(select(groups).where(groups.c.id == group)).mappings().first()
-    return Group(group) if row is None else _group(row)
+    row = tx.execute(select(groups).where(groups.c.id == group_id)).mappings().first()
+    return Group(group_id) if row is None else _from_row(row)
 
 
-def locked(tx: Tx, group: str, by: str, now: float) -> Group:
+def lock_or_create(tx: Tx, group_id: str, by: str, now: float) -> Group:
     """What is set for this group, locked until this transaction ends; made if it is not there."""
-    add_if_new(tx, groups, {"id": group, "changed_at": now, "changed_by": by})
-    query = select(groups).where(groups.c.id == group).with_for_update()
-    return _group(tx.execute(query).mappings().one())
+    insert_if_new(tx, groups, {"id": group_id, "changed_at": now, "changed_by": by})
+    query = select(groups).where(groups.c.id == group_id).with_for_update()
+    return _from_row(tx.execute(query).mappings().one())
 
 
-def _group(row: RowMapping) -> Group:
+def _from_row(row: RowMapping) -> Group:
     return Group(
         row["id"],
-        channels=frozenset(json.loads(row["channels"])),
-        shares=json.loads(row["shares"]),
+        allowed_channels=frozenset(json.loads(row["channels"])),
+        role_allowances=json.loads(row["shares"]),
         language=row["language"],
         spoiler=row["spoiler"],
     )
 
 
-def change(tx: Tx, group: str, by: str, now: float, changes: dict[str, Any]) -> Group:
+def change(tx: Tx, group_id: str, by: str, now: float, changes: dict[str, Any]) -> Group:
     """Set `channels`, `shares`, `language` or `spoiler` of one `locked`; as it is then."""
     row = {"changed_at": now, "changed_by": by}
-    written = {
+    values = {
         name: json.dumps(sorted(value) if name == "channels" else value)
         if name in {"channels", "shares"}
         else value
         for name, value in changes.items()
     }
-    tx.execute(update(groups).where(groups.c.id == group).values(**row, **written))
-    return get(tx, group)
+    tx.execute(update(groups).where(groups.c.id == group_id).values(**row, **values))
+    return get(tx, group_id)
 
 
-def taken(tx: Tx, wallet: str, person: str, since: float) -> int:
+def credits_used(tx: Tx, wallet_id: str, user_id: str, since: float) -> int:
     """What a person's tasks since then have cost this wallet, or may yet."""
     query = select(func.coalesce(func.sum(tasks.c.price), 0)).where(
-        tasks.c.account == wallet,
-        tasks.c.person == person,
+        tasks.c.account == wallet_id,
+        tasks.c.person == user_id,
         tasks.c.created_at >= since,
-        tasks.c.state.not_in(_NOT_PAID),
+        tasks.c.state.not_in(_UNCHARGED_STATES),
     )
     return int(tx.execute(query).scalar_one())

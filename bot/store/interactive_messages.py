@@ -7,13 +7,13 @@ from typing import Any
 
 from sqlalchemy import Row, Select, delete, select, update
 
-from bot.domain.interactive import Card, CardKind
-from bot.domain.tasks import FINAL, Place
+from bot.domain.interactive import InteractiveMessage, MessageKind
+from bot.domain.tasks import FINAL, Destination
 from bot.store.database import Tx
-from bot.store.rows import add_if_new
+from bot.store.rows import insert_if_new
 from bot.store.schema import cards, tasks
 
-_CARD: Select[Any] = select(
+_SELECT: Select[Any] = select(
     cards.c.token,
     cards.c.kind,
     cards.c.person,
@@ -27,122 +27,124 @@ _CARD: Select[Any] = select(
 )
 
 
-def _card(row: Row[Any]) -> Card:
-    return Card(
-        token=row.token,
-        kind=CardKind(row.kind),
-        person=row.person,
-        place=Place(row.front_end, row.address),
-        task=row.task,
-        message=row.message,
-        sends=row.sends,
+def _from_row(row: Row[Any]) -> InteractiveMessage:
+    return InteractiveMessage(
+        callback_id=row.token,
+        kind=MessageKind(row.kind),
+        user_id=row.person,
+        destination=Destination(row.front_end, row.address),
+        task_id=row.task,
+        message_ref=row.message,
+        send_count=row.sends,
         body=json.loads(row.body),
-        gone=row.gone_at is not None,
+        is_closed=row.gone_at is not None,
     )
 
 
-def add(tx: Tx, card: Card, now: float) -> Card:
+def add(tx: Tx, interactive: InteractiveMessage, now: float) -> InteractiveMessage:
     """Write a card down. One of its kind for its task, where there is one already, is that one."""
     row = {
-        "token": card.token,
-        "front_end": card.place.front_end,
-        "kind": card.kind,
-        "person": card.person,
-        "address": card.place.address,
-        "task": card.task,
-        "body": json.dumps(card.body),
+        "token": interactive.callback_id,
+        "front_end": interactive.destination.front_end,
+        "kind": interactive.kind,
+        "person": interactive.user_id,
+        "address": interactive.destination.address,
+        "task": interactive.task_id,
+        "body": json.dumps(interactive.body),
         "created_at": now,
         "changed_at": now,
     }
-    add_if_new(tx, cards, row)
-    known = get(tx, card.token)
-    if known is None and card.task is not None:
-        known = of_task(tx, card.task, card.kind)
-    return known or card
+    insert_if_new(tx, cards, row)
+    existing = get(tx, interactive.callback_id)
+    if existing is None and interactive.task_id is not None:
+        existing = of_task(tx, interactive.task_id, interactive.kind)
+    return existing or interactive
 
 
-def get(tx: Tx, token: str) -> Card | None:
+def get(tx: Tx, callback_id: str) -> InteractiveMessage | None:
     """The card of this token."""
-    row = tx.execute(_CARD.where(cards.c.token == token)).first()
-    return _card(row) if row else None
+    row = tx.execute(_SELECT.where(cards.c.token == callback_id)).first()
+    return _from_row(row) if row else None
 
 
-def of_task(tx: Tx, task: str, kind: CardKind) -> Card | None:
+def of_task(tx: Tx, task_id: str, kind: MessageKind) -> InteractiveMessage | None:
     """A task's card of this kind."""
-    row = tx.execute(_CARD.where(cards.c.task == task, cards.c.kind == kind)).first()
-    return _card(row) if row else None
+    row = tx.execute(_SELECT.where(cards.c.task == task_id, cards.c.kind == kind)).first()
+    return _from_row(row) if row else None
 
 
-def at(tx: Tx, front_end: str, message: str) -> Card | None:
+def find_by_message(tx: Tx, front_end: str, message_ref: str) -> InteractiveMessage | None:
     """The card that stands there."""
-    query = _CARD.where(cards.c.front_end == front_end, cards.c.message == message)
+    query = _SELECT.where(cards.c.front_end == front_end, cards.c.message == message_ref)
     row = tx.execute(query.order_by(cards.c.created_at.desc())).first()
-    return _card(row) if row else None
+    return _from_row(row) if row else None
 
 
-def newest(tx: Tx, place: Place, person: str, kind: CardKind, since: float) -> Card | None:
+def newest(
+    tx: Tx, destination: Destination, user_id: str, kind: MessageKind, since: float
+) -> InteractiveMessage | None:
     """A person's newest card of this kind there that is still open."""
-    query = _CARD.where(
-        cards.c.person == person,
+    query = _SELECT.where(
+        cards.c.person == user_id,
         cards.c.kind == kind,
-        cards.c.front_end == place.front_end,
-        cards.c.address == place.address,
+        cards.c.front_end == destination.front_end,
+        cards.c.address == destination.address,
         cards.c.created_at >= since,
         cards.c.gone_at.is_(None),
     )
     row = tx.execute(query.order_by(cards.c.created_at.desc())).first()
-    return _card(row) if row else None
+    return _from_row(row) if row else None
 
 
-def change(tx: Tx, token: str, now: float, **changes: Any) -> None:  # noqa: ANN401 - columns
+def change(tx: Tx, callback_id: str, now: float, **changes: Any) -> None:  # noqa: ANN401 - columns
     """Set what is known of a card; `body` as a dictionary."""
     if "body" in changes:
         changes["body"] = json.dumps(changes["body"])
-    tx.execute(update(cards).where(cards.c.token == token).values(changed_at=now, **changes))
+    tx.execute(update(cards).where(cards.c.token == callback_id).values(changed_at=now, **changes))
 
 
-def note(tx: Tx, token: str, now: float, facts: dict[str, Any]) -> None:
+def merge_body(tx: Tx, callback_id: str, now: float, values: dict[str, Any]) -> None:
     """Add to what a card says; what somebody else has added meanwhile stays."""
-    query = select(cards.c.body).where(cards.c.token == token).with_for_update()
+    query = select(cards.c.body).where(cards.c.token == callback_id).with_for_update()
     body = tx.execute(query).scalar()
     if body is not None:
-        change(tx, token, now, body={**json.loads(body), **facts})
+        change(tx, callback_id, now, body={**json.loads(body), **values})
 
 
-def begin(tx: Tx, token: str, now: float) -> int:
+def record_send(tx: Tx, callback_id: str, now: float) -> int:
     """It is being sent now: the how-manieth time this is."""
-    change(tx, token, now, sends=cards.c.sends + 1)
-    return int(tx.execute(select(cards.c.sends).where(cards.c.token == token)).scalar_one())
+    change(tx, callback_id, now, sends=cards.c.sends + 1)
+    return int(tx.execute(select(cards.c.sends).where(cards.c.token == callback_id)).scalar_one())
 
 
-def left_behind(tx: Tx, front_end: str, limit: int) -> list[Card]:
+def stale_statuses(tx: Tx, front_end: str, limit: int) -> list[InteractiveMessage]:
     """Statuses that stand although their tasks have come to their end."""
     query = (
-        _CARD.join_from(cards, tasks, tasks.c.id == cards.c.task)
+        _SELECT.join_from(cards, tasks, tasks.c.id == cards.c.task)
         .where(
             cards.c.front_end == front_end,
-            cards.c.kind == CardKind.STATUS,
+            cards.c.kind == MessageKind.STATUS,
             cards.c.gone_at.is_(None),
             cards.c.message.is_not(None),
             tasks.c.state.in_(FINAL),
         )
         .limit(limit)
     )
-    return [_card(row) for row in tx.execute(query)]
+    return [_from_row(row) for row in tx.execute(query)]
 
 
-def forget(tx: Tx, person: str) -> None:
+def blank_of_user(tx: Tx, user_id: str) -> None:
     """Blank what a person's cards say: prompts, pictures, names of files.
 
     Choices say only which commands there are; and one of them was to forget, and must be told.
     """
-    theirs = (cards.c.person == person, cards.c.kind != CardKind.CHOICES)
-    tx.execute(update(cards).where(*theirs).values(body="{}"))
-    unborn = cards.c.task.is_(None)
-    tx.execute(delete(cards).where(*theirs, unborn))
+    of_user = (cards.c.person == user_id, cards.c.kind != MessageKind.CHOICES)
+    tx.execute(update(cards).where(*of_user).values(body="{}"))
+    without_task = cards.c.task.is_(None)
+    tx.execute(delete(cards).where(*of_user, without_task))
 
 
-def prune(tx: Tx, before: float) -> None:
+def delete_before(tx: Tx, before: float) -> None:
     """Those without a task from before then: what they say is a prompt.
 
     The buttons of a task are good for as long as the task itself.

@@ -9,14 +9,14 @@ from bot.store.database import Tx
 from bot.store.schema import durations
 
 
-def add(tx: Tx, task: Task, took: float, now: float) -> None:
+def add(tx: Tx, task: Task, elapsed: float, now: float) -> None:
     """Remember how long a job took, for honest expectations and well-placed looks."""
     tx.execute(
         insert(durations).values(
             provider=task.provider,
             remote_model=task.remote_model,
             seconds=task.order.seconds,
-            took=took,
+            took=elapsed,
             at=now,
         )
     )
@@ -28,6 +28,6 @@ def newest(tx: Tx, limit: int) -> list[tuple[str, str, int, float]]:
         durations.c.provider, durations.c.remote_model, durations.c.seconds, durations.c.took
     ).order_by(durations.c.id.desc())
     return [
-        (provider, model, seconds, took)
-        for provider, model, seconds, took in tx.execute(query.limit(limit))
+        (provider, remote_model, seconds, elapsed)
+        for provider, remote_model, seconds, elapsed in tx.execute(query.limit(limit))
     ]

@@ -16,12 +16,12 @@ costs a quarter of the start, and nearly always there is nothing to do."""
 
 async def migrate(database: Database) -> bool:
     """Whether there was anything to do. Raises `DatabaseTooNew`."""
-    if await database.read(version) == HEAD:
+    if await database.read(current_version) == HEAD:
         return False
-    return await database.exclusively(_upgrade)
+    return await database.run_exclusive(_upgrade)
 
 
-def version(tx: Tx) -> str | None:
+def current_version(tx: Tx) -> str | None:
     """The migration that the tables stand at; None for an empty database."""
     if not inspect(tx).has_table("alembic_version"):
         return None
@@ -29,8 +29,8 @@ def version(tx: Tx) -> str | None:
 
 
 def _upgrade(tx: Tx) -> bool:
-    found = version(tx)
-    if found == HEAD:
+    current = current_version(tx)
+    if current == HEAD:
         # Another process was faster.
         return False
     from alembic import command  # noqa: PLC0415 - see HEAD
@@ -39,10 +39,12 @@ def _upgrade(tx: Tx) -> bool:
 
     config = Config()
     config.set_main_option("script_location", str(FOLDER).replace("%", "%%"))
-    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
-    if found is not None and found not in known:
+    known_versions = {
+        script.revision for script in ScriptDirectory.from_config(config).walk_revisions()
+    }
+    if current is not None and current not in known_versions:
         raise DatabaseTooNew(
-            f"the database was written by a newer Reelay: its tables are at {found}, this one"
+            f"the database was written by a newer Reelay: its tables are at {current}, this one"
             f" knows {HEAD}; start that version again, or restore a backup"
         )
     config.attributes["connection"] = tx

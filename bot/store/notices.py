@@ -10,7 +10,7 @@ from bot.domain.tasks import State
 from bot.store.database import Tx
 from bot.store.schema import deliveries, notices
 
-_OWED = (
+_SELECT_DUE = (
     select(notices.c.task, notices.c.state, notices.c.attempts)
     .join(deliveries, deliveries.c.task == notices.c.task)
     .where(
@@ -22,7 +22,7 @@ _OWED = (
     .limit(bindparam("most", type_=Integer))
     .with_for_update(skip_locked=True, of=notices)
 )
-_NEXT_NOTICE = (
+_SELECT_NEXT_DUE = (
     select(notices.c.due_at)
     .join(deliveries, deliveries.c.task == notices.c.task)
     .where(
@@ -34,51 +34,56 @@ _NEXT_NOTICE = (
 )
 
 
-def owe_notice(tx: Tx, task: str, state: State, now: float) -> None:
+def enqueue(tx: Tx, task_id: str, state: State, now: float) -> None:
     """A person must hear how this task ended."""
-    known = tx.execute(
+    updated = tx.execute(
         update(notices)
-        .where(notices.c.task == task, notices.c.state == state)
+        .where(notices.c.task == task_id, notices.c.state == state)
         .values(due_at=now, attempts=0, told_at=None)
     )
-    if known.rowcount == 0:
-        tx.execute(insert(notices).values(task=task, state=state, due_at=now))
+    if updated.rowcount == 0:
+        tx.execute(insert(notices).values(task=task_id, state=state, due_at=now))
 
 
-def claim_notices(
-    tx: Tx, limit: int, now: float, until: float, front_ends: Collection[str]
+def claim(
+    tx: Tx, limit: int, now: float, claimed_until: float, front_ends: Collection[str]
 ) -> list[tuple[str, State, int]]:
     """Take due notices for these front-ends: (task, state, attempts so far).
 
     Untold, they fall due again at `until`.
     """
-    wanted = {"now": now, "most": limit, "front_ends": list(front_ends)}
-    owed = [(task, State(state), attempts) for task, state, attempts in tx.execute(_OWED, wanted)]
-    for task, state, attempts in owed:
+    parameters = {"now": now, "most": limit, "front_ends": list(front_ends)}
+    due = [
+        (task_id, State(state), attempts)
+        for task_id, state, attempts in tx.execute(_SELECT_DUE, parameters)
+    ]
+    for task_id, state, attempts in due:
         tx.execute(
             update(notices)
-            .where(notices.c.task == task, notices.c.state == state)
-            .values(due_at=until, attempts=attempts + 1)
+            .where(notices.c.task == task_id, notices.c.state == state)
+            .values(due_at=claimed_until, attempts=attempts + 1)
         )
-    return owed
+    return due
 
 
-def next_notice(tx: Tx, front_ends: Collection[str]) -> float | None:
+def next_due_at(tx: Tx, front_ends: Collection[str]) -> float | None:
     """When the next notice for these front-ends falls due."""
-    return tx.execute(_NEXT_NOTICE, {"front_ends": list(front_ends)}).scalar()
+    return tx.execute(_SELECT_NEXT_DUE, {"front_ends": list(front_ends)}).scalar()
 
 
-def put_off_notice(tx: Tx, task: str, state: State, due_at: float) -> None:
+def postpone(tx: Tx, task_id: str, state: State, due_at: float) -> None:
     """It could not be told now."""
     tx.execute(
         update(notices)
-        .where(notices.c.task == task, notices.c.state == state)
+        .where(notices.c.task == task_id, notices.c.state == state)
         .values(due_at=due_at)
     )
 
 
-def told(tx: Tx, task: str, state: State, now: float) -> None:
+def mark_sent(tx: Tx, task_id: str, state: State, now: float) -> None:
     """The notice stands in the chat, or its chat is gone for good."""
     tx.execute(
-        update(notices).where(notices.c.task == task, notices.c.state == state).values(told_at=now)
+        update(notices)
+        .where(notices.c.task == task_id, notices.c.state == state)
+        .values(told_at=now)
     )

@@ -7,13 +7,13 @@ from typing import Any
 
 from sqlalchemy import Row, bindparam, select, update
 
-from bot.domain.provider_health import Breaker, Health, Mode
+from bot.domain.provider_health import BreakerState, ProviderHealth, ProviderMode
 from bot.store.database import Tx
-from bot.store.disabled_models import models_on
-from bot.store.rows import add_if_new, rows_changed, storable
+from bot.store.disabled_models import enable_all
+from bot.store.rows import insert_if_new, rows_changed, storable_text
 from bot.store.schema import providers
 
-_ALL = select(
+_SELECT = select(
     providers.c.name,
     providers.c.mode,
     providers.c.breaker,
@@ -22,31 +22,39 @@ _ALL = select(
     providers.c.reason,
     providers.c.raw,
 ).order_by(providers.c.name)
-_LOCK = _ALL.with_for_update()
-_LOCK_ONE = _LOCK.where(providers.c.name == bindparam("which"))
+_SELECT_FOR_UPDATE = _SELECT.with_for_update()
+_SELECT_ONE_FOR_UPDATE = _SELECT_FOR_UPDATE.where(providers.c.name == bindparam("which"))
 
 
-def _health(row: Row[*tuple[Any, ...]]) -> Health:
-    name, mode, breaker, failures, paused_until, reason, raw = row
-    return Health(name, Mode(mode), Breaker(breaker), failures, paused_until, reason, raw)
+def _from_row(row: Row[*tuple[Any, ...]]) -> ProviderHealth:
+    name, mode, breaker, failures, paused_until, reason, provider_message = row
+    return ProviderHealth(
+        name,
+        ProviderMode(mode),
+        BreakerState(breaker),
+        failures,
+        paused_until,
+        reason,
+        provider_message,
+    )
 
 
-def register(tx: Tx, accounts: Mapping[str, str]) -> None:
+def register(tx: Tx, identities: Mapping[str, str]) -> None:
     """Make sure that each configured provider (name -> identity) has its row.
 
     Another key or address under the same name is another account, with a clean record.
     """
-    for name, identity in sorted(accounts.items()):
-        add_if_new(tx, providers, {"name": name, "identity": identity})
-        other = update(providers).where(
+    for name, identity in sorted(identities.items()):
+        insert_if_new(tx, providers, {"name": name, "identity": identity})
+        changed = update(providers).where(
             providers.c.name == name, providers.c.identity.is_distinct_from(identity)
         )
-        if rows_changed(tx.execute(other.values(identity=identity, **_CLEAN))):
-            models_on(tx, name)
+        if rows_changed(tx.execute(changed.values(identity=identity, **_RESET))):
+            enable_all(tx, name)
 
 
-_CLEAN: dict[str, Any] = {
-    "breaker": Breaker.CLOSED,
+_RESET: dict[str, Any] = {
+    "breaker": BreakerState.CLOSED,
     "failures": 0,
     "paused_until": None,
     "reason": None,
@@ -54,55 +62,55 @@ _CLEAN: dict[str, Any] = {
 }
 
 
-def health(tx: Tx) -> dict[str, Health]:
+def get_all(tx: Tx) -> dict[str, ProviderHealth]:
     """What is known of each provider."""
-    return {row[0]: _health(row) for row in tx.execute(_ALL)}
+    return {row[0]: _from_row(row) for row in tx.execute(_SELECT)}
 
 
-def lock(tx: Tx) -> dict[str, Health]:
+def lock_all(tx: Tx) -> dict[str, ProviderHealth]:
     """The same, locked, so that caps hold among workers."""
-    return {row[0]: _health(row) for row in tx.execute(_LOCK)}
+    return {row[0]: _from_row(row) for row in tx.execute(_SELECT_FOR_UPDATE)}
 
 
-def lock_one(tx: Tx, name: str) -> Health | None:
+def lock_one(tx: Tx, name: str) -> ProviderHealth | None:
     """What is known of one, locked; None: there is no such provider."""
-    row = tx.execute(_LOCK_ONE, {"which": name}).first()
-    return _health(row) if row else None
+    row = tx.execute(_SELECT_ONE_FOR_UPDATE, {"which": name}).first()
+    return _from_row(row) if row else None
 
 
-def write(tx: Tx, known: Health) -> None:
+def save(tx: Tx, health: ProviderHealth) -> None:
     """Write down what is now known of a provider; its mode is an admin's and stays."""
     tx.execute(
         update(providers)
-        .where(providers.c.name == known.name)
+        .where(providers.c.name == health.name)
         .values(
-            breaker=known.breaker,
-            failures=known.failures,
-            paused_until=known.paused_until,
-            reason=known.reason,
-            raw=storable(known.raw),
+            breaker=health.breaker,
+            failures=health.consecutive_failures,
+            paused_until=health.paused_until,
+            reason=health.reason,
+            raw=storable_text(health.provider_message),
         )
     )
 
 
-def set_mode(tx: Tx, name: str, mode: Mode) -> bool:
+def set_mode(tx: Tx, name: str, mode: ProviderMode) -> bool:
     """What an admin says. False: there is no such provider."""
     changed = update(providers).where(providers.c.name == name).values(mode=mode)
     return rows_changed(tx.execute(changed)) == 1
 
 
-def clean(tx: Tx, name: str) -> None:
+def reset(tx: Tx, name: str) -> None:
     """Forget all trouble with a provider, dead models included."""
-    tx.execute(update(providers).where(providers.c.name == name).values(**_CLEAN))
-    models_on(tx, name)
+    tx.execute(update(providers).where(providers.c.name == name).values(**_RESET))
+    enable_all(tx, name)
 
 
-def claim_probe(tx: Tx, name: str, now: float, until: float) -> bool:
+def claim_probe(tx: Tx, name: str, now: float, claimed_until: float) -> bool:
     """Take it upon oneself to try an open provider whose pause is over."""
     due = update(providers).where(
         providers.c.name == name,
-        providers.c.breaker == Breaker.OPEN,
-        providers.c.mode == Mode.ON,
+        providers.c.breaker == BreakerState.OPEN,
+        providers.c.mode == ProviderMode.ON,
         providers.c.paused_until <= now,
     )
-    return rows_changed(tx.execute(due.values(paused_until=until))) == 1
+    return rows_changed(tx.execute(due.values(paused_until=claimed_until))) == 1

@@ -8,22 +8,22 @@ from typing import Any
 
 from sqlalchemy import and_, case, null, or_, select, update
 
-from bot.domain.tasks import AT_REST, State, Task
+from bot.domain.tasks import SETTLED, State, Task
 from bot.store.database import Tx
-from bot.store.rows import WHOLE_TASKS, fetch_all, rows_changed
+from bot.store.rows import SELECT_TASKS, fetch_all, rows_changed
 from bot.store.schema import events, tasks
 
 # That there was a picture is remembered: a repetition without it would be something else.
-_NO_LONGER_KEPT = case((tasks.c.image.is_not(None), ""), else_=null())
-_BATCH = 500
+_REMOVED_IMAGE = case((tasks.c.image.is_not(None), ""), else_=null())
+_BATCH_SIZE = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class RetentionCutoffs:
     """Since when tasks must have been at rest for their files to be kept."""
 
-    results_since: float
-    pictures_since: float
+    results: float
+    pictures: float
 
 
 def files_in_use(tx: Tx) -> set[str]:
@@ -33,58 +33,60 @@ def files_in_use(tx: Tx) -> set[str]:
     return {str(name) for query in (pictures, results) for name in tx.execute(query).scalars()}
 
 
-def results_on_their_way(tx: Tx) -> set[str]:
+def results_in_progress(tx: Tx) -> set[str]:
     """The names of the results that are being fetched, or may be again."""
     query = select(tasks.c.id).where(tasks.c.state.in_([State.FETCHING, State.RUNNING]))
-    return {f"{task}.mp4" for task in tx.execute(query).scalars()}
+    return {f"{task_id}.mp4" for task_id in tx.execute(query).scalars()}
 
 
-def expired_files(tx: Tx, kept: Kept, limit: int) -> list[Task]:
+def tasks_with_expired_files(tx: Tx, cutoffs: RetentionCutoffs, limit: int) -> list[Task]:
     """Tasks at rest whose result or picture is still on our disk after its time."""
-    at, rest = tasks.c.moved_at, tasks.c.state.in_(AT_REST)
-    old = or_(
-        and_(tasks.c.file.is_not(None), at < kept.results_since),
-        and_(tasks.c.image != "", at < kept.pictures_since),
+    state_since, is_settled = tasks.c.moved_at, tasks.c.state.in_(SETTLED)
+    has_expired = or_(
+        and_(tasks.c.file.is_not(None), state_since < cutoffs.results),
+        and_(tasks.c.image != "", state_since < cutoffs.pictures),
     )
-    return fetch_all(tx, WHOLE_TASKS.where(rest, old).limit(limit))
+    return fetch_all(tx, SELECT_TASKS.where(is_settled, has_expired).limit(limit))
 
 
-def drop_files(tx: Tx, task: Task, kept: Kept) -> Task | None:
+def detach_files(tx: Tx, task: Task, cutoffs: RetentionCutoffs) -> Task | None:
     """What of the task's files is no longer kept, as a task that has only these.
 
     None: somebody has asked for them.
     """
-    result = task.file if task.moved_at < kept.results_since else None
-    picture = task.order.image if task.moved_at < kept.pictures_since else None
+    result = task.file if task.state_since < cutoffs.results else None
+    picture = task.order.image if task.state_since < cutoffs.pictures else None
     changes: dict[str, Any] = {} if result is None else {"file": None}
-    changes |= {"image": _NO_LONGER_KEPT} if picture else {}
-    known = and_(tasks.c.id == task.id, tasks.c.state == task.state)
-    known = and_(known, tasks.c.moved_at == task.moved_at)
-    dropped = rows_changed(tx.execute(update(tasks).where(known).values(**changes)))
-    return replace(task, file=result, order=replace(task.order, image=picture)) if dropped else None
+    changes |= {"image": _REMOVED_IMAGE} if picture else {}
+    is_unchanged = and_(tasks.c.id == task.id, tasks.c.state == task.state)
+    is_unchanged = and_(is_unchanged, tasks.c.moved_at == task.state_since)
+    detached = rows_changed(tx.execute(update(tasks).where(is_unchanged).values(**changes)))
+    return (
+        replace(task, file=result, order=replace(task.order, image=picture)) if detached else None
+    )
 
 
 def blank_prompts(tx: Tx, before: float) -> int:
     """Forget the prompts and raw texts of tasks at rest since before then."""
-    old = and_(tasks.c.state.in_(AT_REST), tasks.c.moved_at < before, tasks.c.prompt != "")
-    ids = list(tx.execute(select(tasks.c.id).where(old)).scalars())
-    for start in range(0, len(ids), _BATCH):
-        some = ids[start : start + _BATCH]
-        tx.execute(update(tasks).where(tasks.c.id.in_(some)).values(prompt="", raw=None))
-        tx.execute(update(events).where(events.c.task.in_(some)).values(raw=None))
-    return len(ids)
+    is_old = and_(tasks.c.state.in_(SETTLED), tasks.c.moved_at < before, tasks.c.prompt != "")
+    task_ids = list(tx.execute(select(tasks.c.id).where(is_old)).scalars())
+    for start in range(0, len(task_ids), _BATCH_SIZE):
+        batch = task_ids[start : start + _BATCH_SIZE]
+        tx.execute(update(tasks).where(tasks.c.id.in_(batch)).values(prompt="", raw=None))
+        tx.execute(update(events).where(events.c.task.in_(batch)).values(raw=None))
+    return len(task_ids)
 
 
-def of_person_at_rest(tx: Tx, person: str) -> list[Task]:
+def settled_tasks_of_user(tx: Tx, user_id: str) -> list[Task]:
     """All tasks of a person that nothing moves on by itself."""
-    return fetch_all(tx, WHOLE_TASKS.where(tasks.c.person == person, tasks.c.state.in_(AT_REST)))
+    return fetch_all(tx, SELECT_TASKS.where(tasks.c.person == user_id, tasks.c.state.in_(SETTLED)))
 
 
-def forget(tx: Tx, ids: Collection[str]) -> None:
+def blank_tasks(tx: Tx, task_ids: Collection[str]) -> None:
     """Blank all that tells what these tasks were about; the ledger's rows stay."""
     tx.execute(
         update(tasks)
-        .where(tasks.c.id.in_(ids))
-        .values(prompt="", image=_NO_LONGER_KEPT, file=None, raw=None, result_url=None)
+        .where(tasks.c.id.in_(task_ids))
+        .values(prompt="", image=_REMOVED_IMAGE, file=None, raw=None, result_url=None)
     )
-    tx.execute(update(events).where(events.c.task.in_(ids)).values(raw=None))
+    tx.execute(update(events).where(events.c.task.in_(task_ids)).values(raw=None))

@@ -37,7 +37,7 @@ metadata = MetaData(
 )
 
 
-def _one_of(column: str, words: list[str]) -> str:
+def _in_words(column: str, words: list[str]) -> str:
     return f"{column} IN ({', '.join(repr(str(word)) for word in sorted(words))})"
 
 
@@ -48,7 +48,7 @@ def _index(name: str, *columns: Column[Any], where: str, unique: bool = False) -
 
 
 # SQLite counts rows by themselves only in a column that is INTEGER to the letter.
-_Serial = BigInteger().with_variant(Integer(), "sqlite")
+_SerialType = BigInteger().with_variant(Integer(), "sqlite")
 
 people = Table(
     "people",
@@ -130,7 +130,7 @@ tasks = Table(
     Column("bytes", BigInteger),
     Column("reason", Text),
     Column("raw", Text),
-    CheckConstraint(_one_of("state", list(State)), "known_state"),
+    CheckConstraint(_in_words("state", list(State)), "known_state"),
     CheckConstraint("price >= 0", "price_not_negative"),
     CheckConstraint("seconds > 0", "seconds_positive"),
     CheckConstraint(
@@ -143,9 +143,9 @@ tasks = Table(
     ),
 )
 
-_ACTIVE = _one_of("state", list(ACTIVE))
-WITH_JOB = "state IN ('running', 'submitting')"
-STEPPED = "state IN ('delivering', 'fetching', 'running', 'submitting')"
+_IS_ACTIVE = _in_words("state", list(ACTIVE))
+HAS_JOB = "state IN ('running', 'submitting')"
+HAS_STEP = "state IN ('delivering', 'fetching', 'running', 'submitting')"
 
 _index("ux_tasks_update_key", tasks.c.update_key, unique=True, where="update_key IS NOT NULL")
 # Two tasks with one job would charge two people for one video, and show it to both.
@@ -156,11 +156,11 @@ _index(
     unique=True,
     where="remote_id IS NOT NULL",
 )
-_index("ix_tasks_due", tasks.c.state, tasks.c.due_at, where=STEPPED)
+_index("ix_tasks_due", tasks.c.state, tasks.c.due_at, where=HAS_STEP)
 _index("ix_tasks_leased", tasks.c.lease, where="lease IS NOT NULL")
 _index("ix_tasks_queue", tasks.c.turn, tasks.c.created_at, where="state = 'queued'")
-_index("ix_tasks_jobs", tasks.c.provider, where=WITH_JOB)
-_index("ix_tasks_active", tasks.c.person, where=_ACTIVE)
+_index("ix_tasks_jobs", tasks.c.provider, where=HAS_JOB)
+_index("ix_tasks_active", tasks.c.person, where=_IS_ACTIVE)
 Index("ix_tasks_person", tasks.c.person, tasks.c.created_at)
 Index("ix_tasks_state", tasks.c.state, tasks.c.moved_at)
 
@@ -176,7 +176,7 @@ deliveries = Table(
     Column("repeated", Boolean, nullable=False, server_default=text("false")),
     Column("receipt", Text),
     Column("sent_at", Double),
-    CheckConstraint(_one_of("state", ["waiting", "sending", "sent"]), "known_state"),
+    CheckConstraint(_in_words("state", ["waiting", "sending", "sent"]), "known_state"),
     CheckConstraint("(state = 'sent') = (sent_at IS NOT NULL)", "sent_has_its_time"),
 )
 
@@ -196,7 +196,7 @@ _index("ix_notices_due", notices.c.due_at, where="told_at IS NULL")
 events = Table(
     "events",
     metadata,
-    Column("id", _Serial, Identity(), primary_key=True),
+    Column("id", _SerialType, Identity(), primary_key=True),
     Column("task", Text, ForeignKey("tasks.id"), nullable=False),
     Column("at", Double, nullable=False),
     Column("from_state", Text),
@@ -204,14 +204,14 @@ events = Table(
     Column("by", Text),
     Column("reason", Text),
     Column("raw", Text),
-    CheckConstraint(_one_of("to_state", list(State)), "known_state"),
+    CheckConstraint(_in_words("to_state", list(State)), "known_state"),
 )
 Index("ix_events_task", events.c.task, events.c.id)
 
 entries = Table(
     "entries",
     metadata,
-    Column("id", _Serial, Identity(), primary_key=True),
+    Column("id", _SerialType, Identity(), primary_key=True),
     Column("account", Text, ForeignKey("accounts.id"), nullable=False),
     Column("at", Double, nullable=False),
     Column("kind", Text, nullable=False),
@@ -222,7 +222,7 @@ entries = Table(
     Column("held", BigInteger, nullable=False, server_default="0"),
     Column("by", Text),
     CheckConstraint(
-        _one_of("kind", ["refill", "limit", "grant", "hold", "settle", "release"]), "known_kind"
+        _in_words("kind", ["refill", "limit", "grant", "hold", "settle", "release"]), "known_kind"
     ),
     CheckConstraint(
         "(kind IN ('hold', 'settle', 'release')) = (task IS NOT NULL)", "task_where_due"
@@ -278,8 +278,8 @@ providers = Table(
     Column("raw", Text),
     # The account that all this was seen of: another key starts with a clean record.
     Column("identity", Text),
-    CheckConstraint(_one_of("mode", ["on", "off", "drain"]), "known_mode"),
-    CheckConstraint(_one_of("breaker", ["closed", "open", "half-open"]), "known_breaker"),
+    CheckConstraint(_in_words("mode", ["on", "off", "drain"]), "known_mode"),
+    CheckConstraint(_in_words("breaker", ["closed", "open", "half-open"]), "known_breaker"),
     CheckConstraint("failures >= 0", "failures_not_negative"),
 )
 
@@ -298,7 +298,7 @@ alerts = Table(
     "alerts",
     metadata,
     # What the admins of a front-end must hear, owed until it was told.
-    Column("id", _Serial, Identity(), primary_key=True),
+    Column("id", _SerialType, Identity(), primary_key=True),
     Column("front_end", Text, nullable=False),
     Column("sentence", Text, nullable=False),
     Column("facts", Text, nullable=False),
@@ -323,7 +323,7 @@ durations = Table(
     "durations",
     metadata,
     # How long jobs took from the create to the moment they were seen finished.
-    Column("id", _Serial, Identity(), primary_key=True),
+    Column("id", _SerialType, Identity(), primary_key=True),
     Column("provider", Text, nullable=False),
     Column("remote_model", Text, nullable=False),
     Column("seconds", Integer, nullable=False),
@@ -369,7 +369,7 @@ cards = Table(
     Column("changed_at", Double, nullable=False),
     Column("gone_at", Double),
     CheckConstraint(
-        _one_of("kind", ["choices", "draft", "question", "result", "status"]), "known_kind"
+        _in_words("kind", ["choices", "draft", "question", "result", "status"]), "known_kind"
     ),
 )
 _index("ux_cards_task", cards.c.task, cards.c.kind, where="task IS NOT NULL", unique=True)
@@ -389,7 +389,7 @@ marks = Table(
 audit = Table(
     "audit",
     metadata,
-    Column("id", _Serial, Identity(), primary_key=True),
+    Column("id", _SerialType, Identity(), primary_key=True),
     Column("at", Double, nullable=False),
     Column("by", Text, nullable=False),
     Column("what", Text, nullable=False),

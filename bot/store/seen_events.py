@@ -5,21 +5,21 @@ from __future__ import annotations
 from sqlalchemy import delete, select
 
 from bot.store.database import Tx
-from bot.store.rows import add_if_new
+from bot.store.rows import insert_if_new
 from bot.store.schema import heard
 
 # --- events ------------------------------------------------------------------------------
 
 
-def hear(tx: Tx, identity: str, event: str, now: float) -> bool:
+def record_once(tx: Tx, identity: str, event: str, now: float) -> bool:
     """Keep an event that a gateway has called in. False: it was heard before."""
-    known = select(heard.c.event).where(heard.c.identity == identity, heard.c.event == event)
-    if tx.execute(known).first() is not None:
+    query = select(heard.c.event).where(heard.c.identity == identity, heard.c.event == event)
+    if tx.execute(query).first() is not None:
         return False
-    add_if_new(tx, heard, {"identity": identity, "event": event, "at": now})
+    insert_if_new(tx, heard, {"identity": identity, "event": event, "at": now})
     return True
 
 
-def forget_events(tx: Tx, before: float) -> None:
+def delete_before(tx: Tx, before: float) -> None:
     """Events older than any repetition of them."""
     tx.execute(delete(heard).where(heard.c.at < before))

@@ -23,11 +23,11 @@ from bot.store.database import Database, DatabaseBusy, DatabaseError, DatabaseUn
 
 T = TypeVar("T")
 
-_GROUP = 100
+_MAX_GROUP_SIZE = 100
 """Transactions in one commit at the most: the first of them waits for the last."""
-_PATIENCE = 10
+_LOCK_TIMEOUT_S = 10
 """Seconds to wait for another program that has the file locked, such as a shell of SQLite."""
-_AWAY = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN})
+_DISK_ERRORS = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN})
 _PRAGMAS = (
     "journal_mode = WAL",
     # NORMAL may lose the newest commits when the machine loses power.
@@ -36,41 +36,44 @@ _PRAGMAS = (
 )
 
 
-class _Compiler(SQLiteCompiler):
+class _HintCompiler(SQLiteCompiler):
     """Writes the hints of `with_hint` (INDEXED BY), which SQLAlchemy leaves out for SQLite."""
 
     def get_from_hint_text(self, table: FromClause, text: str | None) -> str | None:
         return text
 
 
-class _Lane:
+class _Connection:
     """A connection of sqlite3 in the thread of aiosqlite, and SQLAlchemy on top of it there."""
 
     def __init__(self, path: Path, begin: str, *pragmas: str) -> None:
         self._path = path
-        self._begin = begin
+        self._begin_statement = begin
         self._pragmas = pragmas
-        self.raw: sqlite3.Connection
+        self.driver_connection: sqlite3.Connection
         self._thread: aiosqlite.Connection | None = None
         # SQLAlchemy shows the values of a failed statement otherwise, and they are people's words.
         self._engine = create_engine(
-            "sqlite://", creator=lambda: self.raw, poolclass=StaticPool, hide_parameters=True
+            "sqlite://",
+            creator=lambda: self.driver_connection,
+            poolclass=StaticPool,
+            hide_parameters=True,
         )
-        self._engine.dialect.statement_compiler = _Compiler
+        self._engine.dialect.statement_compiler = _HintCompiler
         event.listen(self._engine, "begin", self._begin_transaction)
 
     async def open(self) -> None:
         self._thread = await aiosqlite.Connection(self._connect, iter_chunk_size=64)
-        await self.hop(self._set_up)
+        await self.run_in_thread(self._set_up)
 
     async def close(self) -> None:
         if self._thread is not None:
             # The pool would hand out the closed connection if this lane were opened again.
-            await self.hop(self._engine.dispose)
+            await self.run_in_thread(self._engine.dispose)
             thread, self._thread = self._thread, None
             await thread.close()
 
-    async def hop(self, function: Callable[[], T]) -> T:
+    async def run_in_thread(self, function: Callable[[], T]) -> T:
         """Run a function in the connection's thread.
 
         aiosqlite has no public way to do more than one statement in a hop, and a hop for each
@@ -81,46 +84,48 @@ class _Lane:
         result: T = await self._thread._execute(function)  # type: ignore[no-untyped-call]  # noqa: SLF001
         return result
 
-    def run(self, function: Callable[[Tx], T]) -> T:
+    def run_transaction(self, function: Callable[[Tx], T]) -> T:
         """Run a function in a transaction; only inside a hop."""
         with self._engine.begin() as tx:
             return function(tx)
 
     def _connect(self) -> sqlite3.Connection:
         # No isolation level: the module would begin transactions by itself, too late for us.
-        self.raw = sqlite3.connect(self._path, timeout=_PATIENCE, isolation_level=None)
-        return self.raw
+        self.driver_connection = sqlite3.connect(
+            self._path, timeout=_LOCK_TIMEOUT_S, isolation_level=None
+        )
+        return self.driver_connection
 
     def _set_up(self) -> None:
         for pragma in (*_PRAGMAS, *self._pragmas):
-            self.raw.execute(f"PRAGMA {pragma}").close()
+            self.driver_connection.execute(f"PRAGMA {pragma}").close()
 
     def _begin_transaction(self, connection: Connection) -> None:
-        connection.exec_driver_sql(self._begin)
+        connection.exec_driver_sql(self._begin_statement)
 
 
 @dataclass(frozen=True, slots=True)
-class _Outcome:
+class _TransactionResult:
     """What came of a function. Kept as a value: a future cannot carry every exception."""
 
-    result: object = None
+    value: object = None
     error: Exception | None = None
 
 
-class _GroupLost(Exception):
+class _GroupAborted(Exception):
     """The transaction that a group shares has ended before its time."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Waiting:
+class _Pending:
     """A transaction in the queue, and the promise made to whoever waits for it."""
 
     function: Callable[[Tx], object]
-    promise: asyncio.Future[_Outcome]
+    future: asyncio.Future[_TransactionResult]
 
-    def keep(self, outcome: _Outcome) -> None:
-        if not self.promise.done():
-            self.promise.set_result(outcome)
+    def resolve(self, result: _TransactionResult) -> None:
+        if not self.future.done():
+            self.future.set_result(result)
 
 
 class SqliteDatabase(Database):
@@ -131,16 +136,16 @@ class SqliteDatabase(Database):
 
     def __init__(self, path: str) -> None:
         self._path = Path(path)
-        self._writer = _Lane(self._path, "BEGIN IMMEDIATE")
-        self._reader = _Lane(self._path, "BEGIN", "query_only = ON")
-        self._lock: int | None = None
-        self._queue: deque[_Waiting] = deque()
-        self._draining: asyncio.Task[None] | None = None
+        self._writer = _Connection(self._path, "BEGIN IMMEDIATE")
+        self._reader = _Connection(self._path, "BEGIN", "query_only = ON")
+        self._lock_fd: int | None = None
+        self._pending: deque[_Pending] = deque()
+        self._drain_task: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._take_lock()
+            self._acquire_lock()
             # For its owner only from the first byte: people's prompts are in it.
             os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
             await self._writer.open()
@@ -149,43 +154,45 @@ class SqliteDatabase(Database):
             # Whatever it was: a thread left behind would keep the process from ending.
             await self.close()
             if isinstance(error, OSError | sqlite3.Error):
-                raise self._explained(error) from None
+                raise self._translate_error(error) from None
             raise
 
     async def close(self) -> None:
-        while self._draining is not None:
-            await asyncio.wait({self._draining})
+        while self._drain_task is not None:
+            await asyncio.wait({self._drain_task})
         await self._reader.close()
         await self._writer.close()
-        if self._lock is not None:
+        if self._lock_fd is not None:
             # The lock file stays: to remove it would take it from under a process that waits.
-            os.close(self._lock)
-            self._lock = None
+            os.close(self._lock_fd)
+            self._lock_fd = None
 
     async def transact(self, function: Callable[[Tx], T]) -> T:
-        waiting = _Waiting(function, asyncio.get_running_loop().create_future())
-        self._queue.append(waiting)
-        if self._draining is None:
-            self._draining = asyncio.create_task(self._drain())
-        outcome = await waiting.promise
-        if outcome.error is not None:
-            raise self._explained_if_away(outcome.error)
-        return cast("T", outcome.result)
+        pending = _Pending(function, asyncio.get_running_loop().create_future())
+        self._pending.append(pending)
+        if self._drain_task is None:
+            self._drain_task = asyncio.create_task(self._drain())
+        result = await pending.future
+        if result.error is not None:
+            raise self._translate_disk_error(result.error)
+        return cast("T", result.value)
 
     async def read(self, function: Callable[[Tx], T]) -> T:
         try:
-            return await self._reader.hop(partial(self._reader.run, function))
+            return await self._reader.run_in_thread(partial(self._reader.run_transaction, function))
         except OperationalError as error:
-            raise self._explained_if_away(error) from None
+            raise self._translate_disk_error(error) from None
 
-    async def exclusively(self, function: Callable[[Tx], T]) -> T:
+    async def run_exclusive(self, function: Callable[[Tx], T]) -> T:
         # The process lock keeps other processes away, the writer's thread everybody else.
-        return await self._writer.hop(partial(_without_foreign_keys, self._writer, function))
+        return await self._writer.run_in_thread(
+            partial(_without_foreign_keys, self._writer, function)
+        )
 
-    def _take_lock(self) -> None:
-        self._lock = os.open(f"{self._path}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    def _acquire_lock(self) -> None:
+        self._lock_fd = os.open(f"{self._path}.lock", os.O_RDWR | os.O_CREAT, 0o600)
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(self._lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise DatabaseBusy(
                 f"another Reelay is using {self._path};"
@@ -195,73 +202,79 @@ class SqliteDatabase(Database):
     async def _drain(self) -> None:
         """Commit what waits, group by group, until nothing does."""
         try:
-            while self._queue:
-                size = min(len(self._queue), _GROUP)
-                group = [self._queue.popleft() for _ in range(size)]
+            while self._pending:
+                size = min(len(self._pending), _MAX_GROUP_SIZE)
+                group = [self._pending.popleft() for _ in range(size)]
                 # What nobody waits for any more is left out as long as that is possible.
-                if wanted := [one for one in group if not one.promise.done()]:
-                    await self._commit(wanted)
+                if awaited := [pending for pending in group if not pending.future.done()]:
+                    await self._commit(awaited)
         finally:
-            self._draining = None
+            self._drain_task = None
 
-    async def _commit(self, group: list[_Waiting]) -> None:
-        functions = [waiting.function for waiting in group]
+    async def _commit(self, group: list[_Pending]) -> None:
+        functions = [pending.function for pending in group]
         try:
-            outcomes = await self._writer.hop(partial(_run_group, self._writer, functions))
+            results = await self._writer.run_in_thread(partial(_run_group, self._writer, functions))
         except Exception as error:  # noqa: BLE001 - each one that waits must hear of it
-            outcomes = [_Outcome(error=self._explained(error)) for _ in group]
-        for waiting, outcome in zip(group, outcomes, strict=True):
-            waiting.keep(outcome)
+            results = [_TransactionResult(error=self._translate_error(error)) for _ in group]
+        for pending, result in zip(group, results, strict=True):
+            pending.resolve(result)
 
-    def _explained_if_away(self, error: Exception) -> Exception:
+    def _translate_disk_error(self, error: Exception) -> Exception:
         """The same error, unless it is the disk's and no fault of the statement."""
         cause = error.orig if isinstance(error, OperationalError) else None
         code = getattr(cause, "sqlite_errorcode", 0) & 0xFF
-        return self._explained(error) if code in _AWAY else error
+        return self._translate_error(error) if code in _DISK_ERRORS else error
 
-    def _explained(self, error: Exception) -> DatabaseError:
+    def _translate_error(self, error: Exception) -> DatabaseError:
         if isinstance(error, DatabaseError):
             return error
-        cause = error.__cause__ if isinstance(error, _GroupLost) else error
+        cause = error.__cause__ if isinstance(error, _GroupAborted) else error
         cause = cause.orig if isinstance(cause, DBAPIError) else cause
         if getattr(cause, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY:
             return DatabaseBusy(f"another program has {self._path} locked; close it there")
         return DatabaseUnavailable(f"{self._path}: {getattr(cause, 'strerror', None) or cause}")
 
 
-def _run_group(lane: _Lane, functions: list[Callable[[Tx], object]]) -> list[_Outcome]:
+def _run_group(
+    connection: _Connection, functions: list[Callable[[Tx], object]]
+) -> list[_TransactionResult]:
     """Run all in one transaction. The savepoints keep the writes of a failed one from the rest."""
-    return lane.run(lambda tx: [_run_one(lane.raw, tx, function) for function in functions])
+    return connection.run_transaction(
+        lambda tx: [_run_one(connection.driver_connection, tx, function) for function in functions]
+    )
 
 
-def _run_one(raw: sqlite3.Connection, tx: Tx, function: Callable[[Tx], object]) -> _Outcome:
+def _run_one(
+    driver_connection: sqlite3.Connection, tx: Tx, function: Callable[[Tx], object]
+) -> _TransactionResult:
     # By hand: SQLAlchemy's own savepoints cost more than a small transaction.
-    raw.execute("SAVEPOINT one").close()
+    driver_connection.execute("SAVEPOINT one").close()
     try:
-        outcome = _Outcome(function(tx))
+        result = _TransactionResult(function(tx))
     except Exception as error:
         # A full disk rolls all back at once; what came after it would be committed piecemeal.
-        if not raw.in_transaction:
-            raise _GroupLost from error
-        raw.execute("ROLLBACK TO one").close()
-        outcome = _Outcome(error=error)
-    raw.execute("RELEASE one").close()
-    return outcome
+        if not driver_connection.in_transaction:
+            raise _GroupAborted from error
+        driver_connection.execute("ROLLBACK TO one").close()
+        result = _TransactionResult(error=error)
+    driver_connection.execute("RELEASE one").close()
+    return result
 
 
-def _without_foreign_keys(lane: _Lane, function: Callable[[Tx], T]) -> T:
+def _without_foreign_keys(connection: _Connection, function: Callable[[Tx], T]) -> T:
     """Run a function that may rebuild tables, which others point at; check them at the end."""
 
     def checked(tx: Tx) -> T:
         result = function(tx)
-        broken = tx.exec_driver_sql("PRAGMA foreign_key_check").first()
-        if broken is not None:
-            raise DatabaseUnavailable(f"a row of {broken[0]} points at no row of {broken[2]}")
+        violation = tx.exec_driver_sql("PRAGMA foreign_key_check").first()
+        if violation is not None:
+            raise DatabaseUnavailable(f"a row of {violation[0]} points at no row of {violation[2]}")
         return result
 
     # SQLite ignores this inside a transaction.
-    lane.raw.execute("PRAGMA foreign_keys = OFF").close()
+    connection.driver_connection.execute("PRAGMA foreign_keys = OFF").close()
     try:
-        return lane.run(checked)
+        return connection.run_transaction(checked)
     finally:
-        lane.raw.execute("PRAGMA foreign_keys = ON").close()
+        connection.driver_connection.execute("PRAGMA foreign_keys = ON").close()

@@ -13,52 +13,57 @@ from sqlalchemy.sql import ColumnElement
 from bot.domain.tasks import State, Task
 from bot.store.database import Tx
 from bot.store.rows import (
-    ORDER_FIELDS,
-    PLACE,
+    IS_QUEUED,
+    ORDER_COLUMNS,
     QUEUE_INDEX,
-    QUEUED,
-    WHOLE_TASKS,
-    being,
+    SELECT_QUEUE_POSITION,
+    SELECT_TASKS,
     fetch_all,
-    one_of,
     rows_changed,
-    whole,
+    state_in,
+    state_is,
+    task_from_row,
 )
 from bot.store.schema import deliveries, tasks
 
-_STEPPED = one_of(State.SUBMITTING, State.RUNNING, State.FETCHING, State.DELIVERING)
-_QUEUED_MODELS = (
+_HAS_STEP = state_in(State.SUBMITTING, State.RUNNING, State.FETCHING, State.DELIVERING)
+_SELECT_QUEUED_MODELS = (
     select(tasks.c.model)
-    .where(QUEUED, tasks.c.due_at <= bindparam("now"))
+    .where(IS_QUEUED, tasks.c.due_at <= bindparam("now"))
     .with_hint(*QUEUE_INDEX)
     .distinct()
 )
-_DUE = (
-    WHOLE_TASKS.where(_STEPPED, tasks.c.due_at <= bindparam("now"))
+_SELECT_DUE = (
+    SELECT_TASKS.where(_HAS_STEP, tasks.c.due_at <= bindparam("now"))
     .order_by(tasks.c.due_at)
     .limit(bindparam("most", type_=Integer))
     .with_for_update(skip_locked=True, of=tasks)
 )
-_DUE_IN = {state: _DUE.where(being(state)) for state in State}
-_OF_FRONT_ENDS = deliveries.c.front_end.in_(bindparam("front_ends", expanding=True))
-_DUE_FOR = {state: query.where(_OF_FRONT_ENDS) for state, query in _DUE_IN.items()}
-_LEASE = (
+_SELECT_DUE_IN_STATE = {state: _SELECT_DUE.where(state_is(state)) for state in State}
+_IS_OF_FRONT_ENDS = deliveries.c.front_end.in_(bindparam("front_ends", expanding=True))
+_SELECT_DUE_OF_FRONT_ENDS = {
+    state: query.where(_IS_OF_FRONT_ENDS) for state, query in _SELECT_DUE_IN_STATE.items()
+}
+_UPDATE_LEASE = (
     update(tasks)
     .where(tasks.c.id == bindparam("which"))
     .values(lease=bindparam("new_lease"), due_at=bindparam("until"))
 )
-_NEXT_DUE = {
-    state: select(tasks.c.due_at).where(being(state), _STEPPED).order_by(tasks.c.due_at).limit(1)
+_SELECT_NEXT_DUE_IN_STATE = {
+    state: select(tasks.c.due_at)
+    .where(state_is(state), _HAS_STEP)
+    .order_by(tasks.c.due_at)
+    .limit(1)
     for state in State
 }
-_NEXT_DUE_FOR = {
-    state: query.join(deliveries, deliveries.c.task == tasks.c.id).where(_OF_FRONT_ENDS)
-    for state, query in _NEXT_DUE.items()
+_SELECT_NEXT_DUE_OF_FRONT_ENDS = {
+    state: query.join(deliveries, deliveries.c.task == tasks.c.id).where(_IS_OF_FRONT_ENDS)
+    for state, query in _SELECT_NEXT_DUE_IN_STATE.items()
 }
-_OTHERS = {"prompt", "image", "remix_of", "spoiler"}
-_WISHES = [name for name in ORDER_FIELDS if name not in _OTHERS]
+_NOT_COMPARED = {"prompt", "image", "remix_of", "spoiler"}
+_COMPARED_FIELDS = [name for name in ORDER_COLUMNS if name not in _NOT_COMPARED]
 """What has to be the same in two tasks for the same providers to make them, or some of these."""
-_BATCH = 1000
+_MAX_BATCH_SIZE = 1000
 """Running tasks that are looked at together at the most: ten pages of a list."""
 
 
@@ -68,7 +73,7 @@ def claim_due(
     limit: int,
     now: float,
     lease: str,
-    until: float,
+    lease_until: float,
     front_ends: Collection[str] | None = None,
 ) -> list[Task]:
     """Take due tasks under a lease; with `front_ends`, only those whose results go there.
@@ -76,145 +81,154 @@ def claim_due(
     A claimed task falls due again when its lease ends: so the tasks of a dead worker are taken
     over.
     """
-    wanted: dict[str, object] = {"now": now, "most": limit}
+    parameters: dict[str, object] = {"now": now, "most": limit}
     if front_ends is None:
-        rows = tx.execute(_DUE_IN[state], wanted).all()
+        rows = tx.execute(_SELECT_DUE_IN_STATE[state], parameters).all()
     else:
-        rows = tx.execute(_DUE_FOR[state], wanted | {"front_ends": list(front_ends)}).all()
-    claimed = [whole(row, lease=lease, due_at=until) for row in rows]
+        rows = tx.execute(
+            _SELECT_DUE_OF_FRONT_ENDS[state], parameters | {"front_ends": list(front_ends)}
+        ).all()
+    claimed = [task_from_row(row, lease=lease, due_at=lease_until) for row in rows]
     if claimed:
-        mine = {"new_lease": lease, "until": until}
-        tx.execute(_LEASE, [{"which": task.id, **mine} for task in claimed])
+        new_lease = {"new_lease": lease, "until": lease_until}
+        tx.execute(_UPDATE_LEASE, [{"which": task.id, **new_lease} for task in claimed])
     return claimed
 
 
-def count_batch(tx: Tx, identity: str, now: float, soon: float) -> tuple[int, int, int]:
+def count_batch(tx: Tx, identity: str, now: float, lookahead_until: float) -> tuple[int, int, int]:
     """An account's running tasks: (all, those due by `soon`, those due now)."""
-    by_soon, by_now = (
-        func.coalesce(func.sum(case((_free_by(now, time), 1), else_=0)), 0) for time in (soon, now)
+    due_soon, due_now = (
+        func.coalesce(func.sum(case((_due_and_free_by(now, time), 1), else_=0)), 0)
+        for time in (lookahead_until, now)
     )
-    query = select(func.count(), by_soon, by_now).where(*_batched(identity))
+    query = select(func.count(), due_soon, due_now).where(*_batch_conditions(identity))
     row = tx.execute(query).one()
     return int(row[0]), int(row[1]), int(row[2])
 
 
 def claim_batch(
-    tx: Tx, identity: str, now: float, soon: float, lease: str, until: float
+    tx: Tx, identity: str, now: float, lookahead_until: float, lease: str, lease_until: float
 ) -> list[Task]:
     """Take an account's running tasks that are due, or will be by `soon`, to look at together."""
-    query = WHOLE_TASKS.where(*_batched(identity), _free_by(now, soon))
-    query = query.order_by(tasks.c.due_at).limit(_BATCH)
+    query = SELECT_TASKS.where(*_batch_conditions(identity), _due_and_free_by(now, lookahead_until))
+    query = query.order_by(tasks.c.due_at).limit(_MAX_BATCH_SIZE)
     rows = tx.execute(query.with_for_update(skip_locked=True, of=tasks)).all()
     if rows:
-        mine = {"new_lease": lease, "until": until}
-        tx.execute(_LEASE, [{"which": row.id, **mine} for row in rows])
-    return [whole(row, lease=lease, due_at=until) for row in rows]
+        new_lease = {"new_lease": lease, "until": lease_until}
+        tx.execute(_UPDATE_LEASE, [{"which": row.id, **new_lease} for row in rows])
+    return [task_from_row(row, lease=lease, due_at=lease_until) for row in rows]
 
 
-def _batched(identity: str) -> tuple[ColumnElement[bool], ...]:
+def _batch_conditions(identity: str) -> tuple[ColumnElement[bool], ...]:
     """Running there; without those to be stopped, which is more than a look."""
-    ours = tasks.c.provider_identity == identity
-    return being(State.RUNNING), _STEPPED, ours, tasks.c.cancel_asked.is_(False)
+    of_identity = tasks.c.provider_identity == identity
+    return state_is(State.RUNNING), _HAS_STEP, of_identity, tasks.c.cancel_asked.is_(False)
 
 
-def _free_by(now: float, soon: float) -> ColumnElement[bool]:
+def _due_and_free_by(now: float, lookahead_until: float) -> ColumnElement[bool]:
     """Due by then. A lease has its end where others have their due time: only a past one counts."""
-    due = tasks.c.due_at
-    return or_(due <= now, and_(tasks.c.lease.is_(None), due <= soon))
+    due_at = tasks.c.due_at
+    return or_(due_at <= now, and_(tasks.c.lease.is_(None), due_at <= lookahead_until))
 
 
-def next_due(tx: Tx, state: State, front_ends: Collection[str] | None = None) -> float | None:
+def next_due_at(tx: Tx, state: State, front_ends: Collection[str] | None = None) -> float | None:
     """When the next task in this state falls due; with `front_ends`, of those that go there."""
     if front_ends is None:
-        return tx.execute(_NEXT_DUE[state]).scalar()
-    return tx.execute(_NEXT_DUE_FOR[state], {"front_ends": list(front_ends)}).scalar()
+        return tx.execute(_SELECT_NEXT_DUE_IN_STATE[state]).scalar()
+    return tx.execute(
+        _SELECT_NEXT_DUE_OF_FRONT_ENDS[state], {"front_ends": list(front_ends)}
+    ).scalar()
 
 
-def extend(tx: Tx, leases: Iterable[str], until: float) -> None:
+def extend_leases(tx: Tx, leases: Iterable[str], lease_until: float) -> None:
     """The heartbeat: put off the end of the leases that are still worked on."""
-    tx.execute(update(tasks).where(tasks.c.lease.in_(list(leases))).values(due_at=until))
+    tx.execute(update(tasks).where(tasks.c.lease.in_(list(leases))).values(due_at=lease_until))
 
 
-def free_all(tx: Tx, now: float) -> int:
+def release_all_leases(tx: Tx, now: float) -> int:
     """End every lease at once: only where no other process can be alive."""
-    freed = tx.execute(
+    released = tx.execute(
         update(tasks).where(tasks.c.lease.is_not(None)).values(lease=None, due_at=now)
     )
-    return rows_changed(freed)
+    return rows_changed(released)
 
 
-def free(tx: Tx, worker: str, now: float) -> None:
+def release_leases(tx: Tx, lease_prefix: str, now: float) -> None:
     """End the leases of one worker, which has stopped."""
-    mine = tasks.c.lease.startswith(worker, autoescape=True)
-    tx.execute(update(tasks).where(mine).values(lease=None, due_at=now))
+    has_prefix = tasks.c.lease.startswith(lease_prefix, autoescape=True)
+    tx.execute(update(tasks).where(has_prefix).values(lease=None, due_at=now))
 
 
 def queued_models(tx: Tx, now: float) -> list[str]:
     """The models of all tasks that could be started now."""
-    return list(tx.execute(_QUEUED_MODELS, {"now": now}).scalars())
+    return list(tx.execute(_SELECT_QUEUED_MODELS, {"now": now}).scalars())
 
 
-def queued(
+def lock_queued_tasks(
     tx: Tx,
     models: Collection[str],
     limit: int,
     now: float,
-    after: str | None = None,
-    without: Iterable[Task] = (),
+    after_task_id: str | None = None,
+    skipped_shapes: Iterable[Task] = (),
 ) -> list[Task]:
     """The queued tasks of these models whose turn it is, locked for this transaction.
 
     `after`: go on behind this task. `without`: pass over all that ask for no less than one of
     these, which whoever cannot take these cannot take either.
     """
-    query = WHOLE_TASKS.where(QUEUED, tasks.c.due_at <= now, tasks.c.model.in_(models))
-    if after is not None:
-        turn, created_at = tx.execute(PLACE, {"which": after}).one()
-        here = tuple_(tasks.c.turn, tasks.c.created_at, tasks.c.id)
-        query = query.where(here > tuple_(turn, created_at, after))
-    query = query.where(*(not_(_no_less_than(task)) for task in without))
+    query = SELECT_TASKS.where(IS_QUEUED, tasks.c.due_at <= now, tasks.c.model.in_(models))
+    if after_task_id is not None:
+        queue_round, created_at = tx.execute(SELECT_QUEUE_POSITION, {"which": after_task_id}).one()
+        position = tuple_(tasks.c.turn, tasks.c.created_at, tasks.c.id)
+        query = query.where(position > tuple_(queue_round, created_at, after_task_id))
+    query = query.where(*(not_(_at_least_as_demanding(task)) for task in skipped_shapes))
     query = query.with_hint(*QUEUE_INDEX).limit(limit)
     query = query.order_by(tasks.c.turn, tasks.c.created_at, tasks.c.id)
     return fetch_all(tx, query.with_for_update(skip_locked=True, of=tasks))
 
 
-def _no_less_than(task: Task) -> ColumnElement[bool]:
+def _at_least_as_demanding(task: Task) -> ColumnElement[bool]:
     """Asks for the same in as many words or more; changes a video of the same account, if any."""
     order = task.order
-    alike = [tasks.c[name].is_not_distinct_from(getattr(order, name)) for name in _WISHES]
-    alike.append(func.length(tasks.c.prompt) >= len(order.prompt))
+    conditions = [
+        tasks.c[name].is_not_distinct_from(getattr(order, name)) for name in _COMPARED_FIELDS
+    ]
+    conditions.append(func.length(tasks.c.prompt) >= len(order.prompt))
     for name in ("image", "remix_of"):
-        is_there = tasks.c[name].is_not(None)
-        alike.append(not_(is_there) if getattr(order, name) is None else is_there)
+        is_present = tasks.c[name].is_not(None)
+        conditions.append(not_(is_present) if getattr(order, name) is None else is_present)
     if order.remix_of is not None:
-        account = tasks.c.provider_identity
-        alike.append(account.is_not_distinct_from(task.provider_identity))
-    return and_(*alike)
+        identity = tasks.c.provider_identity
+        conditions.append(identity.is_not_distinct_from(task.provider_identity))
+    return and_(*conditions)
 
 
-def next_queued(tx: Tx) -> float | None:
+def next_queued_at(tx: Tx) -> float | None:
     """When the next queued task may be started."""
-    query = select(func.min(tasks.c.due_at)).where(QUEUED).with_hint(*QUEUE_INDEX)
+    query = select(func.min(tasks.c.due_at)).where(IS_QUEUED).with_hint(*QUEUE_INDEX)
     return tx.execute(query).scalar()
 
 
-def hint(tx: Tx, identity: str, remote_id: str, now: float) -> bool:
+def mark_due(tx: Tx, identity: str, remote_id: str, now: float) -> bool:
     """Look at this account's job now: its gateway says that there is news."""
-    job = update(tasks).where(
+    statement = update(tasks).where(
         tasks.c.provider_identity == identity,
         tasks.c.remote_id == remote_id,
         tasks.c.state == State.RUNNING,
         tasks.c.lease.is_(None),
         tasks.c.due_at > now,
     )
-    return rows_changed(tx.execute(job.values(due_at=now))) == 1
+    return rows_changed(tx.execute(statement.values(due_at=now))) == 1
 
 
-def hurry_queue(tx: Tx, now: float) -> None:
+def expedite_queue(tx: Tx, now: float) -> None:
     """Something has changed for those in line: look at all of them anew."""
-    tx.execute(update(tasks).where(QUEUED, tasks.c.due_at > now).values(due_at=now))
+    tx.execute(update(tasks).where(IS_QUEUED, tasks.c.due_at > now).values(due_at=now))
 
 
-def hurry(tx: Tx, task: str, now: float) -> None:
+def expedite(tx: Tx, task_id: str, now: float) -> None:
     """Look at a waiting task now, unless somebody is at it."""
-    tx.execute(update(tasks).where(tasks.c.id == task, tasks.c.lease.is_(None)).values(due_at=now))
+    tx.execute(
+        update(tasks).where(tasks.c.id == task_id, tasks.c.lease.is_(None)).values(due_at=now)
+    )

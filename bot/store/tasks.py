@@ -25,170 +25,179 @@ from sqlalchemy.exc import IntegrityError
 from bot.domain.tasks import ACTIVE, State, Task
 from bot.store.database import Tx
 from bot.store.rows import (
-    ORDER_FIELDS,
-    PLACE,
+    IS_QUEUED,
+    ORDER_COLUMNS,
     QUEUE_INDEX,
-    QUEUED,
-    TASK_FIELDS,
-    WHOLE_TASKS,
-    being,
+    SELECT_QUEUE_POSITION,
+    SELECT_TASKS,
+    TASK_COLUMNS,
     fetch_all,
-    one_of,
     rows_changed,
-    storable,
-    whole,
+    state_in,
+    state_is,
+    storable_text,
+    task_from_row,
 )
 from bot.store.schema import deliveries, events, notices, tasks
 
-_BY_ID = WHOLE_TASKS.where(tasks.c.id == bindparam("which"))
-_BY_UPDATE = WHOLE_TASKS.where(tasks.c.update_key == bindparam("update_key"))
-_ADD = insert(tasks)
-_ADD_DELIVERY = insert(deliveries)
-_RECORD = insert(events)
-_ACTIVE_OF = and_(tasks.c.person == bindparam("person"), one_of(*ACTIVE))
+_SELECT_BY_ID = SELECT_TASKS.where(tasks.c.id == bindparam("which"))
+_SELECT_BY_UPDATE = SELECT_TASKS.where(tasks.c.update_key == bindparam("update_key"))
+_INSERT = insert(tasks)
+_INSERT_DELIVERY = insert(deliveries)
+_INSERT_EVENT = insert(events)
+_IS_ACTIVE_OF_USER = and_(tasks.c.person == bindparam("person"), state_in(*ACTIVE))
 _COUNT_ACTIVE = (
     select(func.count())
     .select_from(tasks)
-    .where(_ACTIVE_OF)
+    .where(_IS_ACTIVE_OF_USER)
     .with_hint(tasks, "INDEXED BY ix_tasks_active", "sqlite")
 )
-_NEXT_TURN = select(
+_SELECT_NEXT_QUEUE_ROUND = select(
     func.coalesce(
         select(func.max(tasks.c.turn) + 1)
-        .where(QUEUED, _ACTIVE_OF)
+        .where(IS_QUEUED, _IS_ACTIVE_OF_USER)
         .with_hint(tasks, "INDEXED BY ix_tasks_active", "sqlite")
         .scalar_subquery(),
-        select(func.min(tasks.c.turn)).where(QUEUED).with_hint(*QUEUE_INDEX).scalar_subquery(),
+        select(func.min(tasks.c.turn)).where(IS_QUEUED).with_hint(*QUEUE_INDEX).scalar_subquery(),
         0,
     )
 )
-_AHEAD = (
+_COUNT_AHEAD = (
     select(func.count())
     .select_from(tasks)
     .where(
-        QUEUED,
+        IS_QUEUED,
         tuple_(tasks.c.turn, tasks.c.created_at)
         < tuple_(bindparam("turn", type_=Integer), bindparam("created_at", type_=Float)),
     )
     .with_hint(*QUEUE_INDEX)
 )
 # What is set comes with the parameters: one compiled statement for each set of columns.
-_CHANGE = {
-    state: update(tasks).where(tasks.c.id == bindparam("which"), being(state)) for state in State
+_UPDATE_IN_STATE = {
+    state: update(tasks).where(tasks.c.id == bindparam("which"), state_is(state)) for state in State
 }
-_CHANGE_FREE = {state: query.where(tasks.c.lease.is_(None)) for state, query in _CHANGE.items()}
-_CHANGE_LEASED = {
+_UPDATE_UNLEASED = {
+    state: query.where(tasks.c.lease.is_(None)) for state, query in _UPDATE_IN_STATE.items()
+}
+_UPDATE_LEASED = {
     state: query.where(tasks.c.lease == bindparam("lease_known"))
-    for state, query in _CHANGE.items()
+    for state, query in _UPDATE_IN_STATE.items()
 }
 
 
-class JobTaken(Exception):
+class JobAlreadyAssigned(Exception):
     """Another task of the account has this job."""
 
 
-def add(tx: Tx, task: Task, *, account: str, update_key: str | None, turn: int) -> None:
+def add(tx: Tx, task: Task, *, account_id: str, update_key: str | None, queue_round: int) -> None:
     """Write a new task with the duty to deliver its result."""
-    row = {name: getattr(task, name) for name in TASK_FIELDS}
-    row |= {name: getattr(task.order, name) for name in ORDER_FIELDS}
-    row |= {"state": task.state, "account": account, "update_key": update_key, "turn": turn}
-    tx.execute(_ADD, row)
-    place = {"front_end": task.place.front_end, "address": task.place.address}
-    tx.execute(_ADD_DELIVERY, {"task": task.id, **place})
-    record(tx, task.id, None, task.state, task.created_at)
+    row = {column: getattr(task, attribute) for column, attribute in TASK_COLUMNS.items()}
+    row |= {column: getattr(task.order, name) for column, name in ORDER_COLUMNS.items()}
+    row |= {
+        "state": task.state,
+        "account": account_id,
+        "update_key": update_key,
+        "turn": queue_round,
+    }
+    tx.execute(_INSERT, row)
+    destination = {"front_end": task.destination.front_end, "address": task.destination.address}
+    tx.execute(_INSERT_DELIVERY, {"task": task.id, **destination})
+    record_event(tx, task.id, None, task.state, task.created_at)
 
 
-def record(
+def record_event(
     tx: Tx,
-    task: str,
+    task_id: str,
     from_state: State | None,
     to_state: State,
     at: float,
     *,
     by: str | None = None,
     reason: str | None = None,
-    raw: str | None = None,
+    provider_message: str | None = None,
 ) -> None:
     """Write the event of one move."""
-    event = {"task": task, "at": at, "from_state": from_state, "to_state": to_state}
-    tx.execute(_RECORD, {**event, "by": by, "reason": reason, "raw": storable(raw)})
+    event = {"task": task_id, "at": at, "from_state": from_state, "to_state": to_state}
+    tx.execute(
+        _INSERT_EVENT, {**event, "by": by, "reason": reason, "raw": storable_text(provider_message)}
+    )
 
 
-def get(tx: Tx, task: str) -> Task | None:
+def get(tx: Tx, task_id: str) -> Task | None:
     """The task of this id, or None."""
-    row = tx.execute(_BY_ID, {"which": task}).first()
-    return whole(row) if row else None
+    row = tx.execute(_SELECT_BY_ID, {"which": task_id}).first()
+    return task_from_row(row) if row else None
 
 
-def by_ids(tx: Tx, ids: Collection[str]) -> list[Task]:
+def get_many(tx: Tx, task_ids: Collection[str]) -> list[Task]:
     """The tasks of these ids, oldest first."""
-    return fetch_all(tx, WHOLE_TASKS.where(tasks.c.id.in_(ids)).order_by(tasks.c.created_at))
+    return fetch_all(tx, SELECT_TASKS.where(tasks.c.id.in_(task_ids)).order_by(tasks.c.created_at))
 
 
-def by_update(tx: Tx, update_key: str) -> Task | None:
+def find_by_update(tx: Tx, update_key: str) -> Task | None:
     """The task that this update has already made, or None."""
-    row = tx.execute(_BY_UPDATE, {"update_key": update_key}).first()
-    return whole(row) if row else None
+    row = tx.execute(_SELECT_BY_UPDATE, {"update_key": update_key}).first()
+    return task_from_row(row) if row else None
 
 
-def of_person(tx: Tx, person: str, limit: int) -> list[Task]:
+def newest_of_user(tx: Tx, user_id: str, limit: int) -> list[Task]:
     """A person's newest tasks, newest first."""
-    query = WHOLE_TASKS.where(tasks.c.person == person)
+    query = SELECT_TASKS.where(tasks.c.person == user_id)
     return fetch_all(tx, query.order_by(tasks.c.created_at.desc(), tasks.c.id).limit(limit))
 
 
 def in_state(tx: Tx, state: State | None, limit: int) -> list[Task]:
     """The newest tasks in a state; None: all that are at work or wait for somebody."""
-    wanted = [state] if state else [*ACTIVE, State.REVIEW, State.UNDELIVERED]
-    query = WHOLE_TASKS.where(tasks.c.state.in_(wanted))
+    states = [state] if state else [*ACTIVE, State.REVIEW, State.UNDELIVERED]
+    query = SELECT_TASKS.where(tasks.c.state.in_(states))
     return fetch_all(tx, query.order_by(tasks.c.moved_at.desc(), tasks.c.id).limit(limit))
 
 
-def outstanding(tx: Tx, person: str) -> list[Task]:
+def outstanding_of_user(tx: Tx, user_id: str) -> list[Task]:
     """A person's tasks that are not at rest, or whose last word was not told yet."""
-    untold = select(notices.c.task).where(notices.c.told_at.is_(None))
-    query = WHOLE_TASKS.where(
-        tasks.c.person == person, or_(tasks.c.state.in_(ACTIVE), tasks.c.id.in_(untold))
+    unsent_notices = select(notices.c.task).where(notices.c.told_at.is_(None))
+    query = SELECT_TASKS.where(
+        tasks.c.person == user_id, or_(tasks.c.state.in_(ACTIVE), tasks.c.id.in_(unsent_notices))
     )
     return fetch_all(tx, query.order_by(tasks.c.created_at))
 
 
-def count_active(tx: Tx, person: str) -> int:
+def count_active(tx: Tx, user_id: str) -> int:
     """How many of a person's tasks are not at rest."""
-    return tx.execute(_COUNT_ACTIVE, {"person": person}).scalar_one()
+    return tx.execute(_COUNT_ACTIVE, {"person": user_id}).scalar_one()
 
 
-def next_turn(tx: Tx, person: str) -> int:
+def next_queue_round(tx: Tx, user_id: str) -> int:
     """The round in which a person's next task is due: one of each person in every round.
 
     A person's first waiting task joins the round now being served, each further one the round
     after their last: so twenty tasks of one hold up another's first by one at the most.
     """
-    return int(tx.execute(_NEXT_TURN, {"person": person}).scalar_one())
+    return int(tx.execute(_SELECT_NEXT_QUEUE_ROUND, {"person": user_id}).scalar_one())
 
 
-def place_in_line(tx: Tx, task: str) -> int:
+def queue_position(tx: Tx, task_id: str) -> int:
     """How many queued tasks come before this one."""
-    turn, created_at = tx.execute(PLACE, {"which": task}).one()
-    return ahead_of(tx, turn, created_at)
+    queue_round, created_at = tx.execute(SELECT_QUEUE_POSITION, {"which": task_id}).one()
+    return count_ahead(tx, queue_round, created_at)
 
 
-def ahead_of(tx: Tx, turn: int, created_at: float) -> int:
+def count_ahead(tx: Tx, queue_round: int, created_at: float) -> int:
     """How many queued tasks come before one of this turn, written at this time."""
-    return tx.execute(_AHEAD, {"turn": turn, "created_at": created_at}).scalar_one()
+    return tx.execute(_COUNT_AHEAD, {"turn": queue_round, "created_at": created_at}).scalar_one()
 
 
-def line(tx: Tx, most: int) -> list[Task]:
+def queue_head(tx: Tx, limit: int) -> list[Task]:
     """The first in line, in their order."""
-    query = WHOLE_TASKS.where(QUEUED).order_by(tasks.c.turn, tasks.c.created_at).limit(most)
+    query = SELECT_TASKS.where(IS_QUEUED).order_by(tasks.c.turn, tasks.c.created_at).limit(limit)
     return fetch_all(tx, query)
 
 
 def jobs_by_provider(tx: Tx) -> dict[str, tuple[int, int]]:
     """Provider -> (jobs in its hands as far as we know, those of them being submitted)."""
-    submitting = func.sum(case((being(State.SUBMITTING), 1), else_=0))
+    submitting = func.sum(case((state_is(State.SUBMITTING), 1), else_=0))
     query = select(tasks.c.provider, func.count(), submitting).where(
-        one_of(State.RUNNING, State.SUBMITTING), tasks.c.provider.is_not(None)
+        state_in(State.RUNNING, State.SUBMITTING), tasks.c.provider.is_not(None)
     )
     rows = tx.execute(query.group_by(tasks.c.provider))
     return {row[0]: (row[1], int(row[2])) for row in rows}
@@ -197,51 +206,53 @@ def jobs_by_provider(tx: Tx) -> dict[str, tuple[int, int]]:
 def change(tx: Tx, task: Task, **changes: object) -> bool:
     """The guarded update: only if the task is still as we know it. False: somebody was first.
 
-    Raises `JobTaken` when another task of the same account has this job already.
+    Raises `JobAlreadyAssigned` when another task of the same account has this job already.
     """
     if "raw" in changes:
-        changes["raw"] = storable(changes["raw"])
+        changes["raw"] = storable_text(changes["raw"])
     if "remote_id" not in changes:
-        return _changed(tx, task, changes)
+        return _apply_change(tx, task, changes)
     try:
         with tx.begin_nested():
-            return _changed(tx, task, changes)
+            return _apply_change(tx, task, changes)
     except IntegrityError as error:
-        raise JobTaken(str(changes["remote_id"])) from error
+        raise JobAlreadyAssigned(str(changes["remote_id"])) from error
 
 
-def _changed(tx: Tx, task: Task, changes: dict[str, object]) -> bool:
-    known = {"which": task.id}
+def _apply_change(tx: Tx, task: Task, changes: dict[str, object]) -> bool:
+    parameters = {"which": task.id}
     if task.lease is None:
-        return rows_changed(tx.execute(_CHANGE_FREE[task.state], changes | known)) == 1
-    known |= {"lease_known": task.lease}
-    return rows_changed(tx.execute(_CHANGE_LEASED[task.state], changes | known)) == 1
+        return rows_changed(tx.execute(_UPDATE_UNLEASED[task.state], changes | parameters)) == 1
+    parameters |= {"lease_known": task.lease}
+    return rows_changed(tx.execute(_UPDATE_LEASED[task.state], changes | parameters)) == 1
 
 
-def ask_to_cancel(tx: Tx, task: str, now: float) -> bool:
+def request_cancel(tx: Tx, task_id: str, now: float) -> bool:
     """Note the wish: the next look tries to stop the job. Due now unless somebody is at it.
 
     False: there is no job to stop any more, or not yet.
     """
-    wish = update(tasks).where(
-        tasks.c.id == task, tasks.c.state.in_([State.SUBMITTING, State.RUNNING])
+    statement = update(tasks).where(
+        tasks.c.id == task_id, tasks.c.state.in_([State.SUBMITTING, State.RUNNING])
     )
-    if rows_changed(tx.execute(wish.values(cancel_asked=True))) == 0:
+    if rows_changed(tx.execute(statement.values(cancel_asked=True))) == 0:
         return False
-    tx.execute(wish.where(tasks.c.lease.is_(None)).values(due_at=now))
+    tx.execute(statement.where(tasks.c.lease.is_(None)).values(due_at=now))
     return True
 
 
-def history(tx: Tx, task: str) -> list[tuple[float, str | None, str, str | None, str | None]]:
+def history(tx: Tx, task_id: str) -> list[tuple[float, str | None, str, str | None, str | None]]:
     """A task's events, oldest first: (at, from, to, reason, raw)."""
     query = select(
         events.c.at, events.c.from_state, events.c.to_state, events.c.reason, events.c.raw
     )
-    rows = tx.execute(query.where(events.c.task == task).order_by(events.c.id))
-    return [(at, old, new, reason, raw) for at, old, new, reason, raw in rows]
+    rows = tx.execute(query.where(events.c.task == task_id).order_by(events.c.id))
+    return [
+        (at, old, new, reason, provider_message) for at, old, new, reason, provider_message in rows
+    ]
 
 
-def with_remote_id(tx: Tx, identity: str, remote_id: str) -> str | None:
+def find_by_remote_id(tx: Tx, identity: str, remote_id: str) -> str | None:
     """The task that already has this job, or None."""
     query = select(tasks.c.id).where(
         tasks.c.provider_identity == identity, tasks.c.remote_id == remote_id
@@ -249,7 +260,7 @@ def with_remote_id(tx: Tx, identity: str, remote_id: str) -> str | None:
     return tx.execute(query.limit(1)).scalar()
 
 
-def twins(tx: Tx, task: Task) -> tuple[set[str], bool]:
+def same_prompt_tasks(tx: Tx, task: Task) -> tuple[set[str], bool]:
     """Others of the account with the same prompt: (their jobs, whether one's job is unknown).
 
     A gateway's list cannot tell twins apart: pictures, for one, are not shown there.
@@ -261,5 +272,5 @@ def twins(tx: Tx, task: Task) -> tuple[set[str], bool]:
         or_(tasks.c.remote_id.is_not(None), tasks.c.state.in_([State.SUBMITTING, State.REVIEW])),
     )
     rows = [(row[0], row[1]) for row in tx.execute(query)]
-    jobs = {str(remote_id) for remote_id, _ in rows if remote_id is not None}
-    return jobs, any(remote_id is None for remote_id, _ in rows)
+    job_ids = {str(remote_id) for remote_id, _ in rows if remote_id is not None}
+    return job_ids, any(remote_id is None for remote_id, _ in rows)

@@ -11,12 +11,12 @@ from sqlalchemy import (
 )
 
 from bot.store.database import Tx
-from bot.store.rows import add_if_new
+from bot.store.rows import insert_if_new
 from bot.store.schema import people
 
 
 @dataclass(frozen=True, slots=True)
-class PersonRow:
+class UserRow:
     """What is kept of a person beside their tasks and credits."""
 
     id: str
@@ -29,23 +29,23 @@ class PersonRow:
     handle: str | None = None
 
 
-_PERSON = select(people).where(people.c.id == bindparam("which"))
+_SELECT_USER = select(people).where(people.c.id == bindparam("which"))
 
 
-def person(tx: Tx, person_id: str) -> PersonRow:
+def get(tx: Tx, user_id: str) -> UserRow:
     """What is kept of a person; empty for a stranger."""
-    row = tx.execute(_PERSON, {"which": person_id}).mappings().first()
+    row = tx.execute(_SELECT_USER, {"which": user_id}).mappings().first()
     if row is None:
-        return PersonRow(person_id)
-    return PersonRow(**{name: row[name] for name in PersonRow.__slots__})
+        return UserRow(user_id)
+    return UserRow(**{name: row[name] for name in UserRow.__slots__})
 
 
-def change_person(tx: Tx, person_id: str, **changes: object) -> None:
+def change(tx: Tx, user_id: str, **changes: object) -> None:
     """Set what is kept of a person."""
-    tx.execute(update(people).where(people.c.id == person_id).values(**changes))
+    tx.execute(update(people).where(people.c.id == user_id).values(**changes))
 
 
-def called(tx: Tx, front_end: str, handle: str) -> str | None:
+def find_by_handle(tx: Tx, front_end: str, handle: str) -> str | None:
     """The id of the person of this handle there; None: nobody of that name was seen yet."""
     query = select(people.c.id).where(
         people.c.handle == handle.lower(), people.c.id.startswith(f"{front_end}:")
@@ -53,20 +53,20 @@ def called(tx: Tx, front_end: str, handle: str) -> str | None:
     return tx.execute(query).scalar()
 
 
-def set_handle(tx: Tx, person_id: str, handle: str | None, now: float) -> None:
+def set_handle(tx: Tx, user_id: str, handle: str | None, now: float) -> None:
     """A person is called so from now on, and nobody else of that front-end is."""
-    front_end = person_id.partition(":")[0]
-    add_if_new(tx, people, {"id": person_id, "created_at": now})
+    front_end = user_id.partition(":")[0]
+    insert_if_new(tx, people, {"id": user_id, "created_at": now})
     if handle is not None:
         others = update(people).where(
             people.c.handle == handle.lower(),
-            people.c.id != person_id,
+            people.c.id != user_id,
             people.c.id.startswith(f"{front_end}:"),
         )
         tx.execute(others.values(handle=None))
-    change_person(tx, person_id, handle=handle.lower() if handle else None)
+    change(tx, user_id, handle=handle.lower() if handle else None)
 
 
-def known(tx: Tx, person_id: str) -> bool:
+def exists(tx: Tx, user_id: str) -> bool:
     """Whether this person ever asked for anything."""
-    return tx.execute(select(people.c.id).where(people.c.id == person_id)).first() is not None
+    return tx.execute(select(people.c.id).where(people.c.id == user_id)).first() is not None

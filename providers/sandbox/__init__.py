@@ -28,42 +28,48 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, ClassVar
 
-from providers.base import Options, Provider
+from providers.base import Provider, ProviderOptions
 from providers.errors import (
     Misconfigured,
     NotFound,
-    Refused,
+    Rejected,
     Throttled,
     Unanswered,
-    Upstream,
+    UpstreamError,
 )
-from providers.sandbox.jobs import KEY, SandboxJob, Shelf, told, untold
-from providers.sandbox.render import RenderError, Scene, render, version
+from providers.sandbox.jobs import (
+    KEY_PATTERN,
+    JobStore,
+    SandboxJob,
+    parse_directives,
+    strip_directives,
+)
+from providers.sandbox.render import RenderError, Scene, ffmpeg_version, render
 from providers.types import (
     Capabilities,
     Download,
     Failed,
     FailureKind,
-    Finding,
     Finished,
     Job,
+    JobLookup,
     Pending,
     Progress,
     VideoRequest,
 )
 
 if TYPE_CHECKING:
-    from providers.http import Http
+    from providers.http import HttpClient
 
-RENDERS_AT_ONCE = 2
-SLOW_SECONDS = 30.0
-THROTTLE_SECONDS = 2.0
+MAX_CONCURRENT_RENDERS = 2
+SLOW_DELAY_S = 30.0
+THROTTLE_RETRY_S = 2.0
 
-_PIECE = 256 << 10
-_STUCK_AT = 42.0
-_LONGEST = 120
-_SIDES = range(16, 4097)
-_SHAPES = {"portrait": (720, 1280), "landscape": (1280, 720), "square": (960, 960)}
+_CHUNK_BYTES = 256 << 10
+_STUCK_PERCENT = 42.0
+_MAX_DURATION_S = 120
+_ALLOWED_SIDES = range(16, 4097)
+_DEFAULT_SIZES = {"portrait": (720, 1280), "landscape": (1280, 720), "square": (960, 960)}
 
 
 class Sandbox(Provider):
@@ -71,199 +77,207 @@ class Sandbox(Provider):
 
     kind: ClassVar[str] = "sandbox"
     key_required: ClassVar[bool] = False
-    capabilities = Capabilities(find=Finding.CERTAIN, cancel=True, remix=True)
+    capabilities = Capabilities(job_lookup=JobLookup.AUTHORITATIVE, cancel=True, remix=True)
 
     def __init__(
         self,
-        options: Options,
-        http: Http,
+        options: ProviderOptions,
+        http: HttpClient,
         directory: Path,
         *,
         now: Callable[[], float] = time.time,
     ) -> None:
         super().__init__(options, http, directory)
         self._now = now
-        self._shelf = Shelf(directory)
-        self._renders: dict[str, _Render] = {}
-        self._turns = asyncio.Semaphore(RENDERS_AT_ONCE)
-        self._tidying = asyncio.Lock()
-        self._tidied = False
+        self._store = JobStore(directory)
+        self._renders: dict[str, _ActiveRender] = {}
+        self._render_slots = asyncio.Semaphore(MAX_CONCURRENT_RENDERS)
+        self._cleanup_lock = asyncio.Lock()
+        self._cleaned_up = False
 
     async def submit(self, request: VideoRequest) -> Job:
-        await self._tidy()
-        if not KEY.fullmatch(request.key):
-            raise Refused(f"the key {request.key!r} is not a valid job name")
-        job = await asyncio.to_thread(self._shelf.read, request.key)
+        await self._clean_up_once()
+        if not KEY_PATTERN.fullmatch(request.idempotency_key):
+            raise Rejected(f"the key {request.idempotency_key!r} is not a valid job name")
+        job = await asyncio.to_thread(self._store.read, request.idempotency_key)
         if job is not None:
             return Job(_remote_id(job))
-        words = told(request.prompt)
-        if "throttled" in words and not await asyncio.to_thread(self._shelf.throttle, request.key):
-            raise Throttled("simulated rate limit", retry_after=THROTTLE_SECONDS)
+        directives = parse_directives(request.prompt)
+        if "throttled" in directives and not await asyncio.to_thread(
+            self._store.passes_throttle, request.idempotency_key
+        ):
+            raise Throttled("simulated rate limit", retry_after=THROTTLE_RETRY_S)
         job = await self._accept(request)
-        if not words & {"fail", "moderated", "stuck", "vanished"}:
-            self._begin(job)
-        if "lost" in words:
+        if not directives & {"fail", "moderated", "stuck", "vanished"}:
+            self._start_render(job)
+        if "lost" in directives:
             raise Unanswered("simulated loss of the response")
         return Job(_remote_id(job))
 
     async def poll(self, remote_id: str) -> Progress:
-        await self._tidy()
-        return await self._progress(await self._job(remote_id))
+        await self._clean_up_once()
+        return await self._progress(await self._get_job(remote_id))
 
     @asynccontextmanager
     async def download(
         self, remote_id: str, finished: Finished, offset: int = 0
     ) -> AsyncIterator[Download]:
-        job = await self._job(remote_id)
-        file, total = await asyncio.to_thread(self._shelf.open_film, job)
+        job = await self._get_job(remote_id)
+        file, total_bytes = await asyncio.to_thread(self._store.open_video, job)
         try:
-            start = offset if offset <= total else 0
-            async with aclosing(_pieces(file, start, total)) as pieces:
-                yield Download(pieces, total, "video/mp4", start)
+            start = offset if offset <= total_bytes else 0
+            async with aclosing(_chunks(file, start, total_bytes)) as chunks:
+                yield Download(chunks, total_bytes, "video/mp4", start)
         finally:
             await asyncio.to_thread(file.close)
 
-    async def find(
-        self, request: VideoRequest, since: float, taken: Collection[str] = ()
+    async def find_job(
+        self, request: VideoRequest, since: float, taken_ids: Collection[str] = ()
     ) -> Job | None:
-        job = await asyncio.to_thread(self._shelf.read, request.key)
+        job = await asyncio.to_thread(self._store.read, request.idempotency_key)
         return Job(_remote_id(job)) if job else None
 
     async def cancel(self, remote_id: str) -> bool:
-        job = await self._job(remote_id)
+        job = await self._get_job(remote_id)
         progress = await self._progress(job)
         if not isinstance(progress, Pending):
             return isinstance(progress, Failed) and progress.kind is FailureKind.CANCELLED
-        await self._stop(self._renders.pop(job.key, None))
+        await self._cancel_renders(self._renders.pop(job.key, None))
         cancelled = job.model_copy(update={"cancelled": True})
-        await asyncio.to_thread(self._shelf.write, cancelled)
-        await asyncio.to_thread(self._shelf.film(job.key).unlink, missing_ok=True)
+        await asyncio.to_thread(self._store.write, cancelled)
+        await asyncio.to_thread(self._store.video_path(job.key).unlink, missing_ok=True)
         return True
 
     async def check(self) -> str:
         try:
-            return f"ffmpeg {await version()}"
+            return f"ffmpeg {await ffmpeg_version()}"
         except (RenderError, RuntimeError, OSError) as error:
             raise Misconfigured(str(error)) from error
 
     async def close(self) -> None:
-        await self._stop(*self._renders.values())
+        await self._cancel_renders(*self._renders.values())
         self._renders.clear()
 
-    async def _tidy(self) -> None:
-        async with self._tidying:
-            if not self._tidied:
-                await asyncio.to_thread(self._shelf.tidy, self._now())
-                self._tidied = True
+    async def _clean_up_once(self) -> None:
+        async with self._cleanup_lock:
+            if not self._cleaned_up:
+                await asyncio.to_thread(self._store.remove_expired, self._now())
+                self._cleaned_up = True
 
     # --- jobs ----------------------------------------------------------------------------
 
-    async def _job(self, remote_id: str) -> SandboxJob:
+    async def _get_job(self, remote_id: str) -> SandboxJob:
         key = remote_id.removeprefix(f"{self.kind}_")
         job = None
         if key != remote_id:
-            job = await asyncio.to_thread(self._shelf.read, key)
-        if job is None or "vanished" in job.words:
+            job = await asyncio.to_thread(self._store.read, key)
+        if job is None or "vanished" in job.directives:
             raise NotFound(f"no such job: {remote_id!r}")
         return job
 
     async def _accept(self, request: VideoRequest) -> SandboxJob:
-        width, height = _shape(request)
-        mood, picture = request.key, request.image.path if request.image else None
+        width, height = _video_size(request)
+        seed, image_path = request.idempotency_key, request.image.path if request.image else None
         if request.remix_of is not None:
-            original = await self._job(request.remix_of)
-            width, height, mood = original.width, original.height, original.mood
-            picture = self._shelf.picture(original.key) if original.picture else None
+            original = await self._get_job(request.remix_of)
+            width, height, seed = original.width, original.height, original.mood
+            image_path = self._store.image_path(original.key) if original.picture else None
         job = SandboxJob(
-            key=request.key,
+            key=request.idempotency_key,
             prompt=request.prompt,
             seconds=request.seconds,
             width=width,
             height=height,
-            mood=mood,
-            picture=picture is not None,
+            mood=seed,
+            picture=image_path is not None,
             submitted_at=self._now(),
         )
-        await asyncio.to_thread(self._shelf.accept, job, picture)
+        await asyncio.to_thread(self._store.accept, job, image_path)
         return job
 
     async def _progress(self, job: SandboxJob) -> Progress:
         if job.cancelled:
             return Failed(FailureKind.CANCELLED, "cancelled")
-        if "moderated" in job.words:
+        if "moderated" in job.directives:
             return Failed(FailureKind.MODERATION, "simulated moderation", "moderation_blocked")
-        if "fail" in job.words:
+        if "fail" in job.directives:
             return Failed(FailureKind.UPSTREAM, "simulated failure", "internal_error")
         if job.failure:
             return Failed(FailureKind.UPSTREAM, job.failure, "render_failed")
-        if "stuck" in job.words:
-            return Pending(running=True, percent=_STUCK_AT)
-        shown = 100.0
-        if "slow" in job.words:
-            shown = 100 * min(1.0, (self._now() - job.submitted_at) / SLOW_SECONDS)
-        if await asyncio.to_thread(self._shelf.film(job.key).exists):
-            return Finished() if shown == 100.0 else Pending(running=True, percent=shown)
-        made = self._begin(job)
-        if not made.running:
+        if "stuck" in job.directives:
+            return Pending(running=True, percent=_STUCK_PERCENT)
+        shown_percent = 100.0
+        if "slow" in job.directives:
+            shown_percent = 100 * min(1.0, (self._now() - job.submitted_at) / SLOW_DELAY_S)
+        if await asyncio.to_thread(self._store.video_path(job.key).exists):
+            return (
+                Finished()
+                if shown_percent == 100.0
+                else Pending(running=True, percent=shown_percent)
+            )
+        active = self._start_render(job)
+        if not active.running:
             return Pending()
-        return Pending(running=True, percent=min(shown, made.percent))
+        return Pending(running=True, percent=min(shown_percent, active.percent))
 
     # --- rendering -----------------------------------------------------------------------
 
-    def _begin(self, job: SandboxJob) -> _Render:
+    def _start_render(self, job: SandboxJob) -> _ActiveRender:
         """Return the render of the job's video; start it if there is none."""
-        made = self._renders.get(job.key)
-        if made is None:
-            made = self._renders[job.key] = _Render()
-            made.task = asyncio.create_task(self._make(job, made))
-        elif made.task and made.task.done():
+        active = self._renders.get(job.key)
+        if active is None:
+            active = self._renders[job.key] = _ActiveRender()
+            active.task = asyncio.create_task(self._render_video(job, active))
+        elif active.task and active.task.done():
             # A successful render removes itself, so this one failed; the next poll starts another.
             del self._renders[job.key]
-            raise Upstream(f"rendering failed: {made.task.exception()!r}")
-        return made
+            raise UpstreamError(f"rendering failed: {active.task.exception()!r}")
+        return active
 
-    async def _make(self, job: SandboxJob, made: _Render) -> None:
-        async with self._turns:
-            made.running = True
+    async def _render_video(self, job: SandboxJob, active: _ActiveRender) -> None:
+        async with self._render_slots:
+            active.running = True
             # Not in a thread: if the await were cancelled, the folder would be left behind.
-            folder, lock = self._shelf.workshop()
+            folder, lock = self._store.open_workdir()
             try:
-                film = await render(self._scene(job), folder, made.tell)
-                await asyncio.to_thread(self._shelf.keep, job, film)
+                video = await render(self._scene(job), folder, active.report)
+                await asyncio.to_thread(self._store.store_video, job, video)
             except RenderError as error:
                 failed = job.model_copy(update={"failure": str(error)})
-                await asyncio.to_thread(self._shelf.write, failed)
+                await asyncio.to_thread(self._store.write, failed)
             finally:
-                await asyncio.to_thread(self._shelf.leave, folder, lock)
+                await asyncio.to_thread(self._store.close_workdir, folder, lock)
         self._renders.pop(job.key, None)
 
     def _scene(self, job: SandboxJob) -> Scene:
         return Scene(
-            text=untold(job.prompt),
+            text=strip_directives(job.prompt),
             caption=f"Reelay sandbox · {job.seconds} s · {job.width} x {job.height}",
             seconds=job.seconds,
             width=job.width,
             height=job.height,
-            mood=job.mood,
-            picture=self._shelf.picture(job.key) if job.picture else None,
+            seed=job.mood,
+            image=self._store.image_path(job.key) if job.picture else None,
         )
 
-    async def _stop(self, *renders: _Render | None) -> None:
-        tasks = [made.task for made in renders if made is not None and made.task is not None]
+    async def _cancel_renders(self, *renders: _ActiveRender | None) -> None:
+        tasks = [
+            active.task for active in renders if active is not None and active.task is not None
+        ]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
 @dataclass(slots=True)
-class _Render:
+class _ActiveRender:
     """A render in progress."""
 
     running: bool = False
     percent: float = 0.0
     task: asyncio.Task[None] | None = None
 
-    def tell(self, percent: float) -> None:
+    def report(self, percent: float) -> None:
         self.percent = percent
 
 
@@ -271,20 +285,24 @@ def _remote_id(job: SandboxJob) -> str:
     return f"{Sandbox.kind}_{job.key}"
 
 
-def _shape(request: VideoRequest) -> tuple[int, int]:
+def _video_size(request: VideoRequest) -> tuple[int, int]:
     width, height = request.width, request.height
     if width is None or height is None:
-        width, height = _SHAPES[request.orientation or "portrait"]
-    if width not in _SIDES or height not in _SIDES:
-        raise Refused(f"{width}x{height}: sides must be {_SIDES[0]} to {_SIDES[-1]} pixels")
-    if not 1 <= request.seconds <= _LONGEST:
-        raise Refused(f"{request.seconds} seconds: the duration must be 1 to {_LONGEST} s")
+        width, height = _DEFAULT_SIZES[request.orientation or "portrait"]
+    if width not in _ALLOWED_SIDES or height not in _ALLOWED_SIDES:
+        raise Rejected(
+            f"{width}x{height}: sides must be {_ALLOWED_SIDES[0]} to {_ALLOWED_SIDES[-1]} pixels"
+        )
+    if not 1 <= request.seconds <= _MAX_DURATION_S:
+        raise Rejected(f"{request.seconds} seconds: the duration must be 1 to {_MAX_DURATION_S} s")
     # H.264 with 4:2:0 chroma requires even sides.
     return width & ~1, height & ~1
 
 
-async def _pieces(file: IO[bytes], start: int, end: int) -> AsyncGenerator[bytes]:
+async def _chunks(file: IO[bytes], start: int, end: int) -> AsyncGenerator[bytes]:
     await asyncio.to_thread(file.seek, start)
-    while start < end and (piece := await asyncio.to_thread(file.read, min(_PIECE, end - start))):
-        start += len(piece)
-        yield piece
+    while start < end and (
+        chunk := await asyncio.to_thread(file.read, min(_CHUNK_BYTES, end - start))
+    ):
+        start += len(chunk)
+        yield chunk

@@ -13,26 +13,26 @@ from typing import IO
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from providers.errors import Malformed, NotFound, Refused
+from providers.errors import MalformedResponse, NotFound, Rejected
 
-THROTTLES = 2
+THROTTLED_CREATES = 2
 HUGE_BYTES = 60_000_000
-FILM_KEPT = 86400.0
-JOB_KEPT = 30 * 86400.0
-KEY = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_WORDS = re.compile(
+VIDEO_RETENTION_S = 86400.0
+JOB_RETENTION_S = 30 * 86400.0
+KEY_PATTERN = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_DIRECTIVES = re.compile(
     r"\[(slow|throttled|fail|moderated|stuck|lost|vanished|huge|broken)\]", re.IGNORECASE
 )
 
 
-def told(prompt: str) -> frozenset[str]:
+def parse_directives(prompt: str) -> frozenset[str]:
     """Return the directives in brackets that make the sandbox simulate faults."""
-    return frozenset(word.lower() for word in _WORDS.findall(prompt))
+    return frozenset(word.lower() for word in _DIRECTIVES.findall(prompt))
 
 
-def untold(prompt: str) -> str:
+def strip_directives(prompt: str) -> str:
     """Return the prompt without directives."""
-    return _WORDS.sub(" ", prompt)
+    return _DIRECTIVES.sub(" ", prompt)
 
 
 class SandboxJob(BaseModel):
@@ -52,130 +52,130 @@ class SandboxJob(BaseModel):
     failure: str = ""
 
     @property
-    def words(self) -> frozenset[str]:
-        return told(self.prompt)
+    def directives(self) -> frozenset[str]:
+        return parse_directives(self.prompt)
 
 
-class Shelf:
+class JobStore:
     """The files of all jobs of one account, in the account's directory."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
 
-    def film(self, key: str) -> Path:
+    def video_path(self, key: str) -> Path:
         return self._directory / f"{key}.mp4"
 
-    def picture(self, key: str) -> Path:
+    def image_path(self, key: str) -> Path:
         return self._directory / f"{key}.picture"
 
     def read(self, key: str) -> SandboxJob | None:
         """Read a job; None if it does not exist."""
-        if not KEY.fullmatch(key):
+        if not KEY_PATTERN.fullmatch(key):
             return None
         try:
             return SandboxJob.model_validate_json((self._directory / f"{key}.json").read_bytes())
         except FileNotFoundError:
             return None
         except ValidationError as error:
-            raise Malformed(f"the file of job {key} is invalid: {error}") from error
+            raise MalformedResponse(f"the file of job {key} is invalid: {error}") from error
 
-    def accept(self, job: SandboxJob, picture: Path | None) -> None:
+    def accept(self, job: SandboxJob, image: Path | None) -> None:
         """Store a new job. The image is written first, so that a stored job always has it."""
         try:
-            if picture is not None:
-                self._put(self.picture(job.key), picture.read_bytes())
+            if image is not None:
+                self._write_atomically(self.image_path(job.key), image.read_bytes())
         except FileNotFoundError:
-            raise Refused("the reference image no longer exists") from None
+            raise Rejected("the reference image no longer exists") from None
         self.write(job)
 
     def write(self, job: SandboxJob) -> None:
-        self._put(self._directory / f"{job.key}.json", job.model_dump_json().encode())
+        self._write_atomically(self._directory / f"{job.key}.json", job.model_dump_json().encode())
 
-    def throttle(self, key: str) -> bool:
-        """Count a create; True once it was rejected `THROTTLES` times."""
+    def passes_throttle(self, key: str) -> bool:
+        """Count a create; True once it was rejected `THROTTLED_CREATES` times."""
         path = self._directory / f"{key}.throttled"
-        seen = int(path.read_text()) if path.exists() else 0
-        self._put(path, str(seen + 1).encode())
-        return seen >= THROTTLES
+        count = int(path.read_text()) if path.exists() else 0
+        self._write_atomically(path, str(count + 1).encode())
+        return count >= THROTTLED_CREATES
 
-    def workshop(self) -> tuple[Path, int]:
+    def open_workdir(self) -> tuple[Path, int]:
         """Create a temporary folder for a render; return it with the descriptor of its lock."""
-        self._make()
+        self._ensure_directory()
         folder = Path(tempfile.mkdtemp(prefix="making-", dir=self._directory))
-        lock = _locked(folder)
+        lock = _try_lock(folder)
         if lock is None:
             raise BlockingIOError(f"{folder} was locked by another process while it was created")
         return folder, lock
 
-    def leave(self, workshop: Path, lock: int) -> None:
+    def close_workdir(self, workdir: Path, lock: int) -> None:
         """Remove the folder of a finished render and release its lock."""
-        shutil.rmtree(workshop, ignore_errors=True)
+        shutil.rmtree(workdir, ignore_errors=True)
         os.close(lock)
 
-    def keep(self, job: SandboxJob, film: Path) -> None:
-        if "huge" in job.words:
-            _pad(film, HUGE_BYTES)
-        with film.open("rb") as file:
+    def store_video(self, job: SandboxJob, video: Path) -> None:
+        if "huge" in job.directives:
+            _pad(video, HUGE_BYTES)
+        with video.open("rb") as file:
             os.fsync(file.fileno())
-        film.replace(self.film(job.key))
+        video.replace(self.video_path(job.key))
 
-    def open_film(self, job: SandboxJob) -> tuple[IO[bytes], int]:
+    def open_video(self, job: SandboxJob) -> tuple[IO[bytes], int]:
         """Open the video; return it with the number of bytes to send."""
         try:
-            file = self.film(job.key).open("rb")
+            file = self.video_path(job.key).open("rb")
         except FileNotFoundError:
             raise NotFound(f"job {job.key} has no video") from None
         size = os.fstat(file.fileno()).st_size
-        if "broken" in job.words and self._first(self._directory / f"{job.key}.broken"):
+        if "broken" in job.directives and self._is_first_use(self._directory / f"{job.key}.broken"):
             size //= 2
         return file, size
 
-    def tidy(self, now: float) -> None:
+    def remove_expired(self, now: float) -> None:
         """Remove expired videos and jobs, and render folders of crashed processes."""
         if not self._directory.is_dir():
             return
-        for workshop in self._directory.glob("making-*"):
+        for workdir in self._directory.glob("making-*"):
             with suppress(FileNotFoundError):
-                lock = _locked(workshop)
+                lock = _try_lock(workdir)
                 if lock is not None:
-                    self.leave(workshop, lock)
+                    self.close_workdir(workdir, lock)
         for path in self._directory.glob("*.json"):
-            self._tidy_job(path.stem, now)
+            self._remove_expired_job(path.stem, now)
 
-    def _tidy_job(self, key: str, now: float) -> None:
-        with suppress(Malformed):
+    def _remove_expired_job(self, key: str, now: float) -> None:
+        with suppress(MalformedResponse):
             job = self.read(key)
             age = now - job.submitted_at if job else 0.0
-            if age > FILM_KEPT:
-                self.film(key).unlink(missing_ok=True)
-            if age > JOB_KEPT:
+            if age > VIDEO_RETENTION_S:
+                self.video_path(key).unlink(missing_ok=True)
+            if age > JOB_RETENTION_S:
                 for path in self._directory.glob(f"{key}.*"):
                     path.unlink(missing_ok=True)
 
-    def _make(self) -> None:
+    def _ensure_directory(self) -> None:
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
 
-    def _first(self, mark: Path) -> bool:
+    def _is_first_use(self, marker: Path) -> bool:
         try:
-            mark.touch(exist_ok=False)
+            marker.touch(exist_ok=False)
         except FileExistsError:
             return False
         return True
 
-    def _put(self, target: Path, content: bytes) -> None:
+    def _write_atomically(self, target: Path, content: bytes) -> None:
         """Write a file atomically and durably: after a power failure it is complete or absent."""
-        self._make()
-        descriptor, part = tempfile.mkstemp(prefix="part-", dir=self._directory)
+        self._ensure_directory()
+        descriptor, temporary = tempfile.mkstemp(prefix="part-", dir=self._directory)
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        Path(part).replace(target)
+        Path(temporary).replace(target)
 
 
-def _locked(workshop: Path) -> int | None:
+def _try_lock(workdir: Path) -> int | None:
     """Lock a folder until this process ends; None if another process holds the lock."""
-    descriptor = os.open(workshop / "lock", os.O_WRONLY | os.O_CREAT, 0o600)
+    descriptor = os.open(workdir / "lock", os.O_WRONLY | os.O_CREAT, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -184,9 +184,9 @@ def _locked(workshop: Path) -> int | None:
     return descriptor
 
 
-def _pad(film: Path, size: int) -> None:
+def _pad(video: Path, size: int) -> None:
     """Enlarge the file to `size` bytes with an MP4 box that players skip."""
-    with film.open("r+b") as file:
-        rest = size - file.seek(0, os.SEEK_END)
-        file.write(rest.to_bytes(4, "big") + b"free")
+    with video.open("r+b") as file:
+        padding = size - file.seek(0, os.SEEK_END)
+        file.write(padding.to_bytes(4, "big") + b"free")
         file.truncate(size)

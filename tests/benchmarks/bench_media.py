@@ -15,7 +15,7 @@ from aiohttp import web
 
 from tests.benchmarks.figure import Figure
 from tests.benchmarks.process import reelay, resident_megabytes
-from tests.support.large_videos import weighing
+from tests.support.large_videos import video_of_size
 
 VIDEOS = 8
 SIZE = 50_000_000
@@ -27,7 +27,7 @@ def run() -> Iterator[Figure]:
     """Peak growth; the floor is what is allowed."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        film = weighing(folder / "film.mp4", SIZE)
+        film = video_of_size(folder / "film.mp4", SIZE)
         with _gateway(film) as address:
             grown = _grown(folder, address)
         results = list((folder / "results").glob("*.mp4"))

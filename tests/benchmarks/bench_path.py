@@ -17,10 +17,10 @@ import providers
 from bot.frontends.telegram import Telegram as FrontEnd
 from bot.store.sqlite import SqliteDatabase
 from tests.benchmarks.figure import Figure
-from tests.e2e.telegram.conftest import HURRIED
-from tests.fakes.gateways.openai import KEY, Gateway
-from tests.fakes.telegram.fake import TOKEN, Telegram
-from tests.support.bot_in_process import running, settings
+from tests.e2e.telegram.conftest import FAST_RATE_LIMITS
+from tests.fakes.gateways.openai import KEY, FakeOpenAIGateway
+from tests.fakes.telegram.fake import TOKEN, FakeTelegram
+from tests.support.bot_in_process import running_bot, settings
 
 MOST_FILES = 40
 MOST_DATABASE_CALLS = 35
@@ -93,8 +93,8 @@ async def _one_video(folder: Path) -> Trace:
     return trace
 
 
-async def _order_twice(telegram: Telegram, trace: Trace) -> None:
-    ann = telegram.person("Ann")
+async def _order_twice(telegram: FakeTelegram, trace: Trace) -> None:
+    ann = telegram.user("Ann")
     # The first video loads what is loaded once, and greets.
     await ann.says("/video a blue kite")
     await ann.chat.shows_video()
@@ -109,8 +109,11 @@ async def _order_twice(telegram: Telegram, trace: Trace) -> None:
 
 
 @asynccontextmanager
-async def _bot_at_work(folder: Path) -> AsyncIterator[Telegram]:
-    async with Telegram() as telegram, Gateway(cheap=True, render_seconds=0.1) as gateway:
+async def _bot_at_work(folder: Path) -> AsyncIterator[FakeTelegram]:
+    async with (
+        FakeTelegram() as telegram,
+        FakeOpenAIGateway(cheap=True, render_seconds=0.1) as gateway,
+    ):
         own = settings(
             folder,
             TELEGRAM_BOT_TOKEN=TOKEN,
@@ -120,5 +123,5 @@ async def _bot_at_work(folder: Path) -> AsyncIterator[Telegram]:
             PROVIDERS__LOCAL__API_KEY=KEY,
             PROVIDERS__LOCAL__BASE_URL=gateway.url,
         )
-        async with running(own, [FrontEnd(own, rules=HURRIED)]):
+        async with running_bot(own, [FrontEnd(own, rules=FAST_RATE_LIMITS)]):
             yield telegram

@@ -35,8 +35,8 @@ async def ours(address: str) -> AsyncIterator[Round]:
 
             async def look() -> None:
                 await clock.advance(100)
-                assert await worker.round()
-                await worker.quiet()
+                assert await worker.run_once()
+                await worker.wait_idle()
 
             yield look
 

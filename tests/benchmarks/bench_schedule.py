@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from random import Random
 
-from bot.catalog.job_durations import Durations, Spread
-from bot.engine.poll_schedule import Known, until_next_look
+from bot.catalog.job_durations import DurationSamples, DurationStats
+from bot.engine.poll_schedule import JobSnapshot, next_poll_delay
 from tests.benchmarks.figure import Figure
 
 TASKS = 4000
@@ -66,10 +66,10 @@ def _jobs(law: Callable[[Random], float], chance: Random) -> list[Job]:
     return [Job(end, end * chance.uniform(0, 0.3), math.exp(chance.gauss(0, 0.15))) for end in ends]
 
 
-def _followed(job: Job, spread: Spread | None, *, progress: bool) -> tuple[int, float]:
+def _followed(job: Job, spread: DurationSamples | None, *, progress: bool) -> tuple[int, float]:
     """(looks, delay) of one job under our schedule."""
     age, looks, began = 0.0, 0, None
-    wait = until_next_look(Known(age=0.0, spread=spread), MINIMUM)
+    wait = next_poll_delay(JobSnapshot(age=0.0, samples=spread), MINIMUM)
     while True:
         age += wait
         looks += 1
@@ -78,13 +78,13 @@ def _followed(job: Job, spread: Spread | None, *, progress: bool) -> tuple[int, 
         percent = job.percent(age) if progress else None
         if percent is not None and began is None:
             began = age
-        known = Known(
+        known = JobSnapshot(
             age=age,
             running_for=None if began is None else age - began,
             percent=percent,
-            spread=spread,
+            samples=spread,
         )
-        wait = until_next_look(known, MINIMUM)
+        wait = next_poll_delay(known, MINIMUM)
 
 
 def _mean(pairs: Sequence[tuple[int, float]]) -> tuple[float, float]:
@@ -96,8 +96,8 @@ def run() -> Iterator[Figure]:
     """Goal 4, without lists."""
     for name, law in (("measured durations", measured), ("two-peaked durations", two_peaked)):
         chance = Random(11)
-        durations = Durations(("p", "m", 4, max(law(chance), 5.0)) for _ in range(200))
-        spread, jobs = durations.spread("p", "m", 4), _jobs(law, chance)
+        durations = DurationStats(("p", "m", 4, max(law(chance), 5.0)) for _ in range(200))
+        spread, jobs = durations.samples("p", "m", 4), _jobs(law, chance)
         fixed = [(math.ceil(job.end / EVERY), -job.end % EVERY) for job in jobs]
         for progress, looks_goal, delay_goal in ((False, 0.9, 0.9), (True, 0.4, 0.5)):
             ours = [_followed(job, spread, progress=progress) for job in jobs]

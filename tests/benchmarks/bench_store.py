@@ -21,21 +21,21 @@ from sqlalchemy import Engine, event
 from sqlalchemy.engine.interfaces import ExecutionContext
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from bot.credits.ledger import Rules
-from bot.domain.tasks import Order, Place
+from bot.credits.ledger import CreditRules
+from bot.domain.tasks import Destination, Order
 from bot.services import accept_task
-from bot.services.accept_task import Draft
+from bot.services.accept_task import NewTask
 from bot.store.connect import open_database
 from bot.store.database import Database, Tx
 from bot.store.migrate import migrate
 from tests.benchmarks.figure import Figure
-from tests.support.postgres_server import Server, shared_server
+from tests.support.postgres_server import PostgresServer, shared_server
 
 PEOPLE = 50
 ACCEPTANCES = 500
 ROUNDS = 3
 NOW = 1_790_000_000.0
-RULES = Rules(daily_credits=10**6, timezone=ZoneInfo("UTC"))
+RULES = CreditRules(daily_credits=10**6, timezone=ZoneInfo("UTC"))
 ORDER = Order(model="m", prompt="a kite", seconds=4, size="1280x720", width=1280, height=720)
 EMPTY_LINE = "UPDATE tasks SET state = 'cancelled' WHERE state = 'queued'"
 NAMES = ("PERSON", "TASK", "UPDATE")
@@ -46,8 +46,8 @@ Accept = Callable[[str, str], Awaitable[object]]
 
 def accept(tx: Tx, person: str, task: str, update: str) -> None:
     """The transaction as the handler of `/video` runs it."""
-    draft = Draft(task, person, Place("console"), "en", ORDER, 4, update_key=update)
-    accept_task.accept(tx, draft, RULES, 10**6, NOW)
+    draft = NewTask(task, person, Destination("console"), "en", ORDER, 4, update_key=update)
+    accept_task.accept_task(tx, draft, RULES, 10**6, NOW)
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,7 +267,7 @@ def _on_sqlite(folder: Path) -> Iterator[Figure]:
     )
 
 
-def _on_postgresql(server: Server) -> Iterator[Figure]:
+def _on_postgresql(server: PostgresServer) -> Iterator[Figure]:
     mine, floor = asyncio.run(_with_databases(server, [ours, plain_asyncpg]))
     yield Figure(
         name="acceptance on PostgreSQL, CPU each",
@@ -279,6 +279,6 @@ def _on_postgresql(server: Server) -> Iterator[Figure]:
     )
 
 
-async def _with_databases(server: Server, ways: Sequence[Way]) -> list[Cost]:
+async def _with_databases(server: PostgresServer, ways: Sequence[Way]) -> list[Cost]:
     urls = [server.url(await server.create(migrated=False)) for _ in ways]
     return await measure(ways, urls)

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 
 
 @dataclass
-class Zygote:
+class ForkServer:
     """Runs Reelay in a real process of its own, again and again."""
 
     process: subprocess.Popen[str]
@@ -62,10 +62,10 @@ def _ended(process: subprocess.Popen[str]) -> None:
 
 
 @pytest.fixture(scope="session")
-def zygote() -> Iterator[Zygote]:
+def fork_server() -> Iterator[ForkServer]:
     """One zygote for all tests of this worker: importing everything costs more than a run."""
     process = _started("tests.support.fork_server")
-    yield Zygote(process)
+    yield ForkServer(process)
     _ended(process)
 
 

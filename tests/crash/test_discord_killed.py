@@ -10,20 +10,20 @@ from pathlib import Path
 import pytest
 
 from tests.fakes.discord.channels import Channel
-from tests.fakes.discord.fake import TOKEN, Discord
+from tests.fakes.discord.fake import TOKEN, FakeDiscord
 from tests.fakes.discord.interactions import Interaction, Modal
 from tests.fakes.discord.messages import Message
-from tests.fakes.discord.users import Person
-from tests.fakes.gateways.openai import KEY, Gateway
-from tests.support.bot_process import Process
+from tests.fakes.discord.users import FakeUser
+from tests.fakes.gateways.openai import KEY, FakeOpenAIGateway
+from tests.support.bot_process import BotProcess
 
 FOREVER = 3600.0
 
 
 @pytest.fixture
-async def discord() -> AsyncIterator[Discord]:
+async def discord() -> AsyncIterator[FakeDiscord]:
     """The server, with its limits; no call may have broken a rule that the bot can know."""
-    async with Discord(flood=True) as discord:
+    async with FakeDiscord(flood=True) as discord:
         # A process that was killed a moment ago has told the next one nothing.
         discord.gateway.identify_seconds = 0
         yield discord
@@ -31,17 +31,19 @@ async def discord() -> AsyncIterator[Discord]:
 
 
 @pytest.fixture
-async def gateway() -> AsyncIterator[Gateway]:
+async def gateway() -> AsyncIterator[FakeOpenAIGateway]:
     """A gateway that is ready at once, until a test says otherwise."""
-    async with Gateway(cheap=True, render_seconds=0.1) as gateway:
+    async with FakeOpenAIGateway(cheap=True, render_seconds=0.1) as gateway:
         yield gateway
     assert gateway.violations == []
 
 
 @pytest.fixture
-def reelay(discord: Discord, gateway: Gateway, tmp_path: Path) -> Iterator[Process]:
+def bot_process(
+    discord: FakeDiscord, gateway: FakeOpenAIGateway, tmp_path: Path
+) -> Iterator[BotProcess]:
     """A process that is not yet started."""
-    with Process(
+    with BotProcess(
         tmp_path,
         DISCORD_BOT_TOKEN=TOKEN,
         DISCORD_API_URL=discord.url,
@@ -57,7 +59,7 @@ def reelay(discord: Discord, gateway: Gateway, tmp_path: Path) -> Iterator[Proce
 class Asked:
     """One who waits, and how they asked."""
 
-    person: Person
+    person: FakeUser
     use: Interaction
 
     @property
@@ -78,7 +80,7 @@ class Asked:
         return len(self.videos) == 1 and self.status.deleted
 
 
-def _places(discord: Discord, people: list[Person]) -> list[tuple[Person, Channel]]:
+def _places(discord: FakeDiscord, people: list[FakeUser]) -> list[tuple[FakeUser, Channel]]:
     """Twenty in the channels of ten guilds, fifteen in threads and posts, fifteen alone."""
     places = []
     for number in range(0, 20, 2):
@@ -96,8 +98,8 @@ def _places(discord: Discord, people: list[Person]) -> list[tuple[Person, Channe
     return places + [(one, one.dm) for one in alone]
 
 
-async def _fifty_ask(discord: Discord) -> list[Asked]:
-    people = [discord.person(f"Person {number}") for number in range(50)]
+async def _fifty_ask(discord: FakeDiscord) -> list[Asked]:
+    people = [discord.user(f"Person {number}") for number in range(50)]
     asked = [
         Asked(one, await one.uses("/video", channel=place, prompt=f"kite {one.id}"))
         for one, place in _places(discord, people)
@@ -107,13 +109,13 @@ async def _fifty_ask(discord: Discord) -> list[Asked]:
     return asked
 
 
-async def _serves(discord: Discord) -> None:
+async def _serves(discord: FakeDiscord) -> None:
     """The process has come up: its commands are known, and it hears."""
     commands, gateway = discord.world.commands, discord.gateway
     await discord.until(lambda: commands.syncs and gateway.listening(None), 60)
 
 
-async def _again(discord: Discord, reelay: Process) -> None:
+async def _again(discord: FakeDiscord, reelay: BotProcess) -> None:
     """Kill the process; the next one comes up."""
     reelay.kill()
     await discord.until(lambda: not discord.gateway.listening(None))
@@ -121,15 +123,15 @@ async def _again(discord: Discord, reelay: Process) -> None:
     await _serves(discord)
 
 
-async def _noted(discord: Discord) -> None:
+async def _noted(discord: FakeDiscord) -> None:
     """All that was done until now is written down: somebody's later question is answered."""
-    late = discord.person("Late")
+    late = discord.user("Late")
     late.installs()
     await late.uses("/quota")
     await late.sees("You can spend")
 
 
-async def _made(discord: Discord, gateway: Gateway, count: int) -> None:
+async def _made(discord: FakeDiscord, gateway: FakeOpenAIGateway, count: int) -> None:
     """So many videos are under way, and that is written down as well."""
     async with asyncio.timeout(30):
         while gateway.creates.total() < count:
@@ -137,20 +139,20 @@ async def _made(discord: Discord, gateway: Gateway, count: int) -> None:
     await _noted(discord)
 
 
-async def test_fifty_people_wait_in_vain_after_a_crash(
-    discord: Discord, gateway: Gateway, reelay: Process
+async def test_fifty_users_get_one_video_each_after_a_crash(
+    discord: FakeDiscord, gateway: FakeOpenAIGateway, bot_process: BotProcess
 ) -> None:
     """Each gets one video where it was asked for; no status is posted twice or left standing.
 
     Buttons and forms of before do what they say, and the commands are not told once more.
     """
-    reelay.start()
+    bot_process.start()
     await _serves(discord)
     video, modal = await _made_before(discord)
     gateway.render_seconds = FOREVER
     asked = await _fifty_ask(discord)
     await _made(discord, gateway, 51)
-    await _again(discord, reelay)
+    await _again(discord, bot_process)
     first = asked[0]
     press = await first.person.presses(first.status, "Cancel")
     await press.shows("cannot stop it. It costs 4 credits")
@@ -167,9 +169,9 @@ async def test_fifty_people_wait_in_vain_after_a_crash(
     assert discord.unanswered == []
 
 
-async def _made_before(discord: Discord) -> tuple[Message, Modal]:
+async def _made_before(discord: FakeDiscord) -> tuple[Message, Modal]:
     """Ann's finished video, and the form behind its button Again, open but not sent."""
-    ann = discord.person("Ann")
+    ann = discord.user("Ann")
     discord.guild("Anns", [ann])
     await ann.uses("/video", prompt="a red kite")
     video = await ann.dm.shows_video()
@@ -180,7 +182,7 @@ async def _made_before(discord: Discord) -> tuple[Message, Modal]:
 
 async def _buttons_and_forms_work(video: Message, modal: Modal) -> None:
     ann = modal.interaction.by
-    assert isinstance(ann, Person)
+    assert isinstance(ann, FakeUser)
     await ann.submits(modal)
     await ann.dm.shows_video(times=2)
     press = await ann.presses(video, "Again")
@@ -191,12 +193,14 @@ async def _buttons_and_forms_work(video: Message, modal: Modal) -> None:
     await ann.dm.until(lambda _: third.deleted)
 
 
-async def test_what_was_acknowledged_is_lost(discord: Discord, reelay: Process) -> None:
+async def test_acknowledged_interactions_are_handled_after_a_crash(
+    discord: FakeDiscord, bot_process: BotProcess
+) -> None:
     """What was kept and not dealt with is dealt with by the next process, in order and once."""
-    people = [discord.person(f"Person {number}") for number in range(5)]
+    people = [discord.user(f"Person {number}") for number in range(5)]
     discord.guild("Home", people)
     stopped = discord.faults.add("update_original_webhook_message", "hanging", times=len(people))
-    reelay.start()
+    bot_process.start()
     await _serves(discord)
     asked = []
     for person in people:
@@ -208,7 +212,7 @@ async def test_what_was_acknowledged_is_lost(discord: Discord, reelay: Process) 
         asked.append(uses)
     await discord.until(lambda: discord.unanswered == [] and stopped.left == 0)
     await _noted(discord)
-    await _again(discord, reelay)
+    await _again(discord, bot_process)
     for person, (language, video, quota) in zip(people, asked, strict=True):
         film = await person.dm.shows_video()
         await person.dm.until(lambda dm, film=film: dm.from_bot == [film])  # type: ignore[misc]
@@ -221,26 +225,26 @@ async def test_what_was_acknowledged_is_lost(discord: Discord, reelay: Process) 
 
 
 @pytest.mark.parametrize("place", ["guild", "thread", "direct", "lent"])
-async def test_a_crash_between_a_send_and_its_note_is_silent(
-    discord: Discord, gateway: Gateway, reelay: Process, place: str
+async def test_send_interrupted_by_a_crash_is_found_or_marked(
+    discord: FakeDiscord, gateway: FakeOpenAIGateway, bot_process: BotProcess, place: str
 ) -> None:
     """A status is filled again; a result is found where the bot can look, else marked."""
-    ann = discord.person("Ann")
+    ann = discord.user("Ann")
     channel = _place(discord, ann, place)
     gateway.render_seconds = FOREVER
     discord.faults.add("update_original_webhook_message", "held-after")
-    reelay.start()
+    bot_process.start()
     await _serves(discord)
     asked = Asked(ann, await ann.uses("/video", channel=channel, prompt="a red kite"))
     await asked.use.shows("Task")
     await _made(discord, gateway, 1)
     discord.faults.add("execute_webhook", "held-after")
-    await _again(discord, reelay)
-    await channel.until(lambda _: len(discord.called("update_original_webhook_message")) > 1)
+    await _again(discord, bot_process)
+    await channel.until(lambda _: len(discord.calls_to("update_original_webhook_message")) > 1)
     await _noted(discord)
     gateway.render_seconds = 0.1
     await channel.until(lambda _: asked.videos, 20)
-    await _again(discord, reelay)
+    await _again(discord, bot_process)
     await channel.until(lambda _: asked.status.deleted, 20)
     await _noted(discord)
     first, *more = asked.videos
@@ -254,7 +258,7 @@ async def test_a_crash_between_a_send_and_its_note_is_silent(
     assert gateway.creates.total() == 1
 
 
-def _place(discord: Discord, ann: Person, kind: str) -> Channel:
+def _place(discord: FakeDiscord, ann: FakeUser, kind: str) -> Channel:
     if kind == "lent":
         ann.installs()
         return discord.guild("Strangers", [ann], bot=False).text("general")

@@ -17,11 +17,11 @@ from PIL import Image
 from sqlalchemy import select
 
 from bot.credits import ledger
-from bot.domain.tasks import AT_REST, State, Task
+from bot.domain.tasks import SETTLED, State, Task
 from bot.store import schema, tasks
 from bot.store.connect import open_database
 from bot.store.database import Tx
-from tests.crash.conftest import RemoteGateway, Zygote
+from tests.crash.conftest import ForkServer, RemoteGateway
 from tests.fakes.gateways.openai import KEY
 
 _numbers = itertools.count(1)
@@ -49,12 +49,12 @@ LIVES = {
 
 
 @dataclass
-class House:
+class Installation:
     """One database and one data folder, and the processes that live in them one after another."""
 
     folder: Path
     url: str
-    zygote: Zygote
+    zygote: ForkServer
     gateway: RemoteGateway
 
     def run(self, line: str, kill_at: str | None) -> int:
@@ -104,22 +104,22 @@ class House:
 
 
 @pytest.fixture
-def houses(
+def installations(
     tmp_path: Path,
     dialect: str,
-    zygote: Zygote,
+    fork_server: ForkServer,
     remote_gateway: RemoteGateway,
     request: pytest.FixtureRequest,
-) -> Iterator[House]:
+) -> Iterator[Installation]:
     """Fresh houses, as many as are asked for, on one kind of database."""
 
-    def build() -> Iterator[House]:
+    def build() -> Iterator[Installation]:
         for number in itertools.count(1):
             folder = tmp_path / str(number)
             url = f"sqlite:///{folder}/reelay.db"
             if dialect == "postgresql":
                 url = request.getfixturevalue("new_postgres_url")()
-            yield House(folder, url, zygote, remote_gateway)
+            yield Installation(folder, url, fork_server, remote_gateway)
 
     return build()
 
@@ -131,8 +131,8 @@ async def _look(url: str) -> tuple[list[Task], list[str], list[Any]]:
 
     def look(tx: Tx) -> tuple[list[Task], list[str], list[Any]]:
         return (
-            tasks.of_person(tx, "console:local", 100),
-            ledger.prove(tx),
+            tasks.newest_of_user(tx, "console:local", 100),
+            ledger.verify(tx),
             list(tx.execute(select(schema.entries.c.kind, schema.entries.c.task))),
         )
 
@@ -146,7 +146,7 @@ def _line(life: Life, picture: Path) -> str:
     return life.line.format(prompt=f"kite number {next(_numbers)}", picture=picture)
 
 
-async def _lived(house: House, life: Life, picture: Path) -> list[str]:
+async def _lived(house: Installation, life: Life, picture: Path) -> list[str]:
     """The points of one undisturbed life, which must end well."""
     house.run(_line(life, picture), None)
     await _check(house, life, killed_at=None)
@@ -154,24 +154,24 @@ async def _lived(house: House, life: Life, picture: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("name", LIVES)
-async def test_a_process_dies_and_something_is_lost(
-    name: str, houses: Iterator[House], tmp_path: Path
+async def test_every_task_finishes_once_after_a_crash_at_any_point(
+    name: str, installations: Iterator[Installation], tmp_path: Path
 ) -> None:
     """After a death at any point the next process brings every task to its end, once."""
     life = LIVES[name]
     picture = tmp_path / "photo.png"
     Image.linear_gradient("L").resize((300, 200)).save(picture)
-    points = await _lived(next(houses), life, picture)
+    points = await _lived(next(installations), life, picture)
     assert len(points) > 12
     if name != "made":
         # What every life has in common is died at in the first one.
-        common = set(await _lived(next(houses), LIVES["made"], picture))
+        common = set(await _lived(next(installations), LIVES["made"], picture))
         points = [point for point in points if point not in common]
-    missed = [point for point in points if not await _dies_at(point, houses, life, picture)]
+    missed = [point for point in points if not await _dies_at(point, installations, life, picture)]
     assert {point.partition("#")[0] for point in missed} <= _AS_OFTEN_AS_LOOKED_AT
 
 
-async def _dies_at(point: str, houses: Iterator[House], life: Life, picture: Path) -> bool:
+async def _dies_at(point: str, houses: Iterator[Installation], life: Life, picture: Path) -> bool:
     """One death and one life after it. False: this time a job was looked at less often."""
     house = next(houses)
     status = house.run(_line(life, picture), point)
@@ -183,7 +183,7 @@ async def _dies_at(point: str, houses: Iterator[House], life: Life, picture: Pat
     return died
 
 
-async def _check(house: House, life: Life, killed_at: str | None) -> None:
+async def _check(house: Installation, life: Life, killed_at: str | None) -> None:
     found, unsound, entries = await _look(house.url)
     where = f"killed at {killed_at}: {found}\n{house.said()}\n{house.logged()}"
     assert unsound == [], where
@@ -197,8 +197,10 @@ async def _check(house: House, life: Life, killed_at: str | None) -> None:
     assert house.gateway.state()["violations"] == []
 
 
-def _check_task(house: House, life: Life, task: Task, killed_at: str | None, where: str) -> None:
-    assert task.state in AT_REST, where
+def _check_task(
+    house: Installation, life: Life, task: Task, killed_at: str | None, where: str
+) -> None:
+    assert task.state in SETTLED, where
     if task.state is State.REVIEW:
         # Only a create whose fate nobody can know may wait for an admin.
         assert killed_at in _BEFORE_THE_CREATE, where

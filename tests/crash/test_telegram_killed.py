@@ -9,37 +9,39 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.fakes.gateways.openai import KEY, Gateway
+from tests.fakes.gateways.openai import KEY, FakeOpenAIGateway
 from tests.fakes.telegram.api_caller import picture
 from tests.fakes.telegram.chats import Chat
-from tests.fakes.telegram.fake import TOKEN, Telegram
+from tests.fakes.telegram.fake import TOKEN, FakeTelegram
 from tests.fakes.telegram.messages import Message
-from tests.fakes.telegram.users import Person
-from tests.support.bot_process import Process
+from tests.fakes.telegram.users import FakeUser
+from tests.support.bot_process import BotProcess
 
 FOREVER = 3600.0
 
 
 @pytest.fixture
-async def telegram() -> AsyncIterator[Telegram]:
+async def telegram() -> AsyncIterator[FakeTelegram]:
     """The server; no call may have broken a rule that the bot can know."""
-    async with Telegram(flood=True) as telegram:
+    async with FakeTelegram(flood=True) as telegram:
         yield telegram
     assert telegram.violations == []
 
 
 @pytest.fixture
-async def gateway() -> AsyncIterator[Gateway]:
+async def gateway() -> AsyncIterator[FakeOpenAIGateway]:
     """A gateway that is ready at once, until a test says otherwise."""
-    async with Gateway(cheap=True, render_seconds=0.1) as gateway:
+    async with FakeOpenAIGateway(cheap=True, render_seconds=0.1) as gateway:
         yield gateway
     assert gateway.violations == []
 
 
 @pytest.fixture
-def reelay(telegram: Telegram, gateway: Gateway, tmp_path: Path) -> Iterator[Process]:
+def bot_process(
+    telegram: FakeTelegram, gateway: FakeOpenAIGateway, tmp_path: Path
+) -> Iterator[BotProcess]:
     """A process that is not yet started."""
-    with Process(
+    with BotProcess(
         tmp_path,
         TELEGRAM_BOT_TOKEN=TOKEN,
         TELEGRAM_API_URL=telegram.url,
@@ -55,7 +57,7 @@ def reelay(telegram: Telegram, gateway: Gateway, tmp_path: Path) -> Iterator[Pro
 class Asked(NamedTuple):
     """One who waits: their request and its status."""
 
-    person: Person
+    person: FakeUser
     request: Message
     status: Message
 
@@ -70,9 +72,9 @@ def _videos(request: Message) -> list[Message]:
     return [one for one in _answers(request) if one.video]
 
 
-async def _requests(telegram: Telegram) -> list[tuple[Person, Message]]:
+async def _requests(telegram: FakeTelegram) -> list[tuple[FakeUser, Message]]:
     """Fifty people ask: twenty alone, twenty in ten groups, ten in the topics of two forums."""
-    people = [telegram.person(f"Person {number}") for number in range(50)]
+    people = [telegram.user(f"Person {number}") for number in range(50)]
     asked = [(one, await one.says(f"/video kite {one.id}")) for one in people[:20]]
     for number in range(20, 40, 2):
         pair = people[number : number + 2]
@@ -87,19 +89,21 @@ async def _requests(telegram: Telegram) -> list[tuple[Person, Message]]:
     return asked
 
 
-async def _announced(telegram: Telegram, requests: list[tuple[Person, Message]]) -> list[Asked]:
+async def _announced(
+    telegram: FakeTelegram, requests: list[tuple[FakeUser, Message]]
+) -> list[Asked]:
     await telegram.until(lambda: all(_answers(one) for _, one in requests), 30)
     return [Asked(person, one, _answers(one)[0]) for person, one in requests]
 
 
-async def _noted(telegram: Telegram) -> None:
+async def _noted(telegram: FakeTelegram) -> None:
     """All that was sent until now is written down: somebody's later question is answered."""
-    late = telegram.person("Late")
+    late = telegram.user("Late")
     await late.says("/quota")
     await late.chat.until(lambda chat: chat.from_bot)
 
 
-async def _made(telegram: Telegram, gateway: Gateway, count: int) -> None:
+async def _made(telegram: FakeTelegram, gateway: FakeOpenAIGateway, count: int) -> None:
     """So many videos are under way, and that is written down as well."""
     async with asyncio.timeout(30):
         while gateway.creates.total() < count:
@@ -111,18 +115,18 @@ def _is_finished(one: Asked) -> bool:
     return len(_videos(one.request)) == 1 and one.status.deleted
 
 
-async def test_fifty_people_wait_in_vain_after_a_crash(
-    telegram: Telegram, gateway: Gateway, reelay: Process
+async def test_fifty_users_get_one_video_each_after_a_crash(
+    telegram: FakeTelegram, gateway: FakeOpenAIGateway, bot_process: BotProcess
 ) -> None:
     """Each gets one video where it was asked for; no status is sent twice or left standing."""
-    reelay.start()
+    bot_process.start()
     again, draft = await _made_before(telegram)
     gateway.render_seconds = FOREVER
     asked = await _announced(telegram, await _requests(telegram))
     await _made(telegram, gateway, 51)
-    reelay.kill()
+    bot_process.kill()
     press = await asked[0].person.presses(asked[0].status, "Cancel")
-    reelay.start()
+    bot_process.start()
     assert "cannot stop it. It costs 4 credits" in (await press.answer).text
     gateway.render_seconds = 0.1
     await telegram.until(lambda: all(_is_finished(one) for one in asked), 60)
@@ -136,9 +140,11 @@ async def test_fifty_people_wait_in_vain_after_a_crash(
     assert telegram.throttled == []
 
 
-async def _made_before(telegram: Telegram) -> tuple[tuple[Person, Message], tuple[Person, Message]]:
+async def _made_before(
+    telegram: FakeTelegram,
+) -> tuple[tuple[FakeUser, Message], tuple[FakeUser, Message]]:
     """A finished video, and a draft, with their owners."""
-    ann, bob = telegram.person("Ann"), telegram.person("Bob")
+    ann, bob = telegram.user("Ann"), telegram.user("Bob")
     await ann.says("/video a red kite")
     video = await ann.chat.shows_video()
     await ann.chat.until(lambda chat: chat.from_bot == [video])
@@ -146,7 +152,7 @@ async def _made_before(telegram: Telegram) -> tuple[tuple[Person, Message], tupl
     return (ann, video), (bob, await bob.chat.shows("a blue kite"))
 
 
-async def _buttons_work(again: tuple[Person, Message], draft: tuple[Person, Message]) -> None:
+async def _buttons_work(again: tuple[FakeUser, Message], draft: tuple[FakeUser, Message]) -> None:
     """The buttons of both do after the crash what they say."""
     ann, video = again
     await ann.presses(video, "Again")
@@ -156,23 +162,25 @@ async def _buttons_work(again: tuple[Person, Message], draft: tuple[Person, Mess
     await bob.chat.shows_video()
 
 
-async def test_what_telegram_was_told_had_come_is_lost(telegram: Telegram, reelay: Process) -> None:
+async def test_confirmed_updates_are_handled_in_order_after_a_crash(
+    telegram: FakeTelegram, bot_process: BotProcess
+) -> None:
     """Updates that were confirmed and not handled are handled by the next process, in order."""
-    people = [telegram.person(f"Person {number}") for number in range(5)]
+    people = [telegram.user(f"Person {number}") for number in range(5)]
     stopped = telegram.faults.add("sendMessage", "hanging", times=None)
     telegram.faults.add("getFile", "hanging", times=None)
-    reelay.start()
+    bot_process.start()
     for person in people:
         await person.says("/start")
         await person.says("/quota")
         await person.sends_photo(picture(), "/video a kite")
-    photographer = telegram.person("Photographer")
+    photographer = telegram.user("Photographer")
     request = await photographer.sends_photo(picture(), "/video a boat")
     await telegram.until(lambda: telegram.pending == 0 and telegram.faults.hanging >= 6, 30)
-    reelay.kill()
+    bot_process.kill()
     stopped.left = 0
     telegram.faults.clear()
-    reelay.start()
+    bot_process.start()
     await photographer.chat.shows_video()
     assert len(_videos(request)) == 1
     for person in people:
@@ -184,27 +192,27 @@ async def test_what_telegram_was_told_had_come_is_lost(telegram: Telegram, reela
 
 
 @pytest.mark.parametrize("kind", ["private", "group"])
-async def test_a_crash_between_a_send_and_its_note_is_silent(
-    telegram: Telegram, gateway: Gateway, reelay: Process, kind: str
+async def test_send_interrupted_by_a_crash_is_repeated_and_marked(
+    telegram: FakeTelegram, gateway: FakeOpenAIGateway, bot_process: BotProcess, kind: str
 ) -> None:
     """A status and a result whose notes were never written come once more, and say so."""
-    ann = telegram.person("Ann")
+    ann = telegram.user("Ann")
     chat: Chat = ann.chat if kind == "private" else telegram.supergroup("Kites", [ann])
     gateway.render_seconds = FOREVER
     telegram.faults.add("sendMessage", "held-after")
-    reelay.start()
+    bot_process.start()
     request = await ann.says("/video a red kite", chat=chat)
     await chat.until(lambda _: _answers(request))
     await _made(telegram, gateway, 1)
-    reelay.kill()
+    bot_process.kill()
     telegram.faults.add("sendVideo", "held-after")
-    reelay.start()
+    bot_process.start()
     await chat.until(lambda _: len(_answers(request)) == 2)
     await _noted(telegram)
     gateway.render_seconds = 0.1
     await chat.until(lambda _: _videos(request), 20)
-    reelay.kill()
-    reelay.start()
+    bot_process.kill()
+    bot_process.start()
     await chat.until(lambda _: len(_videos(request)) == 2, 20)
     first, second = _videos(request)
     assert "repeated" not in first.text

@@ -12,8 +12,8 @@ import pytest
 from sqlalchemy import RowMapping, Table, insert, select
 
 from bot.credits import ledger
-from bot.domain.tasks import Order, Place, State
-from bot.services.accept_task import Draft, accept
+from bot.domain.tasks import Destination, Order, State
+from bot.services.accept_task import NewTask, accept_task
 from bot.store.connect import open_database
 from bot.store.database import Database, Tx
 from bot.store.schema import (
@@ -35,7 +35,7 @@ from bot.store.schema import (
     tasks,
     updates,
 )
-from tests.support.credit_limits import RULES
+from tests.support.credit_limits import CREDIT_LIMITS
 
 ROOT = Path(__file__).parents[2]
 AUDITED = 1200
@@ -51,10 +51,10 @@ def dialect() -> str:
 
 def _fill(tx: Tx) -> None:
     """Two tasks, the older one with the higher id being the origin of the other, and all else."""
-    place = Place("console")
+    place = Destination("console")
     for key, at, remix_of in (("zzz", 1.0, None), ("aaa", 2.0, "zzz")):
         order = Order("sandbox", "一只猫", 4, watermark=False, remix_of=remix_of)
-        accept(tx, Draft(key, "console:local", place, "zh", order, 4), RULES, 9, at)
+        accept_task(tx, NewTask(key, "console:local", place, "zh", order, 4), CREDIT_LIMITS, 9, at)
     done = {"file": "zzz.mp4", "bytes": 5_000_000_000, "state": State.DONE}
     tx.execute(tasks.update().where(tasks.c.id == "zzz").values(**done))
     ledger.settle(tx, "zzz", 3.0)
@@ -124,7 +124,7 @@ def _everything(tx: Tx) -> dict[str, list[RowMapping]]:
     return {table.name: _rows(tx, table) for table in metadata.sorted_tables}
 
 
-async def test_every_row_arrives_and_numbering_goes_on(
+async def test_every_row_is_copied_and_sequences_continue(
     file: Path, database: Database, database_url: str
 ) -> None:
     """Each table is equal on both sides, the ledger is sound, and new rows find free numbers."""
@@ -137,7 +137,7 @@ async def test_every_row_arrives_and_numbering_goes_on(
     after = await database.read(_everything)
     assert all(before.values())
     assert after == before
-    assert await database.read(ledger.prove) == []
+    assert await database.read(ledger.verify) == []
     assert done.stdout == f"{sum(map(len, after.values()))} rows are in PostgreSQL now.\n"
     await database.transact(lambda tx: ledger.grant(tx, "console:local", 5, "console:local", 4.0))
     numbers = await database.read(
@@ -146,7 +146,7 @@ async def test_every_row_arrives_and_numbering_goes_on(
     assert numbers[-1] == numbers[-2] + 1
 
 
-async def test_nothing_is_mixed_into_a_database_in_use(
+async def test_database_in_use_is_refused_and_unchanged(
     file: Path, database: Database, database_url: str
 ) -> None:
     """A second move, or one into the wrong database, is refused and leaves it as it is."""
@@ -160,7 +160,7 @@ async def test_nothing_is_mixed_into_a_database_in_use(
     assert await database.read(_everything) == before
 
 
-def test_a_wrong_target_or_file_is_told(file: Path, tmp_path: Path) -> None:
+def test_wrong_target_or_file_is_reported_in_one_line(file: Path, tmp_path: Path) -> None:
     """One line for each mistake, no traceback."""
     for source, url, line in (
         (file, f"sqlite:///{tmp_path}/other.db", "DATABASE_URL: is not PostgreSQL; "),

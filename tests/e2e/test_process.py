@@ -12,10 +12,10 @@ from bot.config import load_settings
 from bot.domain.commands import MakeVideo
 from bot.domain.tasks import State
 from bot.store import tasks
-from bot.web import CannotListen
-from tests.fakes.engine.crowd import reelay
-from tests.fakes.gateways.openai import KEY, Gateway
-from tests.fakes.gateways.webhooks import TELL_SECRET, signed_event
+from bot.web import ListenError
+from tests.fakes.engine.crowd import running_process
+from tests.fakes.gateways.openai import KEY, FakeOpenAIGateway
+from tests.fakes.gateways.webhooks import WEBHOOK_SECRET, signed_event
 
 
 def free_port() -> int:
@@ -33,40 +33,40 @@ def settings(folder: Path, url: str, port: int, **more: str) -> dict[str, str]:
         "PROVIDERS__LOCAL__KIND": "openai",
         "PROVIDERS__LOCAL__API_KEY": KEY,
         "PROVIDERS__LOCAL__BASE_URL": url,
-        "PROVIDERS__LOCAL__WEBHOOK_SECRET": TELL_SECRET,
+        "PROVIDERS__LOCAL__WEBHOOK_SECRET": WEBHOOK_SECRET,
         **more,
     }
 
 
-async def test_an_event_is_waited_for_in_vain(tmp_path: Path) -> None:
+async def test_webhook_event_polls_the_job_at_once(tmp_path: Path) -> None:
     """A gateway that calls when a job is over has it seen at once, not at the next look."""
     port = free_port()
     tell = f"http://127.0.0.1:{port}/webhooks/local"
-    async with Gateway(render_seconds=0.5, cheap=True, tell=tell) as gateway:
+    async with FakeOpenAIGateway(render_seconds=0.5, cheap=True, tell=tell) as gateway:
         chosen = settings(tmp_path, gateway.url, port, POLL_MIN_SECONDS="300")
-        async with reelay(load_settings(Path("/dev/null"), chosen)) as (crowd, parts):
-            reply = await crowd.ask("a", MakeVideo("a red kite"))
+        async with running_process(load_settings(Path("/dev/null"), chosen)) as (crowd, parts):
+            reply = await crowd.send("a", MakeVideo("a red kite"))
             assert reply.task is not None
             task_id = reply.task.id
 
             async def done() -> bool:
                 task = await parts.database.read(lambda tx: tasks.get(tx, task_id))
-                return task is not None and (task.state, task.looks) == (State.DONE, 1)
+                return task is not None and (task.state, task.poll_count) == (State.DONE, 1)
 
-            assert await crowd.until(20, done)
+            assert await crowd.wait_until(20, done)
             assert crowd.posted_videos[task_id] == 1
         assert gateway.requests["told 204"] == 2
         assert gateway.requests["GET /videos/{video_id}"] == 1
 
 
-async def test_a_forged_event_makes_us_look(tmp_path: Path) -> None:
+async def test_unsigned_event_is_refused_and_readiness_hides_secrets(tmp_path: Path) -> None:
     """What is not signed is refused; readiness tells each part, and no secret."""
     port = free_port()
     home = f"http://127.0.0.1:{port}"
-    async with Gateway(render_seconds=60) as gateway:
+    async with FakeOpenAIGateway(render_seconds=60) as gateway:
         chosen = settings(tmp_path, gateway.url, port)
         async with (
-            reelay(load_settings(Path("/dev/null"), chosen)),
+            running_process(load_settings(Path("/dev/null"), chosen)),
             httpx.AsyncClient() as client,
         ):
             body, headers = signed_event("video.completed", "video_1", "whsec_b3RoZXI=")
@@ -85,13 +85,13 @@ async def test_a_forged_event_makes_us_look(tmp_path: Path) -> None:
             assert KEY not in ready.text
 
 
-async def test_a_taken_port_is_passed_over(tmp_path: Path) -> None:
+async def test_taken_port_ends_the_start_in_one_line(tmp_path: Path) -> None:
     """A port that was asked for and cannot be had ends the start in one clear line."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = int(taken.getsockname()[1])
         chosen = load_settings(Path("/dev/null"), settings(tmp_path, "http://127.0.0.1:9", port))
-        with pytest.raises(CannotListen, match=f"HTTP_PORT={port} cannot be listened on"):
-            async with reelay(chosen):
+        with pytest.raises(ListenError, match=f"HTTP_PORT={port} cannot be listened on"):
+            async with running_process(chosen):
                 pytest.fail("it serves")

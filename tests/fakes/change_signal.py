@@ -9,7 +9,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-class Watch:
+class ChangeSignal:
     """Wakes those who wait for something to change."""
 
     def __init__(self) -> None:

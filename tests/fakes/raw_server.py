@@ -6,18 +6,18 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
-Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+ConnectionHandler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
 @asynccontextmanager
-async def server(talk: Talk) -> AsyncIterator[str]:
+async def raw_server(talk: ConnectionHandler) -> AsyncIterator[str]:
     """A server that does with each connection what it was told."""
     it = await asyncio.start_server(talk, "127.0.0.1", 0)
     async with it:
         yield f"http://127.0.0.1:{it.sockets[0].getsockname()[1]}"
 
 
-def answering(raw: bytes, seen: list[bytes] | None = None) -> Talk:
+def respond_with(raw: bytes, seen: list[bytes] | None = None) -> ConnectionHandler:
     """Read the head of a request, then say this and close."""
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -31,7 +31,7 @@ def answering(raw: bytes, seen: list[bytes] | None = None) -> Talk:
     return talk
 
 
-def answer(status: str, body: str = "", *headers: str) -> bytes:
+def http_response(status: str, body: str = "", *headers: str) -> bytes:
     """A whole answer in bytes."""
     data = body.encode()
     lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(data)}", *headers]

@@ -44,7 +44,7 @@ class _Fault(Exception):
 
 
 @dataclass(frozen=True)
-class Stored:
+class StoredObject:
     """One object."""
 
     content: bytes
@@ -52,7 +52,7 @@ class Stored:
 
 
 @dataclass
-class S3:
+class FakeS3:
     """The server and all that it remembers."""
 
     page: int = 1000
@@ -62,7 +62,7 @@ class S3:
     """So many requests are answered, all others refused; None: all are answered."""
     refuse: list[tuple[int, str]] = field(default_factory=list)
     """The next requests get these, in turn: a status and a code."""
-    objects: dict[str, Stored] = field(default_factory=dict)
+    objects: dict[str, StoredObject] = field(default_factory=dict)
     requests: Counter[str] = field(default_factory=Counter)
     refused: list[str] = field(default_factory=list)
     """The codes of what was refused."""
@@ -122,7 +122,7 @@ class S3:
         self.requests[f"{request.method} {verb or ('key' if key else 'bucket')}"] += 1
         match request.method, verb, bool(key):
             case "PUT", "", True:
-                self.objects[key] = Stored(body, _kept(request))
+                self.objects[key] = StoredObject(body, _kept(request))
                 return web.Response(headers={"ETag": _tag(body)})
             case "GET" | "HEAD", "", True:
                 return self._shown(request, key)
@@ -202,7 +202,7 @@ class S3:
         pieces = [parts[number] for number in sorted(parts)]
         if any(len(piece) < _LEAST_PART for piece in pieces[:-1]):
             raise _Fault(400, "EntityTooSmall")
-        self.objects[key] = Stored(b"".join(pieces), headers)
+        self.objects[key] = StoredObject(b"".join(pieces), headers)
         tag = _tag(self.objects[key].content)
         return _xml(
             f"<CompleteMultipartUploadResult {_NAMESPACE}><Location>x</Location>"

@@ -16,11 +16,11 @@ from sqlalchemy import func, select
 from bot.config import Settings, load_settings
 from bot.credits import ledger
 from bot.domain.commands import MakeVideo
-from bot.domain.tasks import AT_REST, State
+from bot.domain.tasks import SETTLED, State
 from bot.store import schema
 from bot.store.database import Database, Tx
-from tests.fakes.engine.crowd import Crowd, reelay
-from tests.fakes.gateways.openai import KEY, Gateway
+from tests.fakes.engine.crowd import CountingFrontEnd, running_process
+from tests.fakes.gateways.openai import KEY, FakeOpenAIGateway
 
 ROOT = Path(__file__).parents[2]
 
@@ -45,15 +45,15 @@ def settings(url: str, folder: Path, gateway: str, **more: str) -> Settings:
     )
 
 
-async def at_rest(crowd: Crowd, database: Database, seconds: float) -> bool:
+async def at_rest(crowd: CountingFrontEnd, database: Database, seconds: float) -> bool:
     """Whether every task comes to rest, and every last word is told, within this time."""
-    resting = select(func.count()).where(schema.tasks.c.state.not_in(AT_REST))
+    resting = select(func.count()).where(schema.tasks.c.state.not_in(SETTLED))
     untold = select(func.count()).where(schema.notices.c.told_at.is_(None))
 
     def nothing_left(tx: Tx) -> bool:
         return not any(tx.execute(query).scalar_one() for query in (resting, untold))
 
-    return await crowd.until(seconds, lambda: database.read(nothing_left))
+    return await crowd.wait_until(seconds, lambda: database.read(nothing_left))
 
 
 async def states(database: Database) -> Counter[str]:
@@ -63,49 +63,47 @@ async def states(database: Database) -> Counter[str]:
     return Counter({row[0]: row[1] for row in rows})
 
 
-async def test_two_hundred_requests_spend_the_credits_of_one(
-    database_url: str, tmp_path: Path
-) -> None:
+async def test_one_of_200_requests_gets_the_last_credits(database_url: str, tmp_path: Path) -> None:
     """Of two hundred `/video` at once with credits for one, one is accepted."""
-    async with Gateway(cheap=True) as gateway:
+    async with FakeOpenAIGateway(cheap=True) as gateway:
         poor = settings(
             database_url, tmp_path, gateway.url, DAILY_CREDITS="4", MAX_ACTIVE_PER_USER="500"
         )
-        async with reelay(poor) as (crowd, parts):
+        async with running_process(poor) as (crowd, parts):
             wish = MakeVideo("the only one", seconds=4)
-            replies = await asyncio.gather(*(crowd.ask("a", wish) for _ in range(200)))
+            replies = await asyncio.gather(*(crowd.send("a", wish) for _ in range(200)))
             accepted = [one for one in replies if one.ok]
             assert len(accepted) == 1
             assert {one.text for one in replies if not one.ok} == {
                 next(one.text for one in replies if not one.ok)
             }
             assert await at_rest(crowd, parts.database, 30)
-            assert await parts.database.read(ledger.prove) == []
+            assert await parts.database.read(ledger.verify) == []
         assert sum(gateway.creates.values()) == 1
 
 
-async def _ten_each(crowd: Crowd, people: int) -> None:
+async def _ten_each(crowd: CountingFrontEnd, people: int) -> None:
     async def person(number: int) -> None:
         for turn in range(10):
             wish = MakeVideo(f"kite {number}-{turn}", seconds=4)
-            reply = await crowd.ask(f"p{number}", wish, update=f"{number}-{turn}")
+            reply = await crowd.send(f"p{number}", wish, update_id=f"{number}-{turn}")
             assert reply.ok, reply.text
 
     await asyncio.gather(*(person(number) for number in range(people)))
 
 
-async def test_a_bad_day_loses_or_doubles_something(
+async def test_faulty_gateway_loses_and_doubles_nothing(
     database_url: str, dialect: str, tmp_path: Path
 ) -> None:
     """2,000 tasks of 200 people at a gateway of which every tenth answer is a fault."""
     # On PostgreSQL the same with a fifth of them: a statement there costs several times as much.
     people = 200 if dialect == "sqlite" else 40
-    async with Gateway(cheap=True, rate=0.1, render_seconds=0.3) as gateway:
-        async with reelay(settings(database_url, tmp_path, gateway.url)) as (crowd, parts):
+    async with FakeOpenAIGateway(cheap=True, rate=0.1, render_seconds=0.3) as gateway:
+        async with running_process(settings(database_url, tmp_path, gateway.url)) as (crowd, parts):
             await _ten_each(crowd, people)
             assert await at_rest(crowd, parts.database, 200), await states(parts.database)
             found = await states(parts.database)
-            assert await parts.database.read(ledger.prove) == []
+            assert await parts.database.read(ledger.verify) == []
         assert sum(found.values()) == 10 * people
         assert set(found) <= {State.DONE, State.FAILED, State.REVIEW}
         # Every fault of this gateway passes, but for creates that were dropped before they were
@@ -114,14 +112,16 @@ async def test_a_bad_day_loses_or_doubles_something(
         assert max(gateway.creates.values()) == 1
         assert set(crowd.posted_videos.values()) == {1}
         assert len(crowd.posted_videos) == found[State.DONE]
-        assert len(crowd.told) == found[State.FAILED] + found[State.REVIEW]
+        assert len(crowd.final_messages) == found[State.FAILED] + found[State.REVIEW]
         assert gateway.violations == []
 
 
 @pytest.mark.parametrize("dialect", ["postgresql"])
-async def test_a_dead_worker_takes_its_tasks_with_it(database_url: str, tmp_path: Path) -> None:
+async def test_second_worker_finishes_the_tasks_of_a_killed_one(
+    database_url: str, tmp_path: Path
+) -> None:
     """Of two worker processes on one PostgreSQL one is killed; the other finishes everything."""
-    async with Gateway(cheap=True, render_seconds=0.5) as gateway:
+    async with FakeOpenAIGateway(cheap=True, render_seconds=0.5) as gateway:
         own = settings(database_url, tmp_path, gateway.url)
         others = {
             "settings": {
@@ -137,7 +137,7 @@ async def test_a_dead_worker_takes_its_tasks_with_it(database_url: str, tmp_path
                 "PROVIDERS__LOCAL__MAX_CONCURRENT": "300",
             }
         }
-        async with reelay(own) as (crowd, parts):
+        async with running_process(own) as (crowd, parts):
             worker = subprocess.Popen(
                 [sys.executable, "-m", "bot", "run", "--env-file", os.devnull],
                 cwd=tmp_path,
@@ -146,18 +146,18 @@ async def test_a_dead_worker_takes_its_tasks_with_it(database_url: str, tmp_path
             )
             try:
                 wishes = [
-                    crowd.ask(f"p{number % 40}", MakeVideo(f"kite {number}", seconds=4))
+                    crowd.send(f"p{number % 40}", MakeVideo(f"kite {number}", seconds=4))
                     for number in range(300)
                 ]
                 replies = await asyncio.gather(*wishes)
                 assert all(reply.ok for reply in replies)
-                assert await crowd.until(60, lambda: _works(parts.database, worker))
+                assert await crowd.wait_until(60, lambda: _works(parts.database, worker))
             finally:
                 worker.send_signal(signal.SIGKILL)
                 worker.wait()
             assert await at_rest(crowd, parts.database, 60), await states(parts.database)
             found = await states(parts.database)
-            assert await parts.database.read(ledger.prove) == []
+            assert await parts.database.read(ledger.verify) == []
         assert sum(found.values()) == 300
         # A create that the dead one had just sent may wait for an admin, found by nobody.
         assert set(found) <= {State.DONE, State.REVIEW}

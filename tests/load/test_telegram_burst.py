@@ -11,12 +11,12 @@ from sqlalchemy import select
 from bot.domain.tasks import State
 from bot.store import schema
 from bot.store.database import Database
-from tests.fakes.gateways.openai import Gateway
+from tests.fakes.gateways.openai import FakeOpenAIGateway
 from tests.fakes.telegram.chats import Chat
-from tests.fakes.telegram.fake import Telegram
+from tests.fakes.telegram.fake import FakeTelegram
 from tests.fakes.telegram.messages import Message
-from tests.fakes.telegram.users import Person
-from tests.support.virtual_time import HastyClock, running
+from tests.fakes.telegram.users import FakeUser
+from tests.support.virtual_time import VirtualClock, running_bot
 
 SIZES = (2, 6, 10, 12, 20)
 """Of groups: in the first two no limit of their own is ever reached."""
@@ -32,39 +32,39 @@ UNBOUND = 30.0
 
 
 @pytest.fixture
-def clock() -> HastyClock:
+def clock() -> VirtualClock:
     """The time of everyone."""
-    return HastyClock()
+    return VirtualClock()
 
 
 @pytest.fixture
-async def telegram(clock: HastyClock) -> AsyncIterator[Telegram]:
+async def telegram(clock: VirtualClock) -> AsyncIterator[FakeTelegram]:
     """The server, with its limits; no call may have broken a rule that the bot can know."""
-    async with Telegram(clock, flood=True) as telegram:
+    async with FakeTelegram(clock, flood=True) as telegram:
         yield telegram
     assert telegram.violations == []
     assert telegram.throttled == []
 
 
-def _crowd(telegram: Telegram) -> list[tuple[Person, Chat]]:
+def _crowd(telegram: FakeTelegram) -> list[tuple[FakeUser, Chat]]:
     """Five hundred people in fifty groups."""
-    crowd: list[tuple[Person, Chat]] = []
+    crowd: list[tuple[FakeUser, Chat]] = []
     for number in range(GROUPS):
         size = SIZES[number % len(SIZES)]
-        people = [telegram.person(f"Person {len(crowd) + one}") for one in range(size)]
+        people = [telegram.user(f"Person {len(crowd) + one}") for one in range(size)]
         chat = telegram.supergroup(f"Group {number}", people)
         crowd += [(one, chat) for one in people]
     return crowd
 
 
 async def _asked(
-    crowd: list[tuple[Person, Chat]], clock: HastyClock
+    crowd: list[tuple[FakeUser, Chat]], clock: VirtualClock
 ) -> tuple[list[Message], list[Message]]:
     """Everybody wants a video, and then to know what that has cost; within ten seconds."""
     began, asked = clock.now(), []
     for number, (person, chat) in enumerate(crowd * 2):
         if number % AT_ONCE == 0:
-            await clock.until(began + number / AT_ONCE * EVERY)
+            await clock.sleep_until(began + number / AT_ONCE * EVERY)
         words = f"/video kite {number}" if number < len(crowd) else "/quota"
         asked.append(await person.says(words, chat=chat))
     return asked[: len(crowd)], asked[len(crowd) :]
@@ -95,8 +95,8 @@ def _waits(chat: Chat, ready: dict[str, float]) -> list[tuple[float, float]]:
     return [(ready[one.text.split()[-1]], one.time) for one in sent]
 
 
-async def test_a_crowd_brings_a_flood_or_somebody_waits_for_ever(
-    telegram: Telegram, clock: HastyClock, tmp_path: Path
+async def test_burst_of_messages_is_answered_within_the_limits(
+    telegram: FakeTelegram, clock: VirtualClock, tmp_path: Path
 ) -> None:
     """500 people of 50 groups write 1,000 times in 10 s: all are answered, results go first.
 
@@ -104,13 +104,13 @@ async def test_a_crowd_brings_a_flood_or_somebody_waits_for_ever(
     people wait.
     """
     crowd = _crowd(telegram)
-    async with Gateway(cheap=True, render_seconds=20, now=clock.now) as gateway:
-        async with running(clock, telegram, gateway, tmp_path) as parts:
+    async with FakeOpenAIGateway(cheap=True, render_seconds=20, now=clock.now) as gateway:
+        async with running_bot(clock, telegram, gateway, tmp_path) as parts:
             wishes, questions = await _asked(crowd, clock)
             end = clock.now() + ALL
             while not (all(map(_is_made, wishes)) and all(map(_answers, questions))):
                 assert clock.now() < end
-                await clock.until(clock.now() + 5)
+                await clock.sleep_until(clock.now() + 5)
             ready = await _ready(parts.database)
         assert gateway.violations == []
     for question in questions:

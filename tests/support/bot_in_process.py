@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from bot.app import App, FrontEnd, Parts, parts_of
+from bot.app import App, Components, FrontEnd, open_components
 from bot.config import Settings, load_settings
 
 
@@ -27,11 +27,11 @@ def settings(folder: Path, **environ: str) -> Settings:
 
 
 @asynccontextmanager
-async def running(
+async def running_bot(
     settings: Settings, front_ends: Sequence[FrontEnd] | None = None
-) -> AsyncIterator[Parts]:
+) -> AsyncIterator[Components]:
     """Reelay at work, with these front-ends or its own; it must stop when it is told to."""
-    async with parts_of(settings) as own:
+    async with open_components(settings) as own:
         parts = own if front_ends is None else replace(own, front_ends=front_ends)
         app = App(settings, parts)
         work = asyncio.create_task(app.run())

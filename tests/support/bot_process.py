@@ -12,7 +12,7 @@ from typing import Self
 ROOT = Path(__file__).parents[2]
 
 
-class Process:
+class BotProcess:
     """`reelay run` in a folder, again and again; at the end of the `with` it is killed."""
 
     def __init__(self, folder: Path, **environ: str) -> None:
@@ -36,13 +36,13 @@ class Process:
         self.kill()
 
     @property
-    def number(self) -> int:
+    def pid(self) -> int:
         """The process id."""
         assert self._running is not None
         return self._running.pid
 
     @property
-    def logged(self) -> str:
+    def log_text(self) -> str:
         """All that it has written, in all of its lives."""
         return self._log.read_text() if self._log.exists() else ""
 
@@ -64,7 +64,7 @@ class Process:
             self._running.kill()
             self._running.wait()
 
-    async def ended(self, timeout: float = 20.0) -> int:
+    async def wait_exit(self, timeout: float = 20.0) -> int:
         """The exit status with which it ends by itself."""
         assert self._running is not None
         return await asyncio.to_thread(self._running.wait, timeout)

@@ -10,14 +10,14 @@ KINDS = {"local": "openai", "sandbox": "sandbox"}
 """The providers that are there: name -> kind."""
 
 
-def written(folder: Path, text: str) -> Path:
+def write_file(folder: Path, text: str) -> Path:
     """A file with this in it."""
     file = folder / "catalog.toml"
     file.write_text(text, encoding="utf-8")
     return file
 
 
-def model(**keys: object) -> str:
+def model_toml(**keys: object) -> str:
     """A whole model in TOML, with some keys put differently or, where None, left out."""
     lines = {
         "name": '"m"',

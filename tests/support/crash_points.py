@@ -18,20 +18,20 @@ from typing import TypeVar
 
 from aiohttp.web import RouteDef
 
-from bot.app import FrontEnd, Parts
-from bot.domain.tasks import Delivery, Fit, Place, Task, Video
-from bot.media.storage import KeptPicture, Spool, Stored
-from bot.services.context import Desk
+from bot.app import Components, FrontEnd
+from bot.domain.tasks import Delivery, Destination, Fit, Task, Video
+from bot.media.storage import MediaStorage, StoredImage, StoredVideo
+from bot.services.context import AppContext
 from bot.store.database import Database, Tx
 from providers.base import Provider
 from providers.types import Download, Finished, Job, Progress, ReferenceImage, VideoRequest
 
 T = TypeVar("T")
-_SEEN_OFTEN = 2
+_MAX_REPEATS = 2
 """Looks at a job repeat; a point of one name is worth dying at this often."""
 
 
-class Points:
+class CrashPoints:
     """Where this process has been, and where it dies."""
 
     def __init__(self, log: Path, kill_at: str | None) -> None:
@@ -39,10 +39,10 @@ class Points:
         self._kill_at = kill_at
         self._passed: Counter[str] = Counter()
 
-    def passed(self, name: str) -> None:
+    def reach(self, name: str) -> None:
         """One more point of a task's life."""
         self._passed[name] += 1
-        if self._passed[name] > _SEEN_OFTEN:
+        if self._passed[name] > _MAX_REPEATS:
             return
         point = f"{name}#{self._passed[name]}"
         self._log.write(point + "\n")
@@ -55,10 +55,10 @@ def _name(function: Callable[[Tx], object]) -> str:
     return function.__qualname__.replace(".<locals>", "").removesuffix(".<lambda>")
 
 
-class DyingDatabase(Database):
+class CrashingDatabase(Database):
     """A database; every transaction that writes is two points: before it and after its commit."""
 
-    def __init__(self, real: Database, points: Points) -> None:
+    def __init__(self, real: Database, points: CrashPoints) -> None:
         self.real = real
         self.points = points
         self.dialect = real.dialect
@@ -70,21 +70,21 @@ class DyingDatabase(Database):
             # An idle round is no point of a task's life; its "before" is the "after" before it.
             result = await self.real.transact(function)
             if result:
-                self.points.passed(f"{name}:after")
+                self.points.reach(f"{name}:after")
             return result
         if name.endswith("_extend"):
             # The heartbeat beats by the clock, not by the life of a task.
             return await self.real.transact(function)
-        self.points.passed(f"{name}:before")
+        self.points.reach(f"{name}:before")
         result = await self.real.transact(function)
-        self.points.passed(f"{name}:after")
+        self.points.reach(f"{name}:after")
         return result
 
     async def read(self, function: Callable[[Tx], T]) -> T:
         return await self.real.read(function)
 
-    async def exclusively(self, function: Callable[[Tx], T]) -> T:
-        return await self.real.exclusively(function)
+    async def run_exclusive(self, function: Callable[[Tx], T]) -> T:
+        return await self.real.run_exclusive(function)
 
     async def open(self) -> None:
         await self.real.open()
@@ -93,10 +93,10 @@ class DyingDatabase(Database):
         await self.real.close()
 
 
-class DyingProvider(Provider):
+class CrashingProvider(Provider):
     """A provider; every call is two points, and a download has one in its middle too."""
 
-    def __init__(self, real: Provider, points: Points) -> None:
+    def __init__(self, real: Provider, points: CrashPoints) -> None:
         super().__init__(real.options, real.http, real.directory)
         self.kind = real.kind  # type: ignore[misc]
         self.capabilities = real.capabilities
@@ -108,57 +108,60 @@ class DyingProvider(Provider):
         return self.real.identity
 
     async def submit(self, request: VideoRequest) -> Job:
-        self.points.passed("submit:before")
+        self.points.reach("submit:before")
         job = await self.real.submit(request)
-        self.points.passed("submit:after")
+        self.points.reach("submit:after")
         return job
 
     async def poll(self, remote_id: str) -> Progress:
-        self.points.passed("poll:before")
+        self.points.reach("poll:before")
         progress = await self.real.poll(remote_id)
-        self.points.passed(f"poll:{type(progress).__name__}")
+        self.points.reach(f"poll:{type(progress).__name__}")
         return progress
 
     async def poll_many(self, remote_ids: Collection[str], since: float) -> dict[str, Progress]:
-        self.points.passed("poll_many:before")
+        self.points.reach("poll_many:before")
         return await self.real.poll_many(remote_ids, since)
 
-    async def upload(self, picture: ReferenceImage) -> str:
-        self.points.passed("upload:before")
-        link = await self.real.upload(picture)
-        self.points.passed("upload:after")
+    async def upload_image(self, image: ReferenceImage) -> str:
+        self.points.reach("upload:before")
+        link = await self.real.upload_image(image)
+        self.points.reach("upload:after")
         return link
 
-    async def find(
-        self, request: VideoRequest, since: float, taken: Collection[str] = ()
+    async def find_job(
+        self, request: VideoRequest, since: float, taken_ids: Collection[str] = ()
     ) -> Job | None:
-        self.points.passed("find:before")
-        job = await self.real.find(request, since, taken)
-        self.points.passed("find:after")
+        self.points.reach("find:before")
+        job = await self.real.find_job(request, since, taken_ids)
+        self.points.reach("find:after")
         return job
 
     async def cancel(self, remote_id: str) -> bool:
-        self.points.passed("cancel:before")
+        self.points.reach("cancel:before")
         stopped = await self.real.cancel(remote_id)
-        self.points.passed("cancel:after")
+        self.points.reach("cancel:after")
         return stopped
 
     @asynccontextmanager
     async def download(
         self, remote_id: str, finished: Finished, offset: int = 0
     ) -> AsyncIterator[Download]:
-        self.points.passed("download:before")
+        self.points.reach("download:before")
         async with self.real.download(remote_id, finished, offset) as download:
-            self.points.passed("download:open")
+            self.points.reach("download:open")
             yield Download(
-                self._chunks(download.chunks), download.total, download.media_type, download.offset
+                self._chunks(download.chunks),
+                download.total_bytes,
+                download.media_type,
+                download.offset,
             )
 
     async def _chunks(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         async for chunk in chunks:
             half = len(chunk) // 2
             yield chunk[:half]
-            self.points.passed("download:middle")
+            self.points.reach("download:middle")
             yield chunk[half:]
 
     async def check(self) -> str:
@@ -168,41 +171,41 @@ class DyingProvider(Provider):
         await self.real.close()
 
 
-class DyingSpool(Spool):
+class CrashingStorage(MediaStorage):
     """A spool; a file that came to stay is a point, before anything else knows of it."""
 
-    points: Points
+    points: CrashPoints
 
-    async def receive(self, download: Download, name: str) -> Stored:
-        stored = await super().receive(download, name)
-        self.points.passed("receive:after")
+    async def store_video(self, download: Download, name: str) -> StoredVideo:
+        stored = await super().store_video(download, name)
+        self.points.reach("receive:after")
         return stored
 
-    async def keep_picture(
+    async def store_image(
         self,
         source: Path,
         name: str,
         width: int | None,
         height: int | None,
         fit: Fit = "crop",
-    ) -> KeptPicture:
-        self.points.passed("picture:before")
-        kept = await super().keep_picture(source, name, width, height, fit)
-        self.points.passed("picture:after")
+    ) -> StoredImage:
+        self.points.reach("picture:before")
+        kept = await super().store_image(source, name, width, height, fit)
+        self.points.reach("picture:after")
         return kept
 
 
-class DyingFrontEnd:
+class CrashingFrontEnd:
     """A front-end; every post is two points."""
 
-    def __init__(self, real: FrontEnd, points: Points) -> None:
+    def __init__(self, real: FrontEnd, points: CrashPoints) -> None:
         self.real = real
         self.points = points
         self.name = real.name
-        self.countdown = real.countdown
+        self.format_countdown = real.format_countdown
 
-    def largest(self, place: Place) -> int | None:
-        return self.real.largest(place)
+    def max_video_bytes(self, destination: Destination) -> int | None:
+        return self.real.max_video_bytes(destination)
 
     async def close(self) -> None:
         await self.real.close()
@@ -211,41 +214,41 @@ class DyingFrontEnd:
         return self.real.routes()
 
     async def deliver(self, task: Task, delivery: Delivery, video: Video, note: str) -> str:
-        self.points.passed("post:before")
+        self.points.reach("post:before")
         receipt = await self.real.deliver(task, delivery, video, note)
-        self.points.passed("post:after")
+        self.points.reach("post:after")
         return receipt
 
-    async def posted(self, task: Task, delivery: Delivery) -> str | None:
-        self.points.passed("posted:before")
-        return await self.real.posted(task, delivery)
+    async def find_delivered(self, task: Task, delivery: Delivery) -> str | None:
+        self.points.reach("posted:before")
+        return await self.real.find_delivered(task, delivery)
 
-    async def tell(self, task: Task, text: str) -> None:
-        self.points.passed("tell:before")
-        await self.real.tell(task, text)
-        self.points.passed("tell:after")
+    async def send_final_message(self, task: Task, text: str) -> None:
+        self.points.reach("tell:before")
+        await self.real.send_final_message(task, text)
+        self.points.reach("tell:after")
 
-    async def show(self, task: Task, text: str) -> None:
-        await self.real.show(task, text)
+    async def update_status(self, task: Task, text: str) -> None:
+        await self.real.update_status(task, text)
 
-    async def alert(self, text: str) -> None:
-        await self.real.alert(text)
+    async def alert_admins(self, text: str) -> None:
+        await self.real.alert_admins(text)
 
-    async def run(self, desk: Desk) -> int:
+    async def run(self, desk: AppContext) -> int:
         return await self.real.run(desk)
 
     async def stop(self) -> None:
         await self.real.stop()
 
 
-def instrumented(parts: Parts, points: Points, data_dir: Path) -> Parts:
+def with_crash_points(parts: Components, points: CrashPoints, data_dir: Path) -> Components:
     """The same parts, each able to die."""
-    spool = DyingSpool(data_dir)
+    spool = CrashingStorage(data_dir)
     spool.points = points
-    return Parts(
-        database=DyingDatabase(parts.database, points),
-        providers={name: DyingProvider(one, points) for name, one in parts.providers.items()},
-        front_ends=[DyingFrontEnd(one, points) for one in parts.front_ends],
+    return Components(
+        database=CrashingDatabase(parts.database, points),
+        providers={name: CrashingProvider(one, points) for name, one in parts.providers.items()},
+        front_ends=[CrashingFrontEnd(one, points) for one in parts.front_ends],
         catalog=parts.catalog,
         spool=spool,
         clock=parts.clock,

@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from zoneinfo import ZoneInfo
 
-from bot.credits.ledger import Rules
+from bot.credits.ledger import CreditRules
 
-RULES = Rules(daily_credits=100, timezone=ZoneInfo("UTC"))
+CREDIT_LIMITS = CreditRules(daily_credits=100, timezone=ZoneInfo("UTC"))

@@ -8,19 +8,19 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
-from bot.app import App, Parts, parts_of
+from bot.app import App, Components, open_components
 from bot.frontends.discord import Discord as FrontEnd
 from bot.ports import Clock
-from tests.fakes.discord.fake import Discord
-from tests.fakes.gateways.openai import KEY, Gateway
+from tests.fakes.discord.fake import FakeDiscord
+from tests.fakes.gateways.openai import KEY, FakeOpenAIGateway
 from tests.support.bot_in_process import settings
-from tests.support.virtual_time import HastyClock
+from tests.support.virtual_time import VirtualClock
 
 
 @asynccontextmanager
-async def running(
-    clock: Clock, discord: Discord, gateway: Gateway, folder: Path, **environ: str
-) -> AsyncIterator[Parts]:
+async def running_bot(
+    clock: Clock, discord: FakeDiscord, gateway: FakeOpenAIGateway, folder: Path, **environ: str
+) -> AsyncIterator[Components]:
     """Reelay at work there; results are posted as the gateway makes them."""
     gateways = {
         "PROVIDERS__LOCAL__KIND": "openai",
@@ -35,7 +35,7 @@ async def running(
         **gateways | environ,
     )
     async with AsyncExitStack() as stack:
-        whole = await stack.enter_async_context(parts_of(own))
+        whole = await stack.enter_async_context(open_components(own))
         parts = replace(whole, front_ends=[FrontEnd(own, clock)], clock=clock, fitter=None)
         app = App(own, parts)
         work = asyncio.create_task(app.run())
@@ -43,7 +43,7 @@ async def running(
         # A clock that hurries must not outrun what discord.py does by the machine's.
         await discord.until(lambda: discord.world.commands.syncs, 30)
         await discord.until(lambda: discord.world.listens(None), 30)
-        if isinstance(clock, HastyClock):
+        if isinstance(clock, VirtualClock):
             await stack.enter_async_context(_passing(clock))
         yield parts
         if work.done():
@@ -57,7 +57,7 @@ async def _ended(app: App, work: asyncio.Task[int]) -> None:
 
 
 @asynccontextmanager
-async def _passing(clock: HastyClock) -> AsyncIterator[None]:
+async def _passing(clock: VirtualClock) -> AsyncIterator[None]:
     passing = asyncio.create_task(clock.run())
     try:
         yield

@@ -19,14 +19,14 @@ import aiosqlite  # noqa: F401 - imported here so that no child pays for it
 import asyncpg  # noqa: F401
 import httpx_aiohttp  # noqa: F401
 
-from bot.app import App, parts_of
+from bot.app import App, open_components
 from bot.config import load_settings
 from bot.frontends.console import Console
 from bot.store import postgres, sqlite  # noqa: F401
-from tests.support.crash_points import Points, instrumented
+from tests.support.crash_points import CrashPoints, with_crash_points
 
 
-class Job(TypedDict):
+class RunSpec(TypedDict):
     """One run."""
 
     settings: dict[str, str]
@@ -38,14 +38,14 @@ class Job(TypedDict):
     timeout: int
 
 
-async def _run(job: Job) -> int:
+async def _run(job: RunSpec) -> int:
     settings = load_settings(None, job["settings"])
-    points = Points(Path(job["points"]), job["kill_at"])
-    async with parts_of(settings) as parts:
-        return await App(settings, instrumented(parts, points, settings.data_dir)).run()
+    points = CrashPoints(Path(job["points"]), job["kill_at"])
+    async with open_components(settings) as parts:
+        return await App(settings, with_crash_points(parts, points, settings.data_dir)).run()
 
 
-def _child(job: Job) -> None:
+def _child(job: RunSpec) -> None:
     for path, flags, number in (
         (job["stdin"], os.O_RDONLY, 0),
         (job["stdout"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 1),

@@ -13,26 +13,26 @@ from pydantic import SecretStr
 
 from providers import errors
 from providers.base import Provider
-from providers.http import Http
+from providers.http import HttpClient
 from providers.types import ReferenceImage, VideoRequest
-from tests.contract.gateways.benches import fetched, opener
-from tests.fakes.gateways.json_gateway import Dialect
+from tests.contract.gateways.benches import bench_opener, fetch_video
+from tests.fakes.gateways.json_gateway import FakeJsonGateway
 from tests.fakes.gateways.openai import KEY
 
-D = TypeVar("D", bound=Dialect)
+G = TypeVar("G", bound=FakeJsonGateway)
 Expected = tuple[str, type[errors.ProviderError], bool]
 """A word in a prompt, the error that it brings, and whether the create may have been accepted."""
 REFUSALS: list[Expected] = [
-    ("!refused", errors.Refused, False),
-    ("!fastapi", errors.Refused, False),
+    ("!refused", errors.Rejected, False),
+    ("!fastapi", errors.Rejected, False),
     ("!refused-moderated", errors.Moderated, False),
     ("!no-model", errors.ModelUnavailable, False),
     ("!saturated-503", errors.Throttled, False),
     ("!throttle", errors.Throttled, False),
-    ("!error-500", errors.Upstream, True),
-    ("!html-502", errors.Upstream, True),
-    ("!truncated", errors.Malformed, True),
-    ("!empty", errors.Malformed, True),
+    ("!error-500", errors.UpstreamError, True),
+    ("!html-502", errors.UpstreamError, True),
+    ("!truncated", errors.MalformedResponse, True),
+    ("!empty", errors.MalformedResponse, True),
     ("!half", errors.Unanswered, True),
     ("!drop-before", errors.Unanswered, True),
     ("!drop-after", errors.Unanswered, True),
@@ -40,31 +40,33 @@ REFUSALS: list[Expected] = [
 
 
 @asynccontextmanager
-async def quick(made: type[D]) -> AsyncIterator[D]:
+async def quick_gateway(made: type[G]) -> AsyncIterator[G]:
     """A stand-in that is quick, and to which nobody may say what its documents do not have."""
     async with made(render_seconds=0.05, cheap=True) as it:
         yield it
         assert it.violations == []
 
 
-def account(kind: str, http: Http, gateway: Dialect, folder: Path, **options: object) -> Provider:
+def open_provider(
+    kind: str, http: HttpClient, gateway: FakeJsonGateway, folder: Path, **options: object
+) -> Provider:
     """An account there, with these options other than usual."""
     usual = {"api_key": SecretStr(KEY), "base_url": gateway.url}
-    return opener(kind, http, folder, usual)(options)
+    return bench_opener(kind, http, folder, usual)(options)
 
 
-def asking(request: VideoRequest, words: str) -> VideoRequest:
+def with_prompt(request: VideoRequest, words: str) -> VideoRequest:
     """The request, with these words in its prompt."""
     return replace(request, prompt=f"a red kite {words}".strip())
 
 
-def picture(folder: Path, url: str | None = None) -> ReferenceImage:
+def reference_image(folder: Path, url: str | None = None) -> ReferenceImage:
     """A reference picture."""
     path = folder / "picture.png"
     Image.new("RGB", (72, 128), "teal").save(path)
     return ReferenceImage(path, "image/png", 72, 128, url)
 
 
-async def film(provider: Provider, remote_id: str) -> bytes:
+async def download_video(provider: Provider, remote_id: str) -> bytes:
     """The finished video."""
-    return (await fetched(provider, remote_id))[1]
+    return (await fetch_video(provider, remote_id))[1]

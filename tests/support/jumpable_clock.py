@@ -6,7 +6,7 @@ import asyncio
 import time
 
 
-class JumpingClock:
+class JumpableClock:
     """A `bot.ports.Clock`, and one for stand-ins."""
 
     def __init__(self) -> None:

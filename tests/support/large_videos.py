@@ -17,7 +17,7 @@ _QUICK = ("-c:v", "libx264", "-preset", "ultrafast", "-threads", "2", "-pix_fmt"
 _AAC = ("-c:a", "aac", "-b:a", "64k")
 
 
-def weighing(target: Path, size: int) -> Path:
+def video_of_size(target: Path, size: int) -> Path:
     """Three seconds of noise with sound, of exactly so many bytes."""
     steady = _steady(size * 8 / SECONDS)
     ffmpeg(*_NOISE, *_SOUND, "-t", str(SECONDS), *_QUICK, *steady, *_AAC, str(target))
@@ -25,7 +25,7 @@ def weighing(target: Path, size: int) -> Path:
     return target
 
 
-def lasting(target: Path, seconds: int, size: int) -> Path:
+def video_of_length(target: Path, seconds: int, size: int) -> Path:
     """A film of 1280x720 with sound that lasts so long, of exactly so many bytes."""
     scene = target.with_name(f"scene of {target.name}")
     steady = _steady(size * 8 / seconds)
@@ -38,7 +38,9 @@ def lasting(target: Path, seconds: int, size: int) -> Path:
     return target
 
 
-def odd(target: Path, *how: str, source: str = "testsrc2=s=320x180:r=12", seconds: int = 2) -> Path:
+def unusual_video(
+    target: Path, *how: str, source: str = "testsrc2=s=320x180:r=12", seconds: int = 2
+) -> Path:
     """A short film with sound, made as told."""
     ffmpeg("-f", "lavfi", "-i", source, *_SOUND, "-t", str(seconds), *_AAC, *how, str(target))
     return target

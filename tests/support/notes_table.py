@@ -18,7 +18,7 @@ notes = Table("notes", MetaData(), Column("id", Integer, primary_key=True), Colu
 
 
 @asynccontextmanager
-async def opened(url: str) -> AsyncIterator[Database]:
+async def open_store(url: str) -> AsyncIterator[Database]:
     database = open_database(url)
     await database.open()
     try:
@@ -36,7 +36,7 @@ def numbers(tx: Tx) -> list[int]:
     return list(tx.execute(select(notes.c.id).order_by(notes.c.id)).scalars())
 
 
-def program(script: str, *arguments: str) -> subprocess.Popen[str]:
+def run_script(script: str, *arguments: str) -> subprocess.Popen[str]:
     """Another process that runs a script of ours."""
     return subprocess.Popen(
         [sys.executable, "-c", script, *arguments],

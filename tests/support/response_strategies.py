@@ -19,55 +19,55 @@ _WORDS += ["https://x/v.mp4", "/v/1.mp4", "66%", "2026-01-01T00:00:00Z", "审核
 _words = st.sampled_from([*_WORDS, _HUGE, f"https://x/{_HUGE}"])
 _numbers = st.integers() | st.floats() | st.sampled_from([0, 200, 20000, -1, 1e300, 1_790_000_000])
 _leaves = st.none() | st.booleans() | _numbers | _words | st.text(max_size=30)
-anything = st.recursive(
+any_json = st.recursive(
     _leaves,
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=12), inner),
     max_leaves=12,
 )
 
 
-def like(shape: object) -> st.SearchStrategy[Any]:
+def mutations_of(shape: object) -> st.SearchStrategy[Any]:
     """This shape with parts missing, null, of other types, huge, and with more than belongs."""
     if isinstance(shape, dict):
-        parts = {name: like(one) for name, one in shape.items()}
+        parts = {name: mutations_of(one) for name, one in shape.items()}
         own = st.fixed_dictionaries({}, optional=parts)
-        more = st.dictionaries(st.text(max_size=12), anything, max_size=2)
-        return st.builds(lambda a, b: {**b, **a}, own, more) | st.just(shape) | anything
+        more = st.dictionaries(st.text(max_size=12), any_json, max_size=2)
+        return st.builds(lambda a, b: {**b, **a}, own, more) | st.just(shape) | any_json
     if isinstance(shape, list):
-        return st.lists(like(shape[0]), max_size=3) | anything
-    return st.just(shape) | _leaves | anything
+        return st.lists(mutations_of(shape[0]), max_size=3) | any_json
+    return st.just(shape) | _leaves | any_json
 
 
-def told(body: object) -> bool:
+def reports_success(body: object) -> bool:
     """Whether a word for success stands where this gateway, or any, has its status."""
     if isinstance(body, dict):
         return any(
             (
                 isinstance(one, str)
-                and response_parser.status_of({"status": one}) in response_parser.SUCCEEDED
+                and response_parser.find_status({"status": one}) in response_parser.SUCCEEDED
             )
-            or told(one)
+            or reports_success(one)
             for one in body.values()
         )
-    return isinstance(body, list) and any(told(one) for one in body)
+    return isinstance(body, list) and any(reports_success(one) for one in body)
 
 
-def read_without_harm(body: object, base: str = "") -> None:
+def check_poll_parsing(body: object, base: str = "") -> None:
     """Any answer to a look is a value or an error of our tree, and never a success by itself."""
-    progress = _outcome(lambda: response_parser.progress_of(body, None, base))
+    progress = _outcome(lambda: response_parser.parse_progress(body, None, base))
     if isinstance(progress, errors.ProviderError):
         assert len(str(progress)) <= 600
     if isinstance(progress, Finished):
-        assert told(body)
+        assert reports_success(body)
         assert progress.url is None or progress.url.startswith("http")
         assert progress.edit_id is None or progress.edit_id.isprintable()
     if isinstance(progress, Pending):
         assert progress.percent is None or 0 <= progress.percent <= 100
 
 
-def made_without_harm(body: object, base: str = "") -> None:
+def check_create_parsing(body: object, base: str = "") -> None:
     """Any answer to a create is a job that can be asked for, or an error of our tree."""
-    job = _outcome(lambda: response_parser.job_of(body, None, base))
+    job = _outcome(lambda: response_parser.parse_job(body, None, base))
     if isinstance(job, errors.ProviderError):
         assert len(str(job)) <= 600
         return

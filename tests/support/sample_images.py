@@ -48,7 +48,7 @@ _PASSES = (
 pillow_heif.register_heif_opener()
 
 
-def quarters(width: int = WIDTH, height: int = HEIGHT) -> Image.Image:
+def color_card(width: int = WIDTH, height: int = HEIGHT) -> Image.Image:
     """The test card."""
     image = Image.new("RGB", (width, height))
     pen = ImageDraw.Draw(image)
@@ -58,7 +58,7 @@ def quarters(width: int = WIDTH, height: int = HEIGHT) -> Image.Image:
     return image
 
 
-def corners(path: Path) -> tuple[str, ...]:
+def corner_colours(path: Path) -> tuple[str, ...]:
     """The names of the colours seen in the four quarters."""
     with Image.open(path) as image:
         shown = image.convert("RGB")
@@ -92,9 +92,9 @@ def photo(path: Path, width: int, height: int) -> Path:
     return path
 
 
-def turned(path: Path, orientation: int) -> Path:
+def rotated_photo(path: Path, orientation: int) -> Path:
     """A JPEG from a camera held in one of the eight ways; shown right it is the test card."""
-    image = quarters()
+    image = color_card()
     turn = _UNTURN[orientation]
     if turn is not None:
         image = image.transpose(turn)
@@ -104,7 +104,7 @@ def turned(path: Path, orientation: int) -> Path:
     return path
 
 
-def chatty(path: Path, kind: str) -> Path:
+def image_with_metadata(path: Path, kind: str) -> Path:
     """A picture that tells where, when and with what it was made, in every way its format has."""
     exif = Image.Exif()
     exif[0x010F] = "SECRET-maker"
@@ -129,7 +129,7 @@ def chatty(path: Path, kind: str) -> Path:
         extra["pnginfo"] = notes
     if kind == "GIF":
         extra = {"comment": b"SECRET-comment"}
-    quarters().save(path, kind, **extra)
+    color_card().save(path, kind, **extra)
     return path
 
 
@@ -151,10 +151,10 @@ def swapped_profile() -> bytes:
     return bytes(profile)
 
 
-def moving(path: Path, kind: str) -> Path:
+def animated_image(path: Path, kind: str) -> Path:
     """A moving picture: the test card, then blackness."""
     black = Image.new("RGB", (WIDTH, HEIGHT))
-    quarters().save(path, kind, save_all=True, append_images=[black, black], duration=100)
+    color_card().save(path, kind, save_all=True, append_images=[black, black], duration=100)
     return path
 
 
@@ -175,9 +175,9 @@ def png(
     return path
 
 
-def interlaced(path: Path) -> Path:
+def interlaced_png(path: Path) -> Path:
     """The test card as an interlaced PNG."""
-    pixels, rows = quarters().load(), bytearray()
+    pixels, rows = color_card().load(), bytearray()
     assert pixels is not None
     for left, top, right, down in _PASSES:
         for y in range(top, HEIGHT, down):
@@ -187,30 +187,30 @@ def interlaced(path: Path) -> Path:
     return png(path, WIDTH, HEIGHT, depth=8, colour=2, data=bytes(rows), passes=1)
 
 
-def deep(path: Path) -> Path:
+def png_16_bit(path: Path) -> Path:
     """The test card with 16 bits a colour."""
     rows = bytearray()
-    pixels = quarters().tobytes()
+    pixels = color_card().tobytes()
     for y in range(HEIGHT):
         row = pixels[y * WIDTH * 3 : (y + 1) * WIDTH * 3]
         rows += b"\x00" + b"".join(bytes((level, 0x80)) for level in row)
     return png(path, WIDTH, HEIGHT, depth=16, colour=2, data=bytes(rows))
 
 
-def deep_grey(path: Path) -> Path:
+def grey_16_bit(path: Path) -> Path:
     """Grey with 16 bits: black, dark, light and white, from left to right."""
     levels = (0, 0x5555, 0xAAAA, 0xFFFF)
     row = b"\x00" + b"".join(struct.pack(">H", levels[x * 4 // WIDTH]) for x in range(WIDTH))
     return png(path, WIDTH, HEIGHT, depth=16, colour=0, data=row * HEIGHT)
 
 
-def bomb(path: Path, side: int) -> Path:
+def decompression_bomb(path: Path, side: int) -> Path:
     """A small file that would be `side` x `side` pixels when decoded."""
     row = zlib.compress(b"\x00" * 1000)
     return png(path, side, side, depth=8, colour=2, data=row)
 
 
-def encoded(image: Image.Image, kind: str, **options: object) -> bytes:
+def encode_image(image: Image.Image, kind: str, **options: object) -> bytes:
     """The bytes of a picture file."""
     stream = BytesIO()
     image.save(stream, kind, **options)

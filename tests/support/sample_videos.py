@@ -23,7 +23,7 @@ def ffmpeg(*arguments: str) -> None:
     subprocess.run([program, "-v", "error", "-y", *arguments], check=True, stdin=subprocess.DEVNULL)
 
 
-def film(seconds: int, size: str, picture: bytes | None = None) -> bytes:
+def sample_video(seconds: int, size: str, picture: bytes | None = None) -> bytes:
     """A playable MP4 with sound of this length and size; with a picture, all of it shows that."""
     # One at a time: two that make the same film would write the same file.
     with _FILMING:

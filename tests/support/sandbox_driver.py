@@ -9,14 +9,16 @@ from pathlib import Path
 from providers.sandbox import Sandbox
 from providers.types import Finished, Pending, Progress, VideoRequest
 
-Open = Callable[[], Sandbox]
+OpenSandbox = Callable[[], Sandbox]
 """Opens the one sandbox of a test; once more means: after a restart."""
 
-SMALL = VideoRequest(key="k3xw", model="sandbox", prompt="a kite", seconds=1, width=96, height=160)
+SMALL = VideoRequest(
+    idempotency_key="k3xw", model="sandbox", prompt="a kite", seconds=1, width=96, height=160
+)
 """Made in a moment."""
 
 
-async def look_until_over(sandbox: Sandbox, remote_id: str) -> Progress:
+async def poll_until_done(sandbox: Sandbox, remote_id: str) -> Progress:
     """Look until the job is over; the making of a film takes its time."""
     async with asyncio.timeout(60):
         while isinstance(progress := await sandbox.poll(remote_id), Pending):
@@ -24,7 +26,7 @@ async def look_until_over(sandbox: Sandbox, remote_id: str) -> Progress:
     return progress
 
 
-async def until_percent(sandbox: Sandbox, remote_id: str, least: float = 0.1) -> None:
+async def poll_until_percent(sandbox: Sandbox, remote_id: str, least: float = 0.1) -> None:
     """Look until so much of the film is made."""
     async with asyncio.timeout(60):
         while percent(await sandbox.poll(remote_id)) < least:
@@ -42,7 +44,7 @@ async def download(sandbox: Sandbox, remote_id: str, offset: int = 0) -> bytes:
     async with sandbox.download(remote_id, Finished(), offset) as opened:
         assert opened.media_type == "video/mp4"
         content = b"".join([piece async for piece in opened.chunks])
-        assert opened.total == opened.offset + len(content)
+        assert opened.total_bytes == opened.offset + len(content)
         assert opened.offset in {0, offset}
         return content
 
@@ -50,6 +52,6 @@ async def download(sandbox: Sandbox, remote_id: str, offset: int = 0) -> bytes:
 async def make_film(sandbox: Sandbox, request: VideoRequest, target: Path) -> Path:
     """The finished film of a new job."""
     job = await sandbox.submit(request)
-    assert await look_until_over(sandbox, job.remote_id) == Finished()
+    assert await poll_until_done(sandbox, job.remote_id) == Finished()
     target.write_bytes(await download(sandbox, job.remote_id))
     return target

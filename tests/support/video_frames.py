@@ -19,12 +19,12 @@ def frame(film: Path, seconds: float = 0) -> Image.Image:
         return image.convert("RGB")
 
 
-def difference(one: Image.Image, other: Image.Image) -> float:
+def difference(first: Image.Image, second: Image.Image) -> float:
     """How far two pictures are apart on average, from 0 to 255."""
-    return sum(ImageStat.Stat(ImageChops.difference(one, other)).mean) / 3
+    return sum(ImageStat.Stat(ImageChops.difference(first, second)).mean) / 3
 
 
-def complaints(film: Path) -> str:
+def player_errors(film: Path) -> str:
     """What a strict player has to say when it plays the whole film: nothing, if all is well."""
     command = [get_ffmpeg_exe(), "-v", "warning", "-xerror", "-i", str(film), "-f", "null", "-"]
     done = subprocess.run(command, check=False, capture_output=True)

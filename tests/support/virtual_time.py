@@ -16,66 +16,70 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from bot.app import App, Parts, parts_of
+from bot.app import App, Components, open_components
 from bot.frontends.telegram import Telegram as FrontEnd
-from tests.fakes.gateways.openai import KEY, Gateway
-from tests.fakes.telegram.fake import TOKEN, Telegram
+from tests.fakes.gateways.openai import KEY, FakeOpenAIGateway
+from tests.fakes.telegram.fake import TOKEN, FakeTelegram
 from tests.support.bot_in_process import settings
 from tests.support.fake_clock import FakeClock
 
-_LOOK = 0.001
-_NOTHING = 0.0004
+_IDLE_CHECK_S = 0.001
+_IDLE_CPU_S = 0.0004
 """Seconds of work within `_LOOK` that are no more than the looking itself."""
-_LOOKS = 2
-_TOGETHER = 0.01
+_IDLE_CHECKS = 2
+_SAME_MOMENT_S = 0.01
 """Who wants to be woken within these seconds is woken at once."""
-_LONGEST = 0.5
+_LONGEST_STEP_S = 0.5
 
 
-class _Hands(ThreadPoolExecutor):
+class _CountingExecutor(ThreadPoolExecutor):
     """Knows whether something is being done, though nothing is being computed."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.under_way: set[Future[Any]] = set()
+        self.pending: set[Future[Any]] = set()
 
     def submit(self, *args: Any, **kwargs: Any) -> Future[Any]:
         future = super().submit(*args, **kwargs)
-        self.under_way.add(future)
-        future.add_done_callback(self.under_way.discard)
+        self.pending.add(future)
+        future.add_done_callback(self.pending.discard)
         return future
 
 
-class HastyClock(FakeClock):
+class VirtualClock(FakeClock):
     """Goes on by itself; a `bot.ports.Clock`, and one for stand-ins."""
 
     async def run(self) -> None:
         """Let time pass; never ends."""
-        hands = _Hands()
+        hands = _CountingExecutor()
         asyncio.get_running_loop().set_default_executor(hands)
         while True:
-            await _nothing_to_do(hands)
-            first = self._sleepers[0][0] if self._sleepers else self._now + _LONGEST
-            await self.advance(min(max(first - self._now, 0.0) + _TOGETHER, _LONGEST))
+            await _wait_idle(hands)
+            first = self._sleepers[0][0] if self._sleepers else self._now + _LONGEST_STEP_S
+            await self.advance(min(max(first - self._now, 0.0) + _SAME_MOMENT_S, _LONGEST_STEP_S))
 
-    async def until(self, moment: float) -> None:
+    async def sleep_until(self, moment: float) -> None:
         """Return when it is so late."""
         await self.sleep(moment - self.now())
 
 
-async def _nothing_to_do(hands: _Hands) -> None:
+async def _wait_idle(hands: _CountingExecutor) -> None:
     quiet = 0
-    while quiet < _LOOKS:
+    while quiet < _IDLE_CHECKS:
         before = time.process_time()
-        await asyncio.sleep(_LOOK)
-        idle = not hands.under_way and time.process_time() - before < _NOTHING
+        await asyncio.sleep(_IDLE_CHECK_S)
+        idle = not hands.pending and time.process_time() - before < _IDLE_CPU_S
         quiet = quiet + 1 if idle else 0
 
 
 @asynccontextmanager
-async def running(
-    clock: HastyClock, telegram: Telegram, gateway: Gateway, folder: Path, **environ: str
-) -> AsyncIterator[Parts]:
+async def running_bot(
+    clock: VirtualClock,
+    telegram: FakeTelegram,
+    gateway: FakeOpenAIGateway,
+    folder: Path,
+    **environ: str,
+) -> AsyncIterator[Components]:
     """Reelay at work in Telegram, by this clock; results are posted as the gateway makes them."""
     gateways = {
         "POLL_MIN_SECONDS": "2",
@@ -91,7 +95,7 @@ async def running(
         TELEGRAM_UPLOAD_MB="50",
         **gateways | environ,
     )
-    async with parts_of(own) as whole:
+    async with open_components(own) as whole:
         parts = replace(whole, front_ends=[FrontEnd(own, clock)], clock=clock, fitter=None)
         app = App(own, parts)
         passing = asyncio.create_task(clock.run())

@@ -9,13 +9,13 @@ from contextlib import asynccontextmanager
 import httpx
 from aiohttp import web
 
-from bot.web import Web
+from bot.web import WebServer
 
 
 @asynccontextmanager
-async def serving(*routes: web.RouteDef, **limits: float) -> AsyncIterator[Web]:
+async def started_server(*routes: web.RouteDef, **limits: float) -> AsyncIterator[WebServer]:
     """The server, started."""
-    it = Web("127.0.0.1", 0, routes, **limits)  # type: ignore[arg-type] # plain numbers
+    it = WebServer("127.0.0.1", 0, routes, **limits)  # type: ignore[arg-type] # plain numbers
     await it.start()
     try:
         yield it
@@ -24,15 +24,15 @@ async def serving(*routes: web.RouteDef, **limits: float) -> AsyncIterator[Web]:
 
 
 @asynccontextmanager
-async def asking(*routes: web.RouteDef) -> AsyncIterator[httpx.AsyncClient]:
+async def http_client(*routes: web.RouteDef) -> AsyncIterator[httpx.AsyncClient]:
     """A client of such a server."""
-    async with serving(*routes) as it, httpx.AsyncClient(base_url=it.address) as client:
+    async with started_server(*routes) as it, httpx.AsyncClient(base_url=it.address) as client:
         yield client
 
 
 @asynccontextmanager
-async def connected(
-    it: Web,
+async def raw_connection(
+    it: WebServer,
 ) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
     """A bare connection to it."""
     url = httpx.URL(it.address)
@@ -43,9 +43,9 @@ async def connected(
         writer.close()
 
 
-async def say(it: Web, raw: bytes) -> bytes:
+async def send_raw(it: WebServer, raw: bytes) -> bytes:
     """What comes back for these very bytes, to the end."""
-    async with connected(it) as (reader, writer):
+    async with raw_connection(it) as (reader, writer):
         writer.write(raw)
         try:
             return await reader.read()
@@ -53,7 +53,7 @@ async def say(it: Web, raw: bytes) -> bytes:
             return b""
 
 
-async def left(reader: asyncio.StreamReader) -> int:
+async def count_remaining(reader: asyncio.StreamReader) -> int:
     """How many bytes still come before the end or the break."""
     taken = 0
     try:
@@ -64,13 +64,13 @@ async def left(reader: asyncio.StreamReader) -> int:
     return taken
 
 
-def get(target: str, *headers: str, method: str = "GET") -> bytes:
+def get_request(target: str, *headers: str, method: str = "GET") -> bytes:
     """A request as it stands on the wire."""
     lines = [f"{method} {target} HTTP/1.1", "Host: x", "Connection: close", *headers]
     return "\r\n".join(lines).encode() + b"\r\n\r\n"
 
 
-def parts(raw: bytes) -> tuple[int, dict[str, str], bytes]:
+def split_response(raw: bytes) -> tuple[int, dict[str, str], bytes]:
     """Status, headers and body of an answer."""
     head, _, body = raw.partition(b"\r\n\r\n")
     status, *lines = head.decode().split("\r\n")

@@ -14,7 +14,7 @@ _BLOCKS = {">", ">-", "|", "|-"}
 _WORDS = {"true": True, "false": False, "[]": [], "{}": {}, "null": None}
 
 
-def read(text: str) -> Any:
+def read_yaml(text: str) -> Any:
     """The whole of it as dicts, lists and words."""
     lines: _Lines = deque(
         (len(line) - len(line.lstrip()), line.strip()) for line in text.splitlines() if line.strip()

@@ -10,23 +10,23 @@ from typing import TextIO
 from aiohttp.web import RouteDef
 
 from bot.config import Settings
-from bot.domain.commands import Countdown
-from bot.domain.tasks import Delivery, Place, Task, Video
-from bot.domain.users import Person
+from bot.domain.commands import CountdownFormatter
+from bot.domain.tasks import Delivery, Destination, Task, Video
+from bot.domain.users import User
 from bot.ports import DeliveryError
-from bot.presentation.task_messages import delivery_text
-from bot.services.context import Desk
+from bot.presentation.task_messages import delivery_caption
+from bot.services.context import AppContext
 
 NAME = "console"
-PERSON = Person("console:local", admin=True)
-PLACE = Place(NAME)
+PERSON = User("console:local", is_admin=True)
+PLACE = Destination(NAME)
 
 
 class Console:
     """The front-end of the person at this machine, who is an admin."""
 
     name = NAME
-    countdown: Countdown | None = None
+    format_countdown: CountdownFormatter | None = None
 
     def __init__(
         self, settings: Settings, stdin: TextIO | None = None, stdout: TextIO | None = None
@@ -41,7 +41,7 @@ class Console:
         self.leaving = asyncio.Event()
         self.write: Callable[[str], None] = self._write_plain
 
-    async def run(self, desk: Desk) -> int:
+    async def run(self, desk: AppContext) -> int:
         """Serve until the person leaves or the piped input has ended and all is at rest."""
         if self.stdin.isatty() and self.stdout.isatty():
             # Only a terminal pays for the libraries of one.
@@ -80,34 +80,34 @@ class Console:
 
     # --- what the engine asks for --------------------------------------------------------
 
-    def largest(self, place: Place) -> int | None:
+    def max_video_bytes(self, destination: Destination) -> int | None:
         """Nothing is sent anywhere: the result lies on this machine already."""
-        del place
+        del destination
         return None
 
     async def deliver(self, task: Task, delivery: Delivery, video: Video, note: str) -> str:
         """Print where the video lies: on this machine that is to hand it over."""
         self.statuses.pop(task.id, None)
-        text = " ".join(filter(None, (delivery_text(task, repeated=delivery.repeated), note)))
+        text = " ".join(filter(None, (delivery_caption(task, repeated=delivery.repeated), note)))
         self._told(f"{text} -> {video.path}")
         return str(video.path)
 
-    async def posted(self, task: Task, delivery: Delivery) -> str | None:
+    async def find_delivered(self, task: Task, delivery: Delivery) -> str | None:
         """Nobody can tell what a terminal of an earlier process has shown."""
         del task, delivery
         return None
 
-    async def tell(self, task: Task, text: str) -> None:
+    async def send_final_message(self, task: Task, text: str) -> None:
         """Print the last word on a task."""
         self.statuses.pop(task.id, None)
         self._told(text)
 
-    async def show(self, task: Task, text: str) -> None:
+    async def update_status(self, task: Task, text: str) -> None:
         """Keep the status, for whoever looks."""
         self.statuses[task.id] = (task.percent, text)
         self.changed.set()
 
-    async def alert(self, text: str) -> None:
+    async def alert_admins(self, text: str) -> None:
         """Print it: the person here is an admin."""
         self._told(text)
 

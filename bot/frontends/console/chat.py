@@ -17,16 +17,16 @@ from rich.console import Console as Screen
 from rich.text import Text
 
 from bot.commands import parser
-from bot.commands.admin_parser import ADMIN_WORDS
+from bot.commands.admin_parser import ADMIN_COMMANDS
 from bot.commands.parser import COMMANDS, VIDEO_OPTIONS
-from bot.domain.commands import Reply, Request
+from bot.domain.commands import CommandRequest, Reply
 from bot.domain.errors import Refusal
 from bot.domain.tasks import Task
 from bot.frontends.console import PERSON, PLACE
-from bot.presentation.i18n import LANGUAGES, refusal, say
-from bot.services.context import Desk
-from bot.services.dispatcher import handle
-from bot.services.queries import language_of, outstanding, recent
+from bot.presentation.i18n import LANGUAGES, format_error, translate
+from bot.services.context import AppContext
+from bot.services.dispatcher import handle_request
+from bot.services.queries import language_for, outstanding_tasks, recent_tasks
 
 if TYPE_CHECKING:
     from bot.frontends.console import Console
@@ -38,7 +38,7 @@ _SHOWN = 5
 """Status lines at the bottom; more would push the chat away."""
 
 
-async def chat(console: Console, desk: Desk) -> int:
+async def chat(console: Console, desk: AppContext) -> int:
     """Talk with the person until they leave; the exit status."""
     talk = _Chat(console, desk)
     with patch_stdout(raw=True):
@@ -59,7 +59,7 @@ async def chat(console: Console, desk: Desk) -> int:
 class _Chat:
     """One sitting at the terminal."""
 
-    def __init__(self, console: Console, desk: Desk) -> None:
+    def __init__(self, console: Console, desk: AppContext) -> None:
         self.console = console
         self.desk = desk
         self.tasks: list[Task] = []
@@ -92,23 +92,23 @@ class _Chat:
 
     async def greet(self) -> None:
         """What this is, and what an earlier sitting has left."""
-        language = await language_of(self.desk, PERSON)
-        self.screen.print(Text(say(language, "console-greeting")))
-        left = await outstanding(self.desk, PERSON.id)
+        language = await language_for(self.desk, PERSON)
+        self.screen.print(Text(translate(language, "console-greeting")))
+        left = await outstanding_tasks(self.desk, PERSON.id)
         if left:
-            self.screen.print(Text(say(language, "console-unfinished", count=len(left))))
+            self.screen.print(Text(translate(language, "console-unfinished", count=len(left))))
 
     async def farewell(self) -> None:
         """What goes on without them."""
-        left = await outstanding(self.desk, PERSON.id)
+        left = await outstanding_tasks(self.desk, PERSON.id)
         if left:
-            language = await language_of(self.desk, PERSON)
-            self.screen.print(Text(say(language, "console-leaving", count=len(left))))
+            language = await language_for(self.desk, PERSON)
+            self.screen.print(Text(translate(language, "console-leaving", count=len(left))))
 
     async def listen(self) -> None:
         """Read and answer, line by line."""
         while True:
-            self.tasks = await recent(self.desk, PERSON.id, _OFFERED_TASKS)
+            self.tasks = await recent_tasks(self.desk, PERSON.id, _OFFERED_TASKS)
             try:
                 line = (await self.session.prompt_async()).strip()
             except KeyboardInterrupt:
@@ -124,10 +124,10 @@ class _Chat:
         # Somebody who just types means a video.
         text = line if line.startswith("/") else f"/video {line}"
         try:
-            command = parser.parse(text, files=True)
+            command = parser.parse_command(text, allow_files=True)
         except Refusal as refused:
-            return Reply(refusal(await language_of(self.desk, PERSON), refused), ok=False)
-        return await handle(Request(PERSON, PLACE, command), self.desk)
+            return Reply(format_error(await language_for(self.desk, PERSON), refused), ok=False)
+        return await handle_request(CommandRequest(PERSON, PLACE, command), self.desk)
 
     def _show(self, reply: Reply) -> None:
         if reply.video:
@@ -167,7 +167,7 @@ class _Completer(Completer):
             return [(f"/{word.name}", word.usage) for word in COMMANDS] + [("/admin", "")]
         about = " ".join(words[:-1])
         if about == "/admin":
-            return [(word.name, word.usage) for word in ADMIN_WORDS]
+            return [(word.name, word.usage) for word in ADMIN_COMMANDS]
         if about in _ABOUT_TASKS:
             return [(task.id, task.order.prompt[:40]) for task in self._talk.tasks]
         if about == "/language":
@@ -178,7 +178,7 @@ class _Completer(Completer):
 
     def _video_offers(self, words: list[str]) -> Iterable[tuple[str, str]]:
         desk = self._talk.desk
-        models = desk.catalog.models(desk.clock.now())
+        models = desk.catalog.available_models(desk.clock.now())
         if words[-2] == "--model":
             return [(model.name, model.title) for model in models]
         if words[-2] == "--size":

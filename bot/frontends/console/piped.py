@@ -9,14 +9,14 @@ from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, TextIO
 
 from bot.commands import parser
-from bot.domain.commands import Request
+from bot.domain.commands import CommandRequest
 from bot.domain.errors import Refusal
 from bot.domain.tasks import State
 from bot.frontends.console import PERSON, PLACE
-from bot.presentation.i18n import refusal
-from bot.services.context import Desk
-from bot.services.dispatcher import handle
-from bot.services.queries import language_of, outstanding, tasks_by_id
+from bot.presentation.i18n import format_error
+from bot.services.context import AppContext
+from bot.services.dispatcher import handle_request
+from bot.services.queries import language_for, outstanding_tasks, tasks_by_id
 
 if TYPE_CHECKING:
     from bot.frontends.console import Console
@@ -27,9 +27,9 @@ _LOOK_AGAIN = 1.0
 """Seconds after which the tasks are looked at even if nothing was heard of them."""
 
 
-async def serve(console: Console, desk: Desk) -> int:
+async def serve(console: Console, desk: AppContext) -> int:
     """Answer every line, then wait for every task; the exit status."""
-    watched = {task.id for task in await outstanding(desk, PERSON.id)}
+    watched = {task.id for task in await outstanding_tasks(desk, PERSON.id)}
     async for line in _lines(console):
         watched |= await _answer(console, desk, line)
         if console.leaving.is_set():
@@ -37,7 +37,7 @@ async def serve(console: Console, desk: Desk) -> int:
     return await _wait(console, desk, watched)
 
 
-async def _answer(console: Console, desk: Desk, line: str) -> set[str]:
+async def _answer(console: Console, desk: AppContext, line: str) -> set[str]:
     """Answer one line; the tasks that it has made or set going again."""
     text = line.strip()
     if not text or text.startswith("#"):
@@ -46,18 +46,18 @@ async def _answer(console: Console, desk: Desk, line: str) -> set[str]:
         console.leaving.set()
         return set()
     try:
-        command = parser.parse(text, files=True)
+        command = parser.parse_command(text, allow_files=True)
     except Refusal as refused:
-        console.say(refusal(await language_of(desk, PERSON), refused))
+        console.say(format_error(await language_for(desk, PERSON), refused))
         return set()
-    reply = await handle(Request(PERSON, PLACE, command), desk)
+    reply = await handle_request(CommandRequest(PERSON, PLACE, command), desk)
     console.say(f"{reply.text} -> {reply.video.path}" if reply.video else reply.text)
-    ours = reply.task is not None and reply.ok and reply.task.person == PERSON.id
+    ours = reply.task is not None and reply.ok and reply.task.user_id == PERSON.id
     return {reply.task.id} if reply.task and ours else set()
 
 
-async def _wait(console: Console, desk: Desk, watched: set[str]) -> int:
-    while left := await outstanding(desk, PERSON.id):
+async def _wait(console: Console, desk: AppContext, watched: set[str]) -> int:
+    while left := await outstanding_tasks(desk, PERSON.id):
         watched |= {task.id for task in left}
         if console.leaving.is_set():
             return 0
@@ -66,7 +66,7 @@ async def _wait(console: Console, desk: Desk, watched: set[str]) -> int:
     return 0 if all(task.state is State.DONE for task in tasks) else 1
 
 
-async def _something_happens(console: Console, desk: Desk) -> None:
+async def _something_happens(console: Console, desk: AppContext) -> None:
     console.changed.clear()
     heard = asyncio.ensure_future(console.changed.wait())
     late = asyncio.ensure_future(desk.clock.sleep(_LOOK_AGAIN))

@@ -20,8 +20,8 @@ from aiohttp.web import RouteDef
 from bot.cards import Cards
 from bot.clock import SystemClock
 from bot.config import Settings
-from bot.domain.commands import Countdown
-from bot.domain.tasks import Delivery, Place, Task, Video
+from bot.domain.commands import CountdownFormatter
+from bot.domain.tasks import Delivery, Destination, Task, Video
 from bot.frontends.discord.asked import Asked
 from bot.frontends.discord.choices import Choices
 from bot.frontends.discord.client import Client, shards_of
@@ -37,9 +37,9 @@ from bot.frontends.discord.statuses import Statuses
 from bot.frontends.discord.syncing import sync
 from bot.frontends.discord.talk import Talk
 from bot.frontends.discord.wire import Refused, point_at
-from bot.inbox import Arrived, Inbox
-from bot.ports import Clock, DeliveryError, DeliveryUnclear
-from bot.services.context import Desk
+from bot.inbox import Inbox, StoredUpdate
+from bot.ports import Clock, DeliveryError, DeliveryOutcomeUnknown
+from bot.services.context import AppContext
 
 _log = structlog.get_logger(__name__)
 _LONGEST_WAIT = 30.0
@@ -74,7 +74,7 @@ class Discord:
     name = NAME
 
     def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
-        self.countdown: Countdown | None = countdown
+        self.format_countdown: CountdownFormatter | None = countdown
         self._settings = settings
         self._clock = clock or SystemClock()
         self._ready = asyncio.Event()
@@ -86,7 +86,7 @@ class Discord:
         """Discord's gateway is called by us: there is nothing to listen to."""
         return []
 
-    async def run(self, desk: Desk) -> int:
+    async def run(self, desk: AppContext) -> int:
         """Serve until `stop`; the exit status."""
         serving = asyncio.create_task(self._serve(desk))
         stopping = asyncio.create_task(self._stopping.wait())
@@ -115,7 +115,7 @@ class Discord:
             await self._kit.post.close()
             await self._client.close()
 
-    def _assemble(self, client: Client, refused: Refused, desk: Desk) -> None:
+    def _assemble(self, client: Client, refused: Refused, desk: AppContext) -> None:
         cards = Cards(desk.database, self._clock, NAME)
         self._client = client
         self._inbox = Inbox(desk.database, self._clock, NAME, self._handle)
@@ -127,7 +127,7 @@ class Discord:
         client.hearing = Hearing(desk, cards, self._inbox)
         build(client.tree, client.hearing, Choices(desk))
 
-    async def _serve(self, desk: Desk) -> int:
+    async def _serve(self, desk: AppContext) -> int:
         point_at(self._settings.discord_api_url)
         refused = Refused(self._clock)
         client = Client(refused, shards_of(self._settings.discord_shards))
@@ -230,7 +230,7 @@ class Discord:
             else:
                 return
 
-    async def _handle(self, one: Arrived) -> None:
+    async def _handle(self, one: StoredUpdate) -> None:
         asked = Asked.parse(one, self._settings)
         if "press" in asked.what:
             await self._presses.press(asked)
@@ -245,9 +245,9 @@ class Discord:
             why = "there is no connection to Discord"
             raise DeliveryError("unreachable", why, retry_after=_SOON)
 
-    def largest(self, place: Place) -> int | None:
+    def max_video_bytes(self, destination: Destination) -> int | None:
         """By the interaction's own limit, then by that of the guild."""
-        spot = Spot.parse(place.address)
+        spot = Spot.parse(destination.address)
         return self._kit.post.largest(spot) if self._ready.is_set() else spot.own_limit
 
     async def deliver(self, task: Task, delivery: Delivery, video: Video, note: str) -> str:
@@ -255,26 +255,26 @@ class Discord:
         self._there()
         return await self._results.deliver(task, delivery, video, note)
 
-    async def posted(self, task: Task, delivery: Delivery) -> str | None:
+    async def find_delivered(self, task: Task, delivery: Delivery) -> str | None:
         """See `Messenger`."""
         await self._ready.wait()
         return await self._results.posted(task, delivery)
 
-    async def tell(self, task: Task, text: str) -> None:
+    async def send_final_message(self, task: Task, text: str) -> None:
         """See `Messenger`."""
         self._there()
         await self._results.tell(task, text)
 
-    async def show(self, task: Task, text: str) -> None:
+    async def update_status(self, task: Task, text: str) -> None:
         """See `Messenger`."""
         if self._ready.is_set() and not self._over:
             self._statuses.show(task, text)
 
-    async def alert(self, text: str) -> None:
+    async def alert_admins(self, text: str) -> None:
         """Tell every admin here in their direct chat."""
         self._there()
         told = False
-        failed: DeliveryError | DeliveryUnclear | None = None
+        failed: DeliveryError | DeliveryOutcomeUnknown | None = None
         for admin in sorted(self._settings.admins):
             if not admin.startswith(f"{NAME}:"):
                 continue
@@ -283,7 +283,7 @@ class Discord:
                 nonce = f"a{self._clock.now():.3f}"
                 await self._kit.post.send(channel, Words([embed(text)]), nonce)
                 told = True
-            except (DeliveryError, DeliveryUnclear) as error:
+            except (DeliveryError, DeliveryOutcomeUnknown) as error:
                 failed = error
         if failed is not None and not told:
             raise failed

@@ -12,10 +12,10 @@ import discord
 
 from bot.config import Settings
 from bot.domain.commands import MakeVideo
-from bot.domain.groups import Whereabouts
-from bot.domain.users import Person
+from bot.domain.groups import GroupContext
+from bot.domain.users import User
 from bot.frontends.discord.spot import LIFETIME, SMALLEST_LIMIT, Right, Spot, person_id
-from bot.inbox import Arrived
+from bot.inbox import StoredUpdate
 
 _SUFFIXES = {".avif", ".gif", ".heic", ".heif", ".jpeg", ".jpg", ".png", ".webp"}
 """Of pictures of which Discord says no type."""
@@ -36,22 +36,22 @@ class Asked:
 
     id: int
     spot: Spot
-    person: Person
+    person: User
     handle: str
     what: dict[str, Any] = field(default_factory=dict)
     fresh: bool = True
     """Its acknowledgement is a message of its own, which the answer fills."""
     public: bool = False
     """All in the channel see that message."""
-    whereabouts: Whereabouts | None = None
+    whereabouts: GroupContext | None = None
 
     @property
     def group(self) -> str | None:
         """The guild that it is asked in."""
-        return self.whereabouts.group if self.whereabouts is not None else None
+        return self.whereabouts.group_id if self.whereabouts is not None else None
 
     @property
-    def arrived(self) -> Arrived:
+    def arrived(self) -> StoredUpdate:
         """As the inbox keeps it; see `parse`."""
         kept = {
             "spot": self.spot.address,
@@ -61,18 +61,15 @@ class Asked:
             "what": self.what,
             "fresh": self.fresh,
             "public": self.public,
-            "there": asdict(self.whereabouts) if self.whereabouts is not None else None,
+            "there": _group_to_json(self.whereabouts),
         }
-        return Arrived(self.id, self.person.id, json.dumps(kept))
+        return StoredUpdate(self.id, self.person.id, json.dumps(kept))
 
     @classmethod
-    def parse(cls, one: Arrived, settings: Settings) -> Asked:
+    def parse(cls, one: StoredUpdate, settings: Settings) -> Asked:
         """What `arrived` has written."""
         kept = json.loads(one.body)
-        person = Person(kept["user"], kept["user"] in settings.admins, kept["language"])
-        there = kept["there"]
-        for name in ("channels", "roles") if there is not None else ():
-            there[name] = tuple(there[name])
+        person = User(kept["user"], kept["user"] in settings.admins, kept["language"])
         return cls(
             one.id,
             Spot.parse(kept["spot"]),
@@ -81,13 +78,36 @@ class Asked:
             kept["what"],
             kept["fresh"],
             kept["public"],
-            Whereabouts(**there) if there is not None else None,
+            _group_from_json(kept["there"]),
         )
 
     @property
     def update(self) -> str:
         """What tells this request from every other one, for ever."""
         return f"discord:{self.id}"
+
+
+def _group_to_json(group: GroupContext | None) -> dict[str, Any] | None:
+    """As it is stored; the keys stay when attributes are renamed."""
+    if group is None:
+        return None
+    return {
+        "group": group.group_id,
+        "channels": list(group.channel_ids),
+        "roles": list(group.role_ids),
+        "manages": group.can_manage,
+    }
+
+
+def _group_from_json(stored: dict[str, Any] | None) -> GroupContext | None:
+    if stored is None:
+        return None
+    return GroupContext(
+        group_id=stored["group"],
+        channel_ids=tuple(stored["channels"]),
+        role_ids=tuple(stored["roles"]),
+        can_manage=stored["manages"],
+    )
 
 
 def asked(
@@ -111,14 +131,14 @@ def asked(
     )
 
 
-def whereabouts_of(interaction: discord.Interaction) -> Whereabouts | None:
+def whereabouts_of(interaction: discord.Interaction) -> GroupContext | None:
     """The guild that the bot belongs to, and what the person is there."""
     if interaction.guild_id is None or not interaction.is_guild_integration():
         return None
     channel, user = interaction.channel, interaction.user
     above = channel.parent_id if isinstance(channel, discord.Thread) else None
     roles = user.roles if isinstance(user, discord.Member) else []
-    return Whereabouts(
+    return GroupContext(
         f"discord:{interaction.guild_id}",
         tuple(str(one) for one in (interaction.channel_id, above) if one is not None),
         tuple(str(role.id) for role in roles),
@@ -126,10 +146,10 @@ def whereabouts_of(interaction: discord.Interaction) -> Whereabouts | None:
     )
 
 
-def person_of(interaction: discord.Interaction, settings: Settings) -> Person:
+def person_of(interaction: discord.Interaction, settings: Settings) -> User:
     """Who it is, in the language of their app."""
     found = person_id(interaction.user.id)
-    return Person(found, found in settings.admins, interaction.locale.value)
+    return User(found, found in settings.admins, interaction.locale.value)
 
 
 def spot_of(interaction: discord.Interaction) -> Spot:
@@ -172,7 +192,7 @@ def picture_of(attachments: list[discord.Attachment]) -> Picture | None:
 
 def kept_video(command: MakeVideo, picture: Picture | None = None) -> dict[str, Any]:
     """A wish as it is kept; see `video_of`."""
-    found: dict[str, Any] = {"video": command.named}
+    found: dict[str, Any] = {"video": command.given_options}
     return found | ({"picture": asdict(picture)} if picture is not None else {})
 
 

@@ -13,9 +13,9 @@ from bot.cards import DatabaseError
 from bot.catalog.models import Model
 from bot.frontends.discord.asked import person_of
 from bot.frontends.discord.markup import cut
-from bot.presentation.i18n import say
-from bot.services.context import Desk
-from bot.services.queries import language_of, recent
+from bot.presentation.i18n import translate
+from bot.services.context import AppContext
+from bot.services.queries import language_for, recent_tasks
 
 _log = structlog.get_logger(__name__)
 _MOST = 25
@@ -30,7 +30,7 @@ _LOOKED_AT = 200
 class Choices:
     """Finds what can be chosen."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: AppContext) -> None:
         self._desk = desk
 
     async def models(self, interaction: Interaction, typed: str) -> list[Choice[str]]:
@@ -59,13 +59,13 @@ class Choices:
         person = person_of(interaction, self._desk.settings)
         try:
             async with asyncio.timeout(_WITHIN):
-                language = await language_of(self._desk, person)
-                own = await recent(self._desk, person.id, _LOOKED_AT)
+                language = await language_for(self._desk, person)
+                own = await recent_tasks(self._desk, person.id, _LOOKED_AT)
         except (TimeoutError, DatabaseError) as error:
             _log.info("nothing_offered", why=str(error))
             return []
         names = [
-            (f"{one.id} ({say(language, f'state-{one.state}')}) {one.order.prompt}", one.id)
+            (f"{one.id} ({translate(language, f'state-{one.state}')}) {one.order.prompt}", one.id)
             for one in own
         ]
         return _best(names, typed)
@@ -73,11 +73,11 @@ class Choices:
     async def _models(self) -> list[Model]:
         try:
             async with asyncio.timeout(_WITHIN):
-                service = await self._desk.service()
+                service = await self._desk.provider_availability()
         except (TimeoutError, DatabaseError) as error:
             _log.info("nothing_offered", why=str(error))
             return []
-        return list(self._desk.catalog.models(self._desk.clock.now(), service.serves))
+        return list(self._desk.catalog.available_models(self._desk.clock.now(), service.can_serve))
 
     async def _chosen(self, interaction: Interaction) -> list[Model]:
         models = await self._models()

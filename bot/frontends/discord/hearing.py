@@ -11,10 +11,10 @@ import discord
 import structlog
 
 from bot.cards import Cards, DatabaseError, new_token
-from bot.commands.parser import cleaned
+from bot.commands.parser import strip_control_chars
 from bot.domain.commands import MakeVideo
 from bot.domain.errors import Refusal
-from bot.domain.interactive import Card, CardKind
+from bot.domain.interactive import InteractiveMessage, MessageKind
 from bot.frontends.discord.asked import (
     Asked,
     Picture,
@@ -27,9 +27,9 @@ from bot.frontends.discord.asked import (
 from bot.frontends.discord.markup import LONGEST, cut, data, embed, form, pressed, token_in
 from bot.frontends.discord.spot import message_key
 from bot.inbox import Inbox
-from bot.presentation.i18n import refusal, say
-from bot.services.context import Desk
-from bot.services.queries import language_of, task_by_id
+from bot.presentation.i18n import format_error, translate
+from bot.services.context import AppContext
+from bot.services.queries import language_for, task_by_id
 
 _log = structlog.get_logger(__name__)
 _ACKNOWLEDGED_WITHIN = 2.5
@@ -44,7 +44,7 @@ _FORMS = {"again", "remix"}
 class _About(NamedTuple):
     """What a form is about, as far as was found in time."""
 
-    card: Card | None
+    card: InteractiveMessage | None
     language: str
     prompt: str = ""
     known: bool = True
@@ -54,7 +54,7 @@ class _About(NamedTuple):
 class Hearing:
     """Takes interactions in."""
 
-    def __init__(self, desk: Desk, cards: Cards, inbox: Inbox) -> None:
+    def __init__(self, desk: AppContext, cards: Cards, inbox: Inbox) -> None:
         self._desk = desk
         self._cards = cards
         self._inbox = inbox
@@ -81,12 +81,14 @@ class Hearing:
         """`/video`."""
         # Whatever it says of itself: the file will tell what it is.
         picture = Picture(image.url, image.filename, image.size) if image is not None else None
-        wish = replace(wish, prompt=cleaned(wish.prompt))
+        wish = replace(wish, prompt=strip_control_chars(wish.prompt))
         await self._hear(interaction, kept_video(wish, picture), public=True)
 
     async def remix(self, interaction: discord.Interaction, task: str, prompt: str) -> None:
         """`/remix`."""
-        await self._hear(interaction, {"remix": task, "prompt": cleaned(prompt)}, public=True)
+        await self._hear(
+            interaction, {"remix": task, "prompt": strip_control_chars(prompt)}, public=True
+        )
 
     async def retry(self, interaction: discord.Interaction, task: str) -> None:
         """`/retry`."""
@@ -99,10 +101,10 @@ class Hearing:
         language = await self._language(interaction)
         picture = picture_of(message.attachments)
         if picture is None:
-            await self._refuse(interaction, say(language, "no-picture-there"))
+            await self._refuse(interaction, translate(language, "no-picture-there"))
             return
         token = new_token()
-        title, label = say(language, "form-picture"), say(language, "form-prompt")
+        title, label = translate(language, "form-picture"), translate(language, "form-prompt")
         if await self._show(interaction, form(data(token, "picture"), title, label)):
             await self._keep(asked(interaction, self._desk.settings, _kept(picture, token)))
 
@@ -111,7 +113,7 @@ class Hearing:
         token = token_in(message)
         if token is None:
             language = await self._language(interaction)
-            await self._refuse(interaction, say(language, "no-video-there"))
+            await self._refuse(interaction, translate(language, "no-video-there"))
             return
         await self._open(interaction, data(token, "remix"))
 
@@ -131,7 +133,7 @@ class Hearing:
         """A form that was sent."""
         found: Any = interaction.data or {}
         sent = str(found.get("custom_id", ""))
-        prompt = cleaned(_value_in(found.get("components", [])))
+        prompt = strip_control_chars(_value_in(found.get("components", [])))
         await self._hear(interaction, {"form": sent, "prompt": prompt}, public=True)
 
     async def _open(self, interaction: discord.Interaction, sent: str) -> None:
@@ -141,10 +143,10 @@ class Hearing:
         person = person_of(interaction, self._desk.settings)
         refused = _refused(about, person.id)
         if refused is not None:
-            await self._refuse(interaction, say(about.language, refused))
+            await self._refuse(interaction, translate(about.language, refused))
             return
-        title = say(about.language, f"form-{verb}")
-        label = say(about.language, "form-prompt" if verb == "again" else "form-change")
+        title = translate(about.language, f"form-{verb}")
+        label = translate(about.language, "form-prompt" if verb == "again" else "form-change")
         prompt = about.prompt if verb == "again" else ""
         await self._show(interaction, form(sent, title, label, cut(prompt, LONGEST)))
 
@@ -154,7 +156,7 @@ class Hearing:
             async with asyncio.timeout(_KNOWN_WITHIN):
                 language = await self._language(interaction)
                 card = await self._cards.get(token)
-                task = await task_by_id(self._desk, card.task or "") if card else None
+                task = await task_by_id(self._desk, card.task_id or "") if card else None
                 return _About(card, language, task.order.prompt if task else "")
         except (TimeoutError, DatabaseError):
             return _About(None, fallback, known=False)
@@ -166,7 +168,7 @@ class Hearing:
         person, there = person_of(interaction, self._desk.settings), whereabouts_of(interaction)
         try:
             async with asyncio.timeout(_KNOWN_WITHIN):
-                return await language_of(self._desk, person, there.group if there else None)
+                return await language_for(self._desk, person, there.group_id if there else None)
         except (TimeoutError, DatabaseError):
             return self._fallback_language(interaction)
 
@@ -243,7 +245,7 @@ class Hearing:
 
         `private`: as it was acknowledged; that is settled then.
         """
-        text = refusal(self._fallback_language(interaction), Refusal("busy"))
+        text = format_error(self._fallback_language(interaction), Refusal("busy"))
         try:
             await interaction.followup.send(embed=embed(text), ephemeral=private)
         except (discord.DiscordException, aiohttp.ClientError, OSError) as error:
@@ -254,9 +256,9 @@ def _refused(about: _About, person: str) -> str | None:
     """Why no form opens; None: it does."""
     if about.card is None:
         return "press-too-old" if about.known else None
-    if about.card.person != person:
+    if about.card.user_id != person:
         return "card-not-yours"
-    return None if about.card.kind is CardKind.RESULT else "no-video-there"
+    return None if about.card.kind is MessageKind.RESULT else "no-video-there"
 
 
 def _kept(picture: Picture, token: str) -> dict[str, Any]:

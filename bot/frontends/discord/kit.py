@@ -11,17 +11,17 @@ import discord
 import structlog
 
 from bot.cards import Cards
-from bot.domain.commands import Command, Reply, Request
-from bot.domain.tasks import Place
+from bot.domain.commands import Command, CommandRequest, Reply
+from bot.domain.tasks import Destination
 from bot.frontends.discord.asked import Asked
 from bot.frontends.discord.markup import countdown, embed, note_with_link, pieces
 from bot.frontends.discord.post import Post, Words
 from bot.inbox import Inbox, Later
-from bot.ports import DeliveryError, DeliveryUnclear
-from bot.presentation.i18n import say
-from bot.services.context import Desk
-from bot.services.dispatcher import handle
-from bot.services.queries import language_of
+from bot.ports import DeliveryError, DeliveryOutcomeUnknown
+from bot.presentation.i18n import translate
+from bot.services.context import AppContext
+from bot.services.dispatcher import handle_request
+from bot.services.queries import language_for
 
 NAME = "discord"
 _log = structlog.get_logger(__name__)
@@ -31,7 +31,7 @@ _log = structlog.get_logger(__name__)
 class Kit:
     """The way out, and what is kept."""
 
-    desk: Desk
+    desk: AppContext
     post: Post
     cards: Cards
     inbox: Inbox
@@ -55,19 +55,19 @@ class Kit:
 
     async def ask(self, asked: Asked, command: Command, update: str = "") -> Reply:
         """Have a command done."""
-        place = Place(NAME, asked.spot.address)
+        place = Destination(NAME, asked.spot.address)
         update = update or asked.update
-        request = Request(
+        request = CommandRequest(
             asked.person,
             place,
             command,
             update,
             countdown,
             asked.whereabouts,
-            watched=asked.spot.watched,
-            typed=False,
+            is_public=asked.spot.watched,
+            typed_options=False,
         )
-        return await handle(request, self.desk)
+        return await handle_request(request, self.desk)
 
     async def answer(
         self,
@@ -93,8 +93,8 @@ class Kit:
             if asked.fresh and asked.public:
                 # What all can see was to be a video. Only once it says something can a further
                 # message be for one person alone (receiving-and-responding, "followup messages").
-                language = await language_of(self.desk, asked.person, asked.group)
-                said = say(language, "answered-in-private")
+                language = await language_for(self.desk, asked.person, asked.group)
+                said = translate(language, "answered-in-private")
                 await self.post.fill(asked.spot, Words(pieces(said)))
                 fills = False
             for number, part in enumerate(embeds):
@@ -106,7 +106,7 @@ class Kit:
             if asked.fresh and asked.public:
                 self.beside(self.post.take_back(asked.spot))
         except DeliveryError as error:
-            if not error.permanent:
+            if not error.is_permanent:
                 raise Later(str(error), error.retry_after) from None
             _log.info("nobody_to_answer", why=str(error))
         return key
@@ -115,13 +115,13 @@ class Kit:
         """Say it to this person alone; once more, marked, if nobody knows whether it was said."""
         try:
             return await self.post.follow(asked.spot, words, private=True)
-        except DeliveryUnclear:
-            language = await language_of(self.desk, asked.person, asked.group)
-            mark = embed(say(language, "repeated"))
+        except DeliveryOutcomeUnknown:
+            language = await language_for(self.desk, asked.person, asked.group)
+            mark = embed(translate(language, "repeated"))
         try:
             words = replace(words, embeds=[mark, *words.embeds])
             return await self.post.follow(asked.spot, words, private=True)
-        except DeliveryUnclear:
+        except DeliveryOutcomeUnknown:
             # It is likelier there than not, and nobody is harmed by one answer less.
             return None
 
@@ -129,7 +129,7 @@ class Kit:
 async def _tried(work: Awaitable[object]) -> None:
     try:
         await work
-    except (DeliveryError, DeliveryUnclear, Later) as error:
+    except (DeliveryError, DeliveryOutcomeUnknown, Later) as error:
         _log.info("left_undone", why=str(error))
     except Exception:  # noqa: BLE001 - nobody waits for it
         _log.exception("beside_failed")

@@ -43,7 +43,7 @@ def _hosts(api: str) -> frozenset[str]:
 async def _fetch(picture: Picture, path: Path, hosts: frozenset[str]) -> None:
     if urlsplit(picture.url).hostname not in hosts:
         raise Refusal("picture-gone-discord")
-    if picture.bytes > images.LARGEST_BYTES:
+    if picture.bytes > images.MAX_IMAGE_BYTES:
         raise _too_large(picture.bytes)
     try:
         async with (
@@ -64,11 +64,11 @@ async def _save(answer: aiohttp.ClientResponse, path: Path) -> None:
     with await asyncio.to_thread(path.open, "wb") as file:
         async for chunk in answer.content.iter_chunked(_CHUNK):
             size += len(chunk)
-            if size > images.LARGEST_BYTES:
+            if size > images.MAX_IMAGE_BYTES:
                 raise _too_large(size)
             await asyncio.to_thread(file.write, chunk)
 
 
 def _too_large(size: int) -> Refusal:
-    limit = images.LARGEST_BYTES >> 20
+    limit = images.MAX_IMAGE_BYTES >> 20
     return Refusal("image-too-large-bytes", size=f"{size / 1e6:.1f}", limit=limit)

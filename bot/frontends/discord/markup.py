@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 import discord
 
-from bot.domain.interactive import Card
+from bot.domain.interactive import InteractiveMessage
 from bot.domain.tasks import Task
-from bot.presentation.i18n import say
+from bot.presentation.i18n import translate
 
 LONGEST = 4000
 """Characters of an embed's description that we fill (4096 are allowed)."""
@@ -83,8 +83,8 @@ def embed(text: str) -> discord.Embed:
 def caption(task: Task, note: str, *, repeated: bool) -> discord.Embed:
     """What stands beside a finished video: the prompt as far as it fits, and what was made."""
     order = task.order
-    facts = say(task.language, "caption-facts", model=order.model, seconds=order.seconds)
-    head = say(task.language, "caption-repeated") if repeated else ""
+    facts = translate(task.language, "caption-facts", model=order.model, seconds=order.seconds)
+    head = translate(task.language, "caption-repeated") if repeated else ""
     prompt = cut(" ".join(order.prompt.split()), _LONGEST_PROMPT)
     lines = [escaped(head), literal(prompt), note_with_link(note)]
     found = discord.Embed(description="\n".join(line for line in lines if line))
@@ -119,14 +119,17 @@ class Press(discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]], template
         await interaction.client.pressed(interaction, self.custom_id)  # type: ignore[attr-defined]
 
 
-def keyboard(card: Card, rows: Sequence[Sequence[Button]]) -> discord.ui.View:
+def keyboard(card: InteractiveMessage, rows: Sequence[Sequence[Button]]) -> discord.ui.View:
     """Buttons of a card."""
     # They are found by what they send: nothing is kept of this view.
     view = discord.ui.View(timeout=None)
     for number, row in enumerate(rows):
         for label, verb, style in row:
             button: discord.ui.Button[discord.ui.View] = discord.ui.Button(
-                label=cut(label, 80), custom_id=data(card.token, verb), style=style, row=number
+                label=cut(label, 80),
+                custom_id=data(card.callback_id, verb),
+                style=style,
+                row=number,
             )
             view.add_item(Press(button))
     return view

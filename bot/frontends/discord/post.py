@@ -1,7 +1,7 @@
 """The one way out to Discord: by an interaction's token while it is good, else by the bot's right.
 
 What Discord refuses comes back as `DeliveryError` with a reason that people understand, what nobody
-knows as `DeliveryUnclear`.
+knows as `DeliveryOutcomeUnknown`.
 """
 
 from __future__ import annotations
@@ -206,7 +206,7 @@ class Post:
         try:
             await safely(call, self.clock, _PATIENCE)
         except DeliveryError as error:
-            if not error.permanent:
+            if not error.is_permanent:
                 raise
             return False
         return True

@@ -7,7 +7,7 @@ import contextlib
 from bot.commands import parser
 from bot.domain.commands import Cancel, ForgetMe
 from bot.domain.errors import Refusal
-from bot.domain.interactive import Card, CardKind
+from bot.domain.interactive import InteractiveMessage, MessageKind
 from bot.frontends.discord.asked import Asked
 from bot.frontends.discord.kit import Kit
 from bot.frontends.discord.markup import embed, pressed
@@ -15,9 +15,9 @@ from bot.frontends.discord.post import Words
 from bot.frontends.discord.results import Results
 from bot.frontends.discord.statuses import Statuses
 from bot.frontends.discord.talk import Talk
-from bot.ports import DeliveryError, DeliveryUnclear
-from bot.presentation.i18n import say
-from bot.services.queries import language_of, task_by_id
+from bot.ports import DeliveryError, DeliveryOutcomeUnknown
+from bot.presentation.i18n import translate
+from bot.services.queries import language_for, task_by_id
 
 
 class Presses:
@@ -38,24 +38,24 @@ class Presses:
         card = await self._kit.cards.get(token)
         if card is None:
             raise Refusal("press-too-old")
-        if card.person != asked.person.id:
+        if card.user_id != asked.person.id:
             raise Refusal("card-not-yours")
-        if card.kind is CardKind.CHOICES:
+        if card.kind is MessageKind.CHOICES:
             await self._choice(asked, card, verb)
-        elif card.kind is CardKind.STATUS:
+        elif card.kind is MessageKind.STATUS:
             await self._cancel(asked, card)
         else:
             await self._result(asked, card, verb)
 
-    async def _cancel(self, asked: Asked, card: Card) -> None:
-        reply = await self._kit.ask(asked, Cancel(card.task or ""))
+    async def _cancel(self, asked: Asked, card: InteractiveMessage) -> None:
+        reply = await self._kit.ask(asked, Cancel(card.task_id or ""))
         await self._kit.answer(asked, reply.text)
-        now_is = await task_by_id(self._kit.desk, card.task or "")
+        now_is = await task_by_id(self._kit.desk, card.task_id or "")
         if now_is is not None:
             await self._statuses.end_if_cancelled(now_is)
 
-    async def _result(self, asked: Asked, card: Card, verb: str) -> None:
-        task = await task_by_id(self._kit.desk, card.task or "")
+    async def _result(self, asked: Asked, card: InteractiveMessage, verb: str) -> None:
+        task = await task_by_id(self._kit.desk, card.task_id or "")
         if task is None:
             raise Refusal("press-too-old")
         if verb == "original":
@@ -65,26 +65,26 @@ class Presses:
         else:
             raise Refusal("press-too-old")
 
-    async def _choice(self, asked: Asked, card: Card, verb: str) -> None:
+    async def _choice(self, asked: Asked, card: InteractiveMessage, verb: str) -> None:
         choices = card.body.get("choices", [])
-        if card.gone or not verb.isdecimal() or int(verb) >= len(choices):
+        if card.is_closed or not verb.isdecimal() or int(verb) >= len(choices):
             raise Refusal("press-done")
-        line, update = str(choices[int(verb)]), f"choice:{card.token}:{verb}"
-        language = await language_of(self._kit.desk, asked.person, asked.group)
+        line, update = str(choices[int(verb)]), f"choice:{card.callback_id}:{verb}"
+        language = await language_for(self._kit.desk, asked.person, asked.group)
         if not line:
-            await self._close(asked, card, say(language, "nothing-done"))
+            await self._close(asked, card, translate(language, "nothing-done"))
             return
-        command = parser.parse(line)
+        command = parser.parse_command(line)
         if isinstance(command, ForgetMe):
             reply = await self._kit.ask(asked, command, update)
             await self._close(asked, card, reply.text)
         else:
             await self._talk.do(asked, command, update)
 
-    async def _close(self, asked: Asked, card: Card, text: str) -> None:
+    async def _close(self, asked: Asked, card: InteractiveMessage, text: str) -> None:
         """The choice is made: its message says what came of it."""
         words, said = Words([embed(text)]), False
-        with contextlib.suppress(DeliveryError, DeliveryUnclear):
+        with contextlib.suppress(DeliveryError, DeliveryOutcomeUnknown):
             said = await self._kit.post.edit(asked.spot, str(asked.what["message"]), words)
         if not said:
             await self._kit.answer(asked, text)

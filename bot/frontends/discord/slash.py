@@ -15,12 +15,12 @@ from discord.app_commands import Choice, Range, locale_str
 
 from bot.commands.parser import FITS, ORIENTATIONS
 from bot.domain.commands import MakeVideo
-from bot.domain.provider_health import Mode
+from bot.domain.provider_health import ProviderMode
 from bot.domain.tasks import State
 from bot.frontends.discord.asked import fit_of, orientation_of
 from bot.frontends.discord.choices import Choices
 from bot.frontends.discord.hearing import Hearing
-from bot.presentation.i18n import DEFAULT, LANGUAGES, say
+from bot.presentation.i18n import DEFAULT_LANGUAGE, LANGUAGES, translate
 
 Prompt = Range[str, 1, 4000]
 Seconds = Range[int, 1, 3600]
@@ -62,7 +62,7 @@ class Words(app_commands.Translator):
         """The string in that language; None: Discord shows the English one."""
         del context
         key, language = string.extras.get("key"), _LANGUAGE_OF.get(locale)
-        return None if key is None or language is None else say(language, key)[:_LONGEST]
+        return None if key is None or language is None else translate(language, key)[:_LONGEST]
 
 
 def build(tree: app_commands.CommandTree[Any], ear: Hearing, choices: Choices) -> None:
@@ -76,7 +76,7 @@ def build(tree: app_commands.CommandTree[Any], ear: Hearing, choices: Choices) -
 
 
 def _word(key: str) -> locale_str:
-    return locale_str(say(DEFAULT, key)[:_LONGEST], key=key)
+    return locale_str(translate(DEFAULT_LANGUAGE, key)[:_LONGEST], key=key)
 
 
 def _command(
@@ -394,7 +394,7 @@ def _about_work(ear: Hearing) -> list[app_commands.Command[Any, Any, Any]]:
             "resolve", resolve, within="admin-", verdict=_as_typed(("charge", "refund", "attach"))
         ),
         _command("providers", providers, within="admin-"),
-        _command("provider", provider, within="admin-", mode=_as_typed(Mode)),
+        _command("provider", provider, within="admin-", mode=_as_typed(ProviderMode)),
         _command("reload", reload, within="admin-"),
         _command("audit", audit, within="admin-"),
     ]

@@ -11,7 +11,7 @@ import discord
 import structlog
 
 from bot.cards import DatabaseError
-from bot.domain.interactive import Card, CardKind
+from bot.domain.interactive import InteractiveMessage, MessageKind
 from bot.domain.tasks import ACTIVE, State, Task
 from bot.frontends.discord.asked import Asked
 from bot.frontends.discord.kit import Kit
@@ -19,9 +19,9 @@ from bot.frontends.discord.markup import embed, keyboard
 from bot.frontends.discord.post import Words
 from bot.frontends.discord.spot import Spot
 from bot.inbox import Later
-from bot.ports import DeliveryError, DeliveryUnclear
-from bot.presentation.i18n import say
-from bot.presentation.task_messages import last_word
+from bot.ports import DeliveryError, DeliveryOutcomeUnknown
+from bot.presentation.i18n import translate
+from bot.presentation.task_messages import final_message
 from bot.services.queries import task_by_id
 
 _log = structlog.get_logger(__name__)
@@ -51,9 +51,9 @@ class Statuses:
         whether the message is there, the second one says so.
         """
         card = await self._kit.cards.open(
-            CardKind.STATUS, task.person, asked.spot.room, task=task.id
+            MessageKind.STATUS, task.user_id, asked.spot.room, task=task.id
         )
-        if card.message is not None or card.gone:
+        if card.message_ref is not None or card.is_closed:
             return False
         try:
             if task.state not in ACTIVE:
@@ -62,10 +62,10 @@ class Statuses:
                     await self._kit.post.take_back(asked.spot)
                 return False
             key = await self._told(asked, card, task, _for(asked.spot, task, text))
-        except DeliveryUnclear as error:
+        except DeliveryOutcomeUnknown as error:
             raise Later(str(error)) from None
         except DeliveryError as error:
-            if not error.permanent:
+            if not error.is_permanent:
                 raise Later(str(error), error.retry_after) from None
             # The video finds its way without it.
             _log.info("status_not_told", task=task.id, why=str(error))
@@ -74,16 +74,16 @@ class Statuses:
         await self._end_if_over(task)
         return True
 
-    async def _told(self, asked: Asked, card: Card, task: Task, text: str) -> str:
+    async def _told(self, asked: Asked, card: InteractiveMessage, task: Task, text: str) -> str:
         times = await self._kit.cards.begin(card)
         view = self._buttons(card, task)
         if asked.fresh:
             # To fill the acknowledgement twice changes nothing.
             return await self._kit.post.fill(asked.spot, Words([embed(text)], view))
         if times > _SENDS:
-            raise DeliveryError("send-unclear", permanent=True)
+            raise DeliveryError("send-unclear", is_permanent=True)
         if times > 1:
-            text = f"{say(task.language, 'repeated')} {text}"
+            text = f"{translate(task.language, 'repeated')} {text}"
         return await self._kit.post.follow(asked.spot, Words([embed(text)], view))
 
     def show(self, task: Task, text: str) -> None:
@@ -103,29 +103,31 @@ class Statuses:
         self._wanted.pop(task.id, None)
         self._shown.pop(task.id, None)
         async with self._alone(task.id):
-            card = await self._kit.cards.of_task(task.id, CardKind.STATUS)
-            if card is None or card.message is None:
+            card = await self._kit.cards.of_task(task.id, MessageKind.STATUS)
+            if card is None or card.message_ref is None:
                 return False
-            if card.gone:
+            if card.is_closed:
                 return "said" in card.body
-            return await self._end(card, Spot.parse(task.place.address), task.language, text)
+            return await self._end(card, Spot.parse(task.destination.address), task.language, text)
 
     async def end_if_cancelled(self, task: Task) -> None:
         """A cancelled task's status says so at once. Raises `Later`."""
         if task.state is not State.CANCELLED:
             return
         try:
-            await self.end(task, last_word(task))
-        except (DeliveryError, DeliveryUnclear) as error:
+            await self.end(task, final_message(task))
+        except (DeliveryError, DeliveryOutcomeUnknown) as error:
             raise Later(str(error)) from None
 
-    async def _end(self, card: Card, spot: Spot, language: str, text: str | None = None) -> bool:
-        key = card.message or ""
+    async def _end(
+        self, card: InteractiveMessage, spot: Spot, language: str, text: str | None = None
+    ) -> bool:
+        key = card.message_ref or ""
         said = text is not None and await self._kit.post.edit(spot, key, Words([embed(text)]))
         if said:
             await self._kit.cards.note(card, said=True)
         elif text is None and not await self._kit.post.delete(spot, key):
-            over = embed(say(language, "status-over"))
+            over = embed(translate(language, "status-over"))
             await self._kit.post.edit(spot, key, Words([over]))
         await self._kit.cards.end(card)
         return said
@@ -135,10 +137,10 @@ class Statuses:
         while True:
             with contextlib.suppress(DatabaseError):
                 for card in await self._kit.cards.left_behind(_TIDIED):
-                    task = await task_by_id(self._kit.desk, card.task or "")
+                    task = await task_by_id(self._kit.desk, card.task_id or "")
                     if task is not None:
                         stopped = task.state is State.CANCELLED
-                        self._kit.beside(self.end(task, last_word(task) if stopped else None))
+                        self._kit.beside(self.end(task, final_message(task) if stopped else None))
             await self._kit.desk.clock.sleep(TIDY_EVERY)
 
     def _alone(self, task: str) -> asyncio.Lock:
@@ -146,9 +148,9 @@ class Statuses:
 
     async def _end_if_over(self, task: Task) -> None:
         """A quick gateway may have been done before it was known where the status stands."""
-        result = await self._kit.cards.of_task(task.id, CardKind.RESULT)
+        result = await self._kit.cards.of_task(task.id, MessageKind.RESULT)
         now_is = await task_by_id(self._kit.desk, task.id)
-        posted = result is not None and result.message is not None
+        posted = result is not None and result.message_ref is not None
         if posted or (now_is is not None and now_is.state not in ACTIVE):
             await self.end(task)
 
@@ -163,19 +165,19 @@ class Statuses:
             self._changing.discard(task_id)
 
     async def _edit(self, task: Task, text: str) -> None:
-        card = await self._kit.cards.of_task(task.id, CardKind.STATUS)
-        if card is None or card.gone or card.message is None:
+        card = await self._kit.cards.of_task(task.id, MessageKind.STATUS)
+        if card is None or card.is_closed or card.message_ref is None:
             return
-        spot = Spot.parse(task.place.address)
+        spot = Spot.parse(task.destination.address)
         words = Words([embed(_for(spot, task, text))], self._buttons(card, task))
-        await self._kit.post.edit(spot, card.message, words)
+        await self._kit.post.edit(spot, card.message_ref, words)
         # Also where it is out of our reach: to ask again and again brings nearer to a ban.
         self._shown[task.id] = _stage(task, text)
         while len(self._shown) > _REMEMBERED:
             del self._shown[next(iter(self._shown))]
 
-    def _buttons(self, card: Card, task: Task) -> discord.ui.View:
-        label = say(task.language, "button-cancel")
+    def _buttons(self, card: InteractiveMessage, task: Task) -> discord.ui.View:
+        label = translate(task.language, "button-cancel")
         return keyboard(card, [[(label, "cancel", discord.ButtonStyle.secondary)]])
 
 
@@ -188,7 +190,7 @@ def _for(spot: Spot, task: Task, text: str) -> str:
     """With word of how little time there is, where that is so."""
     if spot.right != "lent":
         return text
-    return "\n".join((text, say(task.language, "status-lent", task=task.id)))
+    return "\n".join((text, translate(task.language, "status-lent", task=task.id)))
 
 
 def _stage(task: Task, text: str) -> str:

@@ -40,7 +40,7 @@ async def sync(
         try:
             await _sync(client, cards, clock, worker, state, guild)
         except DeliveryError as error:
-            if state == _NONE and error.permanent:
+            if state == _NONE and error.is_permanent:
                 # The bot has left it, and so have its commands.
                 await cards.set_mark(_mark(client, guild), _NONE)
                 continue

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable
 from dataclasses import replace
+from typing import Any
 
 import discord
 import structlog
@@ -11,7 +12,7 @@ import structlog
 from bot.cards import DatabaseError
 from bot.commands import parser
 from bot.domain.commands import (
-    Admin,
+    AdminCommand,
     ChangeGroup,
     ChangeSettings,
     Command,
@@ -24,7 +25,7 @@ from bot.domain.commands import (
     Retry,
 )
 from bot.domain.errors import Refusal
-from bot.domain.interactive import Card, CardKind
+from bot.domain.interactive import InteractiveMessage, MessageKind
 from bot.domain.tasks import Task
 from bot.frontends.discord.asked import Asked, kept_video, video_of
 from bot.frontends.discord.kit import Kit
@@ -33,9 +34,9 @@ from bot.frontends.discord.markup import keyboard, pressed
 from bot.frontends.discord.results import Results
 from bot.frontends.discord.statuses import Statuses
 from bot.inbox import Later
-from bot.presentation.i18n import refusal, say
+from bot.presentation.i18n import format_error, translate
 from bot.services.account import set_handle
-from bot.services.queries import language_of, task_by_id
+from bot.services.queries import language_for, task_by_id
 
 _log = structlog.get_logger(__name__)
 _STYLE = discord.ButtonStyle
@@ -60,14 +61,16 @@ class Talk:
         try:
             await work
         except Refusal as refused:
-            language = await language_of(desk, asked.person, asked.group)
-            await self._kit.answer(asked, refusal(language, refused, desk.rules.timezone))
+            language = await language_for(desk, asked.person, asked.group)
+            await self._kit.answer(
+                asked, format_error(language, refused, desk.credit_rules.timezone)
+            )
         except (Later, DatabaseError):
             raise
         except Exception:  # noqa: BLE001 - a fault of ours; the person is not to wait for nothing
             _log.exception("request_failed")
-            language = await language_of(desk, asked.person, asked.group)
-            await self._kit.answer(asked, say(language, "internal-error"))
+            language = await language_for(desk, asked.person, asked.group)
+            await self._kit.answer(asked, translate(language, "internal-error"))
 
     async def _do(self, asked: Asked) -> None:
         what = asked.what
@@ -80,11 +83,11 @@ class Talk:
         elif "remix" in what:
             await self.order(asked, Remix(str(what["remix"]), str(what["prompt"])))
         elif "group" in what:
-            await self.do(asked, ChangeGroup(**what["group"]))
+            await self.do(asked, _group_command(what["group"]))
         elif "settings" in what:
             await self.do(asked, ChangeSettings(dict(what["settings"])))
         else:
-            await self.do(asked, parser.parse(str(what["line"])))
+            await self.do(asked, parser.parse_command(str(what["line"])))
 
     # --- commands ------------------------------------------------------------------------
 
@@ -97,9 +100,9 @@ class Talk:
         elif isinstance(command, ForgetMe) and not command.confirmed:
             await self._confirm(asked)
         elif isinstance(command, Help):
-            language = await language_of(self._kit.desk, asked.person, asked.group)
-            await self._kit.answer(asked, _help(language, admin=asked.person.admin))
-        elif isinstance(command, Admin) and not self._kit.has_admin:
+            language = await language_for(self._kit.desk, asked.person, asked.group)
+            await self._kit.answer(asked, _help(language, admin=asked.person.is_admin))
+        elif isinstance(command, AdminCommand) and not self._kit.has_admin:
             # Who sets a bot up needs a number that Discord hides well.
             raise Refusal("admin-none-yet", person=asked.person.id)
         else:
@@ -140,16 +143,16 @@ class Talk:
             await self._kit.answer(asked, reply.text)
 
     async def _confirm(self, asked: Asked) -> None:
-        language = await language_of(self._kit.desk, asked.person, asked.group)
+        language = await language_for(self._kit.desk, asked.person, asked.group)
         body = {"choices": ["/forgetme yes", ""]}
         card = await self._kit.cards.open(
-            CardKind.CHOICES, asked.person.id, asked.spot.room, body=body
+            MessageKind.CHOICES, asked.person.id, asked.spot.room, body=body
         )
         row = [
-            (say(language, "button-forget"), "0", _STYLE.danger),
-            (say(language, "button-keep"), "1", _STYLE.secondary),
+            (translate(language, "button-forget"), "0", _STYLE.danger),
+            (translate(language, "button-keep"), "1", _STYLE.secondary),
         ]
-        await self._kit.answer(asked, say(language, "forgetme-choose"), keyboard(card, [row]))
+        await self._kit.answer(asked, translate(language, "forgetme-choose"), keyboard(card, [row]))
 
     # --- forms ---------------------------------------------------------------------------
 
@@ -157,7 +160,7 @@ class Talk:
         """A form was opened about a picture: remember which, until the form is sent."""
         body = {"picture": asked.what["keep"]}
         await self._kit.cards.open(
-            CardKind.QUESTION,
+            MessageKind.QUESTION,
             asked.person.id,
             asked.spot.room,
             body=body,
@@ -169,27 +172,44 @@ class Talk:
         card = await self._kit.cards.get(token)
         if card is None:
             raise Refusal("press-too-old")
-        if card.person != asked.person.id:
+        if card.user_id != asked.person.id:
             raise Refusal("card-not-yours")
         if verb == "picture":
             what = kept_video(MakeVideo(prompt)) | {"picture": card.body["picture"]}
             await self._video(replace(asked, what=what))
         elif verb == "remix":
-            await self.order(asked, Remix(card.task or "", prompt))
+            await self.order(asked, Remix(card.task_id or "", prompt))
         else:
             await self._again(asked, card, prompt)
 
-    async def _again(self, asked: Asked, card: Card, prompt: str) -> None:
+    async def _again(self, asked: Asked, card: InteractiveMessage, prompt: str) -> None:
         """The same once more; with other words it is another video of the same kind."""
-        task = await task_by_id(self._kit.desk, card.task or "")
+        task = await task_by_id(self._kit.desk, card.task_id or "")
         if task is None:
             raise Refusal("press-too-old")
         same = " ".join(prompt.split()) == " ".join(task.order.prompt.split())
-        await self.order(asked, Retry(task.id, seen=True, prompt=None if same else prompt))
+        await self.order(asked, Retry(task.id, video_seen=True, prompt=None if same else prompt))
 
 
 def _help(language: str, *, admin: bool) -> str:
     """Every command in a line; Discord itself shows what belongs behind each."""
-    listed = [f"/{one.name} - {say(language, one.summary)}" for one in parser.COMMANDS]
-    lines = [say(language, "help-title-discord"), *listed, "", say(language, "help-discord")]
-    return "\n".join([*lines, *([say(language, "help-admin")] if admin else [])])
+    listed = [f"/{one.name} - {translate(language, one.summary_key)}" for one in parser.COMMANDS]
+    lines = [
+        translate(language, "help-title-discord"),
+        *listed,
+        "",
+        translate(language, "help-discord"),
+    ]
+    return "\n".join([*lines, *([translate(language, "help-admin")] if admin else [])])
+
+
+def _group_command(stored: dict[str, Any]) -> ChangeGroup:
+    """The command of stored options; the keys stay when attributes are renamed."""
+    return ChangeGroup(
+        allow=stored.get("allow"),
+        forbid=stored.get("forbid"),
+        role=stored.get("role"),
+        role_allowance=stored.get("share"),
+        language=stored.get("language"),
+        spoiler=stored.get("spoiler"),
+    )

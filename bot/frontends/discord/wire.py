@@ -14,7 +14,7 @@ import discord
 import structlog
 import yarl
 
-from bot.ports import Clock, DeliveryError, DeliveryUnclear
+from bot.ports import Clock, DeliveryError, DeliveryOutcomeUnknown
 
 _log = structlog.get_logger(__name__)
 _T = TypeVar("_T")
@@ -129,7 +129,7 @@ async def _not_again(
         raise Lost(f"HTTP {params.response.status}")
 
 
-def told(error: Exception) -> DeliveryError | DeliveryUnclear:
+def told(error: Exception) -> DeliveryError | DeliveryOutcomeUnknown:
     """What a fault means to those who keep results and last words."""
     if isinstance(error, discord.RateLimited):
         return DeliveryError("throttled", "Discord asks to wait", retry_after=error.retry_after)
@@ -137,7 +137,7 @@ def told(error: Exception) -> DeliveryError | DeliveryUnclear:
     if isinstance(error, _NOT_SENT):
         return DeliveryError("unreachable", "no connection")
     if not isinstance(error, discord.HTTPException) or error.status >= 500:
-        return DeliveryUnclear(f"{type(error).__name__}: {error}"[:200])
+        return DeliveryOutcomeUnknown(f"{type(error).__name__}: {error}"[:200])
     if error.status == 429:
         return DeliveryError("throttled", "Discord asks to wait")
     if error.status == _TOO_LARGE:
@@ -148,7 +148,7 @@ def told(error: Exception) -> DeliveryError | DeliveryUnclear:
     if reason is None and error.status == 401:
         # A refused token; the operator will mend that.
         return DeliveryError("unreachable", error.text)
-    return DeliveryError(reason or "unknown", f"{error.code} {error.text}", permanent=True)
+    return DeliveryError(reason or "unknown", f"{error.code} {error.text}", is_permanent=True)
 
 
 async def safely(
@@ -162,13 +162,13 @@ async def safely(
     """Do what may be done twice, again where discord.py would not. Raises as `once`.
 
     Its own retries leave out 503 and, on Linux, every dropped connection. `doubtful`: it may be
-    done twice only for a while, so that in the end it is `DeliveryUnclear` whether it was done.
+    done twice only for a while, so the outcome may stay unknown (`DeliveryOutcomeUnknown`).
     """
-    lost: DeliveryUnclear | None = None
+    lost: DeliveryOutcomeUnknown | None = None
     for attempt in range(tries):
         try:
             return await once(call, seconds)
-        except DeliveryUnclear as error:
+        except DeliveryOutcomeUnknown as error:
             lost = error
         except DeliveryError as error:
             if error.reason != "unreachable" or (attempt == tries - 1 and lost is None):
@@ -180,7 +180,7 @@ async def safely(
 
 
 async def once(call: Callable[[], Awaitable[_T]], seconds: float) -> _T:
-    """Do it within so many seconds. Raises `DeliveryError`, `DeliveryUnclear`."""
+    """Do it within so many seconds. Raises `DeliveryError`, `DeliveryOutcomeUnknown`."""
     try:
         async with asyncio.timeout(seconds):
             return await call()

@@ -21,8 +21,8 @@ from telegram.error import InvalidToken, TelegramError
 from bot.cards import Cards
 from bot.clock import SystemClock
 from bot.config import Settings
-from bot.domain.commands import Countdown
-from bot.domain.tasks import Delivery, Place, Task, Video
+from bot.domain.commands import CountdownFormatter
+from bot.domain.tasks import Delivery, Destination, Task, Video
 from bot.frontends.telegram.drafts import Drafts
 from bot.frontends.telegram.hearing import Hearing
 from bot.frontends.telegram.incoming import person_of
@@ -37,11 +37,11 @@ from bot.frontends.telegram.spot import Spot, user_of
 from bot.frontends.telegram.statuses import Statuses
 from bot.frontends.telegram.talk import Talk
 from bot.frontends.telegram.wire import Throttled, Wire
-from bot.inbox import Arrived, Inbox
-from bot.ports import Clock, DeliveryError, DeliveryUnclear
-from bot.presentation.i18n import say
-from bot.services.context import Desk
-from bot.services.queries import language_of
+from bot.inbox import Inbox, StoredUpdate
+from bot.ports import Clock, DeliveryError, DeliveryOutcomeUnknown
+from bot.presentation.i18n import translate
+from bot.services.context import AppContext
+from bot.services.queries import language_for
 
 _log = structlog.get_logger(__name__)
 _OFFICIAL = "https://api.telegram.org"
@@ -57,7 +57,7 @@ class Telegram:
     """The front-end of one bot."""
 
     name = NAME
-    countdown: Countdown | None = None
+    format_countdown: CountdownFormatter | None = None
 
     def __init__(
         self, settings: Settings, clock: Clock | None = None, rules: Rules | None = None
@@ -74,7 +74,7 @@ class Telegram:
         """What the web server of this process must listen to for it."""
         return self._hearing.routes()
 
-    async def run(self, desk: Desk) -> int:
+    async def run(self, desk: AppContext) -> int:
         """Serve until `stop`; the exit status."""
         self._wire = Wire(self._settings)
         self._assemble(self._wire, desk)
@@ -101,7 +101,7 @@ class Telegram:
             await self._statuses.stop()
             await self._wire.close()
 
-    def _assemble(self, wire: Wire, desk: Desk) -> None:
+    def _assemble(self, wire: Wire, desk: AppContext) -> None:
         cards = Cards(desk.database, self._clock, NAME)
         post = Post(wire.bot, self._pace, self._clock, cards, self._largest)
         self._kit = kit = Kit(desk, wire.bot, post, cards)
@@ -113,7 +113,7 @@ class Telegram:
         self._presses = Presses(kit, self._statuses, self._results, drafts, self._talk)
         self._ready.set()
 
-    async def _serve(self, wire: Wire, desk: Desk) -> int:
+    async def _serve(self, wire: Wire, desk: AppContext) -> int:
         await self._kit.post.open()
         self._kit.me = await self._introduced()
         if self._kit.me is None:
@@ -153,7 +153,7 @@ class Telegram:
 
     # --- updates -------------------------------------------------------------------------
 
-    async def _handle(self, one: Arrived) -> None:
+    async def _handle(self, one: StoredUpdate) -> None:
         update = Update.de_json(json.loads(one.body), self._kit.bot)
         if update.callback_query is not None:
             await self._presses.press(update.callback_query)
@@ -169,14 +169,16 @@ class Telegram:
         if change.chat.type not in {"group", "supergroup"} or was_here or not came:
             return
         person = person_of(change.from_user, self._settings)
-        language = await language_of(self._kit.desk, person)
-        await self._kit.answer(Spot(change.chat.id), language, say(language, "group-greeting"))
+        language = await language_for(self._kit.desk, person)
+        await self._kit.answer(
+            Spot(change.chat.id), language, translate(language, "group-greeting")
+        )
 
     # --- what the engine asks for --------------------------------------------------------
 
-    def largest(self, place: Place) -> int | None:
+    def max_video_bytes(self, destination: Destination) -> int | None:
         """The same in every chat."""
-        del place
+        del destination
         return self._kit.post.largest if self._ready.is_set() else self._largest
 
     async def deliver(self, task: Task, delivery: Delivery, video: Video, note: str) -> str:
@@ -184,27 +186,27 @@ class Telegram:
         await self._ready.wait()
         return await self._results.deliver(task, delivery, video, note)
 
-    async def posted(self, task: Task, delivery: Delivery) -> str | None:
+    async def find_delivered(self, task: Task, delivery: Delivery) -> str | None:
         """What was written down of it; Telegram itself cannot be asked what stands in a chat."""
         del delivery
         await self._ready.wait()
         return await self._results.posted(task)
 
-    async def tell(self, task: Task, text: str) -> None:
+    async def send_final_message(self, task: Task, text: str) -> None:
         """See `Messenger`."""
         await self._ready.wait()
         await self._results.tell(task, text)
 
-    async def show(self, task: Task, text: str) -> None:
+    async def update_status(self, task: Task, text: str) -> None:
         """See `Messenger`."""
         if self._ready.is_set():
             self._statuses.show(task, text)
 
-    async def alert(self, text: str) -> None:
+    async def alert_admins(self, text: str) -> None:
         """Tell every admin here; who has not started the bot cannot be told."""
         await self._ready.wait()
         told = False
-        failed: DeliveryError | DeliveryUnclear | None = None
+        failed: DeliveryError | DeliveryOutcomeUnknown | None = None
         for admin in sorted(self._settings.admins):
             if not admin.startswith(f"{NAME}:"):
                 continue
@@ -212,7 +214,7 @@ class Telegram:
                 for part in pieces(text):
                     await self._kit.post.text(Spot(user_of(admin)), part, Rank.WORD)
                 told = True
-            except (DeliveryError, DeliveryUnclear) as error:
+            except (DeliveryError, DeliveryOutcomeUnknown) as error:
                 failed = error
         if failed is not None and not told:
             raise failed

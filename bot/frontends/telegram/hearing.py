@@ -16,7 +16,7 @@ from bot.cards import DatabaseError
 from bot.config import Settings
 from bot.frontends.telegram.incoming import lane_of
 from bot.frontends.telegram.wire import Throttled, Wire
-from bot.inbox import Arrived, Inbox
+from bot.inbox import Inbox, StoredUpdate
 from bot.ports import Clock
 
 WANTED = ["message", "callback_query", "my_chat_member"]
@@ -40,10 +40,10 @@ def webhook_url(settings: Settings) -> str:
     return f"{settings.public_url.rstrip('/')}{ROUTE}"
 
 
-def arrived(raw: dict[str, Any], bot: Bot) -> Arrived:
+def arrived(raw: dict[str, Any], bot: Bot) -> StoredUpdate:
     """An update as Telegram has sent it. Raises `KeyError`, `TypeError`, `ValueError`."""
     update = Update.de_json(raw, bot)
-    return Arrived(update.update_id, lane_of(update), json.dumps(raw))
+    return StoredUpdate(update.update_id, lane_of(update), json.dumps(raw))
 
 
 class Hearing:
@@ -149,7 +149,7 @@ class Hearing:
         return attempt + 1
 
 
-def _understood(raw: list[dict[str, Any]], bot: Bot) -> list[Arrived]:
+def _understood(raw: list[dict[str, Any]], bot: Bot) -> list[StoredUpdate]:
     found = []
     for one in raw:
         try:

@@ -12,7 +12,7 @@ from telegram.constants import MessageOriginType
 
 from bot.config import Settings
 from bot.domain.tasks import orientation_of
-from bot.domain.users import Person
+from bot.domain.users import User
 from bot.frontends.telegram.spot import Spot, message_key, person_id
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class Answered:
 class Incoming:
     """One message, as far as it matters."""
 
-    person: Person
+    person: User
     handle: str | None
     spot: Spot
     addressed: Addressed
@@ -94,10 +94,10 @@ def lane_of(update: Update) -> str:
     return person_id(user.id) if user is not None else _NO_BODY
 
 
-def person_of(user: TelegramUser, settings: Settings) -> Person:
+def person_of(user: TelegramUser, settings: Settings) -> User:
     """A person, as Reelay knows them."""
     known = person_id(user.id)
-    return Person(known, admin=known in settings.admins, language=user.language_code)
+    return User(known, is_admin=known in settings.admins, language=user.language_code)
 
 
 def is_nobody(message: Message) -> bool:

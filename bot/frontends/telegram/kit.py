@@ -12,16 +12,16 @@ from telegram import Bot, ForceReply, InlineKeyboardMarkup, Message
 from telegram import User as TelegramUser
 
 from bot.cards import Cards
-from bot.domain.interactive import Card, CardKind
-from bot.domain.users import Person
+from bot.domain.interactive import InteractiveMessage, MessageKind
+from bot.domain.users import User
 from bot.frontends.telegram.markup import Html, escaped, pieces
 from bot.frontends.telegram.pace import Rank
 from bot.frontends.telegram.post import Post
 from bot.frontends.telegram.spot import Spot, message_key
 from bot.inbox import Later
-from bot.ports import DeliveryError, DeliveryUnclear
-from bot.presentation.i18n import say
-from bot.services.context import Desk
+from bot.ports import DeliveryError, DeliveryOutcomeUnknown
+from bot.presentation.i18n import translate
+from bot.services.context import AppContext
 
 NAME = "telegram"
 SENDS = 2
@@ -45,7 +45,7 @@ def remember(known: dict[_Key, _Value], key: _Key, value: _Value, most: int) -> 
 class Kit:
     """The bot, the way out, and what is kept."""
 
-    desk: Desk
+    desk: AppContext
     bot: Bot
     post: Post
     cards: Cards
@@ -93,10 +93,10 @@ class Kit:
     ) -> Message | None:
         this = (spot.address, text)
         for lost in range(self._lost.pop(this, 0), SENDS):
-            words = f"{escaped(say(language, 'repeated'))} {text}" if lost else text
+            words = f"{escaped(translate(language, 'repeated'))} {text}" if lost else text
             try:
                 return await self.post.text(spot, words, Rank.ANSWER, markup)
-            except DeliveryUnclear:
+            except DeliveryOutcomeUnknown:
                 continue
             except DeliveryError as error:
                 if lost:
@@ -106,8 +106,8 @@ class Kit:
         return None
 
     async def open_once(
-        self, kind: CardKind, person: Person, spot: Spot, body: dict[str, Any], cause: str
-    ) -> Card:
+        self, kind: MessageKind, person: User, spot: Spot, body: dict[str, Any], cause: str
+    ) -> InteractiveMessage:
         """The card that an update, the `cause`, brings: the same one whenever it is tried again."""
         address = spot.room.address
         known = await self.cards.newest(kind, person.id, address, _TRIED_AGAIN)
@@ -117,12 +117,12 @@ class Kit:
 
     async def put_up(
         self,
-        card: Card,
+        card: InteractiveMessage,
         spot: Spot,
         language: str,
         text: Html,
         markup: InlineKeyboardMarkup | ForceReply,
-    ) -> Card | None:
+    ) -> InteractiveMessage | None:
         """Send a card; one whose answer was lost, in this life or before, once more and marked.
 
         None: it does not stand there. Raises `Later`.
@@ -131,10 +131,10 @@ class Kit:
         if times > SENDS:
             return None
         if times > 1:
-            text = f"{escaped(say(language, 'repeated'))} {text}"
+            text = f"{escaped(translate(language, 'repeated'))} {text}"
         try:
             message = await self.post.text(spot, text, Rank.ANSWER, markup)
-        except DeliveryUnclear as error:
+        except DeliveryOutcomeUnknown as error:
             raise Later(str(error)) from None
         except DeliveryError as error:
             await self.cards.change(card, sends=times - 1)
@@ -142,11 +142,11 @@ class Kit:
             return None
         key = message_key(message.chat.id, message.message_id)
         await self.cards.change(card, message=key)
-        return await self.cards.get(card.token)
+        return await self.cards.get(card.callback_id)
 
 
 def _only_for_now(error: DeliveryError) -> None:
-    if not error.permanent:
+    if not error.is_permanent:
         raise Later(str(error), error.retry_after) from None
     _log.info("nobody_to_answer", why=str(error))
 
@@ -154,7 +154,7 @@ def _only_for_now(error: DeliveryError) -> None:
 async def _tried(work: Awaitable[object]) -> None:
     try:
         await work
-    except (DeliveryError, DeliveryUnclear, Later) as error:
+    except (DeliveryError, DeliveryOutcomeUnknown, Later) as error:
         _log.info("left_undone", why=str(error))
     except Exception:  # noqa: BLE001 - nobody waits for it
         _log.exception("beside_failed")

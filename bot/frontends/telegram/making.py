@@ -11,18 +11,18 @@ from typing import Any
 import structlog
 from telegram.error import TelegramError
 
-from bot.domain.commands import Command, MakeVideo, Remix, Reply, Request
+from bot.domain.commands import Command, CommandRequest, MakeVideo, Remix, Reply
 from bot.domain.errors import Refusal
-from bot.domain.groups import Whereabouts
-from bot.domain.tasks import Place, Task
-from bot.domain.users import Person
+from bot.domain.groups import GroupContext
+from bot.domain.tasks import Destination, Task
+from bot.domain.users import User
 from bot.frontends.telegram.incoming import Picture
 from bot.frontends.telegram.kit import NAME, Kit
 from bot.frontends.telegram.spot import Spot
 from bot.frontends.telegram.wire import Throttled, Unclear, Unsent
 from bot.inbox import Later
 from bot.media import images
-from bot.services.dispatcher import handle
+from bot.services.dispatcher import handle_request
 
 _log = structlog.get_logger(__name__)
 CLOUD_DOWNLOAD = 20 << 20
@@ -43,7 +43,7 @@ class Wish:
     @property
     def body(self) -> dict[str, Any]:
         """As a card keeps it; see `parse`."""
-        found: dict[str, Any] = {"video": self.video.named}
+        found: dict[str, Any] = {"video": self.video.given_options}
         if self.picture is not None:
             found["picture"] = asdict(self.picture)
         return {**found, "album": self.album, "remix": self.remix_of}
@@ -90,24 +90,24 @@ class Wish:
         return replace(self.video, image=Path(self.picture.name) if self.picture else None)
 
 
-async def ask(kit: Kit, person: Person, spot: Spot, command: Command, update: str) -> Reply:
+async def ask(kit: Kit, person: User, spot: Spot, command: Command, update: str) -> Reply:
     """Have a command done. `update` tells it from every other one, for ever."""
     assert kit.me is not None  # noqa: S101 - nobody is heard before the bot knows itself
-    place, there = Place(NAME, spot.address), None
+    place, there = Destination(NAME, spot.address), None
     if not spot.private:
-        there = Whereabouts(f"{NAME}:{kit.post.now_at(spot).chat}")
-    request = Request(
+        there = GroupContext(f"{NAME}:{kit.post.now_at(spot).chat}")
+    request = CommandRequest(
         person,
         place,
         command,
         f"{kit.me.id}:{update}",
-        whereabouts=there,
-        watched=not spot.private,
+        group_context=there,
+        is_public=not spot.private,
     )
-    return await handle(request, kit.desk)
+    return await handle_request(request, kit.desk)
 
 
-async def make(kit: Kit, person: Person, spot: Spot, wish: Wish, update: str) -> Reply:
+async def make(kit: Kit, person: User, spot: Spot, wish: Wish, update: str) -> Reply:
     """Place the order. Raises `Refusal`, and `Later` where Telegram does not give the picture."""
     if wish.remix_of is not None:
         return await ask(kit, person, spot, Remix(wish.remix_of, wish.video.prompt), update)
@@ -122,7 +122,7 @@ async def make(kit: Kit, person: Person, spot: Spot, wish: Wish, update: str) ->
 
 async def _fetch(kit: Kit, picture: Picture, path: Path) -> None:
     """Get a picture from Telegram; its address bears the bot's token and goes nowhere else."""
-    limit = images.LARGEST_BYTES
+    limit = images.MAX_IMAGE_BYTES
     if (picture.bytes or 0) > limit:
         size = f"{(picture.bytes or 0) / 1e6:.1f}"
         raise Refusal("image-too-large-bytes", size=size, limit=limit >> 20)

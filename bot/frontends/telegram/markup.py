@@ -8,9 +8,9 @@ from collections.abc import Sequence
 
 from telegram import InlineKeyboardButton, InlineKeyboardMarkup
 
-from bot.domain.interactive import Card
+from bot.domain.interactive import InteractiveMessage
 from bot.domain.tasks import Task
-from bot.presentation.i18n import say
+from bot.presentation.i18n import translate
 
 LONGEST_TEXT = 4096
 LONGEST_CAPTION = 1024
@@ -84,8 +84,8 @@ def pieces(text: str) -> list[Html]:
 def caption(task: Task, note: str, *, repeated: bool) -> Html:
     """What stands below a finished video: the prompt as far as it fits, and what was made."""
     order = task.order
-    head = say(task.language, "caption-repeated") if repeated else ""
-    facts = say(task.language, "caption-facts", model=order.model, seconds=order.seconds)
+    head = translate(task.language, "caption-repeated") if repeated else ""
+    facts = translate(task.language, "caption-facts", model=order.model, seconds=order.seconds)
     others = "\n".join(part for part in (head, facts, note) if part)
     room = LONGEST_CAPTION - units(_MENTION.sub("@\u2060", others)) - units(task.id) - 8
     prompt = _quoted(order.prompt, room)
@@ -104,7 +104,7 @@ def _quoted(prompt: str, room: int) -> Html:
     return f"<blockquote expandable>{escaped(cut(line, room))}</blockquote>" if line else ""
 
 
-def keyboard(card: Card, rows: Sequence[Sequence[Button]]) -> InlineKeyboardMarkup:
+def keyboard(card: InteractiveMessage, rows: Sequence[Sequence[Button]]) -> InlineKeyboardMarkup:
     """Buttons of a card."""
     return InlineKeyboardMarkup(
         [
@@ -114,9 +114,9 @@ def keyboard(card: Card, rows: Sequence[Sequence[Button]]) -> InlineKeyboardMark
     )
 
 
-def data(card: Card, verb: str) -> str:
+def data(card: InteractiveMessage, verb: str) -> str:
     """What a button sends when it is pressed; see `pressed`."""
-    found = f"{card.token}.{verb}"
+    found = f"{card.callback_id}.{verb}"
     if len(found.encode()) > _LONGEST_DATA:
         raise ValueError(f"a button's data is longer than {_LONGEST_DATA} bytes: {verb}")
     return found

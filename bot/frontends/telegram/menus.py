@@ -17,11 +17,11 @@ from telegram import (
 from telegram.error import BadRequest, Forbidden, TelegramError
 
 from bot.commands.parser import COMMANDS
-from bot.domain.users import Person
+from bot.domain.users import User
 from bot.frontends.telegram.kit import Kit
 from bot.frontends.telegram.spot import person_id, user_of
 from bot.frontends.telegram.wire import Throttled
-from bot.presentation.i18n import DEFAULT, LANGUAGES, say
+from bot.presentation.i18n import DEFAULT_LANGUAGE, LANGUAGES, translate
 
 _log = structlog.get_logger(__name__)
 _ALL = "menus"
@@ -50,9 +50,9 @@ class Menus:
         if all([await self._tried(call) for call in calls.values()]):
             await self._kit.cards.set_mark(self._mark(_ALL), known)
 
-    def person_started(self, person: Person) -> None:
+    def person_started(self, person: User) -> None:
         """An admin's own menu can be set only once they have a chat with the bot."""
-        if person.admin:
+        if person.is_admin:
             self._kit.beside(self._admin_started(user_of(person.id)))
 
     async def _admin_started(self, user: int) -> None:
@@ -73,7 +73,7 @@ class Menus:
                 words = _commands(language, names)
                 calls[f"{scope.to_json()} {language} {words}"] = self._menu(scope, language, words)
             for kind in ("about", "about-short"):
-                text = say(language, kind)
+                text = translate(language, kind)
                 calls[f"{kind} {language} {text}"] = self._about(kind, language, text)
         return calls
 
@@ -127,10 +127,10 @@ def _scopes(admins: Sequence[int]) -> list[tuple[BotCommandScope, tuple[str, ...
 
 
 def _commands(language: str, names: tuple[str, ...]) -> list[tuple[str, str]]:
-    about = {_ADMIN: say(language, "menu-admin")}
-    return [(name, about.get(name) or say(language, f"help-{name}")) for name in names]
+    about = {_ADMIN: translate(language, "menu-admin")}
+    return [(name, about.get(name) or translate(language, f"help-{name}")) for name in names]
 
 
 def _code(language: str) -> str | None:
     """What is said without a language is for all that we do not speak."""
-    return None if language == DEFAULT else language
+    return None if language == DEFAULT_LANGUAGE else language

@@ -1,7 +1,7 @@
 """The one way out to Telegram: in its turn, where the chat is now, and never silently twice.
 
 Everything that appears in a chat goes through `Post`. What Telegram refuses comes back as
-`DeliveryError` with a reason that people understand, what nobody knows as `DeliveryUnclear`.
+`DeliveryError` with a reason that people understand, what nobody knows as `DeliveryOutcomeUnknown`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from bot.frontends.telegram.markup import Html
 from bot.frontends.telegram.pace import Pace, Rank
 from bot.frontends.telegram.spot import Spot
 from bot.frontends.telegram.wire import Throttled, TooLarge, Unclear, Unsent
-from bot.ports import Clock, DeliveryError, DeliveryUnclear
+from bot.ports import Clock, DeliveryError, DeliveryOutcomeUnknown
 
 _log = structlog.get_logger(__name__)
 _T = TypeVar("_T")
@@ -125,7 +125,7 @@ class Post:
         rank: Rank,
         markup: InlineKeyboardMarkup | ForceReply | None = None,
     ) -> Message:
-        """Send a text. Raises `DeliveryError`, `DeliveryUnclear`."""
+        """Send a text. Raises `DeliveryError`, `DeliveryOutcomeUnknown`."""
 
         async def send(at: Spot) -> Message:
             return await self._bot.send_message(
@@ -232,11 +232,11 @@ class Post:
 
         try:
             return await self._send(Spot(chat), rank, change)
-        except DeliveryUnclear:
+        except DeliveryOutcomeUnknown:
             # To do it twice changes nothing.
             raise DeliveryError("unreachable", "an edit got no answer") from None
         except DeliveryError as error:
-            if not error.permanent:
+            if not error.is_permanent:
                 raise
             return "not modified" in str(error).lower()
 
@@ -386,15 +386,15 @@ def _throttled(seconds: float | None) -> DeliveryError:
     return DeliveryError("throttled", "Telegram asks to wait", retry_after=seconds)
 
 
-def _told(error: TelegramError) -> DeliveryError | DeliveryUnclear:
+def _told(error: TelegramError) -> DeliveryError | DeliveryOutcomeUnknown:
     """What a fault means to those who keep results and last words."""
     words = error.message
     if isinstance(error, Unclear):
-        return DeliveryUnclear(words)
+        return DeliveryOutcomeUnknown(words)
     if isinstance(error, TooLarge):
         return DeliveryError("too-large", words)
     if isinstance(error, BadRequest | Forbidden):
         reason = next((key for said, key in _REASONS if said in words.lower()), "unknown")
-        return DeliveryError(reason, words, permanent=True)
+        return DeliveryError(reason, words, is_permanent=True)
     # A refused token as well: the operator will mend that.
     return DeliveryError("unreachable", words)

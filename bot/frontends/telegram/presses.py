@@ -11,9 +11,9 @@ from bot.cards import DatabaseError
 from bot.commands import parser
 from bot.domain.commands import Cancel, ChangeLanguage, ForgetMe, Retry
 from bot.domain.errors import Refusal
-from bot.domain.interactive import Card, CardKind
+from bot.domain.interactive import InteractiveMessage, MessageKind
 from bot.domain.tasks import ACTIVE, State
-from bot.domain.users import Person
+from bot.domain.users import User
 from bot.frontends.telegram.drafts import Drafts
 from bot.frontends.telegram.incoming import person_of
 from bot.frontends.telegram.kit import Kit, remember
@@ -24,10 +24,10 @@ from bot.frontends.telegram.spot import Spot, message_key, message_of
 from bot.frontends.telegram.statuses import Statuses
 from bot.frontends.telegram.talk import STILL_ASKED, Talk
 from bot.inbox import Later
-from bot.ports import DeliveryError, DeliveryUnclear
-from bot.presentation.i18n import refusal, say
-from bot.presentation.task_messages import last_word
-from bot.services.queries import language_of, task_by_id
+from bot.ports import DeliveryError, DeliveryOutcomeUnknown
+from bot.presentation.i18n import format_error, translate
+from bot.presentation.task_messages import final_message
+from bot.services.queries import language_for, task_by_id
 
 _log = structlog.get_logger(__name__)
 _REMEMBERED = 1000
@@ -38,9 +38,9 @@ class _Press:
     """One press of a card's owner."""
 
     query: CallbackQuery
-    card: Card
+    card: InteractiveMessage
     verb: str
-    person: Person
+    person: User
     language: str
     spot: Spot
     """Where what comes of it belongs: below the card."""
@@ -60,22 +60,22 @@ class Presses:
         self._answered: dict[str, None] = {}
         """Presses that were answered in an earlier try."""
         self._kinds = {
-            CardKind.STATUS: self._status,
-            CardKind.RESULT: self._result,
-            CardKind.DRAFT: self._draft,
-            CardKind.CHOICES: self._choices,
+            MessageKind.STATUS: self._status,
+            MessageKind.RESULT: self._result,
+            MessageKind.DRAFT: self._draft,
+            MessageKind.CHOICES: self._choices,
         }
 
     async def press(self, query: CallbackQuery) -> None:
         """One press, whoever's. Raises `Later`."""
         person = person_of(query.from_user, self._kit.desk.settings)
-        language = await language_of(self._kit.desk, person)
+        language = await language_for(self._kit.desk, person)
         token, verb = pressed(query.data or "")
         card = await self._kit.cards.get(token)
         if card is None or card.kind not in self._kinds:
-            await self._toast(query, say(language, "press-too-old"), alert=True)
-        elif card.person != person.id:
-            await self._toast(query, say(language, "card-not-yours"), alert=True)
+            await self._toast(query, translate(language, "press-too-old"), alert=True)
+        elif card.user_id != person.id:
+            await self._toast(query, translate(language, "card-not-yours"), alert=True)
         else:
             card = await self._seen(query, card)
             one = _Press(query, card, verb, person, language, _below(query, card))
@@ -85,30 +85,32 @@ class Presses:
         try:
             await self._kinds[press.card.kind](press)
         except Refusal as refused:
-            await self._say(press, refusal(press.language, refused, self._kit.desk.rules.timezone))
+            await self._say(
+                press, format_error(press.language, refused, self._kit.desk.credit_rules.timezone)
+            )
         except DeliveryError as error:
-            if not error.permanent:
+            if not error.is_permanent:
                 raise Later(str(error), error.retry_after) from None
-        except DeliveryUnclear as error:
+        except DeliveryOutcomeUnknown as error:
             raise Later(str(error)) from None
         except (Later, DatabaseError):
             raise
         except Exception:  # noqa: BLE001 - a fault of ours; the person is not to wait for nothing
             _log.exception("press_failed")
-            await self._say(press, say(press.language, "internal-error"))
+            await self._say(press, translate(press.language, "internal-error"))
 
     async def _say(self, press: _Press, text: str) -> None:
         """What must be heard: over the chat, or in it if it is too long or too late for that."""
         if not await self._toast(press.query, text, alert=True):
             await self._kit.answer(press.spot, press.language, text)
 
-    async def _seen(self, query: CallbackQuery, card: Card) -> Card:
+    async def _seen(self, query: CallbackQuery, card: InteractiveMessage) -> InteractiveMessage:
         """Who presses has proven that the message is there, whatever became of our send."""
-        if card.message is not None or query.message is None:
+        if card.message_ref is not None or query.message is None:
             return card
         key = message_key(query.message.chat.id, query.message.message_id)
         await self._kit.cards.change(card, message=key)
-        return replace(card, message=key)
+        return replace(card, message_ref=key)
 
     async def _toast(self, query: CallbackQuery, text: str = "", *, alert: bool = False) -> bool:
         """Answer the press, if that was not done. Whether all of the text was said by it."""
@@ -121,10 +123,10 @@ class Presses:
     # --- by kind -------------------------------------------------------------------------
 
     async def _status(self, press: _Press) -> None:
-        task = await task_by_id(self._kit.desk, press.card.task or "")
+        task = await task_by_id(self._kit.desk, press.card.task_id or "")
         if press.verb != "cancel" or task is None:
             # The card was a draft; its start was pressed twice, or is tried again.
-            await self._toast(press.query, say(press.language, "press-done"))
+            await self._toast(press.query, translate(press.language, "press-done"))
             if task is not None and task.state in ACTIVE:
                 self._statuses.refresh(task)
             return
@@ -133,7 +135,7 @@ class Presses:
         await self._say(press, reply.text)
         now_is = await task_by_id(self._kit.desk, task.id)
         if now_is is not None and now_is.state is State.CANCELLED:
-            await self._statuses.end(now_is, last_word(now_is))
+            await self._statuses.end(now_is, final_message(now_is))
 
     async def _result(self, press: _Press) -> None:
         if press.verb == "again":
@@ -147,12 +149,12 @@ class Presses:
         card, before = press.card, press.card.body.get("again", "")
         last = await task_by_id(self._kit.desk, str(before)) if before else None
         if last is not None and last.state in ACTIVE and not await self._results.posted(last):
-            toast = say(press.language, "again-under-way", task=last.id)
+            toast = translate(press.language, "again-under-way", task=last.id)
             await self._toast(press.query, toast, alert=True)
             return
         # Two presses that race are one, because both know of the same one before them.
-        update = f"again:{card.token}:{before}"
-        command = Retry(card.task or "", seen=True)
+        update = f"again:{card.callback_id}:{before}"
+        command = Retry(card.task_id or "", video_seen=True)
         reply = await ask(self._kit, press.person, press.spot, command, update)
         if reply.task is None or not reply.ok:
             await self._say(press, reply.text)
@@ -163,44 +165,48 @@ class Presses:
 
     async def _remix(self, press: _Press) -> None:
         asked = await self._kit.cards.newest(
-            CardKind.QUESTION, press.person.id, press.spot.room.address, STILL_ASKED
+            MessageKind.QUESTION, press.person.id, press.spot.room.address, STILL_ASKED
         )
-        if asked is not None and asked.message and asked.body.get("card") == press.card.token:
-            await self._toast(press.query, say(press.language, "question-open"), alert=True)
+        if (
+            asked is not None
+            and asked.message_ref
+            and asked.body.get("card") == press.card.callback_id
+        ):
+            await self._toast(press.query, translate(press.language, "question-open"), alert=True)
             return
         await self._toast(press.query)
         cause = f"press:{press.query.id}"
         await self._talk.ask_for_change(press.person, _asking(press), press.card, cause)
 
     async def _file(self, press: _Press) -> None:
-        task = await task_by_id(self._kit.desk, press.card.task or "")
+        task = await task_by_id(self._kit.desk, press.card.task_id or "")
         if task is None:
             raise Refusal("press-too-old")
         if self._results.has_file(press.card):
-            await self._toast(press.query, say(press.language, "file-below"), alert=True)
+            await self._toast(press.query, translate(press.language, "file-below"), alert=True)
             return
         await self._toast(press.query)
         await self._results.as_file(task, press.card, press.spot, press.language)
 
     async def _draft(self, press: _Press) -> None:
-        if press.card.gone:
-            await self._toast(press.query, say(press.language, "press-done"))
+        if press.card.is_closed:
+            await self._toast(press.query, translate(press.language, "press-done"))
             return
         await self._toast(press.query)
         await self._drafts.press(press.card, press.verb, press.person)
 
     async def _choices(self, press: _Press) -> None:
         choices = press.card.body.get("choices", [])
-        if press.card.gone or not press.verb.isdecimal() or int(press.verb) >= len(choices):
-            await self._toast(press.query, say(press.language, "press-done"))
+        if press.card.is_closed or not press.verb.isdecimal() or int(press.verb) >= len(choices):
+            await self._toast(press.query, translate(press.language, "press-done"))
             return
         await self._toast(press.query)
         line = choices[int(press.verb)]
-        update = f"choice:{press.card.token}:{press.verb}"
+        update = f"choice:{press.card.callback_id}:{press.verb}"
         if not line:
-            await self._close(press, say(press.language, "nothing-done"))
+            await self._close(press, translate(press.language, "nothing-done"))
             return
-        command = parser.parse(line)
+        command = parser.parse_command(line)
         if isinstance(command, ChangeLanguage | ForgetMe):
             reply = await ask(self._kit, press.person, press.spot, command, update)
             await self._close(press, reply.text)
@@ -209,15 +215,15 @@ class Presses:
 
     async def _close(self, press: _Press, text: str) -> None:
         """The choice is made: its message says what came of it."""
-        if press.card.message is not None:
-            chat, message = message_of(press.card.message)
+        if press.card.message_ref is not None:
+            chat, message = message_of(press.card.message_ref)
             await self._kit.post.edit(chat, message, escaped(text))
         await self._kit.cards.end(press.card)
 
 
-def _below(query: CallbackQuery, card: Card) -> Spot:
+def _below(query: CallbackQuery, card: InteractiveMessage) -> Spot:
     """Where the pressed message stands now, which may be another chat than the request's."""
-    spot = Spot.parse(card.place.address)
+    spot = Spot.parse(card.destination.address)
     if query.message is None:
         return spot
     chat, message = query.message.chat.id, query.message.message_id

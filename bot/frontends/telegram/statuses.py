@@ -8,15 +8,15 @@ from weakref import WeakValueDictionary
 import structlog
 
 from bot.cards import DatabaseError
-from bot.domain.interactive import Card, CardKind
+from bot.domain.interactive import InteractiveMessage, MessageKind
 from bot.domain.tasks import ACTIVE, Task
 from bot.frontends.telegram.kit import Kit, remember
 from bot.frontends.telegram.markup import Button, escaped, keyboard
 from bot.frontends.telegram.pace import Pace
 from bot.frontends.telegram.spot import Spot, message_of
 from bot.ports import DeliveryError
-from bot.presentation.i18n import say
-from bot.presentation.task_messages import outlook, status_text
+from bot.presentation.i18n import translate
+from bot.presentation.task_messages import estimate_eta, status_text
 from bot.services.queries import task_by_id
 
 _log = structlog.get_logger(__name__)
@@ -51,31 +51,31 @@ class Statuses:
         if task.state not in ACTIVE:
             return
         cards = self._kit.cards
-        card = await cards.open(CardKind.STATUS, task.person, spot.room.address, task=task.id)
-        if card.message is None and not card.gone:
+        card = await cards.open(MessageKind.STATUS, task.user_id, spot.room.address, task=task.id)
+        if card.message_ref is None and not card.is_closed:
             markup = keyboard(card, _buttons(task))
             await self._kit.put_up(card, spot, task.language, escaped(text), markup)
             await self._catch_up(task)
 
-    async def take_over(self, draft: Card, task: Task, text: str) -> None:
+    async def take_over(self, draft: InteractiveMessage, task: Task, text: str) -> None:
         """The draft's message becomes the status of the task that it has started."""
         cards = self._kit.cards
         async with self._alone(task):
-            known = await cards.of_task(task.id, CardKind.STATUS)
+            known = await cards.of_task(task.id, MessageKind.STATUS)
             if known is None:
-                await cards.change(draft, kind=CardKind.STATUS, task=task.id, body={})
-            elif known.token != draft.token:
+                await cards.change(draft, kind=MessageKind.STATUS, task=task.id, body={})
+            elif known.callback_id != draft.callback_id:
                 return
-            if draft.message is None or task.state not in ACTIVE:
+            if draft.message_ref is None or task.state not in ACTIVE:
                 return
-            chat, message = message_of(draft.message)
+            chat, message = message_of(draft.message_ref)
             markup = keyboard(draft, _buttons(task))
             await self._kit.post.edit(chat, message, escaped(text), markup)
         await self._catch_up(task)
 
     def show(self, task: Task, text: str) -> None:
         """Bring a status up to date, soon. What was wanted before and not shown is forgotten."""
-        chat = self._kit.post.now_at(Spot.parse(task.place.address)).chat
+        chat = self._kit.post.now_at(Spot.parse(task.destination.address)).chat
         self._wanted.setdefault(chat, {})[task.id] = (task, text)
         if chat not in self._pumps:
             self._pumps[chat] = asyncio.create_task(self._pump(chat))
@@ -83,7 +83,7 @@ class Statuses:
     def refresh(self, task: Task) -> None:
         """Bring a status up to date with what is known now."""
         desk = self._kit.desk
-        view = outlook(task, desk.catalog, desk.durations, desk.clock.now())
+        view = estimate_eta(task, desk.catalog, desk.duration_stats, desk.clock.now())
         self.show(task, status_text(task.language, task, view))
 
     async def end(self, task: Task, text: str | None = None) -> bool:
@@ -93,18 +93,18 @@ class Statuses:
         """
         self._forget(task)
         async with self._alone(task):
-            card = await self._kit.cards.of_task(task.id, CardKind.STATUS)
-            if card is None or card.message is None:
+            card = await self._kit.cards.of_task(task.id, MessageKind.STATUS)
+            if card is None or card.message_ref is None:
                 return False
-            if card.gone:
+            if card.is_closed:
                 return "said" in card.body
-            chat, message = message_of(card.message)
+            chat, message = message_of(card.message_ref)
             said = text is not None and await self._kit.post.edit(chat, message, escaped(text))
             if said:
                 await self._kit.cards.note(card, said=True)
             elif text is None and not await self._kit.post.delete(chat, message):
                 # Older than two days, or in a chat that does not let us.
-                over = escaped(say(task.language, "status-over"))
+                over = escaped(translate(task.language, "status-over"))
                 await self._kit.post.edit(chat, message, over)
             await self._kit.cards.end(card)
             return said
@@ -115,9 +115,9 @@ class Statuses:
     async def _catch_up(self, task: Task) -> None:
         """A quick gateway may have gone on before it was known where the status stands."""
         # The video may stand there already and the task not know it yet.
-        result = await self._kit.cards.of_task(task.id, CardKind.RESULT)
+        result = await self._kit.cards.of_task(task.id, MessageKind.RESULT)
         now_is = await task_by_id(self._kit.desk, task.id)
-        posted = result is not None and result.message is not None
+        posted = result is not None and result.message_ref is not None
         if posted or now_is is None or now_is.state not in ACTIVE:
             await self.end(task)
         elif now_is.state is not task.state:
@@ -140,15 +140,15 @@ class Statuses:
             pump.cancel()
         await asyncio.gather(*pumps, return_exceptions=True)
 
-    async def _take_away(self, card: Card) -> None:
-        chat, message = message_of(card.message or "0:0")
+    async def _take_away(self, card: InteractiveMessage) -> None:
+        chat, message = message_of(card.message_ref or "0:0")
         try:
             if not await self._kit.post.delete(chat, message):
                 language = self._kit.desk.settings.default_language
-                over = escaped(say(language, "status-over"))
+                over = escaped(translate(language, "status-over"))
                 await self._kit.post.edit(chat, message, over)
         except DeliveryError as error:
-            if not error.permanent:
+            if not error.is_permanent:
                 return
         await self._kit.cards.end(card)
 
@@ -198,13 +198,13 @@ class Statuses:
     async def _change(self, task: Task, text: str, room: int) -> float:
         """0.0: changed, or nothing to change. Else: seconds until the chat can bear it."""
         async with self._alone(task):
-            card = await self._kit.cards.of_task(task.id, CardKind.STATUS)
-            if card is None or card.gone or card.message is None:
+            card = await self._kit.cards.of_task(task.id, MessageKind.STATUS)
+            if card is None or card.is_closed or card.message_ref is None:
                 return 0.0
             # At the last moment, for what counts is when it arrives.
             if (wait := self._pace.try_edit(room)) > 0:
                 return wait
-            chat, message = message_of(card.message)
+            chat, message = message_of(card.message_ref)
             markup = keyboard(card, _buttons(task))
             if await self._kit.post.edit(chat, message, escaped(text), markup, rank=None):
                 remember(self._shown, task.id, text, _REMEMBERED)
@@ -212,4 +212,4 @@ class Statuses:
 
 
 def _buttons(task: Task) -> list[list[Button]]:
-    return [[(say(task.language, "button-cancel"), "cancel")]]
+    return [[(translate(task.language, "button-cancel"), "cancel")]]

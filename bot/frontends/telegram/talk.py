@@ -10,12 +10,12 @@ from telegram import ForceReply, Message
 
 from bot.cards import DatabaseError
 from bot.commands import parser
-from bot.commands.tokens import first
-from bot.domain.commands import Admin, Command, Fetch, MakeVideo, Remix, Retry
+from bot.commands.tokens import split_first_word
+from bot.domain.commands import AdminCommand, Command, Fetch, MakeVideo, Remix, Retry
 from bot.domain.errors import Refusal
-from bot.domain.interactive import Card, CardKind
+from bot.domain.interactive import InteractiveMessage, MessageKind
 from bot.domain.tasks import State, Task
-from bot.domain.users import Person
+from bot.domain.users import User
 from bot.frontends.telegram import people
 from bot.frontends.telegram.drafts import Drafts
 from bot.frontends.telegram.incoming import (
@@ -35,10 +35,10 @@ from bot.frontends.telegram.results import Results
 from bot.frontends.telegram.spot import Spot, message_key
 from bot.frontends.telegram.statuses import Statuses
 from bot.inbox import Later
-from bot.ports import DeliveryError, DeliveryUnclear
-from bot.presentation.i18n import LANGUAGES, refusal, say
-from bot.presentation.task_messages import last_word
-from bot.services.queries import language_of, task_by_id
+from bot.ports import DeliveryError, DeliveryOutcomeUnknown
+from bot.presentation.i18n import LANGUAGES, format_error, translate
+from bot.presentation.task_messages import final_message
+from bot.services.queries import language_for, task_by_id
 from bot.services.videos import can_remix
 
 _log = structlog.get_logger(__name__)
@@ -75,7 +75,7 @@ class Talk:
         if is_nobody(message):
             # Credits belong to persons, and nobody can tell who this is.
             language = self._kit.desk.settings.default_language
-            await self._kit.answer(spot_of(message), language, say(language, "nobody"))
+            await self._kit.answer(spot_of(message), language, translate(language, "nobody"))
         elif not user.is_bot:
             await people.remember(self._kit.desk, incoming)
             await self._kindly(incoming)
@@ -92,9 +92,9 @@ class Talk:
         except Refusal as refused:
             await self._refuse(incoming, refused)
         except DeliveryError as error:
-            if not error.permanent:
+            if not error.is_permanent:
                 raise Later(str(error), error.retry_after) from None
-        except DeliveryUnclear as error:
+        except DeliveryOutcomeUnknown as error:
             raise Later(str(error)) from None
         except (Later, DatabaseError):
             raise
@@ -103,20 +103,20 @@ class Talk:
             await self._refuse(incoming, Refusal("internal-error"))
 
     async def _refuse(self, incoming: Incoming, refused: Refusal) -> None:
-        language = await language_of(self._kit.desk, incoming.person)
-        text = refusal(language, refused, self._kit.desk.rules.timezone)
+        language = await language_for(self._kit.desk, incoming.person)
+        text = format_error(language, refused, self._kit.desk.credit_rules.timezone)
         await self._kit.answer(incoming.spot, language, text)
 
     async def _understood(self, incoming: Incoming) -> None:
         card = await self._answered_card(incoming)
-        own = card if card is not None and card.person == incoming.person.id else None
+        own = card if card is not None and card.user_id == incoming.person.id else None
         if incoming.command is not None:
             await self._command(incoming, card)
         elif self._is_aside(card, incoming):
             return
-        elif own is not None and own.kind is CardKind.QUESTION and incoming.text:
+        elif own is not None and own.kind is MessageKind.QUESTION and incoming.text:
             await self._answer_to(own, incoming)
-        elif own is not None and own.kind is CardKind.RESULT and incoming.text:
+        elif own is not None and own.kind is MessageKind.RESULT and incoming.text:
             # It may be no more than thanks: nothing is ordered before its person says so.
             wish = await self._after(own, MakeVideo(incoming.text))
             await self._drafts.open(incoming, wish)
@@ -124,12 +124,12 @@ class Talk:
             await self._plain(incoming)
 
     @staticmethod
-    def _is_aside(card: Card | None, incoming: Incoming) -> bool:
+    def _is_aside(card: InteractiveMessage | None, incoming: Incoming) -> bool:
         """People of a group talk about what the bot has made for one of them."""
-        others = card is not None and card.person != incoming.person.id
+        others = card is not None and card.user_id != incoming.person.id
         return others and incoming.addressed == "answer"
 
-    async def _answered_card(self, incoming: Incoming) -> Card | None:
+    async def _answered_card(self, incoming: Incoming) -> InteractiveMessage | None:
         """The card of ours that the message is a reply to."""
         answered = incoming.answered
         if answered is None or not answered.ours:
@@ -139,7 +139,7 @@ class Talk:
 
     # --- commands ------------------------------------------------------------------------
 
-    async def _command(self, incoming: Incoming, card: Card | None) -> None:
+    async def _command(self, incoming: Incoming, card: InteractiveMessage | None) -> None:
         name = incoming.command or ""
         if name == "video":
             await self._video(incoming, card)
@@ -148,29 +148,29 @@ class Talk:
         if name == "start":
             await self._start(incoming)
             return
-        if name in _OF_TASKS and card is not None and card.task is not None:
-            line = _about(card.task, line)
+        if name in _OF_TASKS and card is not None and card.task_id is not None:
+            line = _about(card.task_id, line)
         if name == "admin":
             line = await people.with_person(self._kit.desk, incoming)
-        if name in {"language", "forgetme"} and not first(first(line)[1])[0]:
+        if name in {"language", "forgetme"} and not split_first_word(split_first_word(line)[1])[0]:
             await self._offer(incoming, name)
             return
         try:
-            command = parser.parse(line)
+            command = parser.parse_command(line)
         except Refusal as refused:
-            if refused.sentence == "command-unknown" and not incoming.spot.private:
+            if refused.text_key == "command-unknown" and not incoming.spot.private:
                 # In a group it may be another bot's.
                 return
             raise
         await self.do(incoming.person, incoming.spot, command, _key(incoming))
 
-    async def do(self, person: Person, spot: Spot, command: Command, update: str) -> bool:
+    async def do(self, person: User, spot: Spot, command: Command, update: str) -> bool:
         """Have a command done and answer it. Whether it has brought a task.
 
         Raises as `_understood` does.
         """
         reply = await ask(self._kit, person, spot, command, update)
-        language = await language_of(self._kit.desk, person)
+        language = await language_for(self._kit.desk, person)
         if isinstance(command, Fetch) and reply.video is not None and reply.task is not None:
             await self._results.again(reply.task, spot, language)
         elif isinstance(command, _MAKING) and reply.ok and reply.task is not None:
@@ -178,56 +178,63 @@ class Talk:
             return True
         else:
             await self._kit.answer(spot, language, reply.text)
-            if reply.ok and reply.task is not None and not isinstance(command, Admin):
+            if reply.ok and reply.task is not None and not isinstance(command, AdminCommand):
                 await self._brought_up_to_date(reply.task)
         return False
 
     async def _brought_up_to_date(self, task: Task) -> None:
         now_is = await task_by_id(self._kit.desk, task.id)
         if now_is is not None and now_is.state is State.CANCELLED:
-            await self._statuses.end(now_is, last_word(now_is))
+            await self._statuses.end(now_is, final_message(now_is))
 
     async def _start(self, incoming: Incoming) -> None:
         """`/start`, perhaps with what a link has put behind it."""
-        _, payload = first(incoming.text)
+        _, payload = split_first_word(incoming.text)
         task = None
         if payload.startswith(_DEEP_LINK):
             task = await task_by_id(self._kit.desk, payload.removeprefix(_DEEP_LINK))
-        if task is not None and task.person == incoming.person.id:
+        if task is not None and task.user_id == incoming.person.id:
             await self.do(incoming.person, incoming.spot, Fetch(task.id), _key(incoming))
             return
         self._menus.person_started(incoming.person)
-        await self.do(incoming.person, incoming.spot, parser.parse("/start"), _key(incoming))
+        await self.do(
+            incoming.person, incoming.spot, parser.parse_command("/start"), _key(incoming)
+        )
 
     async def _offer(self, incoming: Incoming, name: str) -> None:
         """A command that is better pressed than typed."""
         person, spot = incoming.person, incoming.spot
-        language = await language_of(self._kit.desk, person)
+        language = await language_for(self._kit.desk, person)
         if name == "language":
             choices = [f"/language {code}" for code in LANGUAGES]
             labels = list(LANGUAGES.values())
             # Who reads none of it must find the way all the same.
-            text = " / ".join(say(code, "language-choose") for code in LANGUAGES)
+            text = " / ".join(translate(code, "language-choose") for code in LANGUAGES)
         else:
             choices = ["/forgetme yes", ""]
-            labels = [say(language, "button-forget"), say(language, "button-keep")]
-            text = say(language, "forgetme-choose")
+            labels = [translate(language, "button-forget"), translate(language, "button-keep")]
+            text = translate(language, "forgetme-choose")
         body = {"choices": choices}
-        card = await self._kit.open_once(CardKind.CHOICES, person, spot, body, _key(incoming))
+        card = await self._kit.open_once(MessageKind.CHOICES, person, spot, body, _key(incoming))
         markup = keyboard(card, [[(label, str(n)) for n, label in enumerate(labels)]])
-        if card.message is None:
+        if card.message_ref is None:
             await self._kit.put_up(card, spot, language, escaped(text), markup)
 
     # --- videos --------------------------------------------------------------------------
 
-    async def _video(self, incoming: Incoming, card: Card | None) -> None:
+    async def _video(self, incoming: Incoming, card: InteractiveMessage | None) -> None:
         """`/video`, with words and a picture here or in the message that is replied to."""
-        command = parser.parse(incoming.text)
+        command = parser.parse_command(incoming.text)
         if not isinstance(command, MakeVideo):
             raise Refusal("not-a-command", nearest="")
         answered = incoming.answered
-        own = card is not None and card.person == incoming.person.id
-        if own and card is not None and card.kind is CardKind.RESULT and incoming.picture is None:
+        own = card is not None and card.user_id == incoming.person.id
+        if (
+            own
+            and card is not None
+            and card.kind is MessageKind.RESULT
+            and incoming.picture is None
+        ):
             if command.prompt:
                 wish = await self._after(card, command)
                 await self._order(incoming.person, incoming.spot, wish, _key(incoming))
@@ -248,18 +255,23 @@ class Talk:
             await self._ask_for_words(incoming, wish)
 
     async def _order(
-        self, person: Person, spot: Spot, wish: Wish, update: str, draft: Card | None = None
+        self,
+        person: User,
+        spot: Spot,
+        wish: Wish,
+        update: str,
+        draft: InteractiveMessage | None = None,
     ) -> bool:
         """Have it made; the draft of its album, if there is one, becomes its status.
 
         Whether it was taken in.
         """
         reply = await make(self._kit, person, spot, wish, update)
-        language = await language_of(self._kit.desk, person)
+        language = await language_for(self._kit.desk, person)
         if reply.task is None or not reply.ok:
             await self._kit.answer(spot, language, reply.text)
             return False
-        note = say(language, "album-first") if wish.album else ""
+        note = translate(language, "album-first") if wish.album else ""
         text = "\n".join(part for part in (reply.text, note) if part)
         if draft is not None:
             await self._statuses.take_over(draft, reply.task, text)
@@ -267,9 +279,9 @@ class Talk:
             await self._statuses.announce(spot, reply.task, text)
         return True
 
-    async def _after(self, card: Card, change: MakeVideo) -> Wish:
+    async def _after(self, card: InteractiveMessage, change: MakeVideo) -> Wish:
         """What the finished video of this card would become."""
-        task = await task_by_id(self._kit.desk, card.task or "")
+        task = await task_by_id(self._kit.desk, card.task_id or "")
         if task is None:
             raise Refusal("press-too-old")
         return Wish.after(task, change, remix=can_remix(self._kit.desk, task))
@@ -278,7 +290,7 @@ class Talk:
         """Words or a picture without a command: a draft."""
         if await self._drafts.join(incoming):
             return
-        language = await language_of(self._kit.desk, incoming.person)
+        language = await language_for(self._kit.desk, incoming.person)
         # Our name alone, in reply to a picture or to words, is about those.
         answered = None if incoming.other else incoming.answered
         picture = incoming.picture or (answered.picture if answered else None)
@@ -286,7 +298,7 @@ class Talk:
         if picture is None and not words:
             if incoming.album is None:
                 word = "takes-pictures" if incoming.other else "ask-me"
-                await self._kit.answer(incoming.spot, language, say(language, word))
+                await self._kit.answer(incoming.spot, language, translate(language, word))
             return
         if (
             incoming.picture is None
@@ -303,34 +315,36 @@ class Talk:
         cause = _key(incoming)
         await self._question(incoming.person, incoming.spot, "question-video", wish.body, cause)
 
-    async def ask_for_change(self, person: Person, spot: Spot, card: Card, cause: str) -> None:
+    async def ask_for_change(
+        self, person: User, spot: Spot, card: InteractiveMessage, cause: str
+    ) -> None:
         """What should be other in this video? Raises `Refusal`, `Later`."""
-        if card.person != person.id or card.task is None:
+        if card.user_id != person.id or card.task_id is None:
             raise Refusal("card-not-yours")
-        body = {"remix": card.task, "card": card.token}
-        await self._question(person, spot, "question-remix", body, cause, task=card.task)
+        body = {"remix": card.task_id, "card": card.callback_id}
+        await self._question(person, spot, "question-remix", body, cause, task=card.task_id)
 
     async def _question(
         self,
-        person: Person,
+        person: User,
         spot: Spot,
         sentence: str,
         body: dict[str, Any],
         cause: str,
         **facts: str,
     ) -> None:
-        language = await language_of(self._kit.desk, person)
-        card = await self._kit.open_once(CardKind.QUESTION, person, spot, body, cause)
-        if card.message is not None:
+        language = await language_for(self._kit.desk, person)
+        card = await self._kit.open_once(MessageKind.QUESTION, person, spot, body, cause)
+        if card.message_ref is not None:
             return
         # In a group only the one who is asked gets the field to answer in.
         markup = ForceReply(
-            selective=True, input_field_placeholder=say(language, "question-placeholder")
+            selective=True, input_field_placeholder=translate(language, "question-placeholder")
         )
-        text = escaped(say(language, sentence, **facts))
+        text = escaped(translate(language, sentence, **facts))
         await self._kit.put_up(card, spot, language, text, markup)
 
-    async def _answer_to(self, card: Card, incoming: Incoming) -> None:
+    async def _answer_to(self, card: InteractiveMessage, incoming: Incoming) -> None:
         wish = await self._answered(card, incoming)
         if await self._order(incoming.person, incoming.spot, wish, _key(incoming)):
             await self._kit.cards.end(card)
@@ -344,15 +358,15 @@ class Talk:
             return False
         room = incoming.spot.room.address
         card = await self._kit.cards.newest(
-            CardKind.QUESTION, incoming.person.id, room, STILL_ASKED
+            MessageKind.QUESTION, incoming.person.id, room, STILL_ASKED
         )
-        if card is None or card.message is None:
+        if card is None or card.message_ref is None:
             return False
         await self._drafts.open(incoming, await self._answered(card, incoming))
         await self._kit.cards.end(card)
         return True
 
-    async def _answered(self, card: Card, incoming: Incoming) -> Wish:
+    async def _answered(self, card: InteractiveMessage, incoming: Incoming) -> Wish:
         """What a question has kept, with the words of its answer."""
         if "card" in card.body:
             result = await self._kit.cards.get(str(card.body["card"]))
@@ -376,7 +390,7 @@ def _words_of(answered: Answered) -> str:
     if not answered.text.startswith("/"):
         return answered.text
     try:
-        command = parser.parse(answered.text)
+        command = parser.parse_command(answered.text)
     except Refusal:
         return ""
     return command.prompt if isinstance(command, MakeVideo) else ""
@@ -389,8 +403,8 @@ def _wish(command: MakeVideo, picture: Picture | None, incoming: Incoming) -> Wi
 
 def _about(task: str, line: str) -> str:
     """`/cancel` in reply to a card is about its task."""
-    command, rest = first(line)
-    word, _ = first(rest)
+    command, rest = split_first_word(line)
+    word, _ = split_first_word(rest)
     if command.partition("@")[0] == "/remix":
         return line if word.lower() == task else f"{command} {task} {rest}"
     return line if word else f"{command} {task}"

@@ -13,16 +13,16 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from bot.store.connect import open_database
 from bot.store.database import Database, DatabaseUrlError, Tx
-from tests.support.notes_table import notes, numbers, opened, program, write
+from tests.support.notes_table import notes, numbers, open_store, run_script, write
 
 
-async def test_what_was_committed_is_read(store: Database) -> None:
+async def test_committed_write_is_read(store: Database) -> None:
     """A read that starts after `transact` has returned sees what was written."""
     assert await store.transact(lambda tx: write(tx, 1)) == 1
     assert await store.read(numbers) == [1]
 
 
-async def test_an_exception_leaves_nothing_behind(store: Database) -> None:
+async def test_exception_rolls_back(store: Database) -> None:
     """The writes of a function that raises are rolled back, and the caller gets its exception."""
 
     def fail(tx: Tx) -> None:
@@ -34,7 +34,7 @@ async def test_an_exception_leaves_nothing_behind(store: Database) -> None:
     assert await store.read(numbers) == []
 
 
-async def test_a_failure_among_many_takes_nothing_with_it(store: Database) -> None:
+async def test_failure_in_a_group_undoes_only_itself(store: Database) -> None:
     """Of transactions that wait together, only the failing ones are undone, and those whole."""
     await store.transact(lambda tx: write(tx, 0, "taken"))
 
@@ -50,7 +50,7 @@ async def test_a_failure_among_many_takes_nothing_with_it(store: Database) -> No
     assert await store.read(numbers) == [0, *(n for n in range(1, 61) if n % 3)]
 
 
-async def test_every_exception_reaches_its_own_caller(store: Database) -> None:
+async def test_each_caller_gets_its_own_exception(store: Database) -> None:
     """Also one that no future can carry, and without a word to the neighbours."""
 
     def empty(tx: Tx) -> int:
@@ -63,7 +63,7 @@ async def test_every_exception_reaches_its_own_caller(store: Database) -> None:
     assert second == 1
 
 
-async def test_five_hundred_at_once_are_all_done(store: Database) -> None:
+async def test_500_concurrent_transactions_succeed(store: Database) -> None:
     """No transaction is lost or told that the database is locked, however many wait."""
     await store.transact(lambda tx: write(tx, 0, ""))
     longer = update(notes).where(notes.c.id == 0).values(words=notes.c.words + "x")
@@ -78,7 +78,7 @@ async def test_five_hundred_at_once_are_all_done(store: Database) -> None:
     assert await store.read(lambda tx: tx.execute(length).scalar()) == 500
 
 
-async def test_a_read_sees_one_moment_and_no_half_of_a_transaction(store: Database) -> None:
+async def test_read_sees_a_consistent_snapshot(store: Database) -> None:
     """While pairs are written, every read finds whole pairs, and the same ones when it looks on."""
     count = select(func.count()).select_from(notes)
 
@@ -97,14 +97,14 @@ async def test_a_read_sees_one_moment_and_no_half_of_a_transaction(store: Databa
     assert await store.read(look_twice) == (200, 200)
 
 
-async def test_a_read_cannot_write(store: Database) -> None:
+async def test_read_cannot_write(store: Database) -> None:
     """A function that writes was given to the wrong method; it must not half work."""
     with pytest.raises(DBAPIError, match=r"readonly|read-only"):
         await store.read(lambda tx: write(tx, 1))
     assert await store.read(numbers) == []
 
 
-async def test_a_savepoint_lets_a_function_go_on_after_a_refusal(store: Database) -> None:
+async def test_savepoint_undoes_only_its_own_statements(store: Database) -> None:
     """What was refused inside `begin_nested` is undone; what stands around it is committed."""
 
     def try_twice(tx: Tx) -> None:
@@ -120,7 +120,7 @@ async def test_a_savepoint_lets_a_function_go_on_after_a_refusal(store: Database
     assert await store.read(numbers) == [1, 3]
 
 
-async def test_a_waiter_that_leaves_harms_nobody(store: Database) -> None:
+async def test_cancelled_waiter_harms_no_other(store: Database) -> None:
     """Cancelling some callers at any moment loses no other's transaction and no connection."""
     for start in range(0, 300, 30):
         waiting = [
@@ -137,7 +137,7 @@ async def test_a_waiter_that_leaves_harms_nobody(store: Database) -> None:
         assert set(stayed) <= set(await store.read(numbers))
 
 
-async def test_one_object_may_be_opened_again(database_url: str) -> None:
+async def test_database_can_be_reopened(database_url: str) -> None:
     """Nothing of a closed connection is left in the way."""
     database = open_database(database_url)
     for _ in range(2):
@@ -164,16 +164,16 @@ asyncio.run(main())
 """
 
 
-async def test_what_was_promised_survives_a_kill(database_url: str) -> None:
+async def test_returned_transactions_survive_a_kill(database_url: str) -> None:
     """Each transaction that had returned when the process was killed is there afterwards."""
-    async with opened(database_url) as store:
-        await store.exclusively(notes.metadata.create_all)
-    with program(_WRITER, database_url) as writer:
+    async with open_store(database_url) as store:
+        await store.run_exclusive(notes.metadata.create_all)
+    with run_script(_WRITER, database_url) as writer:
         assert writer.stdout
         promised = [int(writer.stdout.readline()) for _ in range(200)]
         writer.send_signal(signal.SIGKILL)
         promised += [int(line) for line in writer.stdout.read().splitlines(keepends=True)[:-1]]
-    async with opened(database_url) as store:
+    async with open_store(database_url) as store:
         assert set(promised) <= set(await store.read(numbers))
 
 
@@ -193,7 +193,7 @@ async def test_what_was_promised_survives_a_kill(database_url: str) -> None:
         "postgresql://me:hush@host:port/name",
     ],
 )
-def test_an_address_that_is_none_is_told_without_the_password(url: str) -> None:
+def test_invalid_url_is_reported_without_password(url: str) -> None:
     """The message says what to write, and quotes nothing that might be secret."""
     with pytest.raises(DatabaseUrlError, match="DATABASE_URL: write ") as refusal:
         open_database(url)

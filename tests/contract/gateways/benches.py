@@ -16,24 +16,24 @@ from aiohttp import web
 from pydantic import SecretStr
 
 from providers import PROVIDERS
-from providers.base import Options, Provider
-from providers.http import Http
+from providers.base import Provider, ProviderOptions
+from providers.http import HttpClient
 from providers.types import (
     Failed,
     Finished,
+    ImageTransport,
     Pending,
-    PictureWay,
     Progress,
     ReferenceImage,
     VideoRequest,
 )
 from tests.fakes.gateways import relay_schema
-from tests.fakes.gateways.jimmy import JimmyGateway
-from tests.fakes.gateways.json_gateway import Dialect
-from tests.fakes.gateways.jxincm import JxincmGateway
-from tests.fakes.gateways.mountsea import MountseaGateway
-from tests.fakes.gateways.openai import KEY, Gateway
-from tests.fakes.gateways.webhooks import TELL_SECRET
+from tests.fakes.gateways.jimmy import FakeJimmyGateway
+from tests.fakes.gateways.json_gateway import FakeJsonGateway
+from tests.fakes.gateways.jxincm import FakeJxincmGateway
+from tests.fakes.gateways.mountsea import FakeMountseaGateway
+from tests.fakes.gateways.openai import KEY, FakeOpenAIGateway
+from tests.fakes.gateways.webhooks import WEBHOOK_SECRET
 
 Fault = Literal["throttled", "lost", "moderated", "fail", "stuck", "vanished", "broken"]
 """What every gateway can do to us: see the test of each."""
@@ -64,14 +64,16 @@ _WORDS: dict[Fault, str] = {
 OpenBench = Callable[[Path], AbstractAsyncContextManager[Bench]]
 
 
-def opener(
-    kind: str, http: Http, folder: Path, usual: Mapping[str, object]
+def bench_opener(
+    kind: str, http: HttpClient, folder: Path, usual: Mapping[str, object]
 ) -> Callable[[Mapping[str, object]], Provider]:
     """Opens an account of this kind with the usual options and some others."""
     made = PROVIDERS[kind]
 
     def opened(options: Mapping[str, object]) -> Provider:
-        chosen: Options = made.options_type.model_validate({"kind": kind, **usual, **options})
+        chosen: ProviderOptions = made.options_type.model_validate(
+            {"kind": kind, **usual, **options}
+        )
         return made(chosen, http, folder)
 
     return opened
@@ -87,23 +89,25 @@ def _official(kind: relay_schema.Dialect, **more: object) -> OpenBench:
 
     @asynccontextmanager
     async def opened(folder: Path) -> AsyncIterator[Bench]:
-        http = Http(read_timeout=10)
-        async with Gateway(render_seconds=0.1, deletes_abort=True, dialect=kind) as gateway:
+        http = HttpClient(read_timeout=10)
+        async with FakeOpenAIGateway(
+            render_seconds=0.1, deletes_abort=True, dialect=kind
+        ) as gateway:
             usual = {"base_url": gateway.url, "api_key": SecretStr(KEY), **more}
-            yield Bench(opener(kind, http, folder, usual), _OFFICIAL, _WORDS)
+            yield Bench(bench_opener(kind, http, folder, usual), _OFFICIAL, _WORDS)
             await http.close()
             assert gateway.violations == []
 
     return opened
 
 
-def _dialect(kind: str, made: type[Dialect], request: VideoRequest) -> OpenBench:
+def _dialect(kind: str, made: type[FakeJsonGateway], request: VideoRequest) -> OpenBench:
     @asynccontextmanager
     async def opened(folder: Path) -> AsyncIterator[Bench]:
-        http = Http(read_timeout=10)
+        http = HttpClient(read_timeout=10)
         async with made(render_seconds=0.1) as gateway:
             usual = {"base_url": gateway.url, "api_key": SecretStr(KEY)}
-            yield Bench(opener(kind, http, folder, usual), request, _WORDS)
+            yield Bench(bench_opener(kind, http, folder, usual), request, _WORDS)
             await http.close()
             assert gateway.violations == []
 
@@ -112,8 +116,8 @@ def _dialect(kind: str, made: type[Dialect], request: VideoRequest) -> OpenBench
 
 @asynccontextmanager
 async def _sandbox(folder: Path) -> AsyncIterator[Bench]:
-    http, opened = Http(), []
-    usual = opener("sandbox", http, folder, {})
+    http, opened = HttpClient(), []
+    usual = bench_opener("sandbox", http, folder, {})
 
     def remembered(options: Mapping[str, object]) -> Provider:
         opened.append(usual(options))
@@ -132,10 +136,10 @@ async def _sandbox(folder: Path) -> AsyncIterator[Bench]:
 
 _SMALL = VideoRequest("task1", "sora-2", "a red kite", 10, size="small", width=720, height=1280)
 BENCHES: dict[str, OpenBench] = {
-    "jimmy": _dialect("jimmy", JimmyGateway, replace(_SMALL, model="sora2-12s", seconds=12)),
-    "jxincm": _dialect("jxincm", JxincmGateway, _SMALL),
-    "mountsea": _dialect("mountsea", MountseaGateway, _SMALL),
-    "openai": _official("openai", cancel=True, webhook_secret=SecretStr(TELL_SECRET)),
+    "jimmy": _dialect("jimmy", FakeJimmyGateway, replace(_SMALL, model="sora2-12s", seconds=12)),
+    "jxincm": _dialect("jxincm", FakeJxincmGateway, _SMALL),
+    "mountsea": _dialect("mountsea", FakeMountseaGateway, _SMALL),
+    "openai": _official("openai", cancel=True, webhook_secret=SecretStr(WEBHOOK_SECRET)),
     "relay147": _official("relay147"),
     "sandbox": _sandbox,
     "zenlayer": _official("zenlayer"),
@@ -143,12 +147,12 @@ BENCHES: dict[str, OpenBench] = {
 
 
 @asynccontextmanager
-async def carried(provider: Provider, picture: ReferenceImage) -> AsyncIterator[ReferenceImage]:
+async def carry_image(provider: Provider, picture: ReferenceImage) -> AsyncIterator[ReferenceImage]:
     """The picture in the way that the gateway takes best, as the engine would bring it."""
-    match provider.capabilities.picture_way(links=True):
-        case PictureWay.UPLOAD:
-            yield replace(picture, url=await provider.upload(picture))
-        case PictureWay.LINK:
+    match provider.capabilities.choose_image_transport(links_available=True):
+        case ImageTransport.UPLOAD:
+            yield replace(picture, url=await provider.upload_image(picture))
+        case ImageTransport.LINK:
             async with _published(picture.path) as url:
                 yield replace(picture, url=url)
         case _:
@@ -166,7 +170,7 @@ async def _published(path: Path) -> AsyncIterator[str]:
     await runner.cleanup()
 
 
-async def end_of(provider: Provider, remote_id: str) -> Progress:
+async def poll_until_settled(provider: Provider, remote_id: str) -> Progress:
     """Look until the job is over."""
     async with asyncio.timeout(60):
         while isinstance(progress := await provider.poll(remote_id), Pending):
@@ -175,25 +179,25 @@ async def end_of(provider: Provider, remote_id: str) -> Progress:
     return progress
 
 
-async def finished(provider: Provider, remote_id: str) -> Finished:
+async def poll_until_finished(provider: Provider, remote_id: str) -> Finished:
     """The end of a job that goes well."""
-    progress = await end_of(provider, remote_id)
+    progress = await poll_until_settled(provider, remote_id)
     assert isinstance(progress, Finished), progress
     return progress
 
 
-async def failed(provider: Provider, remote_id: str) -> Failed:
+async def poll_until_failed(provider: Provider, remote_id: str) -> Failed:
     """The end of a job that does not."""
-    progress = await end_of(provider, remote_id)
+    progress = await poll_until_settled(provider, remote_id)
     assert isinstance(progress, Failed), progress
     return progress
 
 
-async def fetched(
+async def fetch_video(
     provider: Provider, remote_id: str, offset: int = 0
 ) -> tuple[int, bytes, int | None]:
     """(where it begins, what came, all there is)."""
-    done = await finished(provider, remote_id)
+    done = await poll_until_finished(provider, remote_id)
     async with provider.download(remote_id, done, offset) as download:
         content = b"".join([chunk async for chunk in download.chunks])
-        return download.offset, content, download.total
+        return download.offset, content, download.total_bytes

@@ -18,10 +18,10 @@ from providers.base import Provider
 from providers.types import (
     Failed,
     FailureKind,
-    Finding,
     Finished,
+    ImageTransport,
+    JobLookup,
     Pending,
-    PictureWay,
     ReferenceImage,
     VideoRequest,
 )
@@ -29,11 +29,11 @@ from tests.contract.gateways.benches import (
     BENCHES,
     Bench,
     Fault,
-    carried,
-    end_of,
-    failed,
-    fetched,
-    finished,
+    carry_image,
+    fetch_video,
+    poll_until_failed,
+    poll_until_finished,
+    poll_until_settled,
 )
 from tests.fakes.gateways.webhooks import signed_event
 from tests.support import sample_images, video_frames
@@ -59,7 +59,7 @@ def asking(bench: Bench, fault: Fault) -> VideoRequest:
 
 async def saved(provider: Provider, remote_id: str, path: Path) -> Path:
     """The finished film as a file."""
-    _, content, total = await fetched(provider, remote_id)
+    _, content, total = await fetch_video(provider, remote_id)
     assert total in {None, len(content)}
     path.write_bytes(content)
     return path
@@ -74,7 +74,7 @@ async def test_a_video_is_not_the_one_asked_for(
     """It plays without a complaint, as long and as large as asked."""
     job = await provider.submit(bench.request)
     film = await saved(provider, job.remote_id, tmp_path / "film.mp4")
-    assert video_frames.complaints(film) == ""
+    assert video_frames.player_errors(film) == ""
     assert video_frames.frame(film).size == (bench.request.width, bench.request.height)
     _, seconds = count_frames_and_secs(str(film))
     assert seconds == pytest.approx(bench.request.seconds, abs=0.3)
@@ -86,13 +86,13 @@ async def test_a_picture_is_not_where_the_video_begins(
     """The reference picture is the first frame."""
     width, height = bench.request.width or 0, bench.request.height or 0
     path = tmp_path / "picture.png"
-    sample_images.quarters(width, height).save(path)
+    sample_images.color_card(width, height).save(path)
     picture = ReferenceImage(path, "image/png", width, height)
-    if not provider.capabilities.pictures:
+    if not provider.capabilities.image_transports:
         with pytest.raises(errors.Unsupported):
             await provider.submit(replace(bench.request, image=picture))
         return
-    async with carried(provider, picture) as brought:
+    async with carry_image(provider, picture) as brought:
         job = await provider.submit(replace(bench.request, image=brought))
     film = await saved(provider, job.remote_id, tmp_path / "film.mp4")
     corner = (0, 0, width // 3, height // 5)
@@ -104,9 +104,9 @@ async def test_a_picture_is_not_where_the_video_begins(
 async def test_a_resumed_download_does_not_fit(bench: Bench, provider: Provider) -> None:
     """Beginning and rest make the whole; where it cannot go on, it says that it starts over."""
     job = await provider.submit(bench.request)
-    _, whole, _ = await fetched(provider, job.remote_id)
+    _, whole, _ = await fetch_video(provider, job.remote_id)
     for asked in (1, len(whole) // 2, len(whole) - 1, len(whole) + 1):
-        offset, rest, total = await fetched(provider, job.remote_id, asked)
+        offset, rest, total = await fetch_video(provider, job.remote_id, asked)
         assert offset in {0, asked}
         assert whole[:offset] + rest == whole
         assert total in {None, len(whole)}
@@ -115,12 +115,12 @@ async def test_a_resumed_download_does_not_fit(bench: Bench, provider: Provider)
 async def test_a_broken_download_passes_for_a_whole_one(bench: Bench, provider: Provider) -> None:
     """What came of it is no more than a beginning; the next one is whole."""
     job = await provider.submit(asking(bench, "broken"))
-    done, begun = await finished(provider, job.remote_id), b""
+    done, begun = await poll_until_finished(provider, job.remote_id), b""
     with suppress(errors.Unanswered):
         async with provider.download(job.remote_id, done) as download:
             async for chunk in download.chunks:
                 begun += chunk
-    _, whole, total = await fetched(provider, job.remote_id)
+    _, whole, total = await fetch_video(provider, job.remote_id)
     assert total in {None, len(whole)}
     assert whole.startswith(begun)
     assert len(begun) < len(whole)
@@ -129,15 +129,17 @@ async def test_a_broken_download_passes_for_a_whole_one(bench: Bench, provider: 
 async def test_a_change_replaces_its_original(bench: Bench, provider: Provider) -> None:
     """A remix is a job of its own, where the gateway can."""
     first = await provider.submit(bench.request)
-    done = await finished(provider, first.remote_id)
-    named = done.edit_id if provider.capabilities.edit_id else first.remote_id
-    change = replace(bench.request, key="task2", prompt="the kite is blue", remix_of=named)
+    done = await poll_until_finished(provider, first.remote_id)
+    named = done.edit_id if provider.capabilities.remix_by_edit_id else first.remote_id
+    change = replace(
+        bench.request, idempotency_key="task2", prompt="the kite is blue", remix_of=named
+    )
     if not provider.capabilities.remix:
         return
     second = await provider.submit(change)
     assert second.remote_id != first.remote_id
-    await finished(provider, second.remote_id)
-    await finished(provider, first.remote_id)
+    await poll_until_finished(provider, second.remote_id)
+    await poll_until_finished(provider, first.remote_id)
 
 
 # --- what goes wrong ---------------------------------------------------------------------
@@ -149,8 +151,8 @@ async def test_a_create_that_was_refused_passes_for_one_that_may_run(
     """Told to slow down: certainly not accepted, worth another try, and when."""
     with pytest.raises(errors.Throttled) as raised:
         await provider.submit(asking(bench, "throttled"))
-    assert not raised.value.accepted
-    assert raised.value.again
+    assert not raised.value.maybe_accepted
+    assert raised.value.retryable
     assert raised.value.retry_after
 
 
@@ -159,23 +161,23 @@ async def test_a_lost_answer_passes_for_a_refusal(bench: Bench, provider: Provid
     since, lost = time.time(), asking(bench, "lost")
     with pytest.raises(errors.ProviderError) as raised:
         await provider.submit(lost)
-    assert raised.value.accepted
-    if provider.capabilities.find is Finding.NOTHING:
+    assert raised.value.maybe_accepted
+    if provider.capabilities.job_lookup is JobLookup.UNSUPPORTED:
         with pytest.raises(errors.Unsupported):
-            await provider.find(lost, since)
+            await provider.find_job(lost, since)
         return
-    found = await provider.find(lost, since)
+    found = await provider.find_job(lost, since)
     assert found is not None
-    await finished(provider, found.remote_id)
+    await poll_until_finished(provider, found.remote_id)
 
 
 async def test_a_job_is_found_that_was_never_made(bench: Bench, provider: Provider) -> None:
     """Another's job is never taken for ours."""
     since = time.time()
     await provider.submit(bench.request)
-    if provider.capabilities.find is not Finding.NOTHING:
-        other = replace(bench.request, key="task2", prompt="a green boat")
-        assert await provider.find(other, since) is None
+    if provider.capabilities.job_lookup is not JobLookup.UNSUPPORTED:
+        other = replace(bench.request, idempotency_key="task2", prompt="a green boat")
+        assert await provider.find_job(other, since) is None
 
 
 async def test_a_forbidden_prompt_passes_for_a_fault(bench: Bench, provider: Provider) -> None:
@@ -184,15 +186,15 @@ async def test_a_forbidden_prompt_passes_for_a_fault(bench: Bench, provider: Pro
         job = await provider.submit(asking(bench, "moderated"))
     except errors.Moderated:
         return
-    assert (await failed(provider, job.remote_id)).kind is FailureKind.MODERATION
+    assert (await poll_until_failed(provider, job.remote_id)).kind is FailureKind.MODERATION
 
 
 async def test_a_failure_is_an_exception(bench: Bench, provider: Provider) -> None:
     """The verdict on a job is a value, with something for an admin to read."""
     job = await provider.submit(asking(bench, "fail"))
-    verdict = await failed(provider, job.remote_id)
+    verdict = await poll_until_failed(provider, job.remote_id)
     assert verdict.kind is FailureKind.UPSTREAM
-    assert verdict.raw
+    assert verdict.provider_message
 
 
 async def test_an_unknown_job_is_waited_for(bench: Bench, provider: Provider) -> None:
@@ -201,7 +203,7 @@ async def test_an_unknown_job_is_waited_for(bench: Bench, provider: Provider) ->
     for remote_id in (job.remote_id, "video_none", "../../etc/passwd", "a b?c#d%2e"):
         with pytest.raises(errors.NotFound) as raised:
             await provider.poll(remote_id)
-        assert not raised.value.accepted
+        assert not raised.value.maybe_accepted
     # A gateway whose videos come by link alone cannot even be asked.
     with pytest.raises((errors.NotFound, errors.NoResult)):
         async with provider.download("video_none", Finished()):
@@ -217,7 +219,7 @@ async def test_a_stopped_job_runs_on(bench: Bench, provider: Provider) -> None:
         return
     assert await provider.cancel(job.remote_id)
     try:
-        end = await end_of(provider, job.remote_id)
+        end = await poll_until_settled(provider, job.remote_id)
     except errors.NotFound:
         return
     assert isinstance(end, Failed)
@@ -240,8 +242,8 @@ async def test_two_accounts_are_taken_for_one(bench: Bench, provider: Provider) 
 async def test_a_check_costs_something(bench: Bench, provider: Provider) -> None:
     """It says in a short word what it has seen, and makes no job."""
     assert 0 < len(await provider.check()) < 200
-    if provider.capabilities.find is not Finding.NOTHING:
-        assert await provider.find(bench.request, time.time()) is None
+    if provider.capabilities.job_lookup is not JobLookup.UNSUPPORTED:
+        assert await provider.find_job(bench.request, time.time()) is None
 
 
 # --- what some can beyond that -----------------------------------------------------------
@@ -250,17 +252,19 @@ async def test_a_check_costs_something(bench: Bench, provider: Provider) -> None
 async def test_a_list_shows_other_jobs_or_wrong_ones(bench: Bench, provider: Provider) -> None:
     """Many jobs in one look: each as a look of its own would show it, and none but those asked."""
     since = time.time()
-    if not provider.capabilities.batch:
+    if not provider.capabilities.batch_poll:
         with pytest.raises(errors.Unsupported):
             await provider.poll_many(["video_none"], since)
         return
     jobs = [
-        await provider.submit(replace(bench.request, key=f"task{number}", prompt=f"kite {number}"))
+        await provider.submit(
+            replace(bench.request, idempotency_key=f"task{number}", prompt=f"kite {number}")
+        )
         for number in range(3)
     ]
     stuck = await provider.submit(asking(bench, "stuck"))
     for job in jobs:
-        await finished(provider, job.remote_id)
+        await poll_until_finished(provider, job.remote_id)
     wanted = [jobs[0].remote_id, jobs[2].remote_id, stuck.remote_id, "video_none"]
     seen = await provider.poll_many(wanted, since)
     assert seen.keys() == set(wanted) - {"video_none"}
@@ -271,7 +275,7 @@ async def test_a_list_shows_other_jobs_or_wrong_ones(bench: Bench, provider: Pro
 async def test_a_thumbnail_is_another_picture_or_none(bench: Bench, provider: Provider) -> None:
     """A still picture of the video, in its proportions."""
     job = await provider.submit(bench.request)
-    done = await finished(provider, job.remote_id)
+    done = await poll_until_finished(provider, job.remote_id)
     if not provider.capabilities.thumbnails:
         with pytest.raises(errors.Unsupported):
             async with provider.thumbnail(job.remote_id, done):
@@ -287,15 +291,15 @@ async def test_a_thumbnail_is_another_picture_or_none(bench: Bench, provider: Pr
 async def test_anybody_can_call_in_an_event(provider: Provider) -> None:
     """Only what the gateway has signed, lately and as it stands, is heard; a repeat is known."""
     body, headers = signed_event("video.completed", "video_7")
-    if not provider.capabilities.events:
+    if not provider.capabilities.webhooks:
         with pytest.raises(errors.Unsupported):
-            provider.heard(headers, body)
+            provider.parse_webhook(headers, body)
         return
-    event = provider.heard(headers, body)
+    event = provider.parse_webhook(headers, body)
     assert event.remote_id == "video_7"
-    assert provider.heard(headers, body).id == event.id
+    assert provider.parse_webhook(headers, body).id == event.id
     other, of_another_kind = signed_event("batch.completed", "batch_7")
-    assert provider.heard(of_another_kind, other).remote_id is None
+    assert provider.parse_webhook(of_another_kind, other).remote_id is None
     forgeries = [
         ({**headers, "webhook-signature": "v1,AAAA"}, body),
         ({**headers, "webhook-signature": "v1"}, body),
@@ -309,23 +313,23 @@ async def test_anybody_can_call_in_an_event(provider: Provider) -> None:
         signed_event("video.completed", "video_7", "whsec_b3RoZXI=")[::-1],
     ]
     for forged, said in forgeries:
-        with pytest.raises(errors.Untrusted):
-            provider.heard(forged, said)
+        with pytest.raises(errors.InvalidSignature):
+            provider.parse_webhook(forged, said)
 
 
 async def test_models_are_made_up(provider: Provider) -> None:
     """A gateway's own list of models, or None where it tells none; a wrong key is told."""
-    listed = await provider.models()
+    listed = await provider.served_models()
     assert listed is None or (listed and all(isinstance(name, str) for name in listed))
 
 
 async def test_a_picture_is_put_where_nobody_can_get_it(provider: Provider, tmp_path: Path) -> None:
     """Where the gateway has a store of its own, it gives a link to what was put there."""
     path = tmp_path / "picture.png"
-    sample_images.quarters(64, 64).save(path)
+    sample_images.color_card(64, 64).save(path)
     picture = ReferenceImage(path, "image/png", 64, 64)
-    if PictureWay.UPLOAD not in provider.capabilities.pictures:
+    if ImageTransport.UPLOAD not in provider.capabilities.image_transports:
         with pytest.raises(errors.Unsupported):
-            await provider.upload(picture)
+            await provider.upload_image(picture)
         return
-    assert (await provider.upload(picture)).startswith("http")
+    assert (await provider.upload_image(picture)).startswith("http")

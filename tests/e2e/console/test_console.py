@@ -42,7 +42,7 @@ def environment(**settings: str) -> dict[str, str]:
 SMALL = "/video --size 480x854 --duration 1"
 
 
-def test_a_script_gets_no_video_or_a_wrong_status(tmp_path: Path) -> None:
+def test_piped_lines_are_answered_and_videos_awaited(tmp_path: Path) -> None:
     """Lines are answered in order, the end waits for the video, its path is printed, status 0."""
     done = reelay(tmp_path, f"# a comment\n\n{SMALL} a red kite\n/quota\n")
     said = done.stdout.decode()
@@ -53,7 +53,7 @@ def test_a_script_gets_no_video_or_a_wrong_status(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr.decode()
 
 
-def test_a_failure_looks_like_a_success(tmp_path: Path) -> None:
+def test_failed_or_cancelled_task_exits_with_status_1(tmp_path: Path) -> None:
     """Status 1 where a task failed or was cancelled; a wrong line changes nothing."""
     failed = reelay(tmp_path, f"{SMALL} [moderated] a kite\n")
     assert failed.returncode == 1
@@ -66,7 +66,7 @@ def test_a_failure_looks_like_a_success(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "line", [b"\xff\xfe\x00\x01", b"/video " + b"x" * 300_000, b"/video \xe4\xbd", b"\x1b[2J"]
 )
-def test_nonsense_ends_the_console(tmp_path: Path, line: bytes) -> None:
+def test_binary_and_endless_lines_are_answered(tmp_path: Path, line: bytes) -> None:
     """Bytes that are no text and endless lines are answered, and the next line is read."""
     done = reelay(tmp_path, line + b"\n/quota\n", DAILY_CREDITS="0")
     assert done.returncode == 0
@@ -74,7 +74,7 @@ def test_nonsense_ends_the_console(tmp_path: Path, line: bytes) -> None:
     assert "Traceback" not in done.stderr.decode()
 
 
-def test_a_killed_process_forgets_what_was_asked(tmp_path: Path) -> None:
+def test_killed_process_delivers_after_restart(tmp_path: Path) -> None:
     """After SIGKILL the next start brings the video of the earlier one, and waits for it."""
     with subprocess.Popen(
         [sys.executable, "-m", "bot", "run", "--env-file", os.devnull],
@@ -99,7 +99,7 @@ def test_a_killed_process_forgets_what_was_asked(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize("console", ["true", "false"])
-def test_a_signal_is_ignored_or_ends_in_a_traceback(
+def test_signal_stops_the_process_gracefully(
     tmp_path: Path, number: signal.Signals, console: str
 ) -> None:
     """A signal stops a process gracefully, with a console and without one."""
@@ -127,7 +127,7 @@ def _until(holds: object, seconds: float = 30.0) -> None:
         select.select([], [], [], 0.02)
 
 
-def test_a_closed_pipe_ends_in_a_traceback(tmp_path: Path) -> None:
+def test_closed_pipe_ends_quietly_and_keeps_the_task(tmp_path: Path) -> None:
     """`| head -1` ends the console quietly; what it had taken is brought by the next start."""
     with subprocess.Popen(
         [sys.executable, "-m", "bot", "run", "--env-file", os.devnull],
@@ -151,7 +151,7 @@ def test_a_closed_pipe_ends_in_a_traceback(tmp_path: Path) -> None:
     assert ".mp4" in reelay(tmp_path, "").stdout.decode()
 
 
-def test_a_second_process_fights_for_the_database(tmp_path: Path) -> None:
+def test_second_process_on_the_database_is_refused(tmp_path: Path) -> None:
     """A second process on one SQLite file is refused in one clear line."""
     with subprocess.Popen(
         [sys.executable, "-m", "bot", "run", "--env-file", os.devnull],
@@ -216,7 +216,7 @@ class Terminal:
             os.close(self.end)
 
 
-def test_a_chat_in_a_terminal_goes_wrong(tmp_path: Path) -> None:
+def test_interactive_chat_completes_and_shows_results(tmp_path: Path) -> None:
     """Greeting, completion, a plain prompt, Ctrl-C, a result above the prompt, Ctrl-D."""
     terminal = Terminal(tmp_path)
     try:

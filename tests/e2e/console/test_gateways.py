@@ -22,7 +22,7 @@ import httpx
 import pytest
 from PIL import Image
 
-from bot.config import NAMES
+from bot.config import SETTING_NAMES
 from tests.fakes.gateways.openai import KEY
 from tests.support.paths import ROOT
 
@@ -89,7 +89,7 @@ def reelay(
     clean = {
         name: value
         for name, value in os.environ.items()
-        if name.upper() not in NAMES and not name.upper().startswith("PROVIDERS_")
+        if name.upper() not in SETTING_NAMES and not name.upper().startswith("PROVIDERS_")
     }
     done = subprocess.run(
         [sys.executable, "-m", "bot", *arguments],

@@ -9,55 +9,55 @@ from pathlib import Path
 
 import pytest
 
-from bot.app import Parts
+from bot.app import Components
 from bot.frontends.discord import Discord as FrontEnd
-from tests.fakes.discord.fake import Discord
-from tests.fakes.discord.users import Person
-from tests.fakes.gateways.openai import KEY, Gateway
-from tests.support.bot_in_process import running, settings
+from tests.fakes.discord.fake import FakeDiscord
+from tests.fakes.discord.users import FakeUser
+from tests.fakes.gateways.openai import KEY, FakeOpenAIGateway
+from tests.support.bot_in_process import running_bot, settings
 
-Running = Callable[..., AbstractAsyncContextManager[Parts]]
+RunBot = Callable[..., AbstractAsyncContextManager[Components]]
 
 
 @pytest.fixture
-async def discord() -> AsyncIterator[Discord]:
+async def discord() -> AsyncIterator[FakeDiscord]:
     """The server; at the end no call may have broken a rule that the bot can know."""
-    async with Discord() as discord:
+    async with FakeDiscord() as discord:
         yield discord
     assert discord.violations == []
 
 
 @pytest.fixture
-def bot(discord: Discord, tmp_path: Path) -> Running:
+def run_bot(discord: FakeDiscord, tmp_path: Path) -> RunBot:
     """Reelay at work there, in the same folder each time; settings by name."""
 
     @asynccontextmanager
-    async def bot(**environ: str) -> AsyncIterator[Parts]:
+    async def bot(**environ: str) -> AsyncIterator[Components]:
         own = settings(
             tmp_path,
             DISCORD_BOT_TOKEN=discord.token,
             DISCORD_API_URL=discord.url,
             **environ,
         )
-        async with running(own, [FrontEnd(own)]) as parts:
+        async with running_bot(own, [FrontEnd(own)]) as parts:
             yield parts
 
     return bot
 
 
 @pytest.fixture
-async def gateway() -> AsyncIterator[Gateway]:
+async def gateway() -> AsyncIterator[FakeOpenAIGateway]:
     """A gateway that makes videos at once."""
-    async with Gateway(cheap=True, render_seconds=0.1) as gateway:
+    async with FakeOpenAIGateway(cheap=True, render_seconds=0.1) as gateway:
         yield gateway
     assert gateway.violations == []
 
 
 @pytest.fixture
-def quick(bot: Running, gateway: Gateway) -> Running:
+def run_with_gateway(run_bot: RunBot, gateway: FakeOpenAIGateway) -> RunBot:
     """Reelay with that gateway."""
     return partial(
-        bot,
+        run_bot,
         PROVIDERS__LOCAL__KIND="openai",
         PROVIDERS__LOCAL__API_KEY=KEY,
         PROVIDERS__LOCAL__BASE_URL=gateway.url,
@@ -65,12 +65,12 @@ def quick(bot: Running, gateway: Gateway) -> Running:
 
 
 @pytest.fixture
-def ann(discord: Discord) -> Person:
+def ann(discord: FakeDiscord) -> FakeUser:
     """Somebody."""
-    return discord.person("Ann")
+    return discord.user("Ann")
 
 
 @pytest.fixture
-def bob(discord: Discord) -> Person:
+def bob(discord: FakeDiscord) -> FakeUser:
     """Somebody else."""
-    return discord.person("Bob")
+    return discord.user("Bob")

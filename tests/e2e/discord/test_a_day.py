@@ -19,13 +19,13 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.discord.conftest import Running
+from tests.e2e.discord.conftest import RunBot
 from tests.fakes.discord.channels import Channel
-from tests.fakes.discord.fake import Discord, Picture
+from tests.fakes.discord.fake import FakeDiscord, ImageFile
 from tests.fakes.discord.interactions import PRESS, TYPING, Interaction
 from tests.fakes.discord.messages import Event, Message
-from tests.fakes.discord.users import Person
-from tests.fakes.gateways.openai import KEY, Gateway
+from tests.fakes.discord.users import FakeUser
+from tests.fakes.gateways.openai import KEY, FakeOpenAIGateway
 from tests.support import sample_images
 
 FOLDER = Path(__file__).parent
@@ -79,15 +79,15 @@ PEOPLE = [
 
 
 @pytest.mark.parametrize("words", PEOPLE, ids=lambda words: words.code)
-async def test_a_day_reads_otherwise(
-    discord: Discord, bot: Running, tmp_path: Path, words: Words
+async def test_channel_matches_the_golden_file(
+    discord: FakeDiscord, run_bot: RunBot, tmp_path: Path, words: Words
 ) -> None:
     """What stood in the channel is the golden file, word for word and button for button."""
-    person = discord.person(words.name, locale=words.locale)
+    person = discord.user(words.name, locale=words.locale)
     general = discord.guild("Kites", [person]).text("general")
     async with (
-        Gateway(deletes_abort=True, render_seconds=RENDER) as gateway,
-        bot(
+        FakeOpenAIGateway(deletes_abort=True, render_seconds=RENDER) as gateway,
+        run_bot(
             PROVIDERS__OPENAI__API_KEY=KEY,
             PROVIDERS__OPENAI__BASE_URL=gateway.url,
             PROVIDERS__OPENAI__CANCEL="on",
@@ -113,10 +113,10 @@ async def test_a_day_reads_otherwise(
 class Day:
     """What a person does, each step when the one before it has come to rest."""
 
-    person: Person
+    person: FakeUser
     channel: Channel
     words: Words
-    gateway: Gateway
+    gateway: FakeOpenAIGateway
 
     async def morning(self) -> None:
         """The first steps, and the first video."""
@@ -131,7 +131,7 @@ class Day:
     async def noon(self, photo: Path) -> None:
         """A picture, a change, and a video that is not wanted after all."""
         words = self.words
-        await self.uses("/video", prompt=words.clouds, image=Picture(photo, "photo.jpg"))
+        await self.uses("/video", prompt=words.clouds, image=ImageFile(photo, "photo.jpg"))
         film = await self.has_films(2)
         await self.fills_in(film, words.remix, words.change)
         changed = await self.has_films(3)
@@ -226,10 +226,10 @@ class Day:
 # --- the same on every machine -----------------------------------------------------------
 
 
-def stable(discord: Discord, channel: Channel) -> str:
+def stable(discord: FakeDiscord, channel: Channel) -> str:
     """The story of a channel without what differs from run to run."""
     events = _in_order([one for one in channel.log if not _says_how_far(one)], discord, channel)
-    told = discord.story(replace(channel, log=events))
+    told = discord.event_log(replace(channel, log=events))
     accepted = re.findall(r"(?:Task |任务 )([2-9a-z]{8})(?=[:：])", told)
     for number, task in enumerate(dict.fromkeys(accepted), 1):
         told = told.replace(task, f"task-{number}")
@@ -248,7 +248,7 @@ def _says_how_far(event: Event) -> bool:
     return event.kind == "edited" and bool(re.match(r"  │ [2-9a-z]{8}[:：]", event.lines[1]))
 
 
-def _in_order(events: list[Event], discord: Discord, channel: Channel) -> list[Event]:
+def _in_order(events: list[Event], discord: FakeDiscord, channel: Channel) -> list[Event]:
     """The answer to a press directly behind it: what comes of it may be faster."""
     done = [one for one in discord.interactions if one.channel is channel and one.kind != TYPING]
     left = iter(done)

@@ -9,22 +9,22 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.discord.conftest import Running
-from tests.fakes.discord.fake import Discord
+from tests.e2e.discord.conftest import RunBot
+from tests.fakes.discord.fake import FakeDiscord
 from tests.fakes.discord.faults import FaultKind
 from tests.fakes.discord.interactions import Interaction
-from tests.fakes.discord.users import Person
-from tests.fakes.gateways.openai import Gateway
-from tests.support.discord_bot import running
-from tests.support.jumpable_clock import JumpingClock
+from tests.fakes.discord.users import FakeUser
+from tests.fakes.gateways.openai import FakeOpenAIGateway
+from tests.support.discord_bot import running_bot
+from tests.support.jumpable_clock import JumpableClock
 
 ACKNOWLEDGE = "create_interaction_response"
 
 
 @pytest.fixture
-def ann(discord: Discord) -> Person:
+def ann(discord: FakeDiscord) -> FakeUser:
     """Someone with the app."""
-    ann = discord.person("Ann")
+    ann = discord.user("Ann")
     discord.guild("Kites", [ann])
     return ann
 
@@ -38,14 +38,14 @@ def _in_time(use: Interaction) -> bool:
     "kind",
     ["dropped-before", "dropped-after", "garbage-after", "500", "502-html", "503", "429"],
 )
-async def test_a_fault_on_the_way_leaves_somebody_unheard(
-    discord: Discord, bot: Running, ann: Person, kind: FaultKind
+async def test_failed_acknowledgement_is_repeated_in_time(
+    discord: FakeDiscord, run_bot: RunBot, ann: FakeUser, kind: FaultKind
 ) -> None:
     """It is said once more, in time; that it was said already is no harm. What was asked is done.
 
     Of commands, buttons and forms alike.
     """
-    async with bot():
+    async with run_bot():
         discord.faults.add(ACKNOWLEDGE, kind)
         use = await ann.uses("/forgetme")
         card = await use.shows("This deletes")
@@ -69,13 +69,13 @@ async def test_a_fault_on_the_way_leaves_somebody_unheard(
 
 
 @pytest.mark.parametrize("kind", ["hanging", "429-cloudflare"])
-async def test_one_who_cannot_be_answered_stops_all_others(
-    discord: Discord, bot: Running, ann: Person, kind: FaultKind
+async def test_unacknowledged_interaction_does_not_block_others(
+    discord: FakeDiscord, run_bot: RunBot, ann: FakeUser, kind: FaultKind
 ) -> None:
     """Nothing comes of what was never acknowledged; meanwhile and afterwards others are heard."""
-    bob = discord.person("Bob")
+    bob = discord.user("Bob")
     bob.installs()
-    async with bot():
+    async with run_bot():
         stopped = discord.faults.add(ACKNOWLEDGE, kind)
         lost = await ann.uses("/video", prompt="a kite", duration=1)
         await discord.until(lambda: stopped.left == 0)
@@ -83,7 +83,7 @@ async def test_one_who_cannot_be_answered_stops_all_others(
         await bob.sees("You can spend")
         if kind == "hanging":
             # It may have been acknowledged; then it must not seem to be thought about for ever.
-            await discord.until(lambda: discord.called("execute_webhook"))
+            await discord.until(lambda: discord.calls_to("execute_webhook"))
             discord.faults.release()
             await discord.until(lambda: discord.violations)
             (told,) = discord.violations
@@ -96,21 +96,21 @@ async def test_one_who_cannot_be_answered_stops_all_others(
     assert discord.unanswered == [lost]
 
 
-async def test_what_comes_too_late_is_done_in_secret(tmp_path: Path) -> None:
+async def test_expired_interaction_is_dropped(tmp_path: Path) -> None:
     """Discord no longer knows the interaction (10062): nothing is made, for nobody would see it."""
-    clock = JumpingClock()
+    clock = JumpableClock()
     async with (
-        Discord(clock) as discord,
-        Gateway(cheap=True, now=clock.now) as gateway,
-        running(clock, discord, gateway, tmp_path),
+        FakeDiscord(clock) as discord,
+        FakeOpenAIGateway(cheap=True, now=clock.now) as gateway,
+        running_bot(clock, discord, gateway, tmp_path),
     ):
-        ann = discord.person("Ann")
+        ann = discord.user("Ann")
         ann.installs()
         discord.faults.add(ACKNOWLEDGE, "dropped-before")
         lost = await ann.uses("/video", prompt="a kite")
         await discord.until(lambda: discord.faults.suffered)
         clock.jump(3.5)
-        await discord.until(lambda: discord.late)
+        await discord.until(lambda: discord.late_responses)
         tasks = await ann.uses("/tasks")
         await tasks.shows("no tasks")
         assert lost.answered is None
@@ -130,11 +130,11 @@ def _locked(folder: Path) -> Iterator[None]:
         yield
 
 
-async def test_a_slow_database_leaves_somebody_unheard(
-    discord: Discord, bot: Running, ann: Person, tmp_path: Path
+async def test_interactions_are_acknowledged_before_they_are_stored(
+    discord: FakeDiscord, run_bot: RunBot, ann: FakeUser, tmp_path: Path
 ) -> None:
     """Commands, buttons and forms are acknowledged before they are kept, and done afterwards."""
-    async with bot():
+    async with run_bot():
         await ann.uses("/video", prompt="a red kite", duration=1)
         video = await ann.dm.shows_video()
         use = await ann.uses("/forgetme")
@@ -157,11 +157,11 @@ async def test_a_slow_database_leaves_somebody_unheard(
         await use.shows("Nothing was changed.")
 
 
-async def test_somebody_waits_for_a_database_that_is_away(
-    discord: Discord, bot: Running, ann: Person, tmp_path: Path
+async def test_unavailable_database_is_reported_to_the_user(
+    discord: FakeDiscord, run_bot: RunBot, ann: FakeUser, tmp_path: Path
 ) -> None:
     """Nothing could be kept: whoever asked is told so, as it was acknowledged."""
-    async with bot():
+    async with run_bot():
         general = discord.guild("Kites", [ann]).text("general")
         quota = await ann.uses("/quota")
         await quota.shows("You can spend")

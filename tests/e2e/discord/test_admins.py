@@ -8,31 +8,31 @@ from typing import Any
 
 import pytest
 
-from bot.commands.admin_parser import ADMIN_WORDS
-from tests.e2e.discord.conftest import Running
+from bot.commands.admin_parser import ADMIN_COMMANDS
+from tests.e2e.discord.conftest import RunBot
 from tests.fakes.discord.channels import Channel
-from tests.fakes.discord.fake import Discord
-from tests.fakes.discord.users import Person
-from tests.fakes.gateways.openai import KEY, Gateway
+from tests.fakes.discord.fake import FakeDiscord
+from tests.fakes.discord.users import FakeUser
+from tests.fakes.gateways.openai import KEY, FakeOpenAIGateway
 
 ENDLESS = 1e9
-WORDS = {word.name: word for word in ADMIN_WORDS}
+WORDS = {word.name: word for word in ADMIN_COMMANDS}
 
 
 @pytest.fixture
-def root(discord: Discord) -> Person:
+def root(discord: FakeDiscord) -> FakeUser:
     """The admin; in no guild anything but a member."""
-    return discord.person("Root")
+    return discord.user("Root")
 
 
 @pytest.fixture
-def ben(discord: Discord) -> Person:
+def ben(discord: FakeDiscord) -> FakeUser:
     """Who owns the guild."""
-    return discord.person("Ben")
+    return discord.user("Ben")
 
 
 @pytest.fixture
-def general(discord: Discord, root: Person, ben: Person) -> Channel:
+def general(discord: FakeDiscord, root: FakeUser, ben: FakeUser) -> Channel:
     """Where they are, and where the owner shows the commands of admins to all."""
     guild = discord.guild("Kites", [ben, root])
     guild.opened.add("admin")
@@ -40,18 +40,18 @@ def general(discord: Discord, root: Person, ben: Person) -> Channel:
 
 
 @pytest.fixture
-async def gateway() -> AsyncIterator[Gateway]:
+async def gateway() -> AsyncIterator[FakeOpenAIGateway]:
     """One that lists no jobs, so that a create without an answer is for admins to judge."""
-    async with Gateway(cheap=True, render_seconds=ENDLESS, dialect="relay147") as gateway:
+    async with FakeOpenAIGateway(cheap=True, render_seconds=ENDLESS, dialect="relay147") as gateway:
         yield gateway
     assert gateway.violations == []
 
 
 @pytest.fixture
-def served(bot: Running, root: Person, gateway: Gateway) -> Running:
+def run_with_admin(run_bot: RunBot, root: FakeUser, gateway: FakeOpenAIGateway) -> RunBot:
     """A bot with one admin."""
     return partial(
-        bot,
+        run_bot,
         ADMINS=f"discord:{root.id}",
         PROVIDERS__LOCAL__KIND="relay147",
         PROVIDERS__LOCAL__API_KEY=KEY,
@@ -59,7 +59,7 @@ def served(bot: Running, root: Person, gateway: Gateway) -> Running:
     )
 
 
-async def _answer(person: Person, line: str, channel: Channel, **options: Any) -> str:
+async def _answer(person: FakeUser, line: str, channel: Channel, **options: Any) -> str:
     """What the bot answers, for that person alone."""
     use = await person.uses(line, channel=channel, options=options)
     answer = await use.answer
@@ -68,7 +68,7 @@ async def _answer(person: Person, line: str, channel: Channel, **options: Any) -
     return answer.text
 
 
-def _options(ben: Person, review: str, running: str) -> dict[str, tuple[dict[str, Any], str]]:
+def _options(ben: FakeUser, review: str, running: str) -> dict[str, tuple[dict[str, Any], str]]:
     """Word -> its options, and what stands in the answer."""
     person = f"discord:{ben.id}"
     return {
@@ -99,12 +99,12 @@ def _options(ben: Person, review: str, running: str) -> dict[str, tuple[dict[str
 
 
 @pytest.mark.parametrize("place", ["guild", "direct messages"])
-async def test_an_admins_word_works_at_the_console_alone(
-    served: Running, root: Person, ben: Person, general: Channel, place: str
+async def test_every_admin_command_works_and_is_answered_in_private(
+    run_with_admin: RunBot, root: FakeUser, ben: FakeUser, general: Channel, place: str
 ) -> None:
     """Each word there is does what it says, and is answered for the admin alone."""
     channel = general if place == "guild" else root.dm
-    async with served():
+    async with run_with_admin():
         await ben.uses("/video", channel=general, prompt="a kite !drop-after")
         word = await general.shows("the gateway stopped answering")
         review = word.embeds[0]["description"].split()[1].rstrip(":")
@@ -121,11 +121,11 @@ async def test_an_admins_word_works_at_the_console_alone(
         assert closed.pings == [ben]
 
 
-async def test_an_admin_can_do_less_with_options(
-    served: Running, root: Person, ben: Person, general: Channel
+async def test_optional_admin_options_may_be_left_out(
+    run_with_admin: RunBot, root: FakeUser, ben: FakeUser, general: Channel
 ) -> None:
     """What may be left out may be left out, and what Discord cannot check is refused in words."""
-    async with served():
+    async with run_with_admin():
         await _answer(ben, "/quota", general)
         person = f"discord:{ben.id}"
         for line, options, answer in (
@@ -146,12 +146,12 @@ async def test_an_admin_can_do_less_with_options(
 
 
 @pytest.mark.parametrize("place", ["guild", "direct messages"])
-async def test_whoever_owns_a_guild_is_an_admin(
-    served: Running, root: Person, ben: Person, general: Channel, place: str
+async def test_guild_owner_is_no_admin(
+    run_with_admin: RunBot, root: FakeUser, ben: FakeUser, general: Channel, place: str
 ) -> None:
     """Shown or not, each word is refused to who is not in ADMINS, and nothing is done."""
     channel = general if place == "guild" else ben.dm
-    async with served():
+    async with run_with_admin():
         for name, (options, _) in _options(ben, "abcdefgh", "abcdefgh").items():
             told = await _answer(ben, f"/admin {name}", channel, **options)
             assert told == "This command is for admins.", name
@@ -160,14 +160,14 @@ async def test_whoever_owns_a_guild_is_an_admin(
         assert (await _answer(root, "/admin audit", root.dm)).startswith("Nothing yet.")
 
 
-async def test_everybody_sees_the_commands_of_admins(
-    discord: Discord, served: Running, root: Person, ben: Person
+async def test_admin_commands_are_hidden_by_default(
+    discord: FakeDiscord, run_with_admin: RunBot, root: FakeUser, ben: FakeUser
 ) -> None:
     """Members are not shown them unless somebody who may manages it so; they are for all apart."""
-    cleo = discord.person("Cleo")
+    cleo = discord.user("Cleo")
     guild = discord.guild("Boats", [ben, cleo, root])
     quiet = guild.text("quiet")
-    async with served():
+    async with run_with_admin():
         await quiet.until(lambda _: cleo.offered(quiet))
         assert "admin" not in cleo.offered(quiet)
         assert "admin" not in root.offered(quiet)
@@ -177,23 +177,23 @@ async def test_everybody_sees_the_commands_of_admins(
         assert "admin" in root.offered()
 
 
-async def test_nobody_knows_how_to_become_an_admin(
-    bot: Running, ben: Person, general: Channel
+async def test_user_without_admins_set_is_told_the_setting(
+    run_bot: RunBot, ben: FakeUser, general: Channel
 ) -> None:
     """Where there is none yet, whoever runs the bot reads what to write into its settings."""
-    async with bot():
+    async with run_bot():
         told = await _answer(ben, "/admin providers", general)
         assert f"ADMINS=discord:{ben.id}" in told.replace("\\", "")
 
 
-async def test_who_is_an_admin_no_more_still_is_one(
-    discord: Discord, served: Running, root: Person, ben: Person, general: Channel
+async def test_removed_admin_is_refused(
+    discord: FakeDiscord, run_with_admin: RunBot, root: FakeUser, ben: FakeUser, general: Channel
 ) -> None:
     """The settings of the day count; the number alone is nobody of another platform."""
     discord.gateway.identify_seconds = 0
-    async with served():
+    async with run_with_admin():
         assert "local" in await _answer(root, "/admin providers", general)
-    async with served(ADMINS=f"discord:{ben.id},telegram:{root.id}"):
+    async with run_with_admin(ADMINS=f"discord:{ben.id},telegram:{root.id}"):
         told = await _answer(root, "/admin providers", general)
         assert told == "This command is for admins."
         assert "local" in await _answer(ben, "/admin providers", general)

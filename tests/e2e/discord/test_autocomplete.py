@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from bot.commands.parser import COMMANDS
-from bot.presentation.i18n import say
-from tests.e2e.discord.conftest import Running
+from bot.presentation.i18n import translate
+from tests.e2e.discord.conftest import RunBot
 from tests.fakes.discord.channels import Channel
-from tests.fakes.discord.fake import Discord
-from tests.fakes.discord.users import Person
-from tests.support.catalog_files import model, written
+from tests.fakes.discord.fake import FakeDiscord
+from tests.fakes.discord.users import FakeUser
+from tests.support.catalog_files import model_toml, write_file
 
 MOST = 25
 LOCALES = {"en-US": "en", "en-GB": "en", "zh-CN": "zh", "zh-TW": "zh"}
@@ -24,15 +24,15 @@ OFFERS = '[{ kind = "openai", model = "sora-2" }]'
 
 
 @pytest.fixture
-def general(discord: Discord, ann: Person) -> Channel:
+def general(discord: FakeDiscord, ann: FakeUser) -> Channel:
     """Where she types."""
-    return discord.guild("Kites", [discord.person("Bob"), ann]).text("general")
+    return discord.guild("Kites", [discord.user("Bob"), ann]).text("general")
 
 
 def _catalogue(folder: Path) -> str:
     """Forty models of one kind, and one that is different."""
-    plain = [model(name=f'"kite-{number:02}"', offers=OFFERS) for number in range(40)]
-    other = model(
+    plain = [model_toml(name=f'"kite-{number:02}"', offers=OFFERS) for number in range(40)]
+    other = model_toml(
         name='"boat"',
         title='"The Boat"',
         durations="[5, 15, 25]",
@@ -40,17 +40,17 @@ def _catalogue(folder: Path) -> str:
         styles='["stormy", "calm"]',
         offers=OFFERS,
     )
-    return str(written(folder, "\n".join([*plain, other])))
+    return str(write_file(folder, "\n".join([*plain, other])))
 
 
 # --- while somebody types ----------------------------------------------------------------
 
 
-async def test_what_is_looked_for_is_not_among_the_first_25(
-    quick: Running, ann: Person, general: Channel, tmp_path: Path
+async def test_autocomplete_finds_models_beyond_the_first_25(
+    run_with_gateway: RunBot, ann: FakeUser, general: Channel, tmp_path: Path
 ) -> None:
     """Of forty models 25 are offered; typing brings the others, the likeliest first."""
-    async with quick(CATALOG_FILE=_catalogue(tmp_path)):
+    async with run_with_gateway(CATALOG_FILE=_catalogue(tmp_path)):
 
         async def offered(typed: str) -> list[str]:
             choices = await ann.types("/video", channel=general, prompt="x", model=typed)
@@ -64,11 +64,11 @@ async def test_what_is_looked_for_is_not_among_the_first_25(
         assert len(await offered("x" * 100)) == 0
 
 
-async def test_a_model_is_offered_what_it_cannot_do(
-    quick: Running, ann: Person, general: Channel, tmp_path: Path
+async def test_autocomplete_offers_what_the_chosen_model_can_do(
+    run_with_gateway: RunBot, ann: FakeUser, general: Channel, tmp_path: Path
 ) -> None:
     """Durations, sizes and styles are those of the model that was chosen before, else of all."""
-    async with quick(CATALOG_FILE=_catalogue(tmp_path)):
+    async with run_with_gateway(CATALOG_FILE=_catalogue(tmp_path)):
         for option, own, another in (
             ("duration", [5, 15, 25], 4),
             ("size", ["512x512"], "1280x720"),
@@ -84,14 +84,14 @@ async def test_a_model_is_offered_what_it_cannot_do(
         assert [one.value for one in choices] == [25]
 
 
-async def test_somebody_is_offered_tasks_of_others(
-    discord: Discord, quick: Running, ann: Person, general: Channel
+async def test_autocomplete_offers_only_tasks_of_the_user(
+    discord: FakeDiscord, run_with_gateway: RunBot, ann: FakeUser, general: Channel
 ) -> None:
     """One's own, the newest first, at most 25, found by words of the prompt; in one's language."""
-    an = discord.person("安", locale="zh-CN")
+    an = discord.user("安", locale="zh-CN")
     assert general.guild is not None
     general.guild.add(an)
-    async with quick(DAILY_CREDITS="1000", MAX_ACTIVE_PER_USER="100"):
+    async with run_with_gateway(DAILY_CREDITS="1000", MAX_ACTIVE_PER_USER="100"):
         for number in range(MOST + 3):
             prompt = f"kite {number:02} {'over the sea ' * 20}"
             await ann.uses("/video", channel=ann.dm, prompt=prompt)
@@ -111,7 +111,7 @@ async def test_somebody_is_offered_tasks_of_others(
         await general.shows_video()
         (own,) = await an.types("/fetch", channel=general, task="")
         # It is done as soon as it is noted that the video stands there.
-        states = [say("zh", f"state-{one}") for one in ("delivering", "done")]
+        states = [translate("zh", f"state-{one}") for one in ("delivering", "done")]
         assert own.name in [f"{own.value} ({one}) 风筝" for one in states]
 
 
@@ -126,9 +126,11 @@ def _all_of(commands: list[dict[str, Any]]) -> Iterator[tuple[str, dict[str, Any
             yield f"{one['name']} {name}", inner
 
 
-async def test_a_word_was_never_translated(discord: Discord, quick: Running) -> None:
+async def test_every_option_and_choice_is_localized(
+    discord: FakeDiscord, run_with_gateway: RunBot
+) -> None:
     """Options, choices and descriptions are there in every language; command names are words."""
-    async with quick():
+    async with run_with_gateway():
         await discord.until(lambda: discord.world.commands.syncs)
     (sync,) = discord.world.commands.syncs
     seen = 0
@@ -151,23 +153,23 @@ async def test_a_word_was_never_translated(discord: Discord, quick: Running) -> 
     assert seen > 60
 
 
-async def test_somebody_sees_commands_that_they_cannot_read(
-    discord: Discord, quick: Running
+async def test_chinese_app_shows_localized_names(
+    discord: FakeDiscord, run_with_gateway: RunBot
 ) -> None:
     """Names of options, choices and menus as an app in Chinese shows them."""
-    an = discord.person("安", locale="zh-CN")
+    an = discord.user("安", locale="zh-CN")
     general = discord.guild("Kites", [an]).text("general")
-    async with quick():
+    async with run_with_gateway():
         use = await an.uses(
             "/video", channel=general, prompt="风筝", orientation="竖屏", duration=8
         )
         video = await general.shows_video()
         menu = await (await an.uses_menu("修改这个视频", video)).modal
     assert use.words == "uses /video 提示词: 风筝, 方向: 竖屏, 时长: 8"
-    assert menu.title == say("zh", "form-remix")
+    assert menu.title == translate("zh", "form-remix")
     (sync,) = discord.world.commands.syncs
     told = {one["name"]: one for one in sync.asked}
     for word in COMMANDS:
         described = told[word.name]["description_localizations"]
-        assert described["zh-CN"] == say("zh", f"help-{word.name}")
-        assert told[word.name]["description"] == say("en", f"help-{word.name}")
+        assert described["zh-CN"] == translate("zh", f"help-{word.name}")
+        assert told[word.name]["description"] == translate("en", f"help-{word.name}")

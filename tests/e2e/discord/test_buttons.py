@@ -7,41 +7,41 @@ from pathlib import Path
 
 import pytest
 
-from bot.presentation.i18n import say
-from tests.e2e.discord.conftest import Running
+from bot.presentation.i18n import translate
+from tests.e2e.discord.conftest import RunBot
 from tests.fakes.discord.channels import Channel
-from tests.fakes.discord.fake import Discord
+from tests.fakes.discord.fake import FakeDiscord
 from tests.fakes.discord.messages import Message
-from tests.fakes.discord.users import Person
-from tests.fakes.gateways.openai import Gateway
-from tests.support.discord_bot import running
-from tests.support.virtual_time import HastyClock
+from tests.fakes.discord.users import FakeUser
+from tests.fakes.gateways.openai import FakeOpenAIGateway
+from tests.support.discord_bot import running_bot
+from tests.support.virtual_time import VirtualClock
 
 DAY = 86400.0
 STUCK = "a blue boat !stuck"
 
 
 @pytest.fixture
-async def gateway() -> AsyncIterator[Gateway]:
+async def gateway() -> AsyncIterator[FakeOpenAIGateway]:
     """One that makes its videos at once, and can stop them."""
-    async with Gateway(cheap=True, render_seconds=0.1, deletes_abort=True) as gateway:
+    async with FakeOpenAIGateway(cheap=True, render_seconds=0.1, deletes_abort=True) as gateway:
         yield gateway
     assert gateway.violations == []
 
 
 @pytest.fixture
-def bob(discord: Discord) -> Person:
+def bob(discord: FakeDiscord) -> FakeUser:
     """Who looks on, and reads Chinese."""
-    return discord.person("Bob", locale="zh-CN")
+    return discord.user("Bob", locale="zh-CN")
 
 
 @pytest.fixture
-def general(discord: Discord, ann: Person, bob: Person) -> Channel:
+def general(discord: FakeDiscord, ann: FakeUser, bob: FakeUser) -> Channel:
     """Where they are."""
     return discord.guild("Kites", [bob, ann]).text("general")
 
 
-async def _video(ann: Person, channel: Channel, prompt: str = "a red kite") -> Message:
+async def _video(ann: FakeUser, channel: Channel, prompt: str = "a red kite") -> Message:
     """A finished video, when no status stands there any more."""
     await ann.uses("/video", channel=channel, prompt=prompt)
 
@@ -55,7 +55,7 @@ async def _video(ann: Person, channel: Channel, prompt: str = "a red kite") -> M
     return found
 
 
-async def _running(ann: Person, channel: Channel, prompt: str = STUCK) -> Message:
+async def _running(ann: FakeUser, channel: Channel, prompt: str = STUCK) -> Message:
     """The status of a video that is not ready so soon."""
     await ann.uses("/video", channel=channel, prompt=prompt)
     return await channel.shows("being made")
@@ -68,11 +68,15 @@ def _id(video: Message) -> str:
 # --- whose they are ----------------------------------------------------------------------
 
 
-async def test_somebody_else_presses_what_is_mine(
-    quick: Running, ann: Person, bob: Person, general: Channel, gateway: Gateway
+async def test_buttons_of_another_user_are_refused_in_private(
+    run_with_gateway: RunBot,
+    ann: FakeUser,
+    bob: FakeUser,
+    general: Channel,
+    gateway: FakeOpenAIGateway,
 ) -> None:
     """Statuses, results and last words are their person's; others are told so, in private."""
-    async with quick(PROVIDERS__LOCAL__CANCEL="on"):
+    async with run_with_gateway(PROVIDERS__LOCAL__CANCEL="on"):
         video = await _video(ann, general)
         status = await _running(ann, general)
         await ann.uses("/video", channel=general, prompt="a green hill !failed")
@@ -81,23 +85,27 @@ async def test_somebody_else_presses_what_is_mine(
         for message in (video, status, word):
             for label in message.labels:
                 press = await bob.presses(message, label)
-                told = await press.shows(say("zh", "card-not-yours"))
+                told = await press.shows(translate("zh", "card-not-yours"))
                 assert told.only_for is bob
         assert {video, status, word} == set(general.from_bot)
         await (await ann.presses(status, "Cancel")).shows("asked to stop")
     assert gateway.creates.total() == 3
 
 
-async def test_a_form_of_mine_is_sent_by_somebody_else(
-    quick: Running, ann: Person, bob: Person, general: Channel, gateway: Gateway
+async def test_form_of_another_user_is_refused(
+    run_with_gateway: RunBot,
+    ann: FakeUser,
+    bob: FakeUser,
+    general: Channel,
+    gateway: FakeOpenAIGateway,
 ) -> None:
     """Not even a form that was opened for another makes a video at their cost."""
-    async with quick():
+    async with run_with_gateway():
         video = await _video(ann, general)
         form = await (await ann.presses(video, "Again")).modal
         form.interaction.by = bob
         sent = await bob.submits(form, prompt="a blue boat")
-        told = await sent.shows(say("zh", "card-not-yours"))
+        told = await sent.shows(translate("zh", "card-not-yours"))
         assert told.only_for is bob
         await general.until(lambda channel: channel.from_bot == [video])
     assert gateway.creates == {"a red kite": 1}
@@ -106,11 +114,11 @@ async def test_a_form_of_mine_is_sent_by_somebody_else(
 # --- twice -------------------------------------------------------------------------------
 
 
-async def test_two_presses_make_two_videos(
-    quick: Running, ann: Person, general: Channel, gateway: Gateway
+async def test_double_press_of_try_again_makes_one_video(
+    run_with_gateway: RunBot, ann: FakeUser, general: Channel, gateway: FakeOpenAIGateway
 ) -> None:
     """Try again, pressed by a nervous thumb, is one more video."""
-    async with quick():
+    async with run_with_gateway():
         await ann.uses("/video", channel=general, prompt="a red kite !failed")
         word = await general.shows("made no video")
         for _ in range(3):
@@ -122,11 +130,11 @@ async def test_two_presses_make_two_videos(
     assert gateway.creates == {"a red kite !failed": 2}
 
 
-async def test_a_form_sent_by_two_presses_is_one_video(
-    quick: Running, ann: Person, general: Channel, gateway: Gateway
+async def test_each_submitted_form_makes_its_video(
+    run_with_gateway: RunBot, ann: FakeUser, general: Channel, gateway: FakeOpenAIGateway
 ) -> None:
     """Again, pressed twice, opens two forms; each that is sent is a video that was asked for."""
-    async with quick():
+    async with run_with_gateway():
         video = await _video(ann, general)
         forms = [await (await ann.presses(video, "Again")).modal for _ in range(2)]
         for form in forms:
@@ -136,11 +144,11 @@ async def test_a_form_sent_by_two_presses_is_one_video(
     assert gateway.creates == {"a red kite": 3}
 
 
-async def test_what_is_deleted_is_gone_for_good(
-    quick: Running, ann: Person, general: Channel
+async def test_deleted_video_can_be_fetched_again(
+    run_with_gateway: RunBot, ann: FakeUser, general: Channel
 ) -> None:
     """Delete takes the message away, once; the video is kept, fetched, and deleted again."""
-    async with quick():
+    async with run_with_gateway():
         video = await _video(ann, general)
         presses = [await ann.presses(video, "Delete") for _ in range(2)]
         told = await presses[0].shows("Deleted here.")
@@ -160,11 +168,11 @@ async def test_what_is_deleted_is_gone_for_good(
 # --- Cancel tells the truth --------------------------------------------------------------
 
 
-async def test_cancel_promises_what_it_cannot_hold(
-    quick: Running, ann: Person, general: Channel, gateway: Gateway
+async def test_cancel_promises_only_what_the_gateway_can_do(
+    run_with_gateway: RunBot, ann: FakeUser, general: Channel, gateway: FakeOpenAIGateway
 ) -> None:
     """Waiting, it is stopped at once; being made, only where the gateway can stop it."""
-    async with quick(PROVIDERS__LOCAL__MAX_CONCURRENT="1"):
+    async with run_with_gateway(PROVIDERS__LOCAL__MAX_CONCURRENT="1"):
         gateway.render_seconds = 1e9
         status = await _running(ann, general, "a red kite")
         await ann.uses("/video", channel=general, prompt="a white cloud")
@@ -184,11 +192,11 @@ async def test_cancel_promises_what_it_cannot_hold(
         await (await ann.uses("/quota", channel=general)).shows("You can spend 56 credits")
 
 
-async def test_cancel_pressed_twice_gives_twice_back(
-    quick: Running, ann: Person, general: Channel
+async def test_second_cancel_refunds_nothing(
+    run_with_gateway: RunBot, ann: FakeUser, general: Channel
 ) -> None:
     """The second press hears how it stands; the credits come back once."""
-    async with quick(PROVIDERS__LOCAL__CANCEL="on"):
+    async with run_with_gateway(PROVIDERS__LOCAL__CANCEL="on"):
         status = await _running(ann, general)
         presses = [await ann.presses(status, "Cancel") for _ in range(2)]
         for press in presses:
@@ -203,18 +211,22 @@ async def test_cancel_pressed_twice_gives_twice_back(
 # --- after a restart, and months later ---------------------------------------------------
 
 
-async def test_buttons_die_with_the_process(
-    discord: Discord, quick: Running, ann: Person, general: Channel, gateway: Gateway
+async def test_buttons_work_after_a_restart(
+    discord: FakeDiscord,
+    run_with_gateway: RunBot,
+    ann: FakeUser,
+    general: Channel,
+    gateway: FakeOpenAIGateway,
 ) -> None:
     """Cards of an earlier life still work: Cancel, Again, Change it, Try again, Delete all."""
     discord.gateway.identify_seconds = 0
-    async with quick():
+    async with run_with_gateway():
         video = await _video(ann, general)
         await ann.uses("/video", channel=general, prompt="a green hill !failed")
         word = await general.shows("made no video")
         question = await (await ann.uses("/forgetme", channel=general)).shows("Your credits")
         status = await _running(ann, general)
-    async with quick(PROVIDERS__LOCAL__CANCEL="on"):
+    async with run_with_gateway(PROVIDERS__LOCAL__CANCEL="on"):
         await (await ann.presses(status, "Cancel")).shows("asked to stop")
         await general.until(lambda _: not status.labels)
         form = await (await ann.presses(video, "Again")).modal
@@ -232,15 +244,19 @@ async def test_buttons_die_with_the_process(
     assert gateway.creates["a white cloud"] == gateway.creates["at night"] == 1
 
 
-async def test_forms_die_with_the_process(
-    discord: Discord, quick: Running, ann: Person, general: Channel, gateway: Gateway
+async def test_forms_work_after_a_restart(
+    discord: FakeDiscord,
+    run_with_gateway: RunBot,
+    ann: FakeUser,
+    general: Channel,
+    gateway: FakeOpenAIGateway,
 ) -> None:
     """A form that was opened in an earlier life is taken in this one."""
     discord.gateway.identify_seconds = 0
-    async with quick():
+    async with run_with_gateway():
         video = await _video(ann, general)
         forms = [await (await ann.presses(video, one)).modal for one in ("Again", "Change it")]
-    async with quick():
+    async with run_with_gateway():
         for number, form in enumerate(forms, 2):
             sent = await ann.submits(form, prompt=f"kite {number}")
             assert (await sent.answer).kind == "thinking"
@@ -250,21 +266,21 @@ async def test_forms_die_with_the_process(
     assert [bool(job.remix_of) for job in gateway.jobs.values()] == [False, False, True]
 
 
-async def test_a_button_works_for_days_alone(tmp_path: Path) -> None:
+async def test_buttons_work_for_months(tmp_path: Path) -> None:
     """After two months all of them work; after four the prompt must be typed anew."""
-    clock = HastyClock()
+    clock = VirtualClock()
     async with (
-        Discord(clock) as discord,
-        Gateway(cheap=True, render_seconds=5, now=clock.now) as gateway,
+        FakeDiscord(clock) as discord,
+        FakeOpenAIGateway(cheap=True, render_seconds=5, now=clock.now) as gateway,
     ):
         discord.gateway.identify_seconds = 0
-        ann = discord.person("Ann")
+        ann = discord.user("Ann")
         general = discord.guild("Kites", [ann]).text("general")
-        async with running(clock, discord, gateway, tmp_path):
+        async with running_bot(clock, discord, gateway, tmp_path):
             video = await _video(ann, general)
             other = await _video(ann, general, "a blue boat")
         await clock.advance(60 * DAY)
-        async with running(clock, discord, gateway, tmp_path):
+        async with running_bot(clock, discord, gateway, tmp_path):
             form = await (await ann.presses(video, "Again")).modal
             assert form.fields[0].value == "a red kite"
             await ann.submits(form, prompt="a green hill")
@@ -273,26 +289,26 @@ async def test_a_button_works_for_days_alone(tmp_path: Path) -> None:
             gone = f"The video of {_id(video)} is no longer kept."
             await (await ann.uses("/fetch", channel=general, task=_id(video))).shows(gone)
         await clock.advance(60 * DAY)
-        async with running(clock, discord, gateway, tmp_path):
-            await clock.until(clock.now() + 5)
+        async with running_bot(clock, discord, gateway, tmp_path):
+            await clock.sleep_until(clock.now() + 5)
             form = await (await ann.presses(other, "Again")).modal
             assert form.fields[0].value == ""
             await ann.submits(form, prompt="a white cloud")
             await general.until(lambda _: gateway.creates["a white cloud"])
             await (await ann.presses(other, "Delete")).shows("Deleted here.")
         assert discord.violations == []
-        assert discord.late == []
+        assert discord.late_responses == []
 
 
 # --- buttons of nowhere ------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("sent", ["nobody-knows.delete", "nobody-knows.again", "{}.99", "{}.fly"])
-async def test_a_button_of_nowhere_is_met_with_silence(
-    quick: Running, ann: Person, general: Channel, sent: str
+async def test_unknown_button_is_answered_and_does_nothing(
+    run_with_gateway: RunBot, ann: FakeUser, general: Channel, sent: str
 ) -> None:
     """A token that nobody knows, or a verb that no card has, is answered and does nothing."""
-    async with quick():
+    async with run_with_gateway():
         video = await _video(ann, general)
         (button,) = [one for one in video.components[0]["components"] if one["label"] == "Delete"]
         token = button["custom_id"].partition(".")[0]
@@ -301,6 +317,6 @@ async def test_a_button_of_nowhere_is_met_with_silence(
         answer = await press.answer
         if answer.modal is not None:
             press = await ann.submits(answer.modal, prompt="a blue boat")
-        told = await press.shows(say("en", "press-too-old"))
+        told = await press.shows(translate("en", "press-too-old"))
         assert told.only_for is ann
         await general.until(lambda channel: channel.from_bot == [video])

@@ -11,25 +11,25 @@ import pytest
 from PIL import Image
 
 from bot.commands.parser import COMMANDS
-from tests.e2e.discord.conftest import Running
+from tests.e2e.discord.conftest import RunBot
 from tests.fakes.discord.channels import Channel
-from tests.fakes.discord.fake import Discord, Picture
-from tests.fakes.discord.users import Person
-from tests.fakes.gateways.openai import Gateway
+from tests.fakes.discord.fake import FakeDiscord, ImageFile
+from tests.fakes.discord.users import FakeUser
+from tests.fakes.gateways.openai import FakeOpenAIGateway
 from tests.support import sample_images
-from tests.support.sample_videos import film
+from tests.support.sample_videos import sample_video
 
 NO_TASK = "You have no task abcdefgh. /tasks shows yours."
 FREE = 60
 
 
 @pytest.fixture
-def general(discord: Discord, ann: Person) -> Channel:
+def general(discord: FakeDiscord, ann: FakeUser) -> Channel:
     """Where she asks."""
-    return discord.guild("Kites", [discord.person("Bob"), ann]).text("general")
+    return discord.guild("Kites", [discord.user("Bob"), ann]).text("general")
 
 
-async def _is_told(ann: Person, general: Channel, text: str, line: str, **options: Any) -> None:
+async def _is_told(ann: FakeUser, general: Channel, text: str, line: str, **options: Any) -> None:
     """A command brings these words, for Ann alone, and leaves nothing else."""
     use = await ann.uses(line, channel=general, options=options)
     told = await use.shows(text)
@@ -60,11 +60,16 @@ async def _is_told(ann: Person, general: Channel, text: str, line: str, **option
         ("/fetch", {"task": "abcdefgh"}, NO_TASK),
     ],
 )
-async def test_everybody_reads_what_is_ones_own_business(
-    quick: Running, ann: Person, general: Channel, line: str, options: dict[str, Any], words: str
+async def test_personal_answers_are_private(
+    run_with_gateway: RunBot,
+    ann: FakeUser,
+    general: Channel,
+    line: str,
+    options: dict[str, Any],
+    words: str,
 ) -> None:
     """These are answered in private, from the first moment on."""
-    async with quick():
+    async with run_with_gateway():
         use = await ann.uses(line, channel=general, options=options)
         answer = await use.answer
         assert (answer.kind, answer.ephemeral) == ("thinking", True)
@@ -74,11 +79,11 @@ async def test_everybody_reads_what_is_ones_own_business(
     assert not [event for event in general.log if event.by_bot and event.only_for is not ann]
 
 
-async def test_a_video_is_announced_to_its_person_alone(
-    quick: Running, ann: Person, general: Channel, gateway: Gateway
+async def test_video_commands_are_acknowledged_in_public(
+    run_with_gateway: RunBot, ann: FakeUser, general: Channel, gateway: FakeOpenAIGateway
 ) -> None:
     """What brings a video is acknowledged for all to see: /video, /remix, /retry."""
-    async with quick():
+    async with run_with_gateway():
         use = await ann.uses("/video", channel=general, prompt="a red kite", duration=8)
         video = await general.shows_video()
         task = video.text.split()[-1]
@@ -94,12 +99,12 @@ async def test_a_video_is_announced_to_its_person_alone(
     assert [job.body["seconds"] for job in gateway.jobs.values()] == ["8"] * 3
 
 
-async def test_discord_offers_other_commands_than_help_tells_of(
-    quick: Running, ann: Person, general: Channel
+async def test_synced_commands_equal_the_help(
+    run_with_gateway: RunBot, ann: FakeUser, general: Channel
 ) -> None:
     """Every command of the texts is there, everywhere; admins' are hidden."""
     ann.installs()
-    async with quick():
+    async with run_with_gateway():
         await ann.uses("/help", channel=general)
         told = await ann.sees("What I can do")
     known = {word.name for word in COMMANDS}
@@ -139,16 +144,16 @@ async def test_discord_offers_other_commands_than_help_tells_of(
         ),
     ],
 )
-async def test_a_refused_video_is_made_or_shown_to_all(
-    quick: Running,
-    ann: Person,
+async def test_refused_video_is_private_and_free(
+    run_with_gateway: RunBot,
+    ann: FakeUser,
     general: Channel,
-    gateway: Gateway,
+    gateway: FakeOpenAIGateway,
     options: dict[str, Any],
     text: str,
 ) -> None:
     """What cannot be made is told its person alone, and costs nothing."""
-    async with quick():
+    async with run_with_gateway():
         await _is_told(ann, general, text, "/video", prompt="a red kite", **options)
         await ann.uses("/quota", channel=general)
         await ann.sees(f"You can spend {FREE} credits")
@@ -156,14 +161,14 @@ async def test_a_refused_video_is_made_or_shown_to_all(
 
 
 @pytest.mark.parametrize("line", ["/cancel", "/fetch", "/retry", "/remix"])
-async def test_a_task_of_nobody_is_somebodys(
-    discord: Discord, quick: Running, ann: Person, general: Channel, line: str
+async def test_task_of_another_user_looks_unknown(
+    discord: FakeDiscord, run_with_gateway: RunBot, ann: FakeUser, general: Channel, line: str
 ) -> None:
     """No such task, and somebody else's: the same words, so that nothing is learned by guessing."""
-    ben = discord.person("Ben")
+    ben = discord.user("Ben")
     discord.guild("Other", [ben])
     more = {"prompt": "at night"} if line == "/remix" else {}
-    async with quick():
+    async with run_with_gateway():
         await _is_told(ann, general, NO_TASK, line, task="abcdefgh", **more)
         await ben.uses("/video", prompt="a blue boat")
         his = (await ben.dm.shows_video()).text.split()[-1]
@@ -186,11 +191,11 @@ async def test_a_task_of_nobody_is_somebodys(
         {"duration": 8},
     ],
 )
-async def test_discord_lets_nonsense_through(
-    quick: Running, ann: Person, general: Channel, options: dict[str, Any]
+async def test_out_of_range_options_never_leave_the_app(
+    run_with_gateway: RunBot, ann: FakeUser, general: Channel, options: dict[str, Any]
 ) -> None:
     """What is out of range never leaves a person's app."""
-    async with quick():
+    async with run_with_gateway():
         await general.until(lambda _: ann.offered(general))
         with pytest.raises(AssertionError):
             await ann.uses("/video", channel=general, options=options)
@@ -200,7 +205,7 @@ async def test_discord_lets_nonsense_through(
 
 
 def _cut_off() -> bytes:
-    whole = sample_images.encoded(sample_images.quarters(640, 480), "PNG")
+    whole = sample_images.encode_image(sample_images.color_card(640, 480), "PNG")
     return whole[: len(whole) // 2]
 
 
@@ -213,22 +218,27 @@ NOT_PICTURES = {
     "film": (b"", "it looks like a video."),
     "half": (_cut_off(), "The picture is damaged or cut off and cannot be read."),
     "tiny": (
-        sample_images.encoded(Image.new("RGB", (3, 3)), "PNG"),
+        sample_images.encode_image(Image.new("RGB", (3, 3)), "PNG"),
         "The picture is too small to be used: 3 x 3 pixels; at least",
     ),
 }
 
 
 @pytest.mark.parametrize("kind", NOT_PICTURES)
-async def test_something_that_is_no_picture_begins_a_video(
-    quick: Running, ann: Person, general: Channel, gateway: Gateway, tmp_path: Path, kind: str
+async def test_file_that_is_no_image_is_refused_without_charge(
+    run_with_gateway: RunBot,
+    ann: FakeUser,
+    general: Channel,
+    gateway: FakeOpenAIGateway,
+    tmp_path: Path,
+    kind: str,
 ) -> None:
     """Whatever Discord takes it for, the file itself tells what it is; nothing is charged."""
     content, words = NOT_PICTURES[kind]
     if kind == "film":
-        content = await to_thread(film, 1, "96x160")
-    async with quick():
-        picture = Picture(content, "kite.png")
+        content = await to_thread(sample_video, 1, "96x160")
+    async with run_with_gateway():
+        picture = ImageFile(content, "kite.png")
         use = await ann.uses("/video", channel=general, prompt="a kite", image=picture)
         told = await use.shows(words)
         assert told.only_for is ann
@@ -241,13 +251,13 @@ async def test_something_that_is_no_picture_begins_a_video(
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "GIF", "HEIF", "AVIF"])
-async def test_a_kind_of_picture_is_not_taken(
-    quick: Running, ann: Person, general: Channel, gateway: Gateway, kind: str
+async def test_every_listed_image_format_is_accepted(
+    run_with_gateway: RunBot, ann: FakeUser, general: Channel, gateway: FakeOpenAIGateway, kind: str
 ) -> None:
     """Each kind that the texts name arrives at the gateway as it is to begin, whatever its name."""
-    content = sample_images.encoded(sample_images.quarters(1280, 720), kind)
-    async with quick():
-        picture = Picture(content, "kite", "application/octet-stream")
+    content = sample_images.encode_image(sample_images.color_card(1280, 720), kind)
+    async with run_with_gateway():
+        picture = ImageFile(content, "kite", "application/octet-stream")
         await ann.uses("/video", channel=general, prompt="a kite", image=picture)
         await general.shows_video()
     (job,) = gateway.jobs.values()

@@ -14,20 +14,20 @@ from structlog.testing import capture_logs
 from bot.frontends.discord import Discord as FrontEnd
 from bot.frontends.discord.client import Client
 from bot.frontends.discord.wire import Refused, point_at
-from tests.e2e.discord.conftest import Running
+from tests.e2e.discord.conftest import RunBot
 from tests.fakes.discord import permissions as rights
-from tests.fakes.discord.fake import Discord
+from tests.fakes.discord.fake import FakeDiscord
 from tests.fakes.discord.gateway import Gateway
-from tests.fakes.discord.users import Person
-from tests.support.bot_in_process import running, settings
-from tests.support.bot_process import Process
+from tests.fakes.discord.users import FakeUser
+from tests.support.bot_in_process import running_bot, settings
+from tests.support.bot_process import BotProcess
 from tests.support.fake_clock import FakeClock
 
 
 @pytest.fixture
-def ann(discord: Discord) -> Person:
+def ann(discord: FakeDiscord) -> FakeUser:
     """Someone with the app."""
-    ann = discord.person("Ann")
+    ann = discord.user("Ann")
     discord.guild("Kites", [ann])
     return ann
 
@@ -52,15 +52,15 @@ BREAKS: dict[str, tuple[Callable[[Gateway], None], bool]] = {
 
 
 @pytest.mark.parametrize("what", BREAKS)
-async def test_a_break_makes_the_bot_deaf(
-    discord: Discord, bot: Running, ann: Person, what: str
+async def test_broken_connection_recovers_without_loss(
+    discord: FakeDiscord, run_bot: RunBot, ann: FakeUser, what: str
 ) -> None:
     """It comes again; what is under way is not disturbed, and no command is told once more."""
     break_off, resumes = BREAKS[what]
     gateway = discord.gateway
     # Sessions may begin only so often, and the first has only just begun.
     gateway.identify_seconds = 0
-    async with bot():
+    async with run_bot():
         made = await ann.uses("/video", prompt="a kite", duration=1)
         await made.answer
         before = len(gateway.resumed) + len(gateway.identified)
@@ -78,7 +78,9 @@ async def test_a_break_makes_the_bot_deaf(
 # --- too many refusals -------------------------------------------------------------------
 
 
-async def test_refused_requests_bring_a_ban(discord: Discord, ann: Person) -> None:
+async def test_invalid_requests_are_paused_before_a_ban(
+    discord: FakeDiscord, ann: FakeUser
+) -> None:
     """Discord bears 10,000 in ten minutes: after a fifth of them the next one waits its turn.
 
     What others have used up (`shared`) does not count.
@@ -110,34 +112,30 @@ async def test_refused_requests_bring_a_ban(discord: Discord, ann: Person) -> No
 
 
 @pytest.fixture
-def process(discord: Discord, tmp_path: Path) -> Process:
+def process(discord: FakeDiscord, tmp_path: Path) -> BotProcess:
     """A process that is not yet started."""
-    return Process(tmp_path, DISCORD_BOT_TOKEN=discord.token, DISCORD_API_URL=discord.url)
+    return BotProcess(tmp_path, DISCORD_BOT_TOKEN=discord.token, DISCORD_API_URL=discord.url)
 
 
-def _loud(process: Process) -> list[str]:
+def _loud(process: BotProcess) -> list[str]:
     """What it said of trouble."""
-    lines = [json.loads(line) for line in process.logged.splitlines()]
-    assert "Traceback" not in process.logged
+    lines = [json.loads(line) for line in process.log_text.splitlines()]
+    assert "Traceback" not in process.log_text
     return [line["why"] for line in lines if line["level"] in {"error", "critical"}]
 
 
-async def test_a_token_that_nobody_knows_is_tried_for_ever(
-    discord: Discord, process: Process
-) -> None:
+async def test_unknown_token_ends_the_process(discord: FakeDiscord, process: BotProcess) -> None:
     """The process ends at once, with one line, and has asked Discord once."""
     with process:
         process.start(DISCORD_BOT_TOKEN=f"{discord.token}x")
-        assert await process.ended() == 1
+        assert await process.wait_exit() == 1
         (why,) = _loud(process)
         assert why == "Discord does not know it; write what the developer portal gives"
         assert len(discord.invalid) == 1
         assert discord.gateway.identified == []
 
 
-async def test_a_token_that_is_no_longer_good_is_tried_for_ever(
-    discord: Discord, process: Process
-) -> None:
+async def test_revoked_token_ends_the_process(discord: FakeDiscord, process: BotProcess) -> None:
     """It was made anew while the bot was at work (4004): the process ends with one line."""
     with process:
         process.start()
@@ -145,22 +143,20 @@ async def test_a_token_that_is_no_longer_good_is_tried_for_ever(
         await discord.until(lambda: discord.world.commands.syncs, 60)
         discord.gateway.token += "-reset"
         discord.gateway.drop()
-        assert await process.ended(60) == 1
+        assert await process.wait_exit(60) == 1
         why = "Discord no longer knows the token; write what the developer portal gives"
         assert _loud(process)[-1] == why
         assert len(discord.gateway.refused) == 1
         assert len(discord.gateway.identified) == 1
 
 
-async def test_a_right_that_is_not_given_is_asked_for_for_ever(
-    discord: Discord, process: Process
-) -> None:
+async def test_missing_intent_ends_the_process(discord: FakeDiscord, process: BotProcess) -> None:
     """Discord lets the bot hear nothing (4014): the process ends with one line."""
     with process:
         process.start()
         await discord.until(lambda: discord.gateway.listening(None), 60)
         discord.gateway.close(4014, words="Disallowed intent(s).")
-        assert await process.ended(60) == 1
+        assert await process.wait_exit(60) == 1
         (why,) = _loud(process)
         assert why.startswith("Discord does not let this bot hear of its servers")
         assert len(discord.gateway.identified) == 1
@@ -182,15 +178,15 @@ class Drowsy(FakeClock):
         await super().sleep(seconds)
 
 
-async def test_a_process_that_comes_up_again_and_again_costs_the_token(
-    discord: Discord, ann: Person, tmp_path: Path
+async def test_login_budget_is_kept_by_waiting(
+    discord: FakeDiscord, ann: FakeUser, tmp_path: Path
 ) -> None:
     """The last logins of a day are left alone, which is told; on the next day it begins."""
     discord.gateway.starts_left = 5
     clock = Drowsy()
     own = settings(tmp_path, DISCORD_BOT_TOKEN=discord.token, DISCORD_API_URL=discord.url)
     with capture_logs() as logged:
-        async with running(own, [FrontEnd(own, clock)]):
+        async with running_bot(own, [FrontEnd(own, clock)]):
             async with asyncio.timeout(20):
                 assert await clock.naps.get() == 86_400
             (line,) = [one for one in logged if one["event"] == "discord_waits"]

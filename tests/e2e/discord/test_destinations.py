@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.discord.conftest import Running
+from tests.e2e.discord.conftest import RunBot
 from tests.fakes.discord.channels import Channel
-from tests.fakes.discord.fake import Discord, Picture
+from tests.fakes.discord.fake import FakeDiscord, ImageFile
 from tests.fakes.discord.messages import Message
 from tests.fakes.discord.permissions import USE_EXTERNAL_APPS
-from tests.fakes.discord.users import Person
-from tests.fakes.gateways.openai import Gateway
+from tests.fakes.discord.users import FakeUser
+from tests.fakes.gateways.openai import FakeOpenAIGateway
 from tests.support import sample_images
 
 GUILD_PLACES = [
@@ -29,7 +29,9 @@ ASKED_WITH = ["words", "picture"]
 MINUTES = "Here I can write for 15 minutes only."
 
 
-def _in_guild(discord: Discord, kind: str, ann: Person, bob: Person, *, bot: bool) -> Channel:
+def _in_guild(
+    discord: FakeDiscord, kind: str, ann: FakeUser, bob: FakeUser, *, bot: bool
+) -> Channel:
     guild = discord.guild("Kites", [bob, ann], bot=bot)
     match kind:
         case "channel for adults":
@@ -47,7 +49,7 @@ def _in_guild(discord: Discord, kind: str, ann: Person, bob: Person, *, bot: boo
     return guild.text("general")
 
 
-def _lent(discord: Discord, kind: str, ann: Person, bob: Person) -> Channel:
+def _lent(discord: FakeDiscord, kind: str, ann: FakeUser, bob: FakeUser) -> Channel:
     """A place that knows the bot only through Ann."""
     ann.installs()
     if kind == "group":
@@ -55,11 +57,11 @@ def _lent(discord: Discord, kind: str, ann: Person, bob: Person) -> Channel:
     return _in_guild(discord, kind, ann, bob, bot=False)
 
 
-def _photo(folder: Path) -> Picture:
-    return Picture(sample_images.photo(folder / "photo.jpg", 1280, 720), "photo.jpg")
+def _photo(folder: Path) -> ImageFile:
+    return ImageFile(sample_images.photo(folder / "photo.jpg", 1280, 720), "photo.jpg")
 
 
-async def _makes(ann: Person, channel: Channel, folder: Path, asked_with: str) -> Message:
+async def _makes(ann: FakeUser, channel: Channel, folder: Path, asked_with: str) -> Message:
     """The video of a kite, when nothing else of the bot stands there."""
     options = {"image": _photo(folder)} if asked_with == "picture" else {}
     use = await ann.uses("/video", channel=channel, prompt="a red kite", options=options)
@@ -69,7 +71,7 @@ async def _makes(ann: Person, channel: Channel, folder: Path, asked_with: str) -
     return video
 
 
-def _posts_elsewhere(discord: Discord, channel: Channel) -> list[Message]:
+def _posts_elsewhere(discord: FakeDiscord, channel: Channel) -> list[Message]:
     """What the bot said in any other place."""
     return [
         message
@@ -80,7 +82,7 @@ def _posts_elsewhere(discord: Discord, channel: Channel) -> list[Message]:
     ]
 
 
-def _is_whole(video: Message, ann: Person, gateway: Gateway, asked_with: str) -> None:
+def _is_whole(video: Message, ann: FakeUser, gateway: FakeOpenAIGateway, asked_with: str) -> None:
     """It is the film of what was asked for, and only Ann is called by it."""
     assert "a red kite" in video.text
     assert video.pings == [ann]
@@ -95,19 +97,19 @@ def _is_whole(video: Message, ann: Person, gateway: Gateway, asked_with: str) ->
 
 @pytest.mark.parametrize("asked_with", ASKED_WITH)
 @pytest.mark.parametrize("kind", GUILD_PLACES)
-async def test_a_guild_gets_its_video_somewhere_else(
-    discord: Discord,
-    quick: Running,
-    gateway: Gateway,
-    ann: Person,
-    bob: Person,
+async def test_video_appears_in_the_channel_of_the_request(
+    discord: FakeDiscord,
+    run_with_gateway: RunBot,
+    gateway: FakeOpenAIGateway,
+    ann: FakeUser,
+    bob: FakeUser,
     tmp_path: Path,
     kind: str,
     asked_with: str,
 ) -> None:
     """Every kind of channel: the video stands in it, for all to see, and calls its person."""
     place = _in_guild(discord, kind, ann, bob, bot=True)
-    async with quick():
+    async with run_with_gateway():
         video = await _makes(ann, place, tmp_path, asked_with)
     _is_whole(video, ann, gateway, asked_with)
     assert _posts_elsewhere(discord, place) == []
@@ -115,18 +117,18 @@ async def test_a_guild_gets_its_video_somewhere_else(
 
 
 @pytest.mark.parametrize("asked_with", ASKED_WITH)
-async def test_a_direct_message_is_answered_in_the_open(
-    discord: Discord,
-    quick: Running,
-    gateway: Gateway,
-    ann: Person,
-    bob: Person,
+async def test_direct_message_is_answered_in_private(
+    discord: FakeDiscord,
+    run_with_gateway: RunBot,
+    gateway: FakeOpenAIGateway,
+    ann: FakeUser,
+    bob: FakeUser,
     tmp_path: Path,
     asked_with: str,
 ) -> None:
     """What is asked for in private comes in private, although both are in a guild with the bot."""
     discord.guild("Kites", [ann, bob])
-    async with quick():
+    async with run_with_gateway():
         video = await _makes(ann, ann.dm, tmp_path, asked_with)
     _is_whole(video, ann, gateway, asked_with)
     assert _posts_elsewhere(discord, ann.dm) == []
@@ -137,33 +139,33 @@ async def test_a_direct_message_is_answered_in_the_open(
 
 @pytest.mark.parametrize("asked_with", ASKED_WITH)
 @pytest.mark.parametrize("kind", LENT_PLACES)
-async def test_an_app_of_ones_own_answers_nowhere(
-    discord: Discord,
-    quick: Running,
-    gateway: Gateway,
-    ann: Person,
-    bob: Person,
+async def test_user_installed_app_answers_by_the_interaction(
+    discord: FakeDiscord,
+    run_with_gateway: RunBot,
+    gateway: FakeOpenAIGateway,
+    ann: FakeUser,
+    bob: FakeUser,
     tmp_path: Path,
     kind: str,
     asked_with: str,
 ) -> None:
     """Where only Ann has the app, the video comes by her interaction, and she knows the limit."""
     place = _lent(discord, kind, ann, bob)
-    async with quick():
+    async with run_with_gateway():
         video = await _makes(ann, place, tmp_path, asked_with)
     _is_whole(video, ann, gateway, asked_with)
     assert any(MINUTES in line for event in place.log for line in event.lines)
-    assert discord.called("create_message") == []
+    assert discord.calls_to("create_message") == []
     assert _posts_elsewhere(discord, place) == []
 
 
 @pytest.mark.parametrize("place", ["direct messages", "guild with the bot"])
-async def test_an_app_of_ones_own_is_a_guest_at_home(
-    discord: Discord,
-    quick: Running,
-    gateway: Gateway,
-    ann: Person,
-    bob: Person,
+async def test_user_installed_app_in_a_guild_of_the_bot_posts_normally(
+    discord: FakeDiscord,
+    run_with_gateway: RunBot,
+    gateway: FakeOpenAIGateway,
+    ann: FakeUser,
+    bob: FakeUser,
     tmp_path: Path,
     place: str,
 ) -> None:
@@ -171,19 +173,23 @@ async def test_an_app_of_ones_own_is_a_guest_at_home(
     ann.installs()
     at_home = place == "guild with the bot"
     channel = _in_guild(discord, "channel", ann, bob, bot=True) if at_home else ann.dm
-    async with quick():
+    async with run_with_gateway():
         video = await _makes(ann, channel, tmp_path, "words")
     _is_whole(video, ann, gateway, "words")
     assert not any(MINUTES in line for event in channel.log for line in event.lines)
 
 
-async def test_a_guild_that_wants_no_strange_apps_sees_one(
-    discord: Discord, quick: Running, gateway: Gateway, ann: Person, bob: Person
+async def test_restricted_guild_shows_answers_to_the_user_alone(
+    discord: FakeDiscord,
+    run_with_gateway: RunBot,
+    gateway: FakeOpenAIGateway,
+    ann: FakeUser,
+    bob: FakeUser,
 ) -> None:
     """All that such an app says stands there for its person alone, the video too."""
     place = _lent(discord, "guild without the bot", ann, bob)
     place.deny(everyone=USE_EXTERNAL_APPS)
-    async with quick():
+    async with run_with_gateway():
         await ann.uses("/video", channel=place, prompt="a red kite")
         video = await ann.sees_video()
         await place.until(lambda _: ann.alone == [video])
@@ -192,12 +198,12 @@ async def test_a_guild_that_wants_no_strange_apps_sees_one(
     assert video.only_for is ann
 
 
-async def test_two_people_of_one_place_get_each_others_video(
-    discord: Discord, quick: Running, ann: Person, bob: Person
+async def test_each_video_mentions_its_own_user(
+    discord: FakeDiscord, run_with_gateway: RunBot, ann: FakeUser, bob: FakeUser
 ) -> None:
     """Each video calls the one who asked for it, and says what that one asked for."""
     general = discord.guild("Kites", [ann, bob]).text("general")
-    async with quick():
+    async with run_with_gateway():
         await ann.uses("/video", channel=general, prompt="a red kite")
         await bob.uses("/video", channel=general, prompt="a blue boat")
         await general.shows_video(times=2)
@@ -207,14 +213,14 @@ async def test_two_people_of_one_place_get_each_others_video(
     assert all(len(one.pings) == 1 for one in general.from_bot)
 
 
-async def test_one_persons_places_are_mixed_up(
-    discord: Discord, quick: Running, ann: Person, bob: Person
+async def test_concurrent_requests_end_in_their_own_channels(
+    discord: FakeDiscord, run_with_gateway: RunBot, ann: FakeUser, bob: FakeUser
 ) -> None:
     """Three videos at once, asked for in three places: each comes where it was asked for."""
     guild = discord.guild("Kites", [ann, bob])
     general, post = guild.text("general"), guild.forum("videos").thread("My post", by=ann)
     wanted = {general: "a red kite", post: "a blue boat", ann.dm: "a green hill"}
-    async with quick():
+    async with run_with_gateway():
         for place, prompt in wanted.items():
             await ann.uses("/video", channel=place, prompt=prompt)
         for place, prompt in wanted.items():

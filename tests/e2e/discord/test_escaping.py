@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.discord.conftest import Running
+from tests.e2e.discord.conftest import RunBot
 from tests.fakes.discord.channels import Channel
-from tests.fakes.discord.fake import Discord
+from tests.fakes.discord.fake import FakeDiscord
 from tests.fakes.discord.messages import Message
-from tests.fakes.discord.users import Person
-from tests.fakes.gateways.openai import Gateway
-from tests.support.catalog_files import model, written
+from tests.fakes.discord.users import FakeUser
+from tests.fakes.gateways.openai import FakeOpenAIGateway
+from tests.support.catalog_files import model_toml, write_file
 
 ALIVE = frozenset("*_~|`[]<>")
 """What is markup wherever it stands, unless a backslash stands before it."""
@@ -52,9 +52,9 @@ PROMPTS = {
 
 
 @pytest.fixture
-def general(discord: Discord, ann: Person) -> Channel:
+def general(discord: FakeDiscord, ann: FakeUser) -> Channel:
     """Where she asks."""
-    return discord.guild("Kites", [discord.person("Bob"), ann]).text("general")
+    return discord.guild("Kites", [discord.user("Bob"), ann]).text("general")
 
 
 def _filled(prompt: str, general: Channel) -> str:
@@ -83,7 +83,7 @@ def _as_read(raw: str) -> str:
     return "".join(read).replace(INVISIBLE, "")
 
 
-def _calls_nobody(discord: Discord, ann: Person) -> None:
+def _calls_nobody(discord: FakeDiscord, ann: FakeUser) -> None:
     """Every message names in the call itself whom it may call at the most: Ann."""
     for call in discord.calls:
         body = call.body or {}
@@ -105,14 +105,14 @@ def _description(message: Message) -> str:
 
 
 @pytest.mark.parametrize("kind", PROMPTS)
-async def test_a_prompt_is_more_than_its_words(
-    discord: Discord, quick: Running, ann: Person, general: Channel, kind: str
+async def test_prompt_is_shown_literally(
+    discord: FakeDiscord, run_with_gateway: RunBot, ann: FakeUser, general: Channel, kind: str
 ) -> None:
     """Beside the video, in lists and in forms it is read as it was typed, and does nothing."""
     prompt = _filled(PROMPTS[kind], general)
     kept = re.sub(r"[\x00\x07\x1b]", "", prompt)
     line = " ".join(kept.split())
-    async with quick():
+    async with run_with_gateway():
         await ann.uses("/video", channel=general, prompt=prompt)
         video = await general.shows_video()
         await general.until(lambda channel: channel.from_bot == [video])
@@ -134,12 +134,17 @@ async def test_a_prompt_is_more_than_its_words(
 
 
 @pytest.mark.parametrize("sign", ["k", "*", "@a ", "\u6d77", "\U0001fa81", "a\n", "1. a\n", "`"])
-async def test_a_long_prompt_is_lost(
-    discord: Discord, quick: Running, ann: Person, general: Channel, sign: str, gateway: Gateway
+async def test_long_prompt_is_made_and_shown_shortened(
+    discord: FakeDiscord,
+    run_with_gateway: RunBot,
+    ann: FakeUser,
+    general: Channel,
+    sign: str,
+    gateway: FakeOpenAIGateway,
 ) -> None:
     """4000 characters are made; what is shown of them keeps every limit and says it was cut."""
     prompt = (sign * LONGEST)[:LONGEST].strip().ljust(LONGEST, "k")
-    async with quick(ADMINS=f"discord:{ann.id}"):
+    async with run_with_gateway(ADMINS=f"discord:{ann.id}"):
         await ann.uses("/video", channel=general, prompt=prompt)
         video = await general.shows_video()
         task = video.text.split()[-1]
@@ -162,12 +167,12 @@ async def test_a_long_prompt_is_lost(
     _calls_nobody(discord, ann)
 
 
-async def test_what_is_refused_does_what_was_refused(
-    discord: Discord, quick: Running, ann: Person, general: Channel, tmp_path: Path
+async def test_refused_text_is_repeated_literally(
+    discord: FakeDiscord, run_with_gateway: RunBot, ann: FakeUser, general: Channel, tmp_path: Path
 ) -> None:
     """Words of people that are told back to them are told as they are."""
-    known = model(offers='[{ kind = "openai", model = "sora-2" }]')
-    async with quick(CATALOG_FILE=str(written(tmp_path, known))):
+    known = model_toml(offers='[{ kind = "openai", model = "sora-2" }]')
+    async with run_with_gateway(CATALOG_FILE=str(write_file(tmp_path, known))):
         for name in ("@everyone", "**bold** [a](https://evil.example)", "`code`", "\u202ekite"):
             use = await ann.uses("/video", channel=general, prompt="a kite", model=name)
             told = await use.shows("There is no model")

@@ -9,35 +9,35 @@ from pathlib import Path
 
 import pytest
 
-from bot.app import Parts
+from bot.app import Components
 from tests.fakes.discord import permissions as rights
-from tests.fakes.discord.fake import Discord
-from tests.fakes.gateways.openai import Gateway
-from tests.support.discord_bot import running
-from tests.support.virtual_time import HastyClock
+from tests.fakes.discord.fake import FakeDiscord
+from tests.fakes.gateways.openai import FakeOpenAIGateway
+from tests.support.discord_bot import running_bot
+from tests.support.virtual_time import VirtualClock
 
 TAKES = 1200.0
-Running = Callable[..., AbstractAsyncContextManager[Parts]]
+Running = Callable[..., AbstractAsyncContextManager[Components]]
 
 
 @pytest.fixture
-def clock() -> HastyClock:
+def clock() -> VirtualClock:
     """The time of everyone."""
-    return HastyClock()
+    return VirtualClock()
 
 
 @pytest.fixture
-async def discord(clock: HastyClock) -> AsyncIterator[Discord]:
+async def discord(clock: VirtualClock) -> AsyncIterator[FakeDiscord]:
     """The server; no call may have broken a rule that the bot can know."""
-    async with Discord(clock) as discord:
+    async with FakeDiscord(clock) as discord:
         yield discord
     assert discord.violations == []
 
 
 @pytest.fixture
-async def gateway(clock: HastyClock) -> AsyncIterator[Gateway]:
+async def gateway(clock: VirtualClock) -> AsyncIterator[FakeOpenAIGateway]:
     """One that takes its time, and can stop."""
-    async with Gateway(
+    async with FakeOpenAIGateway(
         cheap=True, render_seconds=TAKES, now=clock.now, deletes_abort=True
     ) as gateway:
         yield gateway
@@ -45,73 +45,75 @@ async def gateway(clock: HastyClock) -> AsyncIterator[Gateway]:
 
 
 @pytest.fixture
-def reelay(clock: HastyClock, discord: Discord, gateway: Gateway, tmp_path: Path) -> Running:
+def bot(
+    clock: VirtualClock, discord: FakeDiscord, gateway: FakeOpenAIGateway, tmp_path: Path
+) -> Running:
     """A bot at work there."""
-    return partial(running, clock, discord, gateway, tmp_path, PROVIDERS__LOCAL__CANCEL="on")
+    return partial(running_bot, clock, discord, gateway, tmp_path, PROVIDERS__LOCAL__CANCEL="on")
 
 
-async def test_the_last_word_is_swept_away(
-    clock: HastyClock, discord: Discord, reelay: Running
+async def test_final_message_survives_a_failed_edit(
+    clock: VirtualClock, discord: FakeDiscord, bot: Running
 ) -> None:
     """A status that could not be changed when its task was stopped says so when it can be."""
-    ann = discord.person("Ann")
+    ann = discord.user("Ann")
     general = discord.guild("Kites", [ann]).text("general")
-    async with reelay():
+    async with bot():
         use = await ann.uses("/video", channel=general, prompt="a red kite")
         status = await use.shows("Task")
-        await clock.until(clock.now() + 20)
+        await clock.sleep_until(clock.now() + 20)
         discord.faults.add("update_webhook_message", "dropped-before", times=None)
         await ann.presses(status, "Cancel")
-        await clock.until(clock.now() + 150)
+        await clock.sleep_until(clock.now() + 150)
         discord.faults.clear()
-        await clock.until(clock.now() + 300)
+        await clock.sleep_until(clock.now() + 300)
         assert "is cancelled" in status.text
         assert status.labels == []
 
 
-async def test_a_status_that_cannot_be_changed_is_tried_again_and_again(
-    clock: HastyClock, discord: Discord, reelay: Running
+async def test_closed_channel_is_not_edited_again_and_again(
+    clock: VirtualClock, discord: FakeDiscord, bot: Running
 ) -> None:
     """In a channel that was closed, the bot does not collect refusals until it is banned."""
-    ann = discord.person("Ann")
+    ann = discord.user("Ann")
     general = discord.guild("Kites", [ann]).text("general")
-    async with reelay():
+    async with bot():
         use = await ann.uses("/video", channel=general, prompt="a red kite")
         await use.shows("Task")
-        await clock.until(clock.now() + 905)
+        await clock.sleep_until(clock.now() + 905)
         general.deny(bot=rights.VIEW_CHANNEL)
-        await clock.until(use.time + TAKES + 100)
-        assert len(discord.called("update_message")) <= 4
+        await clock.sleep_until(use.time + TAKES + 100)
+        assert len(discord.calls_to("update_message")) <= 4
 
 
-async def test_a_status_stands_where_the_bot_may_not_post(
-    clock: HastyClock, discord: Discord, reelay: Running
+async def test_status_is_removed_without_the_right_to_post(
+    clock: VirtualClock, discord: FakeDiscord, bot: Running
 ) -> None:
     """Where it may look but not send files, it still takes its own message away."""
-    ann = discord.person("Ann")
+    ann = discord.user("Ann")
     general = discord.guild("Kites", [ann]).text("general")
     general.deny(bot=rights.ATTACH_FILES)
-    async with reelay():
+    async with bot():
         use = await ann.uses("/video", channel=general, prompt="a red kite")
         await use.shows("Task")
-        await clock.until(use.time + TAKES + 200)
+        await clock.sleep_until(use.time + TAKES + 200)
         assert ann.dm.from_bot[-1].video
         assert general.from_bot == []
 
 
-async def test_an_answer_takes_the_place_of_a_video_that_was_fetched(
-    clock: HastyClock, discord: Discord, reelay: Running
+async def test_late_answer_does_not_replace_a_fetched_video(
+    clock: VirtualClock, discord: FakeDiscord, bot: Running
 ) -> None:
     """A slow "Sending it again" must not be written over the video that is sent again."""
-    ann, bob = discord.person("Ann"), discord.person("Bob")
+    ann, bob = discord.user("Ann"), discord.user("Bob")
     ann.installs()
     strangers = discord.guild("Strangers", [bob, ann], bot=False).text("general")
-    async with reelay():
+    async with bot():
         use = await ann.uses("/video", channel=strangers, prompt="a red kite")
         task = (await use.shows("Task")).text.split()[1].rstrip(":")
-        await clock.until(use.time + TAKES + 100)
+        await clock.sleep_until(use.time + TAKES + 100)
         discord.faults.add("update_original_webhook_message", "dropped-before", times=4)
         fetch = await ann.uses("/fetch", channel=strangers, task=task)
-        await clock.until(clock.now() + 30)
+        await clock.sleep_until(clock.now() + 30)
         videos = [one for one in fetch.said if one.video and not one.deleted]
         assert [task in one.text for one in videos] == [True]

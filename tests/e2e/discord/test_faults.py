@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from tests.fakes.discord.channels import Channel
-from tests.fakes.discord.fake import Discord
+from tests.fakes.discord.fake import FakeDiscord
 from tests.fakes.discord.faults import FaultKind
 from tests.fakes.discord.messages import Message
-from tests.fakes.discord.users import Person
-from tests.fakes.gateways.openai import Gateway
-from tests.support.discord_bot import running
-from tests.support.jumpable_clock import JumpingClock
+from tests.fakes.discord.users import FakeUser
+from tests.fakes.gateways.openai import FakeOpenAIGateway
+from tests.support.discord_bot import running_bot
+from tests.support.jumpable_clock import JumpableClock
 
 EXPIRED = 900.0
 FOREVER = 10_000.0
@@ -24,39 +24,39 @@ MARK = "(repeated) It may have been posted before."
 
 
 @pytest.fixture
-def clock() -> JumpingClock:
+def clock() -> JumpableClock:
     """The time of everyone."""
-    return JumpingClock()
+    return JumpableClock()
 
 
 @pytest.fixture
-async def discord(clock: JumpingClock) -> AsyncIterator[Discord]:
+async def discord(clock: JumpableClock) -> AsyncIterator[FakeDiscord]:
     """The server; no call may have broken a rule that the bot can know."""
-    async with Discord(clock) as discord:
+    async with FakeDiscord(clock) as discord:
         yield discord
     assert discord.violations == []
 
 
 @pytest.fixture
-async def gateway(clock: JumpingClock) -> AsyncIterator[Gateway]:
+async def gateway(clock: JumpableClock) -> AsyncIterator[FakeOpenAIGateway]:
     """A gateway that is ready at once, until a test says otherwise."""
-    async with Gateway(cheap=True, render_seconds=0.1, now=clock.now) as gateway:
+    async with FakeOpenAIGateway(cheap=True, render_seconds=0.1, now=clock.now) as gateway:
         yield gateway
     assert gateway.violations == []
     assert max(gateway.creates.values(), default=1) == 1
 
 
 @pytest.fixture
-async def reelay(
-    discord: Discord, gateway: Gateway, clock: JumpingClock, tmp_path: Path
+async def bot(
+    discord: FakeDiscord, gateway: FakeOpenAIGateway, clock: JumpableClock, tmp_path: Path
 ) -> AsyncIterator[None]:
     """Reelay at work there."""
-    async with running(clock, discord, gateway, tmp_path):
+    async with running_bot(clock, discord, gateway, tmp_path):
         yield
 
 
 @pytest.fixture
-def general(discord: Discord, ann: Person) -> Channel:
+def general(discord: FakeDiscord, ann: FakeUser) -> Channel:
     """A channel of her guild."""
     return discord.guild("Kites", [ann]).text("general")
 
@@ -66,9 +66,9 @@ def _videos(channel: Channel) -> list[Message]:
     return [one for one in channel.history.values() if one.video]
 
 
-async def _quiet(discord: Discord) -> None:
+async def _quiet(discord: FakeDiscord) -> None:
     """Whatever was to be posted is posted: a question that comes later is answered."""
-    late = discord.person("Late")
+    late = discord.user("Late")
     late.installs()
     await late.uses("/quota")
     await late.sees("You can spend")
@@ -78,9 +78,9 @@ async def _quiet(discord: Discord) -> None:
 
 
 @pytest.mark.parametrize("kind", DONE)
-@pytest.mark.usefixtures("reelay")
-async def test_a_result_whose_answer_was_lost_is_posted_twice(
-    discord: Discord, ann: Person, general: Channel, kind: FaultKind
+@pytest.mark.usefixtures("bot")
+async def test_result_with_lost_answer_is_found_and_not_reposted(
+    discord: FakeDiscord, ann: FakeUser, general: Channel, kind: FaultKind
 ) -> None:
     """It is found in the channel, and counts."""
     discord.faults.add("execute_webhook", kind)
@@ -93,9 +93,9 @@ async def test_a_result_whose_answer_was_lost_is_posted_twice(
 
 
 @pytest.mark.parametrize("kind", NOT_DONE)
-@pytest.mark.usefixtures("reelay")
-async def test_a_result_is_lost_with_a_server_at_fault(
-    discord: Discord, ann: Person, general: Channel, kind: FaultKind
+@pytest.mark.usefixtures("bot")
+async def test_result_after_server_error_is_marked_as_repeat(
+    discord: FakeDiscord, ann: FakeUser, general: Channel, kind: FaultKind
 ) -> None:
     """It is posted later; since nobody can know that it was not before, it says so."""
     discord.faults.add("execute_webhook", kind)
@@ -107,9 +107,9 @@ async def test_a_result_is_lost_with_a_server_at_fault(
     assert MARK in video.text
 
 
-@pytest.mark.usefixtures("reelay")
-async def test_a_result_where_nobody_can_look_is_posted_for_ever(
-    discord: Discord, ann: Person
+@pytest.mark.usefixtures("bot")
+async def test_unverifiable_result_is_posted_twice_at_most(
+    discord: FakeDiscord, ann: FakeUser
 ) -> None:
     """In a place that is not the bot's it comes twice at most, the second marked; then `/fetch`."""
     ann.installs()
@@ -132,7 +132,11 @@ async def test_a_result_where_nobody_can_look_is_posted_for_ever(
 
 
 async def _long(
-    discord: Discord, gateway: Gateway, clock: JumpingClock, ann: Person, room: Channel
+    discord: FakeDiscord,
+    gateway: FakeOpenAIGateway,
+    clock: JumpableClock,
+    ann: FakeUser,
+    room: Channel,
 ) -> None:
     """A video is made that takes longer than the token is good; then it is ready."""
     gateway.render_seconds = FOREVER
@@ -153,12 +157,12 @@ async def _long(
         ("503", 3, True),
     ],
 )
-@pytest.mark.usefixtures("reelay")
-async def test_a_post_of_the_bots_own_is_doubled(
-    discord: Discord,
-    gateway: Gateway,
-    clock: JumpingClock,
-    ann: Person,
+@pytest.mark.usefixtures("bot")
+async def test_nonce_prevents_a_second_post(
+    discord: FakeDiscord,
+    gateway: FakeOpenAIGateway,
+    clock: JumpableClock,
+    ann: FakeUser,
     general: Channel,
     kind: FaultKind,
     times: int,
@@ -171,7 +175,7 @@ async def test_a_post_of_the_bots_own_is_doubled(
     await general.until(lambda channel: channel.from_bot == [video], 30)
     await _quiet(discord)
     assert _videos(general) == [video]
-    sent = discord.called("create_message", general)
+    sent = discord.calls_to("create_message", general)
     assert len({one.body["nonce"] for one in sent}) == 1
     assert all(one.body["enforce_nonce"] for one in sent)
     assert (MARK in video.text) is marked
@@ -181,9 +185,13 @@ async def test_a_post_of_the_bots_own_is_doubled(
 
 
 @pytest.mark.parametrize("kind", [*DONE, "500", "502-html", "503", "dropped-before", "429"])
-@pytest.mark.usefixtures("reelay")
-async def test_a_status_is_lost_or_doubled(
-    discord: Discord, gateway: Gateway, ann: Person, general: Channel, kind: FaultKind
+@pytest.mark.usefixtures("bot")
+async def test_status_edits_and_deletes_are_repeated_safely(
+    discord: FakeDiscord,
+    gateway: FakeOpenAIGateway,
+    ann: FakeUser,
+    general: Channel,
+    kind: FaultKind,
 ) -> None:
     """To fill the acknowledgement twice is as good as once; so is to take it away."""
     gateway.render_seconds = FOREVER
@@ -200,9 +208,9 @@ async def test_a_status_is_lost_or_doubled(
 
 
 @pytest.mark.parametrize("kind", [*DONE, "503", "dropped-before", "429", "429-cloudflare"])
-@pytest.mark.usefixtures("reelay")
-async def test_a_refusal_that_is_lost_is_never_heard(
-    discord: Discord, ann: Person, general: Channel, kind: FaultKind
+@pytest.mark.usefixtures("bot")
+async def test_lost_refusal_is_repeated_in_private(
+    discord: FakeDiscord, ann: FakeUser, general: Channel, kind: FaultKind
 ) -> None:
     """It is said in private, once more and marked if need be; nothing stands there for all."""
     discord.faults.add("execute_webhook", kind, retry_after=1)
@@ -221,9 +229,9 @@ async def test_a_refusal_that_is_lost_is_never_heard(
 
 
 @pytest.mark.parametrize("kind", ["429", "429-global", "429-shared"])
-@pytest.mark.usefixtures("reelay")
-async def test_a_wait_that_discord_asks_for_is_not_kept(
-    discord: Discord, clock: JumpingClock, ann: Person, general: Channel, kind: FaultKind
+@pytest.mark.usefixtures("bot")
+async def test_retry_after_is_respected(
+    discord: FakeDiscord, clock: JumpableClock, ann: FakeUser, general: Channel, kind: FaultKind
 ) -> None:
     """The result comes as soon as it may, once, and as if nothing had been."""
     discord.faults.add("execute_webhook", kind, retry_after=1.5)
@@ -234,16 +242,16 @@ async def test_a_wait_that_discord_asks_for_is_not_kept(
     assert 1.4 < video.time - told < 10
     assert MARK not in video.text
     await general.until(lambda channel: channel.from_bot == [video])
-    assert len(discord.called("execute_webhook")) == 2
+    assert len(discord.calls_to("execute_webhook")) == 2
 
 
 @pytest.mark.parametrize("own", [False, True])
-@pytest.mark.usefixtures("reelay")
-async def test_a_ban_by_what_stands_before_discord_is_fatal(
-    discord: Discord,
-    gateway: Gateway,
-    clock: JumpingClock,
-    ann: Person,
+@pytest.mark.usefixtures("bot")
+async def test_cloudflare_ban_delays_the_result(
+    discord: FakeDiscord,
+    gateway: FakeOpenAIGateway,
+    clock: JumpableClock,
+    ann: FakeUser,
     general: Channel,
     own: bool,
 ) -> None:
@@ -258,4 +266,4 @@ async def test_a_ban_by_what_stands_before_discord_is_fatal(
     await general.until(lambda channel: channel.from_bot == [video])
     assert _videos(general) == [video]
     assert MARK not in video.text
-    assert len(discord.called(operation)) == 3
+    assert len(discord.calls_to(operation)) == 3

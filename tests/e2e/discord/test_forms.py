@@ -7,12 +7,12 @@ from io import BytesIO
 import pytest
 from PIL import Image
 
-from tests.e2e.discord.conftest import Running
+from tests.e2e.discord.conftest import RunBot
 from tests.fakes.discord.channels import Channel
-from tests.fakes.discord.fake import Discord, Picture
+from tests.fakes.discord.fake import FakeDiscord, ImageFile
 from tests.fakes.discord.messages import Message
-from tests.fakes.discord.users import Person
-from tests.fakes.gateways.openai import Gateway
+from tests.fakes.discord.users import FakeUser
+from tests.fakes.gateways.openai import FakeOpenAIGateway
 from tests.support import sample_images
 
 OF_PICTURE = "Make a video of this picture"
@@ -20,17 +20,17 @@ OF_VIDEO = "Remix this video"
 NO_PICTURE = "There is no picture in that message. I take JPEG, PNG, WebP, HEIC, GIF and AVIF."
 NO_VIDEO = "That is no video of mine. Use this on a message with one of your videos."
 NOT_YOURS = "This belongs to somebody else. Ask for a video of your own with /video."
-TALL = sample_images.encoded(sample_images.quarters(720, 1280), "PNG")
-WIDE = sample_images.encoded(sample_images.quarters(1280, 720), "JPEG")
+TALL = sample_images.encode_image(sample_images.color_card(720, 1280), "PNG")
+WIDE = sample_images.encode_image(sample_images.color_card(1280, 720), "JPEG")
 
 
 @pytest.fixture
-def general(discord: Discord, ann: Person, bob: Person) -> Channel:
+def general(discord: FakeDiscord, ann: FakeUser, bob: FakeUser) -> Channel:
     """Where they are."""
     return discord.guild("Kites", [bob, ann]).text("general")
 
 
-async def _video(ann: Person, channel: Channel, **options: object) -> Message:
+async def _video(ann: FakeUser, channel: Channel, **options: object) -> Message:
     await ann.uses("/video", channel=channel, options={"prompt": "a red kite", **options})
     return await channel.shows_video()
 
@@ -45,15 +45,24 @@ def _size(picture: bytes | None) -> tuple[int, int]:
 
 
 @pytest.mark.parametrize("where", ["guild", "thread", "direct messages"])
-async def test_a_picture_of_a_message_is_not_the_one_that_begins(
-    quick: Running, ann: Person, bob: Person, general: Channel, gateway: Gateway, where: str
+async def test_video_begins_with_the_first_image_of_the_message(
+    run_with_gateway: RunBot,
+    ann: FakeUser,
+    bob: FakeUser,
+    general: Channel,
+    gateway: FakeOpenAIGateway,
+    where: str,
 ) -> None:
     """The first picture of a message, of whomever, with the words of the form."""
     place = {"guild": general, "thread": general.thread("Ideas"), "direct messages": ann.dm}[where]
     by = ann if place is ann.dm else bob
-    files = [Picture(b"words", "words.txt"), Picture(TALL, "tall.png"), Picture(WIDE, "wide.jpg")]
+    files = [
+        ImageFile(b"words", "words.txt"),
+        ImageFile(TALL, "tall.png"),
+        ImageFile(WIDE, "wide.jpg"),
+    ]
     shown = await by.says("look", channel=place, files=files)
-    async with quick():
+    async with run_with_gateway():
         form = await (await ann.uses_menu(OF_PICTURE, shown)).modal
         assert form.title == "A video of this picture"
         sent = await ann.submits(form, prompt="the clouds move")
@@ -68,23 +77,31 @@ async def test_a_picture_of_a_message_is_not_the_one_that_begins(
 
 
 @pytest.mark.parametrize("kind", ["words", "a text", "a film"])
-async def test_a_message_without_a_picture_opens_a_form(
-    quick: Running, ann: Person, bob: Person, general: Channel, kind: str
+async def test_message_without_image_is_refused_in_private(
+    run_with_gateway: RunBot, ann: FakeUser, bob: FakeUser, general: Channel, kind: str
 ) -> None:
     """Where nothing could come of it, that is said at once and in private."""
-    files = {"words": [], "a text": [Picture(b"x", "a.txt")], "a film": [Picture(b"x", "a.mp4")]}
+    files = {
+        "words": [],
+        "a text": [ImageFile(b"x", "a.txt")],
+        "a film": [ImageFile(b"x", "a.mp4")],
+    }
     shown = await bob.says("look", channel=general, files=files[kind])
-    async with quick():
+    async with run_with_gateway():
         answer = await (await ann.uses_menu(OF_PICTURE, shown)).answer
         assert (answer.kind, answer.ephemeral, answer.text) == ("message", True, NO_PICTURE)
 
 
-async def test_a_picture_is_gone_when_the_form_is_sent(
-    quick: Running, ann: Person, bob: Person, general: Channel, gateway: Gateway
+async def test_deleted_image_is_reported_without_charge(
+    run_with_gateway: RunBot,
+    ann: FakeUser,
+    bob: FakeUser,
+    general: Channel,
+    gateway: FakeOpenAIGateway,
 ) -> None:
     """Somebody has deleted the message meanwhile: that is told, and nothing is charged."""
-    shown = await bob.says("look", channel=general, files=[Picture(TALL, "tall.png")])
-    async with quick():
+    shown = await bob.says("look", channel=general, files=[ImageFile(TALL, "tall.png")])
+    async with run_with_gateway():
         form = await (await ann.uses_menu(OF_PICTURE, shown)).modal
         await bob.deletes(shown)
         sent = await ann.submits(form, prompt="the clouds move")
@@ -95,13 +112,17 @@ async def test_a_picture_is_gone_when_the_form_is_sent(
     assert not gateway.creates
 
 
-async def test_two_forms_at_once_take_each_others_picture(
-    quick: Running, ann: Person, bob: Person, general: Channel, gateway: Gateway
+async def test_each_form_keeps_its_own_image(
+    run_with_gateway: RunBot,
+    ann: FakeUser,
+    bob: FakeUser,
+    general: Channel,
+    gateway: FakeOpenAIGateway,
 ) -> None:
     """Each form knows its picture, in whatever order they are sent."""
-    tall = await bob.says("tall", channel=general, files=[Picture(TALL, "tall.png")])
-    wide = await bob.says("wide", channel=general, files=[Picture(WIDE, "wide.jpg")])
-    async with quick():
+    tall = await bob.says("tall", channel=general, files=[ImageFile(TALL, "tall.png")])
+    wide = await bob.says("wide", channel=general, files=[ImageFile(WIDE, "wide.jpg")])
+    async with run_with_gateway():
         forms = [await (await ann.uses_menu(OF_PICTURE, one)).modal for one in (tall, wide)]
         await ann.submits(forms[1], prompt="wide")
         await ann.submits(forms[0], prompt="tall")
@@ -113,11 +134,11 @@ async def test_two_forms_at_once_take_each_others_picture(
 # --- a video that stands there -----------------------------------------------------------
 
 
-async def test_a_video_is_made_anew_instead_of_changed(
-    quick: Running, ann: Person, general: Channel, gateway: Gateway
+async def test_change_it_remixes_the_video(
+    run_with_gateway: RunBot, ann: FakeUser, general: Channel, gateway: FakeOpenAIGateway
 ) -> None:
     """By its button and by the menu of its message it is changed where it was made."""
-    async with quick():
+    async with run_with_gateway():
         video = await _video(ann, general, duration=8)
         button = await (await ann.presses(video, "Change it")).modal
         menu = await (await ann.uses_menu(OF_VIDEO, video)).modal
@@ -134,11 +155,11 @@ async def test_a_video_is_made_anew_instead_of_changed(
     assert {one.body["seconds"] for one in others} == {"8"}
 
 
-async def test_the_menu_works_on_what_is_no_video(
-    quick: Running, ann: Person, bob: Person, general: Channel
+async def test_menu_on_other_messages_is_refused_in_private(
+    run_with_gateway: RunBot, ann: FakeUser, bob: FakeUser, general: Channel
 ) -> None:
     """Messages of people, others' videos, mere statuses and last words: told so in private."""
-    async with quick():
+    async with run_with_gateway():
         video = await _video(ann, general)
         await ann.uses("/video", channel=general, prompt="a blue boat !stuck")
         status = await general.shows("being made")
@@ -155,12 +176,12 @@ async def test_the_menu_works_on_what_is_no_video(
 # --- Again -------------------------------------------------------------------------------
 
 
-async def test_other_words_are_forgotten(
-    quick: Running, ann: Person, general: Channel, gateway: Gateway
+async def test_again_keeps_all_other_options(
+    run_with_gateway: RunBot, ann: FakeUser, general: Channel, gateway: FakeOpenAIGateway
 ) -> None:
     """Again with another prompt keeps all else: picture, length, size; sent as it is, all of it."""
-    async with quick():
-        video = await _video(ann, general, duration=8, image=Picture(TALL, "tall.png"))
+    async with run_with_gateway():
+        video = await _video(ann, general, duration=8, image=ImageFile(TALL, "tall.png"))
         form = await (await ann.presses(video, "Again")).modal
         assert form.title == "Once more"
         assert [one.value for one in form.fields] == ["a red kite"]
@@ -176,11 +197,11 @@ async def test_other_words_are_forgotten(
     assert [_size(one.picture) for one in jobs] == [(720, 1280)] * 3
 
 
-async def test_again_of_a_changed_video_is_a_new_one(
-    quick: Running, ann: Person, general: Channel, gateway: Gateway
+async def test_again_of_a_remix_remixes_the_same_video(
+    run_with_gateway: RunBot, ann: FakeUser, general: Channel, gateway: FakeOpenAIGateway
 ) -> None:
     """Again of a change is another change of the same video, with other words or the same."""
-    async with quick():
+    async with run_with_gateway():
         video = await _video(ann, general)
         form = await (await ann.presses(video, "Change it")).modal
         await ann.submits(form, prompt="at night")
@@ -197,11 +218,15 @@ async def test_again_of_a_changed_video_is_a_new_one(
 
 
 @pytest.mark.parametrize("prompt", [" ", "\n\n", "\u3000"])
-async def test_an_empty_form_is_a_video_of_nothing(
-    quick: Running, ann: Person, general: Channel, gateway: Gateway, prompt: str
+async def test_blank_form_is_refused_without_charge(
+    run_with_gateway: RunBot,
+    ann: FakeUser,
+    general: Channel,
+    gateway: FakeOpenAIGateway,
+    prompt: str,
 ) -> None:
     """Blanks are no words: that is told in private, and nothing is charged."""
-    async with quick():
+    async with run_with_gateway():
         video = await _video(ann, general)
         for label in ("Again", "Change it"):
             form = await (await ann.presses(video, label)).modal

@@ -17,10 +17,10 @@ import pytest
 from bot.frontends.discord import Discord as FrontEnd
 from bot.media.probe import probe
 from tests.fakes.discord.channels import Channel
-from tests.fakes.discord.fake import Discord, Picture
+from tests.fakes.discord.fake import FakeDiscord, ImageFile
 from tests.fakes.discord.interactions import Interaction
 from tests.fakes.discord.messages import Account, Message
-from tests.fakes.discord.users import Person
+from tests.fakes.discord.users import FakeUser
 from tests.fakes.gateways.kinds import (
     JIMMY,
     JXINCM,
@@ -28,11 +28,11 @@ from tests.fakes.gateways.kinds import (
     OPENAI,
     RELAY147,
     ZENLAYER,
-    Kind,
-    pictured,
+    GatewayKind,
+    prompts_with_image,
 )
 from tests.support import sample_images
-from tests.support.bot_in_process import running, settings
+from tests.support.bot_in_process import running_bot, settings
 
 BEFORE = {
     "direct": "── Ann (direct messages)",
@@ -51,7 +51,7 @@ LENT = ("group", "strangers")
 class Case:
     """One kind of gateway, and what is asked for where."""
 
-    kind: Kind
+    kind: GatewayKind
     asked: tuple[str, ...]
     """(Place: what is given to `/video` there.)"""
 
@@ -71,10 +71,10 @@ async def test_a_place_shows_something_else_than_the_video_asked_for(
     case: Case, tmp_path: Path
 ) -> None:
     """In each place the video alone stays, playable; one create each; no rule is broken."""
-    photo = Picture(sample_images.photo(tmp_path / "photo.jpg", 1280, 720), "photo.jpg")
-    async with Discord() as discord, case.kind.made() as gateway:
+    photo = ImageFile(sample_images.photo(tmp_path / "photo.jpg", 1280, 720), "photo.jpg")
+    async with FakeDiscord() as discord, case.kind.fake() as gateway:
         own = settings(tmp_path, **environ(case.kind, discord, gateway.url))
-        async with running(own, [FrontEnd(own)]):
+        async with running_bot(own, [FrontEnd(own)]):
             asked = [await _asked(discord, what, photo) for what in case.asked]
             films = [await _answered(use) for use in asked]
         for what, use, film in zip(case.asked, asked, films, strict=True):
@@ -85,7 +85,7 @@ async def test_a_place_shows_something_else_than_the_video_asked_for(
     assert discord.invalid == []
     assert gateway.violations == []
     assert gateway.creates == Counter(case.asked)
-    assert pictured(gateway) == {what for what in case.asked if what.endswith("picture")}
+    assert prompts_with_image(gateway) == {what for what in case.asked if what.endswith("picture")}
 
 
 def test_a_combination_is_left_out() -> None:
@@ -96,7 +96,7 @@ def test_a_combination_is_left_out() -> None:
         assert {one.split()[1] for one in case.asked} == {"words", "picture"}
 
 
-def environ(kind: Kind, discord: Discord, gateway: str) -> dict[str, str]:
+def environ(kind: GatewayKind, discord: FakeDiscord, gateway: str) -> dict[str, str]:
     """What an operator writes."""
     with socket.socket() as it:
         it.bind(("127.0.0.1", 0))
@@ -114,16 +114,16 @@ def environ(kind: Kind, discord: Discord, gateway: str) -> dict[str, str]:
 # --- what a person does and sees ---------------------------------------------------------
 
 
-async def _asked(discord: Discord, what: str, photo: Picture) -> Interaction:
+async def _asked(discord: FakeDiscord, what: str, photo: ImageFile) -> Interaction:
     """Ask for a video there; what is asked for is the prompt as well."""
     place, _, way = what.partition(": ")
-    ann, ben = discord.person("Ann"), discord.person("Ben")
+    ann, ben = discord.user("Ann"), discord.user("Ben")
     options = {"image": photo} if way == "picture" else {}
     channel = _place(discord, place, ann, ben)
     return await ann.uses("/video", channel=channel, prompt=what, options=options)
 
 
-def _place(discord: Discord, kind: str, ann: Person, ben: Person) -> Channel:
+def _place(discord: FakeDiscord, kind: str, ann: FakeUser, ben: FakeUser) -> Channel:
     if kind in LENT:
         ann.installs()
     match kind:
@@ -149,7 +149,7 @@ async def _answered(use: Interaction) -> Message:
     return film
 
 
-async def _check_film(kind: Kind, use: Interaction, film: Message) -> None:
+async def _check_film(kind: GatewayKind, use: Interaction, film: Message) -> None:
     assert film.pings == [use.by]
     assert not film.pings_everyone
     assert not film.ephemeral
@@ -169,7 +169,7 @@ def _task(film: Message) -> str:
     return film.text.split()[-1]
 
 
-def _stood_elsewhere(discord: Discord, asked: list[Interaction]) -> list[Message]:
+def _stood_elsewhere(discord: FakeDiscord, asked: list[Interaction]) -> list[Message]:
     """What the bot said where nobody had asked for anything."""
     return [
         message
@@ -180,12 +180,12 @@ def _stood_elsewhere(discord: Discord, asked: list[Interaction]) -> list[Message
     ]
 
 
-def _stable(discord: Discord, channel: Channel) -> str:
+def _stable(discord: FakeDiscord, channel: Channel) -> str:
     (film,) = channel.from_bot
     return re.sub(rf"\b{_task(film)}\b", "TASK", discord.transcript(channel))
 
 
-def _expected(kind: Kind, what: str, ann: Account) -> str:
+def _expected(kind: GatewayKind, what: str, ann: Account) -> str:
     """All that stands there, as it should be."""
     place, _, _ = what.partition(": ")
     buttons = ["Again", "Change it", "Delete"] if kind.remixes else ["Again", "Delete"]

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from tests.e2e.discord.conftest import Running
-from tests.fakes.discord.fake import Discord
-from tests.fakes.discord.users import Person
+from tests.e2e.discord.conftest import RunBot
+from tests.fakes.discord.fake import FakeDiscord
+from tests.fakes.discord.users import FakeUser
 
 
-async def test_videos_are_made_where_the_server_does_not_want_them(
-    discord: Discord, quick: Running, ann: Person, bob: Person
+async def test_videos_are_made_only_in_allowed_channels(
+    discord: FakeDiscord, run_with_gateway: RunBot, ann: FakeUser, bob: FakeUser
 ) -> None:
     """Only in the allowed channel and its threads; elsewhere the person alone is told where."""
     guild = discord.guild("Kites", [bob, ann])
     general, films = guild.text("general"), guild.text("films")
-    async with quick():
+    async with run_with_gateway():
         await bob.uses("/server", channel=general, allow=films)
         await bob.sees("Here: videos in these channels")
         await ann.uses("/video", channel=general, prompt="a kite")
@@ -28,13 +28,13 @@ async def test_videos_are_made_where_the_server_does_not_want_them(
         await general.shows_video()
 
 
-async def test_the_server_pays_for_those_it_does_not_know(
-    discord: Discord, quick: Running, ann: Person, bob: Person
+async def test_wallet_pays_for_the_allowed_role_only(
+    discord: FakeDiscord, run_with_gateway: RunBot, ann: FakeUser, bob: FakeUser
 ) -> None:
     """An admin fills the wallet; only the role with a share takes from it, and all are told so."""
     guild = discord.guild("Kites", [bob, ann])
     general, role = guild.text("general"), guild.role("Patrons", [ann])
-    async with quick(ADMINS=f"discord:{bob.id}"):
+    async with run_with_gateway(ADMINS=f"discord:{bob.id}"):
         await bob.uses("/admin group", channel=general, credits=20)
         await bob.sees("shares in a day: 20")
         await bob.uses("/server", channel=general, role=role, credits=4)
@@ -49,13 +49,13 @@ async def test_the_server_pays_for_those_it_does_not_know(
         assert "shared wallet" not in status.text
 
 
-async def test_a_member_sets_the_server(
-    discord: Discord, quick: Running, ann: Person, bob: Person
+async def test_members_cannot_change_the_server(
+    discord: FakeDiscord, run_with_gateway: RunBot, ann: FakeUser, bob: FakeUser
 ) -> None:
     """Who does not manage it is not offered the command, and refused where somebody shows it."""
     guild = discord.guild("Kites", [bob, ann])
     general = guild.text("general")
-    async with quick():
+    async with run_with_gateway():
         await bob.uses("/server", channel=general, spoiler=True, language="zh")
         await bob.sees("hidden until somebody clicks them")
         assert "server" not in ann.offered(general)

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from bot.presentation.i18n import say
-from tests.e2e.discord.conftest import Running
+from bot.presentation.i18n import translate
+from tests.e2e.discord.conftest import RunBot
 from tests.fakes.discord.channels import Channel
-from tests.fakes.discord.fake import Discord, Picture
+from tests.fakes.discord.fake import FakeDiscord, ImageFile
 from tests.fakes.discord.interactions import Interaction
 from tests.fakes.discord.messages import Message
-from tests.fakes.discord.users import Person
+from tests.fakes.discord.users import FakeUser
 
 ENGLISH = re.compile(r"\b[a-z']+ [a-z']+ [a-z']+")
 """Three words in a row: no name of a model, no command."""
@@ -37,31 +37,33 @@ PROMPT = "KITE"
         ("pt-BR", "zh", "zh"),
     ],
 )
-async def test_somebody_is_answered_in_a_language_they_cannot_read(
-    discord: Discord, quick: Running, locale: str, default: str, language: str
+async def test_answers_use_the_language_of_the_app(
+    discord: FakeDiscord, run_with_gateway: RunBot, locale: str, default: str, language: str
 ) -> None:
     """The language of their app, not of the guild; who uses neither reads the default one."""
-    ann = discord.person("Ann", locale=locale)
+    ann = discord.user("Ann", locale=locale)
     other = "zh-CN" if language == "en" else "en-US"
     general = discord.guild("Kites", [ann], locale=other).text("general")
-    async with quick(DEFAULT_LANGUAGE=default):
+    async with run_with_gateway(DEFAULT_LANGUAGE=default):
         answer = await ann.uses("/start", channel=general)
-        await answer.shows(say(language, "start"))
+        await answer.shows(translate(language, "start"))
         error = await ann.uses("/cancel", channel=general, task="abcdefgh")
-        await error.shows(say(language, "task-unknown", task="abcdefgh"))
+        await error.shows(translate(language, "task-unknown", task="abcdefgh"))
         await ann.uses("/video", channel=general, prompt="a kite !stuck")
         status = await general.until(lambda channel: [o for o in channel.from_bot if o.labels])
-        assert status[0].labels == [say(language, "button-cancel")]
+        assert status[0].labels == [translate(language, "button-cancel")]
         question = await (await ann.uses("/forgetme", channel=general)).shows(
-            say(language, "forgetme-choose")
+            translate(language, "forgetme-choose")
         )
-        assert question.labels == [say(language, f"button-{one}") for one in ("forget", "keep")]
+        assert question.labels == [
+            translate(language, f"button-{one}") for one in ("forget", "keep")
+        ]
 
 
 # --- nothing of the other language -------------------------------------------------------
 
 
-async def _everything(person: Person, channel: Channel, words: str) -> list[str]:
+async def _everything(person: FakeUser, channel: Channel, words: str) -> list[str]:
     """Most of what somebody can do; all titles, labels and choices that no message shows."""
     beside: list[str] = []
 
@@ -74,7 +76,7 @@ async def _everything(person: Person, channel: Channel, words: str) -> list[str]
         await uses(f"/{name}", task="abcdefgh")
     await uses("/video", prompt=PROMPT, duration=99)
     await uses("/video", prompt=PROMPT, style="noir")
-    await uses("/video", prompt=PROMPT, image=Picture(b"x" * 99, "x.png"))
+    await uses("/video", prompt=PROMPT, image=ImageFile(b"x" * 99, "x.png"))
     await uses("/remix", task="abcdefgh", prompt=PROMPT)
     await uses("/settings", model="sora-2", duration=8)
     await uses("/settings", clear="model")
@@ -92,7 +94,7 @@ async def _everything(person: Person, channel: Channel, words: str) -> list[str]
     await _told(await person.presses(status, status.labels[0]))
     said = await person.says("look", channel=channel)
     for menu in ("menu-picture", "menu-remix"):
-        beside.append((await (await person.uses_menu(say(words, menu), said)).answer).text)
+        beside.append((await (await person.uses_menu(translate(words, menu), said)).answer).text)
     question = await uses("/forgetme")
     await person.presses(question, question.labels[1])
     await channel.until(lambda _: not question.labels)
@@ -100,7 +102,7 @@ async def _everything(person: Person, channel: Channel, words: str) -> list[str]
     return beside + [one.name.split(") ")[0].split(" (")[1] for one in choices]
 
 
-async def _video(person: Person, channel: Channel) -> Message:
+async def _video(person: FakeUser, channel: Channel) -> Message:
     await person.uses("/video", channel=channel, prompt=PROMPT)
     video = await channel.shows_video()
     await channel.until(lambda it: it.from_bot == [video])
@@ -128,15 +130,15 @@ def _all_said(channel: Channel) -> list[str]:
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])
-async def test_a_sentence_was_never_translated(
-    discord: Discord, quick: Running, language: str
+async def test_conversation_is_in_one_language(
+    discord: FakeDiscord, run_with_gateway: RunBot, language: str
 ) -> None:
     """All that a person is shown in a long conversation is in one language."""
     locale, other = {"en": ("en-US", "zh"), "zh": ("zh-CN", "en")}[language]
-    person = discord.person("Ann", locale=locale)
+    person = discord.user("Ann", locale=locale)
     elsewhere = {"en": "en-US", "zh": "zh-CN"}[other]
     general = discord.guild("Kites", [person], locale=elsewhere).text("general")
-    async with quick(DEFAULT_LANGUAGE=other):
+    async with run_with_gateway(DEFAULT_LANGUAGE=other):
         beside = await _everything(person, general, language)
     said = [*_all_said(general), *beside]
     assert len(said) > 60
@@ -152,46 +154,54 @@ async def test_a_sentence_was_never_translated(
 # --- what somebody has chosen ------------------------------------------------------------
 
 
-async def test_the_app_overrules_what_somebody_has_chosen(discord: Discord, quick: Running) -> None:
+async def test_chosen_language_overrides_the_app(
+    discord: FakeDiscord, run_with_gateway: RunBot
+) -> None:
     """/language counts for answers, buttons, forms, choices, errors, captions; after a restart."""
     discord.gateway.identify_seconds = 0
-    ann, bob = discord.person("Ann"), discord.person("Bob", locale="zh-CN")
+    ann, bob = discord.user("Ann"), discord.user("Bob", locale="zh-CN")
     general = discord.guild("Kites", [bob, ann]).text("general")
-    async with quick():
+    async with run_with_gateway():
         chosen = await ann.uses("/language", channel=general, code="简体中文")
-        await chosen.shows(say("zh", "language-changed"))
+        await chosen.shows(translate("zh", "language-changed"))
         chosen = await bob.uses("/language", channel=general, code="English")
-        await chosen.shows(say("en", "language-changed"))
-    async with quick():
+        await chosen.shows(translate("en", "language-changed"))
+    async with run_with_gateway():
         video = await _video(ann, general)
-        assert video.labels == [say("zh", f"button-{one}") for one in ("again", "remix", "delete")]
-        assert say("zh", "caption-facts", model="sora-2", seconds=4) in video.text
+        assert video.labels == [
+            translate("zh", f"button-{one}") for one in ("again", "remix", "delete")
+        ]
+        assert translate("zh", "caption-facts", model="sora-2", seconds=4) in video.text
         form = await (await ann.presses(video, video.labels[0])).modal
-        assert form.title == say("zh", "form-again")
-        assert form.fields[0].label == say("zh", "form-prompt")
+        assert form.title == translate("zh", "form-again")
+        assert form.fields[0].label == translate("zh", "form-prompt")
         for label in video.labels:
-            await (await bob.presses(video, label)).shows(say("en", "card-not-yours"))
-        menu = await (await bob.uses_menu(say("zh", "menu-remix"), video)).answer
-        assert menu.text == say("en", "card-not-yours")
+            await (await bob.presses(video, label)).shows(translate("en", "card-not-yours"))
+        menu = await (await bob.uses_menu(translate("zh", "menu-remix"), video)).answer
+        assert menu.text == translate("en", "card-not-yours")
         (choice,) = await ann.types("/fetch", channel=general, task="")
-        assert say("zh", "state-done") in choice.name
+        assert translate("zh", "state-done") in choice.name
         error = await ann.uses("/video", channel=general, prompt=PROMPT, duration=99)
         facts: dict[str, Any] = {"model": "sora-2", "asked": 99, "allowed": "4, 8, 12, 16, 20"}
-        await error.shows(say("zh", "duration-not-allowed", **facts))
+        await error.shows(translate("zh", "duration-not-allowed", **facts))
         task = video.text.split()[-1]
         deleted = await ann.presses(video, video.labels[-1])
-        await deleted.shows(say("zh", "result-deleted", task=task))
+        await deleted.shows(translate("zh", "result-deleted", task=task))
 
 
-async def test_a_video_speaks_the_language_of_another_day(discord: Discord, quick: Running) -> None:
+async def test_fetched_video_uses_the_new_language(
+    discord: FakeDiscord, run_with_gateway: RunBot
+) -> None:
     """Fetched after a change of language, its caption and buttons are in the new one."""
-    ann = discord.person("Ann")
+    ann = discord.user("Ann")
     discord.guild("Kites", [ann])
-    async with quick():
+    async with run_with_gateway():
         await ann.uses("/video", prompt=PROMPT)
         video = await ann.dm.shows_video()
-        await (await ann.uses("/language", code="简体中文")).shows(say("zh", "language-changed"))
+        await (await ann.uses("/language", code="简体中文")).shows(
+            translate("zh", "language-changed")
+        )
         fetch = await ann.uses("/fetch", task=video.text.split()[-1])
         again = await fetch.shows(PROMPT)
-    assert again.labels[0] == say("zh", "button-again")
-    assert say("zh", "caption-facts", model="sora-2", seconds=4) in again.text
+    assert again.labels[0] == translate("zh", "button-again")
+    assert translate("zh", "caption-facts", model="sora-2", seconds=4) in again.text

@@ -8,32 +8,32 @@ from functools import partial
 import aiohttp
 import pytest
 
-from bot.domain.tasks import Place
+from bot.domain.tasks import Destination
 from bot.frontends.discord.markup import note_with_link, pieces
 from bot.frontends.discord.spot import SMALLEST_LIMIT, Spot
 from bot.frontends.discord.wire import told
 from bot.ports import DeliveryError
-from tests.e2e.discord.conftest import Running
+from tests.e2e.discord.conftest import RunBot
 from tests.fakes.discord.channels import Channel, Guild
-from tests.fakes.discord.fake import Discord
+from tests.fakes.discord.fake import FakeDiscord
 from tests.fakes.discord.interactions import Interaction
-from tests.fakes.discord.users import Person
-from tests.fakes.gateways.openai import KEY, Gateway
+from tests.fakes.discord.users import FakeUser
+from tests.fakes.gateways.openai import KEY, FakeOpenAIGateway
 
 
 @pytest.fixture
-async def gateway() -> AsyncIterator[Gateway]:
+async def gateway() -> AsyncIterator[FakeOpenAIGateway]:
     """One that makes its videos at once, and can stop them."""
-    async with Gateway(cheap=True, render_seconds=0.1, deletes_abort=True) as gateway:
+    async with FakeOpenAIGateway(cheap=True, render_seconds=0.1, deletes_abort=True) as gateway:
         yield gateway
     assert gateway.violations == []
 
 
 @pytest.fixture
-def quick(bot: Running, gateway: Gateway) -> Running:
+def run_with_gateway(run_bot: RunBot, gateway: FakeOpenAIGateway) -> RunBot:
     """A bot whose videos are made there."""
     return partial(
-        bot,
+        run_bot,
         PROVIDERS__LOCAL__KIND="openai",
         PROVIDERS__LOCAL__API_KEY=KEY,
         PROVIDERS__LOCAL__BASE_URL=gateway.url,
@@ -42,7 +42,7 @@ def quick(bot: Running, gateway: Gateway) -> Running:
 
 
 @pytest.fixture
-def general(discord: Discord, ann: Person, bob: Person) -> Channel:
+def general(discord: FakeDiscord, ann: FakeUser, bob: FakeUser) -> Channel:
     """Where they are."""
     return discord.guild("Kites", [bob, ann]).text("general")
 
@@ -50,12 +50,12 @@ def general(discord: Discord, ann: Person, bob: Person) -> Channel:
 # --- results -----------------------------------------------------------------------------
 
 
-async def test_a_status_that_comes_late_takes_the_place_of_the_video(
-    discord: Discord, quick: Running, ann: Person, general: Channel
+async def test_late_status_does_not_replace_the_video(
+    discord: FakeDiscord, run_with_gateway: RunBot, ann: FakeUser, general: Channel
 ) -> None:
     """A slow status must not be written over a video that was quicker, and then taken away."""
     discord.faults.add("update_original_webhook_message", "held")
-    async with quick():
+    async with run_with_gateway():
         use = await ann.uses("/video", channel=general, prompt="a red kite")
         video = await general.shows_video()
         discord.faults.release()
@@ -63,12 +63,12 @@ async def test_a_status_that_comes_late_takes_the_place_of_the_video(
         assert general.from_bot == [video]
 
 
-async def test_the_bot_goes_on_thinking_beside_a_finished_video(
-    discord: Discord, quick: Running, ann: Person, general: Channel
+async def test_thinking_indicator_ends_beside_a_finished_video(
+    discord: FakeDiscord, run_with_gateway: RunBot, ann: FakeUser, general: Channel
 ) -> None:
     """Where the video was there before anything could be said, the bot no longer thinks."""
     discord.faults.add("update_original_webhook_message", "dropped-before", times=6)
-    async with quick():
+    async with run_with_gateway():
         use = await ann.uses("/video", channel=general, prompt="a red kite")
         video = await general.shows_video()
         await general.until(lambda channel: channel.from_bot == [video])
@@ -76,12 +76,16 @@ async def test_the_bot_goes_on_thinking_beside_a_finished_video(
     assert use.original.edits == []
 
 
-async def test_nobody_hears_that_a_video_was_stopped(
-    quick: Running, ann: Person, bob: Person, general: Channel, gateway: Gateway
+async def test_cancel_is_announced_when_the_status_is_gone(
+    run_with_gateway: RunBot,
+    ann: FakeUser,
+    bob: FakeUser,
+    general: Channel,
+    gateway: FakeOpenAIGateway,
 ) -> None:
     """Where the status is gone, the last word on a cancelled task is a message of its own."""
     gateway.render_seconds = 1e9
-    async with quick():
+    async with run_with_gateway():
         await ann.uses("/video", channel=general, prompt="a red kite")
         status = await general.shows("being made")
         task = status.text.partition(":")[0]
@@ -90,42 +94,46 @@ async def test_nobody_hears_that_a_video_was_stopped(
         await general.shows(f"Task {task} is cancelled.")
 
 
-def _managed_by(channel: Channel, person: Person) -> Guild:
+def _managed_by(channel: Channel, person: FakeUser) -> Guild:
     assert channel.guild is not None
     channel.guild.manages(person)
     return channel.guild
 
 
-async def test_a_channel_is_named_by_its_number(
-    quick: Running, ann: Person, general: Channel
+async def test_server_settings_mention_channels_and_roles(
+    run_with_gateway: RunBot, ann: FakeUser, general: Channel
 ) -> None:
     """What `/server` tells names channels and roles as Discord shows them."""
     role = _managed_by(general, ann).role("Patrons", [ann])
-    async with quick():
+    async with run_with_gateway():
         named = {"allow": general, "role": role, "credits": 5}
         use = await ann.uses("/server", channel=general, options=named)
         await use.shows(f"{general.mention};")
         await use.shows(f"<@&{role.id}> 5;")
 
 
-async def test_an_archived_thread_cannot_be_named(
-    quick: Running, ann: Person, general: Channel
+async def test_archived_thread_can_be_named(
+    run_with_gateway: RunBot, ann: FakeUser, general: Channel
 ) -> None:
     """`/server` takes a thread that nobody has written in for a while."""
     _managed_by(general, ann)
     thread = general.thread("Ideas")
-    async with quick():
+    async with run_with_gateway():
         await (await ann.uses("/quota", channel=general)).shows("You can spend")
         thread.archive()
         use = await ann.uses("/server", channel=general, options={"allow": thread})
         await use.shows(f"<#{thread.id}>;")
 
 
-async def test_an_acknowledgement_is_not_heard_of_and_nothing_is_said(
-    discord: Discord, quick: Running, ann: Person, general: Channel, gateway: Gateway
+async def test_unknown_acknowledgement_is_followed_by_an_explanation(
+    discord: FakeDiscord,
+    run_with_gateway: RunBot,
+    ann: FakeUser,
+    general: Channel,
+    gateway: FakeOpenAIGateway,
 ) -> None:
     """Who sees that the bot thinks is told when nothing will come of it."""
-    async with quick():
+    async with run_with_gateway():
         await (await ann.uses("/quota", channel=general)).shows("You can spend")
         discord.faults.add("create_interaction_response", "hanging-after")
         use = await ann.uses("/video", channel=general, prompt="a red kite")
@@ -133,11 +141,11 @@ async def test_an_acknowledgement_is_not_heard_of_and_nothing_is_said(
     assert not gateway.creates
 
 
-async def test_a_second_press_is_not_answered(
-    quick: Running, ann: Person, general: Channel, gateway: Gateway
+async def test_second_press_is_answered(
+    run_with_gateway: RunBot, ann: FakeUser, general: Channel, gateway: FakeOpenAIGateway
 ) -> None:
     """Who presses "Try again" once more is told so, and pays for one video."""
-    async with quick():
+    async with run_with_gateway():
         await ann.uses("/video", channel=general, prompt="a red kite !failed")
         word = await general.shows("made no video")
         gateway.render_seconds = 1e9
@@ -148,16 +156,16 @@ async def test_a_second_press_is_not_answered(
     assert gateway.creates.total() == 2
 
 
-async def test_a_file_that_is_too_large_is_sent_as_large_again(
-    discord: Discord, quick: Running, ann: Person, general: Channel
+async def test_refused_size_lowers_the_next_upload(
+    discord: FakeDiscord, run_with_gateway: RunBot, ann: FakeUser, general: Channel
 ) -> None:
     """What a channel has refused by its size is told to whoever makes the next one fit."""
-    place = Place("discord", Spot(general.id, right="own", own_limit=50 << 20).address)
-    async with quick() as parts:
+    place = Destination("discord", Spot(general.id, right="own", own_limit=50 << 20).address)
+    async with run_with_gateway() as parts:
         (front_end,) = parts.front_ends
         await ann.uses("/video", channel=general, prompt="a red kite")
         video = await general.shows_video()
-        assert front_end.largest(place) == 50 << 20
+        assert front_end.max_video_bytes(place) == 50 << 20
         while not _refused(discord):
             # Until the task itself knows that its video stands there, it is not ready.
             fetch = await ann.uses("/fetch", channel=general, task=video.text.split()[-1])
@@ -165,28 +173,28 @@ async def test_a_file_that_is_too_large_is_sent_as_large_again(
             answered = partial(_answered, discord, fetch)
             await discord.until(answered)
         await discord.until(lambda: _refused(discord) > 1)
-        assert (front_end.largest(place) or 0) <= SMALLEST_LIMIT
+        assert (front_end.max_video_bytes(place) or 0) <= SMALLEST_LIMIT
 
 
-def _answered(discord: Discord, use: Interaction) -> bool:
+def _answered(discord: FakeDiscord, use: Interaction) -> bool:
     return use.original is not None and (not use.original.thinking or _refused(discord) > 0)
 
 
-def _refused(discord: Discord) -> int:
-    return [one.status for one in discord.called("update_original_webhook_message")].count(413)
+def _refused(discord: FakeDiscord) -> int:
+    return [one.status for one in discord.calls_to("update_original_webhook_message")].count(413)
 
 
-def test_a_video_is_too_large_for_the_person_who_gets_it_instead() -> None:
+def test_direct_message_limit_applies_to_a_rerouted_video() -> None:
     """Where the bot may not post, direct messages set the limit, and not the guild."""
     spot = Spot(1, guild=2, right="closed", own_limit=100 << 20)
     assert spot.limit(0.0) == SMALLEST_LIMIT
 
 
-async def test_an_original_that_is_refused_is_not_spoken_of(
-    quick: Running, ann: Person, general: Channel
+async def test_refused_original_is_reported(
+    run_with_gateway: RunBot, ann: FakeUser, general: Channel
 ) -> None:
     """Who asks for the original is told where it is too large after all."""
-    async with quick():
+    async with run_with_gateway():
         await ann.uses("/video", channel=general, prompt="a red kite")
         video = await general.shows_video()
         # As below a video that was made smaller.
@@ -200,7 +208,7 @@ async def test_an_original_that_is_refused_is_not_spoken_of(
 # --- texts -------------------------------------------------------------------------------
 
 
-def test_a_token_stands_in_what_admins_read_of_a_fault() -> None:
+def test_error_for_admins_hides_the_interaction_token() -> None:
     """A connection that does not come is told without the address, which holds the token."""
     address = "https://discord.com/api/v10/webhooks/1/aW50ZXJhY3Rpb246c2VjcmV0"
     fault = told(aiohttp.ConnectionTimeoutError(f"Connection timeout to host {address}"))
@@ -208,7 +216,7 @@ def test_a_token_stands_in_what_admins_read_of_a_fault() -> None:
     assert "/webhooks/" not in str(fault)
 
 
-def test_a_prompt_brings_a_link_under_other_words() -> None:
+def test_link_text_of_users_stays_literal_beside_a_link() -> None:
     """Beside an address of ours, words of people that look like one stay as they are."""
     text = "Task x is ready: http[Free](https://evil.example)\nHere: https://ours.example/a_b?c=d_e"
     said = note_with_link(text)
@@ -216,7 +224,7 @@ def test_a_prompt_brings_a_link_under_other_words() -> None:
     assert "https://ours.example/a_b?c=d_e" in said
 
 
-def test_a_long_text_is_parted_within_an_escape() -> None:
+def test_long_text_is_not_split_inside_an_escape() -> None:
     """No part of a text ends with half of what makes a mark harmless."""
     for head in ("", "a"):
         for part in pieces(head + "*" * 4500):
@@ -226,12 +234,12 @@ def test_a_long_text_is_parted_within_an_escape() -> None:
 # --- the connection ----------------------------------------------------------------------
 
 
-async def test_a_token_that_is_taken_away_is_tried_again_and_again(
-    discord: Discord, quick: Running, ann: Person, general: Channel
+async def test_revoked_token_ends_the_front_end(
+    discord: FakeDiscord, run_with_gateway: RunBot, ann: FakeUser, general: Channel
 ) -> None:
     """A refused call by the bot's own right ends the front-end, before the gateway does."""
     discord.faults.add("update_original_webhook_message", "held")
-    async with quick():
+    async with run_with_gateway():
         use = await ann.uses("/video", channel=general, prompt="a red kite")
         await discord.until(lambda: discord.faults.hanging)
         discord.gateway.token = "another"

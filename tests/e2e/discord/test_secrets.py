@@ -13,34 +13,34 @@ import httpx
 import pytest
 import structlog
 
-from bot.logs import HIDDEN, Redactor, configure
+from bot.logs import REDACTED, Redactor, configure
 from tests.fakes.discord.channels import Channel
-from tests.fakes.discord.fake import TOKEN, Discord, Picture
+from tests.fakes.discord.fake import TOKEN, FakeDiscord, ImageFile
 from tests.fakes.discord.faults import FaultKind
 from tests.fakes.discord.messages import Message
-from tests.fakes.discord.secrets import BEGINNING, assert_hidden
-from tests.fakes.discord.users import Person
-from tests.fakes.gateways.jimmy import JimmyGateway
-from tests.fakes.gateways.openai import KEY, Gateway
+from tests.fakes.discord.secrets import INTERACTION_TOKEN_PREFIX, assert_no_secrets
+from tests.fakes.discord.users import FakeUser
+from tests.fakes.gateways.jimmy import FakeJimmyGateway
+from tests.fakes.gateways.openai import KEY, FakeOpenAIGateway
 from tests.support import sample_images
 from tests.support.bot_in_process import settings
-from tests.support.bot_process import Process
-from tests.support.discord_bot import running
-from tests.support.jumpable_clock import JumpingClock
+from tests.support.bot_process import BotProcess
+from tests.support.discord_bot import running_bot
+from tests.support.jumpable_clock import JumpableClock
 
 WEB = ("healthz", "readyz", "metrics", "nothing")
 EXPIRED = 900.0
 FOREVER = 10_000.0
 
 
-def _assert_untold(discord: Discord) -> None:
+def _assert_untold(discord: FakeDiscord) -> None:
     """Nobody was told any of it: in no message of any kind, nor in what stands behind buttons."""
-    assert all(one.token.startswith(BEGINNING) for one in discord.interactions)
-    assert_hidden(json.dumps([one.body for one in discord.calls], default=str))
+    assert all(one.token.startswith(INTERACTION_TOKEN_PREFIX) for one in discord.interactions)
+    assert_no_secrets(json.dumps([one.body for one in discord.calls], default=str))
     for channel in discord.world.channels.values():
-        assert_hidden(repr([event.lines for event in channel.log]))
+        assert_no_secrets(repr([event.lines for event in channel.log]))
         for message in channel.history.values():
-            assert_hidden(repr((message.text, message.embeds, message.components)))
+            assert_no_secrets(repr((message.text, message.embeds, message.components)))
 
 
 def _free_port() -> str:
@@ -57,7 +57,7 @@ async def client() -> AsyncIterator[httpx.AsyncClient]:
 
 
 @pytest.fixture
-def general(discord: Discord, ann: Person) -> Channel:
+def general(discord: FakeDiscord, ann: FakeUser) -> Channel:
     """A channel there."""
     return discord.guild("Kites", [ann]).text("general")
 
@@ -99,7 +99,7 @@ _AT_A_FORM: Faults = (
 _LATE: Faults = (("create_message", "503"), ("create_message", "dropped-before"))
 
 
-def _suffers(discord: Discord, faults: Faults) -> None:
+def _suffers(discord: FakeDiscord, faults: Faults) -> None:
     for operation, kind in faults:
         discord.faults.add(operation, kind)
 
@@ -111,18 +111,18 @@ async def _film(channel: Channel, count: int) -> Message:
     return film
 
 
-async def _refused(ann: Person, channel: Channel) -> None:
+async def _refused(ann: FakeUser, channel: Channel) -> None:
     """Ask for what cannot be had, and be told so alone."""
     use = await ann.uses("/video", channel=channel, prompt="too long", duration=7)
     await channel.until(lambda _: use.original and use.original.deleted, 20)
     assert [one for one in use.messages if one.only_for is ann]
 
 
-async def _talk(discord: Discord, ann: Person, general: Channel, photo: Path) -> None:
+async def _talk(discord: FakeDiscord, ann: FakeUser, general: Channel, photo: Path) -> None:
     """Words, a picture, a form, a refusal, presses, an admin's look: with faults on the way."""
     await (await ann.uses("/start", channel=general)).shows("/video", 20)
     _suffers(discord, _AT_WORK)
-    picture = Picture(photo, "photo.jpg")
+    picture = ImageFile(photo, "photo.jpg")
     await ann.uses("/video", channel=general, prompt="it flies", image=picture)
     film = await _film(general, 1)
     discord.gateway.drop()
@@ -140,9 +140,9 @@ async def _talk(discord: Discord, ann: Person, general: Channel, photo: Path) ->
 
 
 @pytest.mark.parametrize("logs", ["json", "console"])
-async def test_a_log_of_everything_shows_a_token(
-    discord: Discord,
-    ann: Person,
+async def test_logs_hide_every_token(
+    discord: FakeDiscord,
+    ann: FakeUser,
     general: Channel,
     tmp_path: Path,
     client: httpx.AsyncClient,
@@ -150,7 +150,7 @@ async def test_a_log_of_everything_shows_a_token(
 ) -> None:
     """A process at DEBUG, amid faults of every kind, in both formats."""
     port = _free_port()
-    async with JimmyGateway(cheap=True, render_seconds=0.1) as gateway:
+    async with FakeJimmyGateway(cheap=True, render_seconds=0.1) as gateway:
         environ = {
             "DISCORD_BOT_TOKEN": TOKEN,
             "DISCORD_API_URL": discord.url,
@@ -163,14 +163,14 @@ async def test_a_log_of_everything_shows_a_token(
             "PROVIDERS__JIMMY__API_KEY": KEY,
             "PROVIDERS__JIMMY__BASE_URL": gateway.url,
         }
-        with Process(tmp_path, **environ) as process:
+        with BotProcess(tmp_path, **environ) as process:
             _suffers(discord, _AT_FIRST)
             process.start()
             await discord.until(lambda: discord.world.listens(None), 30)
             await discord.until(lambda: discord.world.commands.syncs, 30)
             await _talk(discord, ann, general, sample_images.photo(tmp_path / "p.jpg", 640, 360))
             told = [await client.get(f"http://127.0.0.1:{port}/{one}") for one in WEB]
-            log = process.logged
+            log = process.log_text
         given = json.dumps(gateway.bodies) + repr(list(gateway.pictures.values()))
         assert gateway.bodies
         assert gateway.violations == []
@@ -178,14 +178,14 @@ async def test_a_log_of_everything_shows_a_token(
     assert set(every) - set(discord.faults.suffered) == set()
     assert "debug" in log
     for text in (log, given, *(one.text + str(one.headers) for one in told)):
-        assert_hidden(text)
+        assert_no_secrets(text)
     assert discord.url not in given
     assert discord.cdn_url not in given
     _assert_untold(discord)
 
 
 @pytest.fixture
-def _logging_as_it_was() -> Iterator[None]:
+def _restored_logging() -> Iterator[None]:
     """Put the logging of this process back."""
     root, libraries = logging.getLogger(), [logging.getLogger(one) for one in LIBRARIES]
     before = (root.handlers[:], root.level, [one.level for one in libraries])
@@ -200,19 +200,22 @@ def _logging_as_it_was() -> Iterator[None]:
 LIBRARIES = ("discord", "aiohttp", "asyncio", "aiosqlite", "httpx")
 
 
-@pytest.mark.usefixtures("_logging_as_it_was")
+@pytest.mark.usefixtures("_restored_logging")
 @pytest.mark.parametrize("logs", ["json", "console"])
-async def test_what_a_library_says_at_length_shows_a_token(
+async def test_library_logs_hide_every_token(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], logs: str
 ) -> None:
     """Each library tells all it knows: every event of the gateway and each address called.
 
     The video comes after the interaction's time, which is over in between.
     """
-    clock = JumpingClock()
-    async with Discord(clock) as discord, Gateway(cheap=True, now=clock.now) as gateway:
+    clock = JumpableClock()
+    async with (
+        FakeDiscord(clock) as discord,
+        FakeOpenAIGateway(cheap=True, now=clock.now) as gateway,
+    ):
         gateway.render_seconds = FOREVER
-        ann = discord.person("Ann")
+        ann = discord.user("Ann")
         general = discord.guild("Kites", [ann]).text("general")
         environ = {"LOG_LEVEL": "DEBUG", "LOG_FORMAT": logs, "DAILY_CREDITS": "1000"}
         with_token = {"DISCORD_BOT_TOKEN": TOKEN, "PROVIDERS__LOCAL__API_KEY": KEY}
@@ -220,7 +223,7 @@ async def test_what_a_library_says_at_length_shows_a_token(
         for one in LIBRARIES:
             logging.getLogger(one).setLevel(logging.DEBUG)
         _suffers(discord, (*_AT_FIRST, *_LATE))
-        async with running(clock, discord, gateway, tmp_path, **environ):
+        async with running_bot(clock, discord, gateway, tmp_path, **environ):
             await ann.uses("/video", channel=general, prompt="a kite")
             await discord.until(lambda: gateway.creates.total() == 1, 20)
             _suffers(discord, _AT_A_REFUSAL)
@@ -235,22 +238,22 @@ async def test_what_a_library_says_at_length_shows_a_token(
         assert discord.violations == []
         assert gateway.violations == []
         _assert_untold(discord)
-        assert_hidden(repr([(one.body, one.picture) for one in gateway.jobs.values()]))
+        assert_no_secrets(repr([(one.body, one.picture) for one in gateway.jobs.values()]))
     log = capsys.readouterr().err
     assert "INTERACTION_CREATE" in log
-    assert f"/{HIDDEN}" in log
-    assert_hidden(log)
+    assert f"/{REDACTED}" in log
+    assert_no_secrets(log)
 
 
 @pytest.mark.parametrize(
     "around",
     ["{}", '"{}"', "\n{}", "%22{}%22", "/{}/callback", "token={}", "b'{}'", "abc{}", "{}==}}"],
 )
-def test_a_token_slips_through_by_what_stands_before_it(around: str) -> None:
+def test_interaction_tokens_are_redacted_everywhere(around: str) -> None:
     """Wherever an interaction's token stands, also written once more as text or JSON."""
-    token = f"{BEGINNING}6MTIzNDU2Nzg5MDEyMzQ1Njc4OnNlY3JldC1wYXJ0_-"
+    token = f"{INTERACTION_TOKEN_PREFIX}6MTIzNDU2Nzg5MDEyMzQ1Njc4OnNlY3JldC1wYXJ0_-"
     text = around.format(token)
     for form in (text, repr(text), json.dumps(text), json.dumps(repr(text)), quote(text)):
         shown = Redactor()(form)
-        assert BEGINNING not in shown
+        assert INTERACTION_TOKEN_PREFIX not in shown
         assert token[-12:] not in shown

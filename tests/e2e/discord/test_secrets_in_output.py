@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from bot.clock import SystemClock
-from bot.domain.users import Person as Human
+from bot.domain.users import User as Human
 from bot.frontends.discord import Discord as FrontEnd
 from bot.frontends.discord.asked import Asked
 from bot.frontends.discord.client import Client
@@ -16,25 +16,25 @@ from bot.frontends.discord.markup import embed
 from bot.frontends.discord.post import Post, Words
 from bot.frontends.discord.spot import Spot, message_key
 from bot.frontends.discord.wire import Refused
-from bot.ports import DeliveryError, DeliveryUnclear
-from tests.e2e.discord.conftest import Running
+from bot.ports import DeliveryError, DeliveryOutcomeUnknown
+from tests.e2e.discord.conftest import RunBot
 from tests.fakes.discord.channels import Channel
-from tests.fakes.discord.fake import TOKEN, Discord
+from tests.fakes.discord.fake import TOKEN, FakeDiscord
 from tests.fakes.discord.faults import FaultKind
 from tests.fakes.discord.interactions import Interaction
-from tests.fakes.discord.secrets import BEGINNING, assert_hidden
-from tests.fakes.discord.users import Person
+from tests.fakes.discord.secrets import INTERACTION_TOKEN_PREFIX, assert_no_secrets
+from tests.fakes.discord.users import FakeUser
 
 EXPIRED = 900.0
 
 
 @pytest.fixture
-def general(discord: Discord, ann: Person) -> Channel:
+def general(discord: FakeDiscord, ann: FakeUser) -> Channel:
     """A channel of her guild."""
     return discord.guild("Kites", [ann]).text("general")
 
 
-def _spot(use: Interaction, channel: Channel, discord: Discord) -> Spot:
+def _spot(use: Interaction, channel: Channel, discord: FakeDiscord) -> Spot:
     """Where this answer belongs, as the front-end knows it."""
     return Spot(
         channel.id,
@@ -47,11 +47,11 @@ def _spot(use: Interaction, channel: Channel, discord: Discord) -> Spot:
     )
 
 
-async def test_a_repr_shows_a_token(
-    discord: Discord, bot: Running, ann: Person, general: Channel
+async def test_reprs_hide_every_token(
+    discord: FakeDiscord, run_bot: RunBot, ann: FakeUser, general: Channel
 ) -> None:
     """Of the settings, the front-end, its parts and what it knows of interactions."""
-    async with bot() as parts:
+    async with run_bot() as parts:
         use = await ann.uses("/quota", channel=general)
         await use.shows("credits")
         (front_end,) = parts.front_ends
@@ -64,8 +64,8 @@ async def test_a_repr_shows_a_token(
         things += [kit.desk, kit.desk.settings, kit.desk.settings.model_dump(), kit.cards]
         for thing in things:
             for text in (repr(thing), str(thing), f"{thing}", f"{[thing]}"):
-                assert_hidden(text)
-        assert_hidden(kit.desk.settings.model_dump_json())
+                assert_no_secrets(text)
+        assert_no_secrets(kit.desk.settings.model_dump_json())
     assert use.token in spot.address
     assert Spot.parse(spot.address) == spot
 
@@ -84,11 +84,11 @@ KINDS: tuple[FaultKind, ...] = (
 
 
 @pytest.fixture
-async def post(
-    discord: Discord, bot: Running, ann: Person, general: Channel
+async def sender(
+    discord: FakeDiscord, run_bot: RunBot, ann: FakeUser, general: Channel
 ) -> AsyncIterator[tuple[Post, Spot]]:
     """A way out of the test's own, and an answer that is to be given."""
-    async with bot():
+    async with run_bot():
         use = await ann.uses("/quota", channel=general)
         await use.shows("credits")
         refused = Refused(SystemClock())
@@ -102,36 +102,38 @@ async def post(
 
 def _assert_error_hidden(error: BaseException) -> None:
     """Itself, all that it came from, and how it would be printed."""
-    assert_hidden("".join(traceback.format_exception(error)))
+    assert_no_secrets("".join(traceback.format_exception(error)))
     one: BaseException | None = error
     while one is not None:
-        assert_hidden(f"{one!s} {one!r} {one.args}")
+        assert_no_secrets(f"{one!s} {one!r} {one.args}")
         one = one.__cause__ or one.__context__
 
 
 @pytest.mark.parametrize("kind", KINDS)
-async def test_an_error_shows_a_token(
-    discord: Discord, post: tuple[Post, Spot], kind: FaultKind
+async def test_errors_hide_every_token(
+    discord: FakeDiscord, sender: tuple[Post, Spot], kind: FaultKind
 ) -> None:
     """Whatever goes wrong on the wire: the error, its causes and their traces are without it."""
-    own, spot = post
+    own, spot = sender
     words = Words([embed("a word")])
     for operation in ("execute_webhook", "update_original_webhook_message"):
         discord.faults.add(operation, kind, times=None, retry_after=0.1)
     # At an answer that says 5xx, discord.py would itself fill it anew for a minute.
     sends = [own.follow, own.fill] if kind.startswith("dropped") else [own.follow]
     for send in sends:
-        with pytest.raises((DeliveryError, DeliveryUnclear)) as caught:
+        with pytest.raises((DeliveryError, DeliveryOutcomeUnknown)) as caught:
             await send(spot, words)
         _assert_error_hidden(caught.value)
 
 
-async def test_an_error_of_a_token_that_is_refused_names_it(
-    discord: Discord, post: tuple[Post, Spot]
+async def test_errors_about_a_refused_token_hide_it(
+    discord: FakeDiscord, sender: tuple[Post, Spot]
 ) -> None:
     """Discord does not know it, or nobody is there at all."""
-    own, spot = post
-    stranger = Spot(spot.channel, app=spot.app, token=f"{BEGINNING}6unknown", until=spot.until)
+    own, spot = sender
+    stranger = Spot(
+        spot.channel, app=spot.app, token=f"{INTERACTION_TOKEN_PREFIX}6unknown", until=spot.until
+    )
     words, message = Words([embed("a word")]), message_key(spot.channel, 1)
     with pytest.raises(DeliveryError) as caught:
         await own.follow(stranger, words)
@@ -139,7 +141,7 @@ async def test_an_error_of_a_token_that_is_refused_names_it(
     discord.violations.clear()
     assert not await own.delete(spot, message)
     await discord.outage("refused")
-    with pytest.raises((DeliveryError, DeliveryUnclear)) as away:
+    with pytest.raises((DeliveryError, DeliveryOutcomeUnknown)) as away:
         await own.follow(spot, words)
     _assert_error_hidden(away.value)
     await discord.recovered()

@@ -11,21 +11,21 @@ from pathlib import Path
 import pytest
 
 from tests.fakes.discord.channels import Channel, Guild
-from tests.fakes.discord.fake import TOKEN, Discord
+from tests.fakes.discord.fake import TOKEN, FakeDiscord
 from tests.fakes.discord.interactions import Interaction
 from tests.fakes.discord.messages import Message
-from tests.fakes.discord.users import Person
-from tests.fakes.gateways.openai import KEY, Gateway
-from tests.support.bot_process import Process
+from tests.fakes.discord.users import FakeUser
+from tests.fakes.gateways.openai import KEY, FakeOpenAIGateway
+from tests.support.bot_process import BotProcess
 
 SHARDS = 4
 FOREVER = 3600.0
 
 
 @pytest.fixture
-async def discord() -> AsyncIterator[Discord]:
+async def discord() -> AsyncIterator[FakeDiscord]:
     """The server, with its limits; no call may have broken a rule that the bot can know."""
-    async with Discord(shards=SHARDS, flood=True) as discord:
+    async with FakeDiscord(shards=SHARDS, flood=True) as discord:
         discord.gateway.max_concurrency = SHARDS
         yield discord
     assert discord.violations == []
@@ -33,14 +33,17 @@ async def discord() -> AsyncIterator[Discord]:
 
 @pytest.fixture
 def processes(
-    discord: Discord, gateway: Gateway, tmp_path: Path, new_postgres_url: Callable[[], str]
-) -> Iterator[tuple[Process, Process]]:
+    discord: FakeDiscord,
+    gateway: FakeOpenAIGateway,
+    tmp_path: Path,
+    new_postgres_url: Callable[[], str],
+) -> Iterator[tuple[BotProcess, BotProcess]]:
     """Both, begun at the same moment; the database and the videos are for both."""
     url = new_postgres_url()
     with ExitStack() as stack:
         first, second = (
             stack.enter_context(
-                Process(
+                BotProcess(
                     tmp_path / shards.partition("/")[0],
                     DATABASE_URL=url,
                     DATA_DIR=str(tmp_path / "data"),
@@ -65,7 +68,7 @@ def processes(
 class Asked:
     """One who waits, and how they asked."""
 
-    person: Person
+    person: FakeUser
     use: Interaction
 
     @property
@@ -81,14 +84,14 @@ class Asked:
         return bool(self.videos) and status is not None and status.deleted
 
 
-def _places(discord: Discord) -> list[tuple[Person, Channel]]:
+def _places(discord: FakeDiscord) -> list[tuple[FakeUser, Channel]]:
     """Two people in a guild of each shard, and one who is alone with the bot."""
-    places: list[tuple[Person, Channel]] = []
+    places: list[tuple[FakeUser, Channel]] = []
     for number in range(SHARDS):
-        pair = [discord.person(f"Person {number}{one}") for one in "ab"]
+        pair = [discord.user(f"Person {number}{one}") for one in "ab"]
         general = discord.guild(f"Guild {number}", pair).text("general")
         places += [(one, general) for one in pair]
-    alone = discord.person("Alone")
+    alone = discord.user("Alone")
     alone.installs()
     return [*places, (alone, alone.dm)]
 
@@ -99,7 +102,7 @@ def _guilds(places: list[Channel]) -> list[Guild]:
     return [guilds[shard] for shard in range(SHARDS)]
 
 
-async def _all_ask(discord: Discord) -> list[Asked]:
+async def _all_ask(discord: FakeDiscord) -> list[Asked]:
     """Everybody asks, once all shards are heard."""
     places, listening = _places(discord), discord.gateway.listening
     guilds = _guilds([channel for _, channel in places])
@@ -112,9 +115,9 @@ async def _all_ask(discord: Discord) -> list[Asked]:
     return asked
 
 
-async def _made(discord: Discord, gateway: Gateway, count: int) -> None:
+async def _made(discord: FakeDiscord, gateway: FakeOpenAIGateway, count: int) -> None:
     """So many videos are under way, and that is written down as well."""
-    late = discord.person("Late")
+    late = discord.user("Late")
     guild = discord.guild("Late", [late])
     async with asyncio.timeout(30):
         while True:
@@ -124,8 +127,8 @@ async def _made(discord: Discord, gateway: Gateway, count: int) -> None:
                 return
 
 
-async def test_half_of_the_shards_are_deaf(
-    discord: Discord, gateway: Gateway, processes: tuple[Process, Process]
+async def test_all_shards_serve_their_users(
+    discord: FakeDiscord, gateway: FakeOpenAIGateway, processes: tuple[BotProcess, BotProcess]
 ) -> None:
     """People of all shards get their videos, one each; each shard began once, commands too."""
     asked = await _all_ask(discord)
@@ -135,11 +138,11 @@ async def test_half_of_the_shards_are_deaf(
     assert sorted(one[1:] for one in discord.gateway.identified) == [(n, 4) for n in range(4)]
     assert len(discord.world.commands.syncs) == 1
     for one in processes:
-        assert "Traceback" not in one.logged
-        assert '"level": "error"' not in one.logged
+        assert "Traceback" not in one.log_text
+        assert '"level": "error"' not in one.log_text
 
 
-async def _all_wait(discord: Discord, gateway: Gateway) -> list[Asked]:
+async def _all_wait(discord: FakeDiscord, gateway: FakeOpenAIGateway) -> list[Asked]:
     """Everybody has asked, has been told so, and waits for as long as the gateway is at work."""
     gateway.render_seconds = FOREVER
     asked = await _all_ask(discord)
@@ -149,8 +152,8 @@ async def _all_wait(discord: Discord, gateway: Gateway) -> list[Asked]:
     return asked
 
 
-async def test_a_dead_process_keeps_its_results(
-    discord: Discord, gateway: Gateway, processes: tuple[Process, Process]
+async def test_results_of_a_dead_process_are_delivered_by_another(
+    discord: FakeDiscord, gateway: FakeOpenAIGateway, processes: tuple[BotProcess, BotProcess]
 ) -> None:
     """The other delivers them, once, to people whom it does not hear; who comes again is heard."""
     asked = await _all_wait(discord, gateway)
@@ -168,11 +171,11 @@ async def test_a_dead_process_keeps_its_results(
     assert [len(one.videos) for one in asked] == [1] * len(asked)
     assert gateway.creates.total() == len(asked)
     assert len(discord.world.commands.syncs) == 1
-    assert "Traceback" not in dead.logged + alive.logged
+    assert "Traceback" not in dead.log_text + alive.log_text
 
 
-async def test_what_a_dead_process_has_posted_is_posted_again(
-    discord: Discord, gateway: Gateway, processes: tuple[Process, Process]
+async def test_posted_result_of_a_dead_process_is_found(
+    discord: FakeDiscord, gateway: FakeOpenAIGateway, processes: tuple[BotProcess, BotProcess]
 ) -> None:
     """It died before it could note that: the other one looks, finds it, and ends the status."""
     asked = await _all_wait(discord, gateway)
@@ -185,4 +188,4 @@ async def test_what_a_dead_process_has_posted_is_posted_again(
     await discord.until(lambda: all(one.is_finished for one in asked), 60)
     assert [len(one.videos) for one in asked] == [1] * len(asked)
     assert "repeated" not in "".join(one.videos[0].text for one in asked)
-    assert "Traceback" not in dead.logged + alive.logged
+    assert "Traceback" not in dead.log_text + alive.log_text

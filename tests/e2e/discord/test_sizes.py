@@ -15,23 +15,23 @@ from pathlib import Path
 import httpx
 import pytest
 
-from bot.app import App, Parts, parts_of
+from bot.app import App, Components, open_components
 from bot.frontends.discord import Discord as FrontEnd
 from bot.media.probe import probe
-from tests.e2e.discord.conftest import Running
+from tests.e2e.discord.conftest import RunBot
 from tests.fakes.discord.cdn import digest
 from tests.fakes.discord.channels import Channel
-from tests.fakes.discord.fake import Discord
+from tests.fakes.discord.fake import FakeDiscord
 from tests.fakes.discord.interactions import Interaction
 from tests.fakes.discord.messages import Message
-from tests.fakes.discord.users import Person
-from tests.fakes.gateways.openai import KEY, Gateway
+from tests.fakes.discord.users import FakeUser
+from tests.fakes.gateways.openai import KEY, FakeOpenAIGateway
 from tests.fakes.gateways.openai_jobs import Job
 from tests.support.bot_in_process import settings
-from tests.support.jumpable_clock import JumpingClock
-from tests.support.large_videos import SECONDS, lasting, weighing
+from tests.support.jumpable_clock import JumpableClock
+from tests.support.large_videos import SECONDS, video_of_length, video_of_size
 from tests.support.sample_videos import ffmpeg
-from tests.support.video_frames import complaints
+from tests.support.video_frames import player_errors
 
 MB = 1_000_000
 TEN, FIFTY, HUNDRED = 10 << 20, 50 << 20, 100 << 20
@@ -45,20 +45,20 @@ LATE = 1000.0
 """Seconds after which no interaction can be answered any more."""
 
 Films = Mapping[str, Path]
-Late = Callable[[], AbstractAsyncContextManager[Parts]]
+Late = Callable[[], AbstractAsyncContextManager[Components]]
 
 
 @pytest.fixture(scope="module")
-def films(tmp_path_factory: pytest.TempPathFactory) -> Films:
+def videos(tmp_path_factory: pytest.TempPathFactory) -> Films:
     """The films by the words that name them."""
     folder = tmp_path_factory.mktemp("films")
     found = {f"{one}": _at_once(folder / f"{one}.mp4", one * MB) for one in WEIGHTS}
-    return {LONG: lasting(folder / "long.mp4", LONG_SECONDS, 120 * MB), **found}
+    return {LONG: video_of_length(folder / "long.mp4", LONG_SECONDS, 120 * MB), **found}
 
 
 def _at_once(target: Path, size: int) -> Path:
     """A film of so many bytes that plays at once, so that nothing needs to be made of it."""
-    slow = weighing(target.with_name("slow.mp4"), size - MB)
+    slow = video_of_size(target.with_name("slow.mp4"), size - MB)
     ffmpeg("-i", str(slow), "-c", "copy", "-movflags", "+faststart", str(target))
     slow.unlink()
     with target.open("r+b") as file:
@@ -69,7 +69,7 @@ def _at_once(target: Path, size: int) -> Path:
 
 
 @dataclass
-class Heavy(Gateway):
+class Heavy(FakeOpenAIGateway):
     """Makes the film that a prompt names."""
 
     films: Films = field(default_factory=dict)
@@ -81,14 +81,14 @@ class Heavy(Gateway):
 
 
 @pytest.fixture
-async def gateway(films: Films) -> AsyncIterator[Heavy]:
+async def gateway(videos: Films) -> AsyncIterator[Heavy]:
     """A gateway that is ready at once."""
-    async with Heavy(cheap=True, render_seconds=0.1, films=films) as gateway:
+    async with Heavy(cheap=True, render_seconds=0.1, films=videos) as gateway:
         yield gateway
     assert gateway.violations == []
 
 
-def _environ(gateway: Gateway) -> dict[str, str]:
+def _environ(gateway: FakeOpenAIGateway) -> dict[str, str]:
     return {
         "PROVIDERS__LOCAL__KIND": "openai",
         "PROVIDERS__LOCAL__API_KEY": KEY,
@@ -98,13 +98,13 @@ def _environ(gateway: Gateway) -> dict[str, str]:
 
 
 @pytest.fixture
-def quick(bot: Running, gateway: Heavy) -> Running:
+def run_with_gateway(run_bot: RunBot, gateway: Heavy) -> RunBot:
     """A bot whose films are made there."""
-    return partial(bot, **_environ(gateway))
+    return partial(run_bot, **_environ(gateway))
 
 
 @pytest.fixture
-def address() -> dict[str, str]:
+def public_url_settings() -> dict[str, str]:
     """The settings of a bot that has an address, and so can give links."""
     with socket.socket() as it:
         it.bind(("127.0.0.1", 0))
@@ -115,7 +115,7 @@ def address() -> dict[str, str]:
 # --- asking and looking ------------------------------------------------------------------
 
 
-async def _asks(person: Person, channel: Channel, name: str, more: str = "") -> Interaction:
+async def _asks(person: FakeUser, channel: Channel, name: str, more: str = "") -> Interaction:
     prompt = f"a film of {name} MB{more}"
     return await person.uses("/video", channel=channel, prompt=prompt)
 
@@ -138,8 +138,8 @@ async def _is_made_to_fit(message: Message, limit: int) -> None:
     assert message.video.size <= limit
     seen = await probe(message.video.path)
     assert seen.seconds == pytest.approx(SECONDS, abs=0.3)
-    assert (seen.has_sound, seen.moov_first) == (True, True)
-    assert not complaints(message.video.path)
+    assert (seen.has_audio, seen.moov_first) == (True, True)
+    assert not player_errors(message.video.path)
     assert "Original" in message.labels
 
 
@@ -165,7 +165,7 @@ async def _linked(message: Message) -> str:
     return known.hexdigest()
 
 
-def _refused(discord: Discord) -> list[str]:
+def _refused(discord: FakeDiscord) -> list[str]:
     """What was too large, by operation."""
     return [one.operation for one in discord.calls if one.status == 413]
 
@@ -178,31 +178,33 @@ def _refused(discord: Discord) -> list[str]:
     [(0, TEN, TEN), (2, TEN, FIFTY), (0, FIFTY, FIFTY), (3, TEN, HUNDRED)],
     ids=["10", "50 by boosts", "50 by nitro", "100"],
 )
-async def test_a_film_is_larger_than_its_place_takes(
-    discord: Discord,
-    quick: Running,
-    films: Films,
-    address: dict[str, str],
+async def test_too_large_video_is_reencoded_and_linked(
+    discord: FakeDiscord,
+    run_with_gateway: RunBot,
+    videos: Films,
+    public_url_settings: dict[str, str],
     tier: int,
     own: int,
     limit: int,
 ) -> None:
     """What fits comes as it is; what does not, made to fit at once, and Original links to it."""
-    ann = discord.person("Ann", file_limit=own)
+    ann = discord.user("Ann", file_limit=own)
     general = discord.guild("Kites", [ann], tier=tier).text("general")
     names = [str(one) for one in WEIGHTS]
-    async with quick(**address):
+    async with run_with_gateway(**public_url_settings):
         for name in names:
             await _asks(ann, general, name)
         for name in names:
             message = await _film(general, name)
-            if films[name].stat().st_size <= limit:
-                _is_whole(message, films[name])
+            if videos[name].stat().st_size <= limit:
+                _is_whole(message, videos[name])
                 continue
             await _is_made_to_fit(message, limit)
-            told = await (await ann.presses(message, "Original")).shows(address["PUBLIC_URL"])
+            told = await (await ann.presses(message, "Original")).shows(
+                public_url_settings["PUBLIC_URL"]
+            )
             assert told.only_for is ann
-            assert await _linked(told) == digest(films[name])
+            assert await _linked(told) == digest(videos[name])
     assert _refused(discord) == []
 
 
@@ -212,36 +214,41 @@ async def test_a_film_is_larger_than_its_place_takes(
 async def _is_preview(message: Message) -> None:
     assert message.video is not None
     assert message.video.size <= TEN
-    assert not complaints(message.video.path)
+    assert not player_errors(message.video.path)
     seen = await probe(message.video.path)
     assert seen.seconds == pytest.approx(8, abs=0.3)
     assert re.search(r"has 120 MB, .* at most 10 MB", message.text)
     assert "Original" in message.labels
 
 
-async def test_a_long_film_is_made_mush(
-    discord: Discord, quick: Running, films: Films, address: dict[str, str]
+async def test_long_video_gets_a_preview_and_a_link(
+    discord: FakeDiscord,
+    run_with_gateway: RunBot,
+    videos: Films,
+    public_url_settings: dict[str, str],
 ) -> None:
     """Its first seconds are shown, and beside them a link to the whole, as Original gives one."""
-    ann = discord.person("Ann")
+    ann = discord.user("Ann")
     general = discord.guild("Kites", [ann]).text("general")
-    async with quick(**address):
+    async with run_with_gateway(**public_url_settings):
         await _asks(ann, general, LONG)
         message = await _film(general, LONG)
         await _is_preview(message)
-        assert await _linked(message) == digest(films[LONG])
-        told = await (await ann.presses(message, "Original")).shows(address["PUBLIC_URL"])
-        assert await _linked(told) == digest(films[LONG])
+        assert await _linked(message) == digest(videos[LONG])
+        told = await (await ann.presses(message, "Original")).shows(
+            public_url_settings["PUBLIC_URL"]
+        )
+        assert await _linked(told) == digest(videos[LONG])
     assert _refused(discord) == []
 
 
-async def test_a_long_film_is_lost_without_an_address(
-    discord: Discord, quick: Running, films: Films
+async def test_long_video_without_links_offers_the_original(
+    discord: FakeDiscord, run_with_gateway: RunBot, videos: Films
 ) -> None:
     """Without links it says how to get the whole: Original is it, for whom may take so much."""
-    ann = discord.person("Ann")
+    ann = discord.user("Ann")
     general = discord.guild("Kites", [ann]).text("general")
-    async with quick():
+    async with run_with_gateway():
         await _asks(ann, general, LONG)
         message = await _film(general, LONG)
         await _is_preview(message)
@@ -253,35 +260,35 @@ async def test_a_long_film_is_lost_without_an_address(
     assert file.interaction is press
     assert file.only_for is ann
     assert file.video is not None
-    assert file.video.sha256 == digest(films[LONG])
+    assert file.video.sha256 == digest(videos[LONG])
     assert _refused(discord) == []
 
 
 # --- elsewhere, later, and less than was said --------------------------------------------
 
 
-async def test_what_is_fetched_elsewhere_is_as_large_as_before(
-    discord: Discord, quick: Running, films: Films
+async def test_fetched_video_fits_its_new_channel(
+    discord: FakeDiscord, run_with_gateway: RunBot, videos: Films
 ) -> None:
     """What went out whole in a boosted guild is made to fit for the direct chat."""
     discord.gateway.identify_seconds = 0
-    ann = discord.person("Ann")
+    ann = discord.user("Ann")
     general = discord.guild("Kites", [ann], tier=2).text("general")
-    async with quick():
+    async with run_with_gateway():
         await _asks(ann, general, "30")
         message = await _film(general, "30")
-        _is_whole(message, films["30"])
-    async with quick():
+        _is_whole(message, videos["30"])
+    async with run_with_gateway():
         await ann.uses("/fetch", task=message.text.split()[-1])
         await _is_made_to_fit(await ann.sees_video(PATIENCE), TEN)
     assert _refused(discord) == []
 
 
-async def test_what_is_too_large_is_sent_again_and_again(discord: Discord, quick: Running) -> None:
+async def test_refused_size_is_learned(discord: FakeDiscord, run_with_gateway: RunBot) -> None:
     """The first 413 of a Discord that said more than it takes is the last: it is learned from."""
-    ann = discord.person("Ann")
+    ann = discord.user("Ann")
     general = discord.guild("Kites", [ann], tier=2).text("general")
-    async with quick():
+    async with run_with_gateway():
         for more in ("", " again"):
             use = await _asks(ann, general, "30", more)
             use.file_limit = TEN
@@ -291,27 +298,27 @@ async def test_what_is_too_large_is_sent_again_and_again(discord: Discord, quick
 
 
 @pytest.fixture
-def clock() -> JumpingClock:
+def clock() -> JumpableClock:
     """The time of everyone."""
-    return JumpingClock()
+    return JumpableClock()
 
 
 @pytest.fixture
-async def later(clock: JumpingClock) -> AsyncIterator[Discord]:
+async def virtual_discord(clock: JumpableClock) -> AsyncIterator[FakeDiscord]:
     """The server, by that clock; no call may have broken a rule that the bot can know."""
-    async with Discord(clock) as discord:
+    async with FakeDiscord(clock) as discord:
         yield discord
     assert discord.violations == []
 
 
 @asynccontextmanager
 async def _running(
-    clock: JumpingClock, discord: Discord, gateway: Gateway, folder: Path
+    clock: JumpableClock, discord: FakeDiscord, gateway: FakeOpenAIGateway, folder: Path
 ) -> AsyncIterator[None]:
     """A bot that goes by the clock, and makes videos fit."""
     environ = {"DISCORD_BOT_TOKEN": discord.token, "DISCORD_API_URL": discord.url}
     own = settings(folder, **environ, **_environ(gateway))
-    async with parts_of(own) as whole:
+    async with open_components(own) as whole:
         app = App(own, replace(whole, front_ends=[FrontEnd(own, clock)], clock=clock))
         work = asyncio.create_task(app.run())
         try:
@@ -322,27 +329,27 @@ async def _running(
                 await work
 
 
-async def test_what_a_person_may_send_is_sent_by_the_bot(
-    clock: JumpingClock, later: Discord, films: Films, tmp_path: Path
+async def test_guild_limit_applies_after_the_interaction_expired(
+    clock: JumpableClock, virtual_discord: FakeDiscord, videos: Films, tmp_path: Path
 ) -> None:
     """After a quarter of an hour the guild's own limit counts, as it is then, and no person's."""
-    ann = later.person("Ann", file_limit=FIFTY)
+    ann = virtual_discord.user("Ann", file_limit=FIFTY)
     boosted, plain, poorer = (
-        later.guild(name, [ann], tier=tier).text("general")
+        virtual_discord.guild(name, [ann], tier=tier).text("general")
         for name, tier in (("Kites", 2), ("Strings", 0), ("Tails", 2))
     )
     async with (
-        Heavy(cheap=True, render_seconds=LATE, films=films, now=clock.now) as gateway,
-        _running(clock, later, gateway, tmp_path),
+        Heavy(cheap=True, render_seconds=LATE, films=videos, now=clock.now) as gateway,
+        _running(clock, virtual_discord, gateway, tmp_path),
     ):
         for channel in (boosted, plain, poorer):
             await (await _asks(ann, channel, "30")).shows("being made")
         assert poorer.guild is not None
         poorer.guild.boosts(0)
         clock.jump(LATE)
-        _is_whole(await _film(boosted, "30"), films["30"])
+        _is_whole(await _film(boosted, "30"), videos["30"])
         for channel in (plain, poorer):
             await _is_made_to_fit(await _film(channel, "30"), TEN)
         assert gateway.violations == []
-    assert later.called("execute_webhook") == []
-    assert len(_refused(later)) <= 1
+    assert virtual_discord.calls_to("execute_webhook") == []
+    assert len(_refused(virtual_discord)) <= 1

@@ -11,9 +11,9 @@ from bot.catalog.catalog import Catalog
 from bot.domain.tasks import State
 from bot.store.database import Database
 from providers import PROVIDERS
-from providers.http import Http
-from tests.fakes.engine.harness import Stage
-from tests.fakes.gateways.openai import KEY, Gateway
+from providers.http import HttpClient
+from tests.fakes.engine.harness import EngineHarness
+from tests.fakes.gateways.openai import KEY, FakeOpenAIGateway
 from tests.support.fake_clock import FakeClock
 
 JOBS = 250
@@ -24,18 +24,18 @@ async def test_a_crowd_is_asked_for_one_by_one(
     database: Database, clock: FakeClock, tmp_path: Path
 ) -> None:
     """Hundreds of jobs on several pages: all seen, by fewer requests than there are jobs."""
-    stage = Stage(database, tmp_path / "data", clock)
-    http, made = Http(), PROVIDERS["openai"]
-    async with Gateway(render_seconds=60, cheap=True, now=clock.now) as gateway:
+    stage = EngineHarness(database, tmp_path / "data", clock)
+    http, made = HttpClient(), PROVIDERS["openai"]
+    async with FakeOpenAIGateway(render_seconds=60, cheap=True, now=clock.now) as gateway:
         given = {"kind": "openai", "api_key": SecretStr(KEY), "max_concurrent": JOBS}
         options = made.options_type.model_validate({**given, "base_url": gateway.url})
         provider = made(options, http, tmp_path / "p")
-        stage.use_all({"p": provider}, Catalog.load(None, {"p": "openai"}))
+        stage.use_providers({"p": provider}, Catalog.load(None, {"p": "openai"}))
         ordered = [
-            await stage.order(f"console:{number}", model="sora-2", prompt=f"kite {number}")
+            await stage.accept_task(f"console:{number}", model="sora-2", prompt=f"kite {number}")
             for number in range(JOBS)
         ]
-        await stage.run(300)
+        await stage.run_for(300)
         for task in ordered:
             found = await stage.task(task)
             assert (found.state, found.remote_id is not None) == (State.DONE, True)

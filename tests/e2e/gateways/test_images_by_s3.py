@@ -8,20 +8,20 @@ import pytest
 from PIL import Image
 
 from bot.app import build_bucket
-from bot.check import check
+from bot.check import run_checks
 from bot.config import Settings, load_settings
 from bot.domain.commands import MakeVideo
 from bot.domain.tasks import Fit, State
 from bot.store import tasks
-from tests.fakes.engine.crowd import reelay
-from tests.fakes.gateways.jimmy import JimmyGateway
-from tests.fakes.gateways.mountsea import MountseaGateway
+from tests.fakes.engine.crowd import running_process
+from tests.fakes.gateways.jimmy import FakeJimmyGateway
+from tests.fakes.gateways.mountsea import FakeMountseaGateway
 from tests.fakes.gateways.openai import KEY
-from tests.fakes.s3 import ACCESS_KEY, BUCKET, REGION, S3, SECRET_KEY
+from tests.fakes.s3 import ACCESS_KEY, BUCKET, REGION, SECRET_KEY, FakeS3
 from tests.support import sample_images, video_frames
 
 
-def settings(folder: Path, s3: S3, **more: str) -> Settings:
+def settings(folder: Path, s3: FakeS3, **more: str) -> Settings:
     """One gateway, one bucket, no public address."""
     chosen = {
         "DATA_DIR": str(folder / "data"),
@@ -43,16 +43,16 @@ def settings(folder: Path, s3: S3, **more: str) -> Settings:
 async def test_a_video_does_not_begin_with_the_picture(size: str, fit: Fit, tmp_path: Path) -> None:
     """From the person's photo to the first frame of what they get, by nothing but the wire."""
     photo = sample_images.photo(tmp_path / "photo.jpg", 1200, 1200)
-    async with S3() as s3, MountseaGateway() as gateway:
+    async with FakeS3() as s3, FakeMountseaGateway() as gateway:
         chosen = settings(
             tmp_path,
             s3,
             PROVIDERS__MOUNTSEA__API_KEY=KEY,
             PROVIDERS__MOUNTSEA__BASE_URL=gateway.url,
         )
-        async with reelay(chosen) as (crowd, parts):
+        async with running_process(chosen) as (crowd, parts):
             wish = MakeVideo("a kite", size=size, image=photo, fit=fit)
-            reply = await crowd.ask("a", wish)
+            reply = await crowd.send("a", wish)
             assert reply.task is not None, reply.text
             made = reply.task
             assert ("%" in reply.text) == (fit == "crop")
@@ -61,9 +61,9 @@ async def test_a_video_does_not_begin_with_the_picture(size: str, fit: Fit, tmp_
                 task = await parts.database.read(lambda tx: tasks.get(tx, made.id))
                 return task is not None and task.state is State.DONE
 
-            assert await crowd.until(60, done)
-            first = video_frames.frame(parts.spool.result(f"{made.id}.mp4"))
-            with Image.open(parts.spool.path(made.order.image or "")) as image:
+            assert await crowd.wait_until(60, done)
+            first = video_frames.frame(parts.spool.result_path(f"{made.id}.mp4"))
+            with Image.open(parts.spool.image_path(made.order.image or "")) as image:
                 assert video_frames.difference(first, image.convert("RGB")) < 3
         assert gateway.violations == []
         assert s3.refused == []
@@ -74,7 +74,7 @@ async def test_a_video_does_not_begin_with_the_picture(size: str, fit: Fit, tmp_
 async def test_a_store_is_used_that_was_ruled_out(tmp_path: Path) -> None:
     """With PICTURES=link nothing is uploaded, though the gateway has a store of its own."""
     photo = sample_images.photo(tmp_path / "photo.jpg", 600, 600)
-    async with S3() as s3, JimmyGateway(cheap=True) as gateway:
+    async with FakeS3() as s3, FakeJimmyGateway(cheap=True) as gateway:
         chosen = settings(
             tmp_path,
             s3,
@@ -82,15 +82,15 @@ async def test_a_store_is_used_that_was_ruled_out(tmp_path: Path) -> None:
             PROVIDERS__JIMMY__BASE_URL=gateway.url,
             PROVIDERS__JIMMY__PICTURES="link",
         )
-        async with reelay(chosen) as (crowd, _):
-            reply = await crowd.ask("a", MakeVideo("a kite", model="sora2-12s", image=photo))
+        async with running_process(chosen) as (crowd, _):
+            reply = await crowd.send("a", MakeVideo("a kite", model="sora2-12s", image=photo))
             assert reply.task is not None, reply.text
             made = reply.task.id
 
             async def posted() -> bool:
                 return crowd.posted_videos[made] == 1
 
-            assert await crowd.until(30, posted)
+            assert await crowd.wait_until(30, posted)
         assert gateway.violations == []
         assert gateway.pictures == {}
         assert len(s3.objects) == 1
@@ -99,16 +99,16 @@ async def test_a_store_is_used_that_was_ruled_out(tmp_path: Path) -> None:
 async def test_a_way_of_fitting_is_promised_that_cannot_be_kept(tmp_path: Path) -> None:
     """Where a picture is sent as it is, `--fit` is refused before anything is charged."""
     photo = sample_images.photo(tmp_path / "photo.jpg", 600, 600)
-    async with S3() as s3, JimmyGateway(cheap=True) as gateway:
+    async with FakeS3() as s3, FakeJimmyGateway(cheap=True) as gateway:
         chosen = settings(
             tmp_path,
             s3,
             PROVIDERS__JIMMY__API_KEY=KEY,
             PROVIDERS__JIMMY__BASE_URL=gateway.url,
         )
-        async with reelay(chosen) as (crowd, _):
+        async with running_process(chosen) as (crowd, _):
             wish = MakeVideo("a kite", model="sora2-12s", image=photo, fit="pad")
-            reply = await crowd.ask("a", wish)
+            reply = await crowd.send("a", wish)
             assert not reply.ok
             assert "--fit" in reply.text
         assert gateway.creates == {}
@@ -116,17 +116,17 @@ async def test_a_way_of_fitting_is_promised_that_cannot_be_kept(tmp_path: Path) 
 
 async def test_the_check_says_nothing_of_the_bucket(tmp_path: Path) -> None:
     """A row for it: what was tried, or the server's own word for what is wrong."""
-    async with S3() as s3, MountseaGateway() as gateway:
+    async with FakeS3() as s3, FakeMountseaGateway() as gateway:
         where = {
             "PROVIDERS__MOUNTSEA__API_KEY": KEY,
             "PROVIDERS__MOUNTSEA__BASE_URL": gateway.url,
         }
-        rows = {row.name: row for row in await check(settings(tmp_path, s3, **where))}
+        rows = {row.name: row for row in await run_checks(settings(tmp_path, s3, **where))}
         assert rows["bucket"].ok
         assert rows["bucket"].text == f"{BUCKET} at 127.0.0.1: upload, link, list and delete work"
         assert "pictures" not in rows
         wrong = settings(tmp_path, s3, **where, S3_SECRET_KEY="another-secret")
-        rows = {row.name: row for row in await check(wrong)}
+        rows = {row.name: row for row in await run_checks(wrong)}
         assert not rows["bucket"].ok
         assert rows["bucket"].text == "the server responded 403 SignatureDoesNotMatch"
 

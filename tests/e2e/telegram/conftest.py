@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from bot.app import Parts
+from bot.app import Components
 from bot.frontends.telegram import Telegram as FrontEnd
 from bot.frontends.telegram.pace import Rules
-from tests.fakes.gateways.openai import KEY, Gateway
-from tests.fakes.telegram.fake import TOKEN, Telegram
-from tests.support.bot_in_process import running, settings
+from tests.fakes.gateways.openai import KEY, FakeOpenAIGateway
+from tests.fakes.telegram.fake import TOKEN, FakeTelegram
+from tests.support.bot_in_process import running_bot, settings
 
-HURRIED = Rules(
+FAST_RATE_LIMITS = Rules(
     overall=1000,
     private_every=0.01,
     group_most=1000,
@@ -27,23 +27,23 @@ HURRIED = Rules(
 )
 """A pace for tests that are not about it."""
 
-Running = Callable[..., AbstractAsyncContextManager[Parts]]
+RunBot = Callable[..., AbstractAsyncContextManager[Components]]
 
 
 @pytest.fixture
-async def telegram() -> AsyncIterator[Telegram]:
+async def telegram() -> AsyncIterator[FakeTelegram]:
     """The server; at the end no call may have broken a rule that the bot can know."""
-    async with Telegram() as telegram:
+    async with FakeTelegram() as telegram:
         yield telegram
     assert telegram.violations == []
 
 
 @pytest.fixture
-def bot(telegram: Telegram, tmp_path: Path) -> Running:
+def run_bot(telegram: FakeTelegram, tmp_path: Path) -> RunBot:
     """Reelay at work there, in the same folder each time; settings by name."""
 
     @asynccontextmanager
-    async def bot(**environ: str) -> AsyncIterator[Parts]:
+    async def bot(**environ: str) -> AsyncIterator[Components]:
         own = settings(
             tmp_path,
             TELEGRAM_BOT_TOKEN=TOKEN,
@@ -51,18 +51,18 @@ def bot(telegram: Telegram, tmp_path: Path) -> Running:
             TELEGRAM_UPLOAD_MB="50",
             **environ,
         )
-        async with running(own, [FrontEnd(own, rules=HURRIED)]) as parts:
+        async with running_bot(own, [FrontEnd(own, rules=FAST_RATE_LIMITS)]) as parts:
             yield parts
 
     return bot
 
 
 @pytest.fixture
-async def quick(bot: Running) -> AsyncIterator[Running]:
+async def run_with_gateway(run_bot: RunBot) -> AsyncIterator[RunBot]:
     """Reelay with a gateway that makes videos at once."""
-    async with Gateway(cheap=True, render_seconds=0.1) as gateway:
+    async with FakeOpenAIGateway(cheap=True, render_seconds=0.1) as gateway:
         yield partial(
-            bot,
+            run_bot,
             PROVIDERS__LOCAL__KIND="openai",
             PROVIDERS__LOCAL__API_KEY=KEY,
             PROVIDERS__LOCAL__BASE_URL=gateway.url,

@@ -18,12 +18,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.telegram.conftest import Running
-from tests.fakes.gateways.openai import KEY, Gateway
+from tests.e2e.telegram.conftest import RunBot
+from tests.fakes.gateways.openai import KEY, FakeOpenAIGateway
 from tests.fakes.telegram.chats import Chat
-from tests.fakes.telegram.fake import Telegram
+from tests.fakes.telegram.fake import FakeTelegram
 from tests.fakes.telegram.messages import Event, Message
-from tests.fakes.telegram.users import Person
+from tests.fakes.telegram.users import FakeUser
 from tests.support import sample_images
 
 FOLDER = Path(__file__).parent
@@ -81,20 +81,20 @@ PEOPLE = [
 
 
 @pytest.mark.parametrize("words", PEOPLE, ids=lambda words: words.code)
-async def test_a_day_reads_otherwise(
-    telegram: Telegram, bot: Running, tmp_path: Path, words: Words
+async def test_chat_matches_the_golden_file(
+    telegram: FakeTelegram, run_bot: RunBot, tmp_path: Path, words: Words
 ) -> None:
     """What stood in the chat is the golden file, word for word and button for button."""
     async with (
-        Gateway(deletes_abort=True, render_seconds=RENDER) as gateway,
-        bot(
+        FakeOpenAIGateway(deletes_abort=True, render_seconds=RENDER) as gateway,
+        run_bot(
             PROVIDERS__OPENAI__API_KEY=KEY,
             PROVIDERS__OPENAI__BASE_URL=gateway.url,
             PROVIDERS__OPENAI__CANCEL="on",
             DAILY_CREDITS="20",
         ),
     ):
-        person = telegram.person(words.name, language=words.code)
+        person = telegram.user(words.name, language=words.code)
         day = Day(person, words, gateway)
         await day.morning()
         await day.noon(sample_images.photo(tmp_path / "photo.jpg", 1280, 720))
@@ -114,9 +114,9 @@ async def test_a_day_reads_otherwise(
 class Day:
     """What a person does, each step when the one before it has come to rest."""
 
-    person: Person
+    person: FakeUser
     words: Words
-    gateway: Gateway
+    gateway: FakeOpenAIGateway
 
     async def morning(self) -> None:
         """The first steps, and the first video."""
@@ -217,9 +217,11 @@ class Day:
 # --- the same on every machine -----------------------------------------------------------
 
 
-def stable(telegram: Telegram, chat: Chat) -> str:
+def stable(telegram: FakeTelegram, chat: Chat) -> str:
     """The story of a chat without what differs from run to run."""
-    told = telegram.story(replace(chat, log=_in_order([one for one in chat.log if _stays(one)])))
+    told = telegram.event_log(
+        replace(chat, log=_in_order([one for one in chat.log if _stays(one)]))
+    )
     accepted = re.findall(r"(?:Task |任务 )([2-9a-z]{8})(?=[:：])", told)
     for number, task in enumerate(dict.fromkeys(accepted), 1):
         told = told.replace(task, f"task-{number}")

@@ -9,44 +9,44 @@ from typing import Any
 
 import pytest
 
-from bot.commands.admin_parser import ADMIN_WORDS
-from tests.e2e.telegram.conftest import Running
-from tests.fakes.gateways.openai import KEY, Gateway
+from bot.commands.admin_parser import ADMIN_COMMANDS
+from tests.e2e.telegram.conftest import RunBot
+from tests.fakes.gateways.openai import KEY, FakeOpenAIGateway
 from tests.fakes.telegram.chats import Chat
-from tests.fakes.telegram.fake import Telegram
+from tests.fakes.telegram.fake import FakeTelegram
 from tests.fakes.telegram.messages import Message
-from tests.fakes.telegram.users import Person
+from tests.fakes.telegram.users import FakeUser
 
 US = "@reelay_standin_bot"
 ENDLESS = 1e9
-WORDS = {word.name: word for word in ADMIN_WORDS}
+WORDS = {word.name: word for word in ADMIN_COMMANDS}
 
 
 @pytest.fixture
-def root(telegram: Telegram) -> Person:
+def root(telegram: FakeTelegram) -> FakeUser:
     """The admin."""
-    return telegram.person("Root", username="root_of_all")
+    return telegram.user("Root", username="root_of_all")
 
 
 @pytest.fixture
-def ben(telegram: Telegram) -> Person:
+def ben(telegram: FakeTelegram) -> FakeUser:
     """Somebody with a name to be called by."""
-    return telegram.person("Ben", username="Ben_Boat")
+    return telegram.user("Ben", username="Ben_Boat")
 
 
 @pytest.fixture
-async def gateway() -> AsyncIterator[Gateway]:
+async def gateway() -> AsyncIterator[FakeOpenAIGateway]:
     """One that lists no jobs, so that a create without an answer is for admins to judge."""
-    async with Gateway(cheap=True, render_seconds=ENDLESS, dialect="relay147") as gateway:
+    async with FakeOpenAIGateway(cheap=True, render_seconds=ENDLESS, dialect="relay147") as gateway:
         yield gateway
     assert gateway.violations == []
 
 
 @pytest.fixture
-def served(bot: Running, root: Person, gateway: Gateway) -> Running:
+def run_with_admin(run_bot: RunBot, root: FakeUser, gateway: FakeOpenAIGateway) -> RunBot:
     """A bot with one admin."""
     return partial(
-        bot,
+        run_bot,
         ADMINS=f"telegram:{root.id}",
         PROVIDERS__LOCAL__KIND="relay147",
         PROVIDERS__LOCAL__API_KEY=KEY,
@@ -54,7 +54,7 @@ def served(bot: Running, root: Person, gateway: Gateway) -> Running:
     )
 
 
-async def _answer(person: Person, line: str, chat: Chat, reply_to: Message | None = None) -> str:
+async def _answer(person: FakeUser, line: str, chat: Chat, reply_to: Message | None = None) -> str:
     """What the bot answers to it, in reply to it."""
     asked = await person.says(line, chat=chat, reply_to=reply_to)
 
@@ -70,14 +70,14 @@ async def _answer(person: Person, line: str, chat: Chat, reply_to: Message | Non
 
 
 @pytest.mark.parametrize("place", ["private", "group"])
-async def test_an_admins_word_works_at_the_console_alone(
-    telegram: Telegram, served: Running, root: Person, ben: Person, place: str
+async def test_every_admin_command_works(
+    telegram: FakeTelegram, run_with_admin: RunBot, root: FakeUser, ben: FakeUser, place: str
 ) -> None:
     """Each word there is, by whom and where it may be said, does what it says."""
     group = telegram.supergroup("Films", [root, ben])
     chat = group if place == "group" else root.chat
     person = f"telegram:{ben.id}"
-    async with served():
+    async with run_with_admin():
         await ben.says("/video a kite !drop-after", chat=group)
         word = await group.shows("the gateway stopped answering")
         review = word.text.split()[1].rstrip(":")
@@ -112,13 +112,13 @@ async def test_an_admins_word_works_at_the_console_alone(
 
 
 @pytest.mark.parametrize("place", ["private", "group"])
-async def test_anybody_says_an_admins_word(
-    telegram: Telegram, served: Running, root: Person, ben: Person, place: str
+async def test_admin_commands_are_refused_to_others(
+    telegram: FakeTelegram, run_with_admin: RunBot, root: FakeUser, ben: FakeUser, place: str
 ) -> None:
     """It is refused kindly, whatever stands behind it, and nothing is done; no help tells of it."""
     group = telegram.supergroup("Films", [ben, root])
     chat = group if place == "group" else ben.chat
-    async with served():
+    async with run_with_admin():
         mine = await root.says("/quota", chat=group)
         for name in ["", *WORDS]:
             for rest in ("", f"telegram:{ben.id} 100"):
@@ -134,13 +134,13 @@ async def test_anybody_says_an_admins_word(
         assert (await _answer(root, "/admin audit", root.chat)).startswith("Nothing yet.")
 
 
-async def test_a_group_admin_without_a_name_is_an_admin_of_ours(
-    telegram: Telegram, served: Running, root: Person, ben: Person
+async def test_anonymous_group_admin_is_no_admin(
+    telegram: FakeTelegram, run_with_admin: RunBot, root: FakeUser, ben: FakeUser
 ) -> None:
     """Whoever speaks as the group or as a channel is nobody, even if it is the admin."""
     group = telegram.supergroup("Films", [root, ben])
     channel = telegram.channel("News", root, discussion=group)
-    async with served():
+    async with run_with_admin():
         lines = ["/admin providers", "/admin grant telegram:1 5", "/video a kite", "/start"]
         ways: list[dict[str, Any]] = [{"anonymous": True}, {"as_channel": channel}]
         for way, line in product(ways, lines):
@@ -157,13 +157,13 @@ async def test_a_group_admin_without_a_name_is_an_admin_of_ours(
 # --- whom they mean ----------------------------------------------------------------------
 
 
-async def test_an_admin_must_know_peoples_numbers(
-    telegram: Telegram, served: Running, root: Person, ben: Person
+async def test_admin_can_name_a_user_by_reply_name_or_mention(
+    telegram: FakeTelegram, run_with_admin: RunBot, root: FakeUser, ben: FakeUser
 ) -> None:
     """By reply, by their name, by a mention of who has none: each is the same person."""
-    cleo = telegram.person("Cleo Kite")
+    cleo = telegram.user("Cleo Kite")
     group = telegram.supergroup("Films", [root, ben, cleo])
-    async with served():
+    async with run_with_admin():
         bens = await ben.says("/quota", chat=group)
         cleos = await cleo.says("hello", chat=group)
         await group.shows("You can spend")
@@ -192,13 +192,13 @@ async def test_an_admin_must_know_peoples_numbers(
         assert refused == "You cannot make videos here: for noise"
 
 
-async def test_an_admin_means_somebody_else_than_is_meant(
-    telegram: Telegram, served: Running, root: Person, ben: Person
+async def test_unknown_or_reassigned_names_are_refused(
+    telegram: FakeTelegram, run_with_admin: RunBot, root: FakeUser, ben: FakeUser
 ) -> None:
     """Names nobody was seen with, the bot's own words, and a name that has changed hands."""
-    cleo = telegram.person("Cleo")
+    cleo = telegram.user("Cleo")
     group = telegram.supergroup("Films", [root, ben, cleo])
-    async with served():
+    async with run_with_admin():
         unseen = await _answer(root, "/admin ban @ben_boat", group)
         assert "I have never seen @\u2060ben_boat" in unseen
         quota = await ben.says("/quota", chat=group)
@@ -215,29 +215,29 @@ async def test_an_admin_means_somebody_else_than_is_meant(
         assert told == f"telegram:{cleo.id} can make videos again."
 
 
-async def test_a_word_that_comes_twice_grants_twice(
-    telegram: Telegram, served: Running, root: Person, ben: Person
+async def test_repeated_update_grants_once(
+    telegram: FakeTelegram, run_with_admin: RunBot, root: FakeUser, ben: FakeUser
 ) -> None:
     """What Telegram brings once more, here and in another life, was done already."""
     line = f"/admin grant telegram:{ben.id} 5"
-    async with served():
+    async with run_with_admin():
         assert "To spend now: 65." in await _answer(root, line, root.chat)
         granted = telegram.updates[-1]
-        telegram.tell_again(granted)
+        telegram.redeliver_update(granted)
         await _answer(root, "/quota", root.chat)
-    async with served():
-        telegram.tell_again(granted)
+    async with run_with_admin():
+        telegram.redeliver_update(granted)
         assert "to spend 65" in await _answer(root, f"/admin user telegram:{ben.id}", root.chat)
-    assert len(telegram.called("sendMessage")) == 3
+    assert len(telegram.calls_to("sendMessage")) == 3
 
 
-async def test_who_is_an_admin_no_more_still_is_one(
-    served: Running, root: Person, ben: Person
+async def test_removed_admin_is_refused_and_new_one_served(
+    run_with_admin: RunBot, root: FakeUser, ben: FakeUser
 ) -> None:
     """The settings of the day count; whoever has become one is heard."""
-    async with served():
+    async with run_with_admin():
         assert "local" in await _answer(root, "/admin providers", root.chat)
-    async with served(ADMINS=f"telegram:{ben.id}"):
+    async with run_with_admin(ADMINS=f"telegram:{ben.id}"):
         refused = await _answer(root, "/admin providers", root.chat)
         assert refused.startswith("This command is for admins.")
         assert "local" in await _answer(ben, "/admin providers", ben.chat)

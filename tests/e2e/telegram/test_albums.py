@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from tests.e2e.telegram.conftest import Running
+from tests.e2e.telegram.conftest import RunBot
 from tests.fakes.telegram.api_caller import picture
-from tests.fakes.telegram.fake import Telegram
+from tests.fakes.telegram.fake import FakeTelegram
 from tests.fakes.telegram.messages import Message
-from tests.fakes.telegram.users import Person
+from tests.fakes.telegram.users import FakeUser
 
 QUICK = "--duration 1 --size 480x854"
 THREE = [picture(300, 200 + 10 * number) for number in range(3)]
 
 
-async def test_the_rest_of_an_album_becomes_drafts(telegram: Telegram, bot: Running) -> None:
+async def test_album_with_a_command_makes_one_task(telegram: FakeTelegram, run_bot: RunBot) -> None:
     """An album with the command in its caption is one task, and its person hears which picture."""
-    ann = telegram.person("Ann")
-    async with bot():
+    ann = telegram.user("Ann")
+    async with run_bot():
         album = await ann.sends_album(THREE, f"/video they fly {QUICK}")
         await ann.chat.shows("only the first is used")
         video = await ann.chat.shows_video()
@@ -24,13 +24,13 @@ async def test_the_rest_of_an_album_becomes_drafts(telegram: Telegram, bot: Runn
         await ann.chat.until(lambda chat: len(chat.from_bot) == 2)
     assert video.reply_to is album[0]
     assert telegram.downloads.total() == 1
-    assert len(telegram.called("sendMessage")) == 2
+    assert len(telegram.calls_to("sendMessage")) == 2
 
 
-async def test_each_picture_of_an_album_brings_a_draft(telegram: Telegram, bot: Running) -> None:
+async def test_album_with_words_makes_one_draft(telegram: FakeTelegram, run_bot: RunBot) -> None:
     """An album with words and no command is one draft."""
-    ann = telegram.person("Ann")
-    async with bot():
+    ann = telegram.user("Ann")
+    async with run_bot():
         album = await ann.sends_album(THREE, "they fly")
         draft = await ann.chat.shows("Price: 4 credits")
         await ann.says("/quota")
@@ -41,10 +41,12 @@ async def test_each_picture_of_an_album_brings_a_draft(telegram: Telegram, bot: 
     assert "only the first is used" in draft.text
 
 
-async def test_words_below_a_later_picture_are_lost(telegram: Telegram, bot: Running) -> None:
+async def test_words_below_a_later_image_complete_the_draft(
+    telegram: FakeTelegram, run_bot: RunBot
+) -> None:
     """Some people write below the last picture: the draft of the first takes the words."""
-    ann = telegram.person("Ann")
-    async with bot():
+    ann = telegram.user("Ann")
+    async with run_bot():
         first, _ = await _album(ann, "", "they fly")
         draft = await ann.chat.shows("they fly")
         assert "Price: 4 credits" in draft.text
@@ -52,10 +54,10 @@ async def test_words_below_a_later_picture_are_lost(telegram: Telegram, bot: Run
         assert draft.reply_to is first
         await ann.presses(draft, "Start")
         await ann.chat.shows_video()
-    assert len(telegram.called("sendMessage")) == 1
+    assert len(telegram.calls_to("sendMessage")) == 1
 
 
-async def _album(person: Person, *captions: str) -> list[Message]:
+async def _album(person: FakeUser, *captions: str) -> list[Message]:
     """Pictures with a caption each."""
     return [
         await person.sends_photo(one, caption, album="77")
@@ -63,12 +65,12 @@ async def _album(person: Person, *captions: str) -> list[Message]:
     ]
 
 
-async def test_a_command_below_a_later_picture_leaves_a_draft_behind(
-    telegram: Telegram, bot: Running
+async def test_command_below_a_later_image_makes_one_task(
+    telegram: FakeTelegram, run_bot: RunBot
 ) -> None:
     """The command may stand below any picture: one task, from the first, and no draft."""
-    ann = telegram.person("Ann")
-    async with bot():
+    ann = telegram.user("Ann")
+    async with run_bot():
         await _album(ann, "", f"/video they fly {QUICK}")
         video = await ann.chat.shows_video()
         await ann.chat.until(lambda chat: chat.from_bot == [video])
@@ -77,24 +79,22 @@ async def test_a_command_below_a_later_picture_leaves_a_draft_behind(
     assert telegram.downloads.total() == 1
 
 
-async def test_an_album_without_words_asks_more_than_once(telegram: Telegram, bot: Running) -> None:
+async def test_album_without_words_asks_once(telegram: FakeTelegram, run_bot: RunBot) -> None:
     """One card asks for the words, and the next text brings them."""
-    ann = telegram.person("Ann")
-    async with bot():
+    ann = telegram.user("Ann")
+    async with run_bot():
         await ann.sends_album(THREE)
         card = await ann.chat.shows("What should the video show?")
         await ann.says("they fly")
         await ann.chat.until(lambda _: "Price: 4 credits" in card.text)
-    assert len(telegram.called("sendMessage")) == 1
+    assert len(telegram.calls_to("sendMessage")) == 1
 
 
-async def test_an_album_in_a_group_is_seen_by_its_caption_alone(
-    telegram: Telegram, bot: Running
-) -> None:
+async def test_album_in_a_group_makes_one_task(telegram: FakeTelegram, run_bot: RunBot) -> None:
     """In a group the bot sees only the captioned picture, and all of them as an admin."""
-    ann = telegram.person("Ann")
+    ann = telegram.user("Ann")
     group = telegram.supergroup("Films", [ann])
-    async with bot():
+    async with run_bot():
         await ann.sends_album(THREE, f"/video they fly {QUICK}", chat=group)
         await group.shows_video()
         await group.promotes_bot()
@@ -102,4 +102,4 @@ async def test_an_album_in_a_group_is_seen_by_its_caption_alone(
         await group.shows_video(times=2)
         await ann.says("/quota", chat=group)
         await group.shows("You can spend 58 credits")
-    assert len(telegram.called("sendMessage")) == 3
+    assert len(telegram.calls_to("sendMessage")) == 3

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from tests.e2e.telegram.conftest import Running
-from tests.fakes.telegram.fake import Telegram
+from tests.e2e.telegram.conftest import RunBot
+from tests.fakes.telegram.fake import FakeTelegram
 from tests.fakes.telegram.messages import Button, Message
-from tests.fakes.telegram.users import Person
+from tests.fakes.telegram.users import FakeUser
 
 QUICK = "--duration 1 --size 480x854"
 
 
-async def _tasks(person: Person) -> int:
+async def _tasks(person: FakeUser) -> int:
     """How many tasks somebody has."""
     asked = await person.says("/tasks")
     listed = await person.chat.shows("Your newest tasks:", after=asked)
@@ -20,13 +20,13 @@ async def _tasks(person: Person) -> int:
 
 
 @pytest.mark.parametrize("kind", ["group", "supergroup"])
-async def test_somebody_else_presses_what_is_mine(
-    telegram: Telegram, bot: Running, kind: str
+async def test_buttons_of_another_user_are_refused(
+    telegram: FakeTelegram, run_bot: RunBot, kind: str
 ) -> None:
     """Drafts, statuses and results in a group are their person's; others are told so kindly."""
-    ann, bob = telegram.person("Ann"), telegram.person("Bob", language="zh-hans")
+    ann, bob = telegram.user("Ann"), telegram.user("Bob", language="zh-hans")
     group = getattr(telegram, kind)("Films", [ann, bob])
-    async with bot():
+    async with run_bot():
         await ann.says(f"@{telegram.bot.username} a [stuck] kite", chat=group)
         draft = await group.shows("Price:")
         for label in draft.labels:
@@ -49,10 +49,12 @@ async def test_somebody_else_presses_what_is_mine(
     assert telegram.uploads["document"] == 0
 
 
-async def test_two_presses_make_two_videos(telegram: Telegram, bot: Running) -> None:
+async def test_double_press_of_again_makes_one_more_video(
+    telegram: FakeTelegram, run_bot: RunBot
+) -> None:
     """Again, pressed by a nervous thumb, is one more video; pressed later, one more."""
-    ann = telegram.person("Ann")
-    async with bot():
+    ann = telegram.user("Ann")
+    async with run_bot():
         await ann.says(f"/video a red kite {QUICK}")
         video = await ann.chat.shows_video()
         presses = [await ann.presses(video, "Again") for _ in range(3)]
@@ -67,10 +69,12 @@ async def test_two_presses_make_two_videos(telegram: Telegram, bot: Running) -> 
         assert await _tasks(ann) == 3
 
 
-async def test_a_file_is_uploaded_each_time(telegram: Telegram, bot: Running) -> None:
+async def test_double_press_of_as_file_uploads_once(
+    telegram: FakeTelegram, run_bot: RunBot
+) -> None:
     """As file, pressed twice, brings one file; the second press is told where it is."""
-    ann = telegram.person("Ann")
-    async with bot():
+    ann = telegram.user("Ann")
+    async with run_bot():
         await ann.says(f"/video a red kite {QUICK}")
         video = await ann.chat.shows_video()
         presses = [await ann.presses(video, "As file") for _ in range(2)]
@@ -85,16 +89,16 @@ async def test_a_file_is_uploaded_each_time(telegram: Telegram, bot: Running) ->
     assert telegram.uploads["document"] == 1
 
 
-async def test_buttons_die_with_the_process(telegram: Telegram, bot: Running) -> None:
+async def test_buttons_work_after_a_restart(telegram: FakeTelegram, run_bot: RunBot) -> None:
     """Cards of an earlier life still work: Cancel, Again, Change it, As file."""
-    ann = telegram.person("Ann")
-    async with bot():
+    ann = telegram.user("Ann")
+    async with run_bot():
         await ann.says(f"/video a red kite {QUICK}")
         video = await ann.chat.shows_video()
         await ann.says("/video a [stuck] kite")
         status = await ann.chat.shows("42 %")
     pressed = [await ann.presses(status, "Cancel"), await ann.presses(video, "Again")]
-    async with bot():
+    async with run_bot():
         assert "asked to stop" in (await pressed[0].answer).text
         assert not (await pressed[1].answer).alert
         await ann.chat.shows_video(times=2)
@@ -105,10 +109,12 @@ async def test_buttons_die_with_the_process(telegram: Telegram, bot: Running) ->
         await ann.chat.shows("What should be different")
 
 
-async def test_a_button_of_nowhere_is_met_with_silence(telegram: Telegram, bot: Running) -> None:
+async def test_unknown_button_is_answered_and_does_nothing(
+    telegram: FakeTelegram, run_bot: RunBot
+) -> None:
     """A token that nobody knows, or a verb that no card has, is answered and does nothing."""
-    ann = telegram.person("Ann")
-    async with bot():
+    ann = telegram.user("Ann")
+    async with run_bot():
         await ann.says("a red kite")
         draft = await ann.chat.shows("Price:")
         token = draft.buttons[0][0].data.partition(".")[0]
@@ -117,7 +123,7 @@ async def test_a_button_of_nowhere_is_met_with_silence(telegram: Telegram, bot: 
             await press.answer
         await ann.presses(draft, "Drop it")
         await ann.chat.shows("Dropped")
-    assert telegram.called("sendVideo") == []
+    assert telegram.calls_to("sendVideo") == []
 
 
 def _forged(message: Message, data: str) -> Message:
@@ -128,10 +134,10 @@ def _forged(message: Message, data: str) -> Message:
     return forged
 
 
-async def test_a_press_that_comes_late_is_not_answered(telegram: Telegram, bot: Running) -> None:
+async def test_late_press_of_cancel_is_answered(telegram: FakeTelegram, run_bot: RunBot) -> None:
     """The status is gone when its Cancel arrives: the answer says how it stands."""
-    ann = telegram.person("Ann")
-    async with bot():
+    ann = telegram.user("Ann")
+    async with run_bot():
         await ann.says(f"/video a red kite {QUICK}")
         status = await ann.chat.shows("Task")
         await ann.chat.shows_video()
@@ -142,12 +148,12 @@ async def test_a_press_that_comes_late_is_not_answered(telegram: Telegram, bot: 
     assert len(ann.chat.from_bot) == 1
 
 
-async def test_a_card_whose_message_is_gone_stops_the_lane(
-    telegram: Telegram, bot: Running
+async def test_draft_with_a_deleted_message_does_not_block_updates(
+    telegram: FakeTelegram, run_bot: RunBot
 ) -> None:
     """A draft whose message was deleted cannot be redrawn; what comes after it still works."""
-    ann = telegram.person("Ann")
-    async with bot():
+    ann = telegram.user("Ann")
+    async with run_bot():
         await ann.says("a red kite")
         draft = await ann.chat.shows("Price:")
         await ann.deletes(draft)
@@ -157,15 +163,15 @@ async def test_a_card_whose_message_is_gone_stops_the_lane(
         await ann.chat.shows("You can spend")
 
 
-async def test_a_press_is_answered_twice(telegram: Telegram, bot: Running) -> None:
+async def test_repeated_press_is_answered_once(telegram: FakeTelegram, run_bot: RunBot) -> None:
     """A press that Telegram brings again is not answered again, and starts nothing new."""
-    ann = telegram.person("Ann")
-    async with bot():
+    ann = telegram.user("Ann")
+    async with run_bot():
         await ann.says(f"/video a red kite {QUICK}")
         video = await ann.chat.shows_video()
         press = await ann.presses(video, "Again")
         await press.answer
         await ann.chat.shows_video(times=2)
-        telegram.tell_again(telegram.updates[-1])
+        telegram.redeliver_update(telegram.updates[-1])
         assert await _tasks(ann) == 2
-    assert len(telegram.called("answerCallbackQuery")) == 1
+    assert len(telegram.calls_to("answerCallbackQuery")) == 1

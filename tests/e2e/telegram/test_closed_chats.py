@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from bot.app import Parts
-from tests.fakes.gateways.openai import Gateway
+from bot.app import Components
+from tests.fakes.gateways.openai import FakeOpenAIGateway
 from tests.fakes.telegram.chats import Chat, Topic
-from tests.fakes.telegram.fake import Telegram
+from tests.fakes.telegram.fake import FakeTelegram
 from tests.fakes.telegram.messages import Message
-from tests.fakes.telegram.users import Person
-from tests.support.virtual_time import HastyClock, running
+from tests.fakes.telegram.users import FakeUser
+from tests.support.virtual_time import VirtualClock, running_bot
 
-Reelay = Callable[[], AbstractAsyncContextManager[Parts]]
+Reelay = Callable[[], AbstractAsyncContextManager[Components]]
 LONG = 150.0
 """Seconds after which nothing more comes of anything here."""
 IN_PRIVATE = "I could not post it where you asked for it."
@@ -26,32 +26,34 @@ GONE = "The chat is gone."
 
 
 @pytest.fixture
-def clock() -> HastyClock:
+def clock() -> VirtualClock:
     """The time of everyone."""
-    return HastyClock()
+    return VirtualClock()
 
 
 @pytest.fixture
-async def telegram(clock: HastyClock) -> AsyncIterator[Telegram]:
+async def telegram(clock: VirtualClock) -> AsyncIterator[FakeTelegram]:
     """The server, with its limits; no call may have broken a rule that the bot can know."""
-    async with Telegram(clock, flood=True) as telegram:
+    async with FakeTelegram(clock, flood=True) as telegram:
         yield telegram
     assert telegram.violations == []
     assert telegram.throttled == []
 
 
 @pytest.fixture
-async def gateway(clock: HastyClock) -> AsyncIterator[Gateway]:
+async def gateway(clock: VirtualClock) -> AsyncIterator[FakeOpenAIGateway]:
     """A gateway that needs ten seconds."""
-    async with Gateway(cheap=True, render_seconds=10, now=clock.now) as gateway:
+    async with FakeOpenAIGateway(cheap=True, render_seconds=10, now=clock.now) as gateway:
         yield gateway
     assert gateway.violations == []
 
 
 @pytest.fixture
-def reelay(telegram: Telegram, gateway: Gateway, clock: HastyClock, tmp_path: Path) -> Reelay:
+def bot(
+    telegram: FakeTelegram, gateway: FakeOpenAIGateway, clock: VirtualClock, tmp_path: Path
+) -> Reelay:
     """Reelay at work there, again and again."""
-    return partial(running, clock, telegram, gateway, tmp_path)
+    return partial(running_bot, clock, telegram, gateway, tmp_path)
 
 
 def _videos(chat: Chat) -> list[Message]:
@@ -60,7 +62,7 @@ def _videos(chat: Chat) -> list[Message]:
     return [one for one in found if one.video]
 
 
-async def _waiting(person: Person, chat: Chat, topic: Topic | None = None) -> str:
+async def _waiting(person: FakeUser, chat: Chat, topic: Topic | None = None) -> str:
     """The task of somebody who waits for a video there."""
     asked = await person.says("/video kite", chat=chat, topic=topic)
     status = await chat.shows("Task", after=asked)
@@ -70,37 +72,37 @@ async def _waiting(person: Person, chat: Chat, topic: Topic | None = None) -> st
 # --- one person's chat -------------------------------------------------------------------
 
 
-async def test_a_result_is_lost_for_who_has_blocked_the_bot(
-    telegram: Telegram, clock: HastyClock, reelay: Reelay
+async def test_blocked_bot_keeps_the_result_until_it_may_write(
+    telegram: FakeTelegram, clock: VirtualClock, bot: Reelay
 ) -> None:
     """It is tried once and kept; who lets the bot write again reads why, and gets it."""
-    ann = telegram.person("Ann")
-    async with reelay():
+    ann = telegram.user("Ann")
+    async with bot():
         task = await _waiting(ann, ann.chat)
         await ann.blocks()
-        await clock.until(clock.now() + LONG)
-        assert len(telegram.called("sendVideo")) == 1
+        await clock.sleep_until(clock.now() + LONG)
+        assert len(telegram.calls_to("sendVideo")) == 1
         await ann.unblocks()
         asked = await ann.says("/tasks")
         told = await ann.chat.shows(task, after=asked)
         assert f"{task}: made but not delivered. {CLOSED}" in told.text
         await ann.says(f"/fetch {task}")
         await ann.chat.shows_video()
-        await clock.until(clock.now() + LONG)
+        await clock.sleep_until(clock.now() + LONG)
     (video,) = _videos(ann.chat)
     assert "repeated" not in video.text
 
 
-async def test_a_result_for_a_deleted_account_is_sent_for_ever(
-    telegram: Telegram, clock: HastyClock, reelay: Reelay
+async def test_deleted_account_is_not_written_to_again(
+    telegram: FakeTelegram, clock: VirtualClock, bot: Reelay
 ) -> None:
     """A person who has left Telegram is not written to again and again."""
-    ann = telegram.person("Ann")
-    async with reelay():
+    ann = telegram.user("Ann")
+    async with bot():
         await _waiting(ann, ann.chat)
         await ann.leaves_telegram()
-        await clock.until(clock.now() + 4 * LONG)
-    assert len(telegram.called("sendVideo")) == 1
+        await clock.sleep_until(clock.now() + 4 * LONG)
+    assert len(telegram.calls_to("sendVideo")) == 1
     assert len([one for one in telegram.calls if one.method == "sendMessage"]) <= 2
 
 
@@ -151,19 +153,19 @@ ENDS = pytest.mark.parametrize(
 
 
 @ENDS
-async def test_a_result_is_lost_with_its_group(
-    telegram: Telegram,
-    clock: HastyClock,
-    reelay: Reelay,
+async def test_result_of_a_lost_group_is_sent_in_private(
+    telegram: FakeTelegram,
+    clock: VirtualClock,
+    bot: Reelay,
     ends: Callable[..., Awaitable[None]],
     reason: str,
 ) -> None:
     """Who has started the bot gets it in private, and is told why it comes there."""
     del reason
-    ann = telegram.person("Ann", started=True)
+    ann = telegram.user("Ann", started=True)
     group = telegram.supergroup("Friends", [ann], forum=True)
     topic = await group.topic("Kites")
-    async with reelay():
+    async with bot():
         task = await _waiting(ann, group, topic)
         await ends(group, topic)
         video = await ann.chat.shows_video()
@@ -171,7 +173,7 @@ async def test_a_result_is_lost_with_its_group(
         assert IN_PRIVATE in video.text
         await ann.presses(video, "Again")
         await ann.chat.shows_video(times=2)
-        await clock.until(clock.now() + LONG)
+        await clock.sleep_until(clock.now() + LONG)
     first, again = _videos(ann.chat)
     assert ann.chat.from_bot == [first, again]
     assert IN_PRIVATE not in again.text
@@ -179,65 +181,65 @@ async def test_a_result_is_lost_with_its_group(
 
 
 @ENDS
-async def test_a_result_for_a_stranger_is_lost_with_its_group(
-    telegram: Telegram,
-    clock: HastyClock,
-    reelay: Reelay,
+async def test_result_for_a_stranger_waits_for_the_first_contact(
+    telegram: FakeTelegram,
+    clock: VirtualClock,
+    bot: Reelay,
     ends: Callable[..., Awaitable[None]],
     reason: str,
 ) -> None:
     """Who has no chat with the bot finds the video and the reason as soon as there is one."""
-    ann = telegram.person("Ann")
+    ann = telegram.user("Ann")
     group = telegram.supergroup("Friends", [ann], forum=True)
     topic = await group.topic("Kites")
-    async with reelay():
+    async with bot():
         task = await _waiting(ann, group, topic)
         await ends(group, topic)
-        await clock.until(clock.now() + LONG)
+        await clock.sleep_until(clock.now() + LONG)
         assert not _videos(group)
         assert not ann.chat.from_bot
-        assert len(telegram.called("sendVideo")) == 2
-    async with reelay():
+        assert len(telegram.calls_to("sendVideo")) == 2
+    async with bot():
         await ann.says("/tasks")
         told = await ann.chat.shows(task)
         assert f"{task}: made but not delivered. {reason}" in told.text
         await ann.says(f"/fetch {task}")
         await ann.chat.shows_video()
-        await clock.until(clock.now() + LONG)
+        await clock.sleep_until(clock.now() + LONG)
     assert len(_videos(ann.chat)) == 1
     assert not _videos(group)
 
 
-async def test_a_last_word_is_lost_with_its_group(
-    telegram: Telegram, clock: HastyClock, reelay: Reelay
+async def test_failure_of_a_lost_group_is_told_in_private(
+    telegram: FakeTelegram, clock: VirtualClock, bot: Reelay
 ) -> None:
     """That there will be no video, and that nothing was charged, is said in private."""
-    ann = telegram.person("Ann", started=True)
+    ann = telegram.user("Ann", started=True)
     group = telegram.supergroup("Friends", [ann])
-    async with reelay():
+    async with bot():
         asked = await ann.says("/video kite !failed", chat=group)
         await group.shows("Task", after=asked)
         await group.kicks_bot()
         await ann.chat.shows("made no video")
-        await clock.until(clock.now() + LONG)
+        await clock.sleep_until(clock.now() + LONG)
     assert len(ann.chat.from_bot) == 1
 
 
-async def test_a_topic_that_opens_again_stays_closed_for_the_video(
-    telegram: Telegram, clock: HastyClock, reelay: Reelay
+async def test_fetch_delivers_into_a_reopened_topic(
+    telegram: FakeTelegram, clock: VirtualClock, bot: Reelay
 ) -> None:
     """/fetch in the topic brings it there, below the words that have asked for it."""
-    ann = telegram.person("Ann")
+    ann = telegram.user("Ann")
     group = telegram.supergroup("Friends", [ann], forum=True)
     topic = await group.topic("Kites")
-    async with reelay():
+    async with bot():
         task = await _waiting(ann, group, topic)
         await topic.close()
-        await clock.until(clock.now() + LONG)
+        await clock.sleep_until(clock.now() + LONG)
         await topic.reopen()
         asked = await ann.says(f"/fetch {task}", topic=topic)
         video = await group.shows_video()
-        await clock.until(clock.now() + LONG)
+        await clock.sleep_until(clock.now() + LONG)
     assert (video.reply_to, video.topic) == (asked, topic)
     assert len(_videos(group)) == 1
 
@@ -246,13 +248,13 @@ async def test_a_topic_that_opens_again_stays_closed_for_the_video(
 
 
 @pytest.mark.parametrize("heard", [True, False])
-async def test_a_result_is_lost_on_the_way_to_the_supergroup(
-    telegram: Telegram, clock: HastyClock, reelay: Reelay, *, heard: bool
+async def test_result_follows_an_upgraded_group(
+    telegram: FakeTelegram, clock: VirtualClock, bot: Reelay, *, heard: bool
 ) -> None:
     """A group that has become a supergroup gets it there, though the bot had not heard of that."""
-    ann = telegram.person("Ann", started=True)
+    ann = telegram.user("Ann", started=True)
     group = telegram.group("Friends", [ann])
-    async with reelay():
+    async with bot():
         task = await _waiting(ann, group)
         if not heard:
             telegram.faults.add("getUpdates", "500", times=None)
@@ -262,27 +264,27 @@ async def test_a_result_is_lost_on_the_way_to_the_supergroup(
         telegram.faults.clear()
         await ann.presses(video, "Again")
         await new.shows_video(times=2)
-        await clock.until(clock.now() + LONG)
+        await clock.sleep_until(clock.now() + LONG)
     assert len(_videos(new)) == 2
     assert not _videos(group)
     assert not ann.chat.from_bot
     assert len([one for one in new.from_bot if not one.video]) == 0
 
 
-async def test_a_restart_forgets_where_a_group_has_gone(
-    telegram: Telegram, clock: HastyClock, reelay: Reelay
+async def test_upgraded_group_is_remembered_after_a_restart(
+    telegram: FakeTelegram, clock: VirtualClock, bot: Reelay
 ) -> None:
     """What was to be posted in the old group is posted in the new one by the next process too."""
-    ann = telegram.person("Ann")
+    ann = telegram.user("Ann")
     group = telegram.group("Friends", [ann])
-    async with reelay():
+    async with bot():
         await _waiting(ann, group)
         await group.upgrades()
         await telegram.until(lambda: not telegram.pending)
     new = group.upgraded_to
     assert new is not None
-    async with reelay():
+    async with bot():
         await new.shows_video()
-        await clock.until(clock.now() + LONG)
+        await clock.sleep_until(clock.now() + LONG)
     assert len(_videos(new)) == 1
-    assert not telegram.called("sendVideo", group)
+    assert not telegram.calls_to("sendVideo", group)

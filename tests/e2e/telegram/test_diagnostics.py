@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from bot.check import Row, check
-from tests.fakes.gateways.openai import Gateway
-from tests.fakes.telegram.fake import TOKEN, Telegram
+from bot.check import CheckResult, run_checks
+from tests.fakes.gateways.openai import FakeOpenAIGateway
+from tests.fakes.telegram.fake import TOKEN, FakeTelegram
 from tests.fakes.telegram.updates import Webhook
 from tests.support.bot_in_process import settings
 
@@ -22,19 +22,19 @@ BY_WEBHOOK = {
 REFUSED = "Connection refused"
 
 
-async def rows(folder: Path, telegram: Telegram, **environ: str) -> dict[str, Row]:
+async def rows(folder: Path, telegram: FakeTelegram, **environ: str) -> dict[str, CheckResult]:
     """The table by its names, and no token in it."""
     usual = {"TELEGRAM_BOT_TOKEN": TOKEN, "TELEGRAM_API_URL": telegram.url}
-    found = {row.name: row for row in await check(settings(folder, **(usual | environ)))}
+    found = {row.name: row for row in await run_checks(settings(folder, **(usual | environ)))}
     for token in (TOKEN, SOMEBODY_ELSES):
         assert token.partition(":")[2] not in str(found)
     return found
 
 
-async def test_check_says_nothing_of_who_the_bot_is(telegram: Telegram, tmp_path: Path) -> None:
+async def test_check_describes_the_bot(telegram: FakeTelegram, tmp_path: Path) -> None:
     """Its name, how it hears, what it hears in groups; and looking changes nothing there."""
     found = await rows(tmp_path, telegram)
-    assert found["telegram"] == Row(
+    assert found["telegram"] == CheckResult(
         "telegram",
         ok=True,
         text="@reelay_standin_bot, by long polling; "
@@ -60,24 +60,24 @@ async def test_check_says_nothing_of_who_the_bot_is(telegram: Telegram, tmp_path
         ({"TELEGRAM_API_URL": NOBODY}, f"{NOBODY}: Telegram cannot be reached"),
     ],
 )
-async def test_check_calls_a_bot_sound_that_nobody_knows(
-    telegram: Telegram, tmp_path: Path, environ: dict[str, str], why: str
+async def test_check_tells_an_unknown_token_from_an_unreachable_server(
+    telegram: FakeTelegram, tmp_path: Path, environ: dict[str, str], why: str
 ) -> None:
     """A token of nobody's and a server that is not there are two reasons."""
     found = await rows(tmp_path, telegram, **environ)
-    assert found["telegram"] == Row("telegram", ok=False, text=why)
+    assert found["telegram"] == CheckResult("telegram", ok=False, text=why)
 
 
 @pytest.mark.parametrize("address", ["http://bot.example.org", "https://bot.example.org:8080"])
-async def test_check_calls_an_address_sound_that_telegram_refuses(
-    telegram: Telegram, tmp_path: Path, address: str
+async def test_check_reports_an_address_that_telegram_refuses(
+    telegram: FakeTelegram, tmp_path: Path, address: str
 ) -> None:
     """Before Telegram is asked, and only of its own servers: one's own may call anything."""
     own = {**BY_WEBHOOK, "PUBLIC_URL": address}
     found = await rows(tmp_path, telegram, **own)
     assert found["telegram"].ok
     found = await rows(tmp_path, telegram, **own, TELEGRAM_API_URL="https://api.telegram.org")
-    assert found["telegram"] == Row(
+    assert found["telegram"] == CheckResult(
         "telegram",
         ok=False,
         text=f"PUBLIC_URL: Telegram does not call {address}; write one with https, and with"
@@ -85,27 +85,25 @@ async def test_check_calls_an_address_sound_that_telegram_refuses(
     )
 
 
-async def test_check_blames_the_token_for_a_wrong_address(
-    telegram: Telegram, tmp_path: Path
+async def test_check_reports_an_address_that_is_no_bot_api(
+    telegram: FakeTelegram, tmp_path: Path
 ) -> None:
     """Something answers there, but it is no Bot API server."""
-    async with Gateway() as elsewhere:
+    async with FakeOpenAIGateway() as elsewhere:
         found = await rows(tmp_path, telegram, TELEGRAM_API_URL=elsewhere.url)
     assert not found["telegram"].ok
     assert found["telegram"].text == f"{elsewhere.url}: HTTP 404 without JSON"
 
 
-async def test_check_calls_a_webhook_sound_that_nobody_reaches(
-    telegram: Telegram, tmp_path: Path
-) -> None:
+async def test_check_reports_an_unreachable_webhook(telegram: FakeTelegram, tmp_path: Path) -> None:
     """What Telegram says of its own calls is told, as long as messages wait for it."""
     hook = f"{NOBODY}/telegram/webhook"
     await telegram.world.updates.set_webhook(Webhook(hook, "a-secret-of-ours", 40))
     telegram.world.updates.pause()
-    await telegram.person("Ann").says("/start")
+    await telegram.user("Ann").says("/start")
     telegram.world.updates.last_error = REFUSED
     found = await rows(tmp_path, telegram, **BY_WEBHOOK)
-    assert found["telegram"] == Row(
+    assert found["telegram"] == CheckResult(
         "telegram",
         ok=False,
         text=f"Telegram does not get through to {hook}: {REFUSED} (1 updates wait)",

@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-from tests.e2e.telegram.conftest import Running
+from tests.e2e.telegram.conftest import RunBot
 from tests.fakes.telegram.api_caller import picture
-from tests.fakes.telegram.fake import Telegram
+from tests.fakes.telegram.fake import FakeTelegram
 from tests.fakes.telegram.messages import Message
-from tests.fakes.telegram.users import Person
+from tests.fakes.telegram.users import FakeUser
 
 
-async def _press(person: Person, draft: Message, button: str, shows: str) -> None:
+async def _press(person: FakeUser, draft: Message, button: str, shows: str) -> None:
     """Press a button; the card then has another one."""
     press = await person.presses(draft, button)
     await draft.chat.until(lambda _: any(shows in label for label in draft.labels))
     assert (await press.answer).text == ""
 
 
-async def test_buttons_choose_something_else_than_they_say(
-    telegram: Telegram, bot: Running
+async def test_draft_buttons_apply_the_chosen_option(
+    telegram: FakeTelegram, run_bot: RunBot
 ) -> None:
     """Each page offers what the model can do, marks what is chosen, and changes the price."""
-    ann = telegram.person("Ann")
-    async with bot():
+    ann = telegram.user("Ann")
+    async with run_bot():
         await ann.says("a red kite over the sea")
         draft = await ann.chat.shows("Price: 4 credits; you have 60 left.")
         assert draft.text.startswith("a red kite over the sea\n")
@@ -39,13 +39,15 @@ async def test_buttons_choose_something_else_than_they_say(
         await ann.chat.until(lambda chat: chat.from_bot == [video])
     assert video.video is not None
     assert (video.video.width, video.video.height, video.video.seconds) == (480, 854, 1)
-    assert len(telegram.called("sendMessage")) == 1
+    assert len(telegram.calls_to("sendMessage")) == 1
 
 
-async def test_another_model_keeps_what_it_cannot_do(telegram: Telegram, bot: Running) -> None:
+async def test_changing_the_model_drops_unsupported_options(
+    telegram: FakeTelegram, run_bot: RunBot
+) -> None:
     """With another model the card shows what that one makes, and goes on to work."""
-    ann = telegram.person("Ann")
-    async with bot(
+    ann = telegram.user("Ann")
+    async with run_bot(
         PROVIDERS__SANDBOX__KIND="sandbox",
         PROVIDERS__JIMMY__API_KEY="k" * 20,
         PROVIDERS__JIMMY__BASE_URL="http://127.0.0.1:9",
@@ -66,10 +68,12 @@ async def test_another_model_keeps_what_it_cannot_do(telegram: Telegram, bot: Ru
     assert draft.labels == []
 
 
-async def test_an_upright_photo_becomes_a_flat_film(telegram: Telegram, bot: Running) -> None:
+async def test_draft_takes_the_orientation_of_its_photo(
+    telegram: FakeTelegram, run_bot: RunBot
+) -> None:
     """The draft of a photo stands as the photo does, and says that it begins with that."""
-    ann = telegram.person("Ann")
-    async with bot():
+    ann = telegram.user("Ann")
+    async with run_bot():
         photo = await ann.sends_photo(picture(200, 300), "it flies")
         draft = await ann.chat.shows("begins with your picture")
         assert "portrait 720x1280" in draft.text
@@ -84,10 +88,12 @@ async def test_an_upright_photo_becomes_a_flat_film(telegram: Telegram, bot: Run
     assert telegram.downloads.total() == 1
 
 
-async def test_words_that_follow_a_photo_forget_it(telegram: Telegram, bot: Running) -> None:
+async def test_words_after_a_photo_complete_its_draft(
+    telegram: FakeTelegram, run_bot: RunBot
+) -> None:
     """A photo without words asks for them, and the next text completes the card."""
-    ann = telegram.person("Ann")
-    async with bot():
+    ann = telegram.user("Ann")
+    async with run_bot():
         photo = await ann.sends_photo(picture(200, 300))
         card = await ann.chat.shows("What should the video show?")
         assert not any("Start" in label for label in card.labels)
@@ -97,13 +103,15 @@ async def test_words_that_follow_a_photo_forget_it(telegram: Telegram, bot: Runn
         await ann.presses(card, "Start")
         video = await ann.chat.shows_video()
     assert video.reply_to is photo
-    assert len(telegram.called("sendMessage")) == 1
+    assert len(telegram.calls_to("sendMessage")) == 1
 
 
-async def test_words_after_a_dropped_photo_use_it(telegram: Telegram, bot: Running) -> None:
+async def test_words_after_a_dropped_draft_start_a_new_one(
+    telegram: FakeTelegram, run_bot: RunBot
+) -> None:
     """What was dropped takes no words any more."""
-    ann = telegram.person("Ann")
-    async with bot():
+    ann = telegram.user("Ann")
+    async with run_bot():
         await ann.sends_photo(picture(200, 300))
         card = await ann.chat.shows("What should the video show?")
         await ann.presses(card, "Drop it")
@@ -113,10 +121,12 @@ async def test_words_after_a_dropped_photo_use_it(telegram: Telegram, bot: Runni
     assert "picture" not in draft.text
 
 
-async def test_hasty_people_break_the_rules(telegram: Telegram, bot: Running) -> None:
+async def test_simultaneous_presses_take_effect_once(
+    telegram: FakeTelegram, run_bot: RunBot
+) -> None:
     """The same button twice at once: each press is answered, and nothing happens twice."""
-    ann = telegram.person("Ann")
-    async with bot():
+    ann = telegram.user("Ann")
+    async with run_bot():
         await ann.says("a red kite")
         draft = await ann.chat.shows("Price:")
         presses = [await ann.presses(draft, "4 s") for _ in range(3)]
@@ -130,13 +140,13 @@ async def test_hasty_people_break_the_rules(telegram: Telegram, bot: Running) ->
         for press in presses:
             await press.answer
     assert len(tasks.text.splitlines()) == 2
-    assert len(telegram.called("answerCallbackQuery")) == len(presses)
+    assert len(telegram.calls_to("answerCallbackQuery")) == len(presses)
 
 
-async def test_a_start_that_is_refused_loses_the_draft(telegram: Telegram, bot: Running) -> None:
+async def test_refused_start_keeps_the_draft(telegram: FakeTelegram, run_bot: RunBot) -> None:
     """The card says why it cannot start, twice if need be, and can be changed until it can."""
-    ann = telegram.person("Ann")
-    async with bot(DAILY_CREDITS="3"):
+    ann = telegram.user("Ann")
+    async with run_bot(DAILY_CREDITS="3"):
         await ann.says("a red kite")
         draft = await ann.chat.shows("Price: 4 credits; you have 3 left.")
         await ann.presses(draft, "Start")
@@ -149,10 +159,10 @@ async def test_a_start_that_is_refused_loses_the_draft(telegram: Telegram, bot: 
         await ann.chat.shows_video()
 
 
-async def test_a_prompt_that_is_too_long_fills_the_chat(telegram: Telegram, bot: Running) -> None:
+async def test_overlong_prompt_is_shown_shortened(telegram: FakeTelegram, run_bot: RunBot) -> None:
     """The card shows the beginning, says what is wrong, and can be dropped."""
-    ann = telegram.person("Ann")
-    async with bot():
+    ann = telegram.user("Ann")
+    async with run_bot():
         await ann.says("kite " * 500)
         draft = await ann.chat.shows("takes at most 2,000")
         assert len(draft.text) < 1000
@@ -163,27 +173,29 @@ async def test_a_prompt_that_is_too_long_fills_the_chat(telegram: Telegram, bot:
         await ann.chat.shows("Dropped")
 
 
-async def test_a_draft_dies_with_the_process(telegram: Telegram, bot: Running) -> None:
+async def test_draft_works_after_a_restart(telegram: FakeTelegram, run_bot: RunBot) -> None:
     """Buttons of before a restart work as if nothing had been."""
-    ann = telegram.person("Ann")
-    async with bot():
+    ann = telegram.user("Ann")
+    async with run_bot():
         await ann.says("a red kite")
         draft = await ann.chat.shows("Price:")
     await ann.presses(draft, "4 s")
-    async with bot():
+    async with run_bot():
         await ann.chat.until(lambda _: "\u2713 4 s" in draft.labels)
         await _press(ann, draft, "1 s", "Start: 1 credit")
-    async with bot():
+    async with run_bot():
         await ann.presses(draft, "Start")
         await ann.chat.shows_video()
 
 
-async def test_a_prompt_with_marks_is_taken_for_marks(telegram: Telegram, bot: Running) -> None:
+async def test_markup_in_a_prompt_is_shown_literally(
+    telegram: FakeTelegram, run_bot: RunBot
+) -> None:
     """Tags, entities and mentions in a prompt stand there as they were typed, and call nobody."""
-    ann = telegram.person("Ann")
-    telegram.person("Bob", username="bobby")
+    ann = telegram.user("Ann")
+    telegram.user("Bob", username="bobby")
     words = "<b>bold</b> & &lt;i> <a href='tg://user?id=1'>x</a> @bobby /start #tag"
-    async with bot():
+    async with run_bot():
         await ann.says(words)
         draft = await ann.chat.shows("Price:")
         await ann.presses(draft, "Start")

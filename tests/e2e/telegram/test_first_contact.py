@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from tests.e2e.telegram.conftest import Running
-from tests.fakes.telegram.fake import Telegram
+from tests.e2e.telegram.conftest import RunBot
+from tests.fakes.telegram.fake import FakeTelegram
 
 
-async def test_a_plain_text_brings_no_video_in_the_end(telegram: Telegram, bot: Running) -> None:
+async def test_plain_text_brings_one_video(telegram: FakeTelegram, run_bot: RunBot) -> None:
     """Words, a draft with its price, one press, one video; and nothing else is left standing."""
-    ann = telegram.person("Ann")
-    async with bot():
+    ann = telegram.user("Ann")
+    async with run_bot():
         await ann.says("a red kite over the sea")
         draft = await ann.chat.shows("Price: 4 credits; you have 60 left.")
         await ann.presses(draft, "Start")
@@ -20,17 +20,19 @@ async def test_a_plain_text_brings_no_video_in_the_end(telegram: Telegram, bot: 
     assert telegram.uploads["video"] == 1
 
 
-async def test_who_sets_a_bot_up_cannot_become_its_admin(telegram: Telegram, bot: Running) -> None:
+async def test_first_user_learns_the_number_for_the_admins_setting(
+    telegram: FakeTelegram, run_bot: RunBot
+) -> None:
     """The number to put into the settings is told alone, and only while there is no admin."""
-    ann, ben = telegram.person("Ann"), telegram.person("Ben")
+    ann, ben = telegram.user("Ann"), telegram.user("Ben")
     group = telegram.supergroup("Friends", [ann, ben])
-    async with bot():
+    async with run_bot():
         await ann.says("/admin providers", chat=group)
         refused = await group.shows("for admins")
         assert "ADMINS" not in refused.text
         await ann.says("/admin")
         await ann.chat.shows(f"ADMINS=telegram:{ann.id}")
-    async with bot(ADMINS=f"telegram:{ann.id}"):
+    async with run_bot(ADMINS=f"telegram:{ann.id}"):
         asked = await ann.says("/admin")
         await ann.chat.shows("/admin grant", after=asked)
         await ben.says("/admin")

@@ -17,13 +17,21 @@ import pytest
 
 from bot.frontends.telegram import Telegram as FrontEnd
 from bot.media.probe import probe
-from tests.e2e.telegram.conftest import HURRIED
-from tests.fakes.gateways.kinds import JIMMY, JXINCM, MOUNTSEA, OPENAI, RELAY147, ZENLAYER, Kind
+from tests.e2e.telegram.conftest import FAST_RATE_LIMITS
+from tests.fakes.gateways.kinds import (
+    JIMMY,
+    JXINCM,
+    MOUNTSEA,
+    OPENAI,
+    RELAY147,
+    ZENLAYER,
+    GatewayKind,
+)
 from tests.fakes.telegram.chats import Chat
-from tests.fakes.telegram.fake import TOKEN, Telegram
+from tests.fakes.telegram.fake import TOKEN, FakeTelegram
 from tests.fakes.telegram.messages import Message
 from tests.support import sample_images
-from tests.support.bot_in_process import running, settings
+from tests.support.bot_in_process import running_bot, settings
 
 POST = "the kite festival begins on Sunday"
 
@@ -32,7 +40,7 @@ POST = "the kite festival begins on Sunday"
 class Case:
     """One kind of gateway, how its bot hears, and what is asked for where."""
 
-    kind: Kind
+    kind: GatewayKind
     webhook: bool
     asked: tuple[str, ...]
     """(Place: what is sent there.)"""
@@ -78,9 +86,9 @@ async def test_a_chat_shows_something_else_than_the_video_asked_for(
 ) -> None:
     """Below each request the video alone stays, playable; one create each; no rule is broken."""
     photo = sample_images.photo(tmp_path / "photo.jpg", 1280, 720)
-    async with Telegram() as telegram, case.kind.made() as gateway:
+    async with FakeTelegram() as telegram, case.kind.fake() as gateway:
         own = settings(tmp_path, **environ(case, telegram.url, gateway.url))
-        async with running(own, [FrontEnd(own, rules=HURRIED)]):
+        async with running_bot(own, [FrontEnd(own, rules=FAST_RATE_LIMITS)]):
             if case.webhook:
                 await telegram.until(lambda: telegram.world.updates.webhook)
             asked = [await _asked(telegram, what, photo) for what in case.asked]
@@ -125,11 +133,11 @@ def environ(case: Case, telegram: str, gateway: str) -> dict[str, str]:
 # --- what a person does and sees ---------------------------------------------------------
 
 
-async def _asked(telegram: Telegram, what: str, photo: Path) -> Message:
+async def _asked(telegram: FakeTelegram, what: str, photo: Path) -> Message:
     """Ask for a video there; what is asked for is the prompt as well."""
     place, _, way = what.partition(": ")
-    ann = telegram.person("Ann", started=place == "private")
-    ben = telegram.person("Ben")
+    ann = telegram.user("Ann", started=place == "private")
+    ben = telegram.user("Ben")
     where: dict[str, Any] = {}
     match place:
         case "group":
@@ -154,7 +162,7 @@ async def _answered(request: Message) -> Message:
     return film
 
 
-async def _check_film(kind: Kind, request: Message, film: Message) -> None:
+async def _check_film(kind: GatewayKind, request: Message, film: Message) -> None:
     assert film.reply_to is request
     assert film.topic is request.topic
     stored = film.video
@@ -170,11 +178,11 @@ async def _check_film(kind: Kind, request: Message, film: Message) -> None:
     assert [one for one in own if one not in {"edited", "action"}] == ["sent", "sent", "deleted"]
 
 
-def _stable(telegram: Telegram, chat: Chat) -> str:
+def _stable(telegram: FakeTelegram, chat: Chat) -> str:
     return re.sub(r"· [2-9a-z]{8}$", "· TASK", telegram.transcript(chat), flags=re.MULTILINE)
 
 
-def _expected(kind: Kind, request: Message) -> str:
+def _expected(kind: GatewayKind, request: Message) -> str:
     """The whole chat, as it should be."""
     place, what = request.text.removeprefix("/video ").split(": ")
     named = f"{place}: {what}"

@@ -7,17 +7,17 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.telegram.conftest import Running
+from tests.e2e.telegram.conftest import RunBot
 from tests.fakes.telegram.api_caller import picture
 from tests.fakes.telegram.chats import Chat
-from tests.fakes.telegram.fake import Telegram
+from tests.fakes.telegram.fake import FakeTelegram
 from tests.fakes.telegram.messages import Message
-from tests.fakes.telegram.users import Person
+from tests.fakes.telegram.users import FakeUser
 
 US = "@reelay_standin_bot"
 
 
-async def _quota(person: Person, chat: Chat) -> Message:
+async def _quota(person: FakeUser, chat: Chat) -> Message:
     """All that somebody wrote before is dealt with."""
     asked = await person.says("/quota", chat=chat)
     return await chat.shows("You can spend", after=asked)
@@ -27,14 +27,14 @@ async def _quota(person: Person, chat: Chat) -> Message:
 
 
 @pytest.mark.parametrize("privacy", [True, False], ids=["privacy", "hears-all"])
-async def test_the_bot_joins_in_when_people_talk(
-    telegram: Telegram, bot: Running, privacy: bool
+async def test_group_talk_is_not_answered(
+    telegram: FakeTelegram, run_bot: RunBot, privacy: bool
 ) -> None:
     """Words, pictures, other bots' commands and names, answers among people: none is answered."""
     telegram.privacy = privacy
-    ann, ben = telegram.person("Ann"), telegram.person("Ben", username="ben")
+    ann, ben = telegram.user("Ann"), telegram.user("Ben", username="ben")
     group = telegram.supergroup("Friends", [ann, ben])
-    async with bot():
+    async with run_bot():
         words = await ben.says("a red kite over the sea", chat=group)
         photo = await ann.sends_photo(picture(), "my kite", chat=group)
         for text in (
@@ -57,8 +57,8 @@ async def test_the_bot_joins_in_when_people_talk(
         await ben.joins(telegram.supergroup("Others", [ann]))
         said = [await _quota(one, group) for one in (ann, ben)]
     assert group.from_bot == said
-    assert len(telegram.called("sendMessage")) == len(said)
-    assert telegram.called("getFile") == []
+    assert len(telegram.calls_to("sendMessage")) == len(said)
+    assert telegram.calls_to("getFile") == []
 
 
 @pytest.mark.parametrize(
@@ -71,11 +71,11 @@ async def test_the_bot_joins_in_when_people_talk(
         f"\U0001f600\U0001f1e8\U0001f1f3 {US} a red kite",
     ],
 )
-async def test_a_mention_is_not_heard(telegram: Telegram, bot: Running, text: str) -> None:
+async def test_mention_opens_a_draft(telegram: FakeTelegram, run_bot: RunBot, text: str) -> None:
     """Wherever the name stands, there is a draft of the other words, in reply to the message."""
-    ann = telegram.person("Ann")
+    ann = telegram.user("Ann")
     group = telegram.supergroup("Friends", [ann])
-    async with bot():
+    async with run_bot():
         asked = await ann.says(text, chat=group)
         draft = await group.shows("Price:")
     assert draft.reply_to is asked
@@ -84,11 +84,13 @@ async def test_a_mention_is_not_heard(telegram: Telegram, bot: Running, text: st
     assert "a red kite" in quoted
 
 
-async def test_a_command_for_us_by_name_is_not_heard(telegram: Telegram, bot: Running) -> None:
+async def test_command_addressed_to_the_bot_is_handled(
+    telegram: FakeTelegram, run_bot: RunBot
+) -> None:
     """/video@us, in whatever letters, is /video; so are the others."""
-    ann = telegram.person("Ann")
+    ann = telegram.user("Ann")
     group = telegram.group("Friends", [ann])
-    async with bot():
+    async with run_bot():
         for line in (f"/video{US}", "/VIDEO@REELAY_STANDIN_BOT", f"/Video{US}"):
             asked = await ann.says(line, chat=group)
             question = await group.shows("What should the video show?", after=asked)
@@ -97,13 +99,13 @@ async def test_a_command_for_us_by_name_is_not_heard(telegram: Telegram, bot: Ru
         assert (await group.shows("You can spend")).reply_to is asked
 
 
-async def test_a_photo_is_filmed_only_where_it_was_sent_to_the_bot(
-    telegram: Telegram, quick: Running
+async def test_photo_needs_a_mention_or_command_in_privacy_mode(
+    telegram: FakeTelegram, run_with_gateway: RunBot
 ) -> None:
     """In privacy mode nobody's photo is heard; a command or mention in reply to it brings it."""
-    ann, ben = telegram.person("Ann"), telegram.person("Ben")
+    ann, ben = telegram.user("Ann"), telegram.user("Ben")
     group = telegram.supergroup("Friends", [ann, ben])
-    async with quick():
+    async with run_with_gateway():
         photo = await ben.sends_photo(picture(200, 300), "my kite", chat=group)
         asked = await ann.says("/video it flies", reply_to=photo)
         video = await group.shows_video()
@@ -122,13 +124,13 @@ async def test_a_photo_is_filmed_only_where_it_was_sent_to_the_bot(
     assert telegram.downloads.total() == 1
 
 
-async def test_what_people_answer_to_the_bot_is_not_heard(
-    telegram: Telegram, quick: Running
+async def test_reply_to_the_bot_opens_a_draft(
+    telegram: FakeTelegram, run_with_gateway: RunBot
 ) -> None:
     """Words in reply to the bot bring a draft; talk about another's video brings nothing."""
-    ann, ben = telegram.person("Ann"), telegram.person("Ben")
+    ann, ben = telegram.user("Ann"), telegram.user("Ben")
     group = telegram.supergroup("Friends", [ann, ben])
-    async with quick():
+    async with run_with_gateway():
         said = await _quota(ann, group)
         asked = await ben.says("a red kite", reply_to=said)
         draft = await group.shows("Price:")
@@ -147,12 +149,14 @@ async def test_what_people_answer_to_the_bot_is_not_heard(
         assert "This changes" not in own.text
 
 
-async def test_a_command_in_a_channels_post_is_obeyed(telegram: Telegram, quick: Running) -> None:
+async def test_command_in_a_channel_post_is_ignored(
+    telegram: FakeTelegram, run_with_gateway: RunBot
+) -> None:
     """A post that Telegram brings into the group of its comments is nobody's wish."""
-    ann = telegram.person("Ann")
+    ann = telegram.user("Ann")
     talk = telegram.supergroup("Talk", [ann])
     channel = telegram.channel("News", ann, discussion=talk)
-    async with quick():
+    async with run_with_gateway():
         post = await ann.posts(channel, "/video a kite")
         await ann.posts(channel, f"{US} a kite")
         said = await _quota(ann, talk)
@@ -163,11 +167,11 @@ async def test_a_command_in_a_channels_post_is_obeyed(telegram: Telegram, quick:
     assert video.text.startswith("a kite\n")
 
 
-async def test_a_stranger_acts_on_what_is_mine(telegram: Telegram, bot: Running) -> None:
+async def test_cancel_by_another_user_is_refused(telegram: FakeTelegram, run_bot: RunBot) -> None:
     """/cancel in reply to another's status stops nothing; its person's own does."""
-    ann, ben = telegram.person("Ann"), telegram.person("Ben")
+    ann, ben = telegram.user("Ann"), telegram.user("Ben")
     group = telegram.supergroup("Friends", [ann, ben])
-    async with bot():
+    async with run_bot():
         await ann.says("/video a [stuck] kite", chat=group)
         status = await group.shows("being made")
         await ben.says("/cancel", reply_to=status)
@@ -181,18 +185,18 @@ async def test_a_stranger_acts_on_what_is_mine(telegram: Telegram, bot: Running)
 # --- where it is answered ----------------------------------------------------------------
 
 
-async def _plain(telegram: Telegram, kind: str, ann: Person) -> dict[str, Any]:
+async def _plain(telegram: FakeTelegram, kind: str, ann: FakeUser) -> dict[str, Any]:
     group: Chat = getattr(telegram, kind)("Friends", [ann])
     return {"chat": group}
 
 
-async def _topic(telegram: Telegram, name: str, ann: Person) -> dict[str, Any]:
+async def _topic(telegram: FakeTelegram, name: str, ann: FakeUser) -> dict[str, Any]:
     forum = telegram.supergroup("Club", [ann], forum=True)
     await forum.topic("Others")
     return {"topic": await forum.topic(name) if name else forum.general}
 
 
-async def _comments(telegram: Telegram, text: str, ann: Person) -> dict[str, Any]:
+async def _comments(telegram: FakeTelegram, text: str, ann: FakeUser) -> dict[str, Any]:
     talk = telegram.supergroup("Talk", [ann])
     channel = telegram.channel("News", ann, discussion=talk)
     await ann.posts(channel, "another post")
@@ -209,14 +213,14 @@ PLACES: dict[str, tuple[Callable[..., Any], str]] = {
 
 
 @pytest.mark.parametrize("place", PLACES)
-async def test_a_video_appears_somewhere_else(
-    telegram: Telegram, quick: Running, place: str
+async def test_video_stays_in_its_topic_or_thread(
+    telegram: FakeTelegram, run_with_gateway: RunBot, place: str
 ) -> None:
     """Of words and of a photo: status and video in the topic and thread of the request."""
-    ann = telegram.person("Ann")
+    ann = telegram.user("Ann")
     make, what = PLACES[place]
     where = await make(telegram, what, ann)
-    async with quick():
+    async with run_with_gateway():
         words = await ann.says("/video a kite", **where)
         photo = await ann.sends_photo(picture(300, 200), "/video it flies", **where)
         await words.chat.until(lambda chat: _videos(chat) == 2 and len(chat.from_bot) == 2)
@@ -238,14 +242,14 @@ def _videos(chat: Chat) -> int:
 
 
 @pytest.mark.parametrize("name", ["Clips", ""], ids=["topic", "general"])
-async def test_a_conversation_leaves_its_topic(
-    telegram: Telegram, quick: Running, name: str
+async def test_conversation_stays_in_its_topic(
+    telegram: FakeTelegram, run_with_gateway: RunBot, name: str
 ) -> None:
     """Draft, start, video, question, answer, another one, a file, a list: all stay in the topic."""
-    ann = telegram.person("Ann")
+    ann = telegram.user("Ann")
     where = await _topic(telegram, name, ann)
     topic = where["topic"]
-    async with quick():
+    async with run_with_gateway():
         asked = await ann.says(f"{US} a kite", topic=topic)
         draft = await topic.chat.shows("Price:")
         for turn, button in enumerate(("4 s", "8 s", "Start"), 1):
@@ -273,11 +277,13 @@ async def test_a_conversation_leaves_its_topic(
 
 
 @pytest.mark.parametrize("forum", [False, True])
-async def test_the_bot_comes_without_a_word(telegram: Telegram, bot: Running, forum: bool) -> None:
+async def test_bot_introduces_itself_once_for_each_join(
+    telegram: FakeTelegram, run_bot: RunBot, forum: bool
+) -> None:
     """Whoever brings it reads in their language how it is spoken to; once for each coming."""
-    an = telegram.person("安", language="zh-hans")
+    an = telegram.user("安", language="zh-hans")
     group = telegram.supergroup("Friends", [an], bot=False, forum=forum)
-    async with bot():
+    async with run_bot():
         await group.adds_bot(by=an)
         greeting = await group.shows("/video 海面上的红色风筝")
         assert greeting.reply_to is None
@@ -292,23 +298,27 @@ async def test_the_bot_comes_without_a_word(telegram: Telegram, bot: Running, fo
     assert len(group.from_bot) == 3
 
 
-async def test_a_group_that_forbids_texts_stops_the_bot(telegram: Telegram, bot: Running) -> None:
+async def test_group_without_text_permission_does_not_stop_the_bot(
+    telegram: FakeTelegram, run_bot: RunBot
+) -> None:
     """Where it may not speak it stays silent, and works where it may."""
-    ann = telegram.person("Ann")
+    ann = telegram.user("Ann")
     quiet = telegram.supergroup("Quiet", [ann], bot=False, forbidden={"text"})
     group = telegram.group("Friends", [ann])
-    async with bot():
+    async with run_bot():
         await quiet.adds_bot(by=ann)
         await ann.says("/quota", chat=quiet)
         await _quota(ann, group)
     assert quiet.from_bot == []
 
 
-async def test_a_group_that_moves_loses_its_videos(telegram: Telegram, quick: Running) -> None:
+async def test_results_and_buttons_follow_an_upgraded_group(
+    telegram: FakeTelegram, run_with_gateway: RunBot
+) -> None:
     """What was asked for before comes in the new chat; the buttons of before work from the old."""
-    ann = telegram.person("Ann")
+    ann = telegram.user("Ann")
     old = telegram.group("Friends", [ann])
-    async with quick():
+    async with run_with_gateway():
         await ann.says("/video a kite", chat=old)
         first = await old.shows_video()
         await old.until(lambda chat: chat.from_bot == [first])
@@ -327,20 +337,22 @@ async def test_a_group_that_moves_loses_its_videos(telegram: Telegram, quick: Ru
         assert third.text.startswith("a kite\n")
 
 
-async def test_a_move_that_nobody_told_of_loses_a_video(telegram: Telegram, quick: Running) -> None:
+async def test_upgrade_during_downtime_is_found(
+    telegram: FakeTelegram, run_with_gateway: RunBot
+) -> None:
     """The bot was not running when the group moved, and Telegram has forgotten to tell."""
-    ann = telegram.person("Ann")
+    ann = telegram.user("Ann")
     old = telegram.group("Friends", [ann])
     telegram.faults.add("sendVideo", "500", times=None)
-    async with quick():
+    async with run_with_gateway():
         await ann.says("/video a kite", chat=old)
-        await telegram.until(lambda: telegram.called("sendVideo"))
+        await telegram.until(lambda: telegram.calls_to("sendVideo"))
     new = await old.upgrades()
     telegram.world.updates.waiting.clear()
     telegram.faults.clear()
-    async with quick():
+    async with run_with_gateway():
         await new.shows_video()
-    async with quick():
+    async with run_with_gateway():
         await _quota(ann, new)
     assert (
         len([one for one in telegram.calls if one.method == "sendVideo" and one.chat == new.id])

@@ -6,12 +6,12 @@ import re
 
 import pytest
 
-from bot.presentation.i18n import say
-from tests.e2e.telegram.conftest import Running
+from bot.presentation.i18n import translate
+from tests.e2e.telegram.conftest import RunBot
 from tests.fakes.telegram.chats import Chat
-from tests.fakes.telegram.fake import Telegram
+from tests.fakes.telegram.fake import FakeTelegram
 from tests.fakes.telegram.messages import Message
-from tests.fakes.telegram.users import Person
+from tests.fakes.telegram.users import FakeUser
 
 ENGLISH = re.compile(r"\b[a-z']+ [a-z']+ [a-z']+")
 """Three words in a row: no name of a model, no command."""
@@ -52,12 +52,12 @@ def _all_said(chat: Chat) -> list[str]:
         ("", "zh", "zh"),
     ],
 )
-async def test_somebody_is_answered_in_a_language_they_cannot_read(
-    telegram: Telegram, bot: Running, code: str, default: str, language: str
+async def test_answers_use_the_language_of_the_app(
+    telegram: FakeTelegram, run_bot: RunBot, code: str, default: str, language: str
 ) -> None:
     """The language of their app; who uses neither reads the default one."""
-    ann = telegram.person("Ann", language=code)
-    async with bot(DEFAULT_LANGUAGE=default):
+    ann = telegram.user("Ann", language=code)
+    async with run_bot(DEFAULT_LANGUAGE=default):
         await ann.says("/start")
         await ann.chat.until(lambda chat: chat.from_bot)
         await ann.says("/vidoe")
@@ -65,12 +65,12 @@ async def test_somebody_is_answered_in_a_language_they_cannot_read(
         await ann.says(PROMPT)
         await ann.chat.until(lambda chat: len(chat.from_bot) == 3)
     greeting, error, draft = ann.chat.from_bot
-    assert greeting.text == say(language, "start")
-    assert error.text == say(language, "command-unknown", name="vidoe", nearest="/video")
-    assert draft.labels[-1] == say(language, "button-drop")
+    assert greeting.text == translate(language, "start")
+    assert error.text == translate(language, "command-unknown", name="vidoe", nearest="/video")
+    assert draft.labels[-1] == translate(language, "button-drop")
 
 
-async def _everything(person: Person, chat: Chat) -> None:
+async def _everything(person: FakeUser, chat: Chat) -> None:
     """Most of what somebody can do, each step when the bot has answered the one before."""
 
     async def writes(line: str, reply_to: Message | None = None) -> Message:
@@ -118,14 +118,14 @@ async def _everything(person: Person, chat: Chat) -> None:
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])
-async def test_a_sentence_was_never_translated(
-    telegram: Telegram, quick: Running, language: str
+async def test_conversation_is_in_one_language(
+    telegram: FakeTelegram, run_with_gateway: RunBot, language: str
 ) -> None:
     """All that a person is shown in a long conversation is in one language."""
-    person = telegram.person("Ann", language=language)
+    person = telegram.user("Ann", language=language)
     other = {"en": "zh-hans", "zh": "en"}[language]
-    group = telegram.supergroup("Films", [person, telegram.person("Ben", language=other)])
-    async with quick(DEFAULT_LANGUAGE=other[:2]):
+    group = telegram.supergroup("Films", [person, telegram.user("Ben", language=other)])
+    async with run_with_gateway(DEFAULT_LANGUAGE=other[:2]):
         await _everything(person, group)
     said = _all_said(group)
     assert len(said) > 40
@@ -135,65 +135,67 @@ async def test_a_sentence_was_never_translated(
             assert _is(language, words), text
 
 
-async def test_the_app_overrules_what_somebody_has_chosen(
-    telegram: Telegram, quick: Running
+async def test_chosen_language_overrides_the_app(
+    telegram: FakeTelegram, run_with_gateway: RunBot
 ) -> None:
     """/language counts for sentences, buttons, errors, toasts, captions, and after a restart."""
-    ann = telegram.person("Ann", language="en")
-    ben = telegram.person("Ben", language="zh-hans")
+    ann = telegram.user("Ann", language="en")
+    ben = telegram.user("Ben", language="zh-hans")
     group = telegram.supergroup("Films", [ann, ben])
-    async with quick():
+    async with run_with_gateway():
         await ann.says("/language zh_CN")
         await ann.chat.shows("\u4ece\u73b0\u5728\u8d77")
         await ben.says("/language", chat=group)
         choice = await group.shows("Which language?")
         assert "\u4f7f\u7528\u54ea\u79cd\u8bed\u8a00" in choice.text
         refused = await (await ann.presses(choice, "English")).answer
-        assert refused.text == say("zh", "card-not-yours")
+        assert refused.text == translate("zh", "card-not-yours")
         await ben.presses(choice, "English")
-        await group.until(lambda _: choice.text == say("en", "language-changed"))
-    async with quick():
+        await group.until(lambda _: choice.text == translate("en", "language-changed"))
+    async with run_with_gateway():
         await ann.says(f"{US} {PROMPT}", chat=group)
         draft = await group.shows("\u4ef7\u683c")
-        assert draft.labels[-1] == say("zh", "button-drop")
+        assert draft.labels[-1] == translate("zh", "button-drop")
         toast = await (await ben.presses(draft, draft.labels[0])).answer
-        assert toast.text == say("en", "card-not-yours")
+        assert toast.text == translate("en", "card-not-yours")
         await ann.presses(draft, draft.labels[0])
         video = await group.shows_video()
-        assert video.labels == [say("zh", f"button-{one}") for one in ("again", "remix", "file")]
-        assert say("zh", "caption-facts", model="sora-2", seconds=4) in video.text
+        assert video.labels == [
+            translate("zh", f"button-{one}") for one in ("again", "remix", "file")
+        ]
+        assert translate("zh", "caption-facts", model="sora-2", seconds=4) in video.text
         await ann.says("/vidoe", chat=ann.chat)
-        await ann.chat.shows(say("zh", "command-unknown", name="vidoe", nearest="/video"))
+        await ann.chat.shows(translate("zh", "command-unknown", name="vidoe", nearest="/video"))
         await ben.says("/video KITE --modle x", chat=group)
         await group.shows("Did you mean --model?")
 
 
-async def test_a_video_speaks_the_language_of_another_day(
-    telegram: Telegram, quick: Running
+async def test_fetched_video_uses_the_new_language(
+    telegram: FakeTelegram, run_with_gateway: RunBot
 ) -> None:
     """Fetched after a change of language, its caption and buttons are in the new one."""
-    ann = telegram.person("Ann")
-    async with quick():
+    ann = telegram.user("Ann")
+    async with run_with_gateway():
         await ann.says("/video KITE")
         video = await ann.chat.shows_video()
         await ann.says("/language zh")
         await ann.says(f"/fetch {video.text.split()[-1]}")
         again = await ann.chat.shows_video(times=2)
-    assert again.labels[0] == say("zh", "button-again")
-    assert say("zh", "caption-facts", model="sora-2", seconds=4) in again.text
+    assert again.labels[0] == translate("zh", "button-again")
+    assert translate("zh", "caption-facts", model="sora-2", seconds=4) in again.text
 
 
-async def test_a_press_without_a_card_is_answered_in_english(
-    telegram: Telegram, quick: Running
+async def test_press_of_an_unknown_button_is_answered_in_the_users_language(
+    telegram: FakeTelegram, run_with_gateway: RunBot
 ) -> None:
     """Buttons of nowhere, and those of what is done, answer in the language of who presses."""
-    an = telegram.person("\u5b89", language="zh-hans")
-    async with quick():
+    an = telegram.user("\u5b89", language="zh-hans")
+    async with run_with_gateway():
         await an.says(PROMPT)
         draft = await an.chat.shows(PROMPT)
-        drop = say("zh", "button-drop")
+        drop = translate("zh", "button-drop")
         await an.presses(draft, drop)
-        await an.chat.until(lambda _: draft.text == say("zh", "draft-dropped"))
+        await an.chat.until(lambda _: draft.text == translate("zh", "draft-dropped"))
         draft.markup = {
             "inline_keyboard": [
                 [{"text": drop, "callback_data": f"{_token(draft)}.drop"}],
@@ -201,9 +203,9 @@ async def test_a_press_without_a_card_is_answered_in_english(
             ]
         }
         done = await (await an.presses(draft, drop)).answer
-        assert done.text == say("zh", "press-done")
+        assert done.text == translate("zh", "press-done")
         old = await (await an.presses(draft, "?")).answer
-        assert (old.text, old.alert) == (say("zh", "press-too-old"), True)
+        assert (old.text, old.alert) == (translate("zh", "press-too-old"), True)
 
 
 def _token(message: Message) -> str:

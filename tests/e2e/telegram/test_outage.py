@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from bot.app import Parts
-from tests.fakes.gateways.openai import Gateway
-from tests.fakes.telegram.fake import Telegram
+from bot.app import Components
+from tests.fakes.gateways.openai import FakeOpenAIGateway
+from tests.fakes.telegram.fake import FakeTelegram
 from tests.fakes.telegram.faults import Outage
 from tests.fakes.telegram.messages import Message
-from tests.support.virtual_time import HastyClock, running
+from tests.support.virtual_time import VirtualClock, running_bot
 
 WAITING = 30
 OUTAGE = 120.0
@@ -24,34 +24,34 @@ ANY_OUTAGE = pytest.mark.parametrize("kind", ["refused", "502", "dropped"])
 
 
 @pytest.fixture
-def clock() -> HastyClock:
+def clock() -> VirtualClock:
     """The time of everyone."""
-    return HastyClock()
+    return VirtualClock()
 
 
 @pytest.fixture
-async def telegram(clock: HastyClock) -> AsyncIterator[Telegram]:
+async def telegram(clock: VirtualClock) -> AsyncIterator[FakeTelegram]:
     """The server, with its limits; no call may have broken a rule that the bot can know."""
-    async with Telegram(clock, flood=True) as telegram:
+    async with FakeTelegram(clock, flood=True) as telegram:
         yield telegram
     assert telegram.violations == []
     assert telegram.throttled == []
 
 
 @pytest.fixture
-async def gateway(clock: HastyClock) -> AsyncIterator[Gateway]:
+async def gateway(clock: VirtualClock) -> AsyncIterator[FakeOpenAIGateway]:
     """A gateway that needs half a minute."""
-    async with Gateway(cheap=True, render_seconds=30, now=clock.now) as gateway:
+    async with FakeOpenAIGateway(cheap=True, render_seconds=30, now=clock.now) as gateway:
         yield gateway
     assert gateway.violations == []
 
 
 @pytest.fixture
-def reelay(
-    telegram: Telegram, gateway: Gateway, clock: HastyClock, tmp_path: Path
-) -> AbstractAsyncContextManager[Parts]:
+def bot(
+    telegram: FakeTelegram, gateway: FakeOpenAIGateway, clock: VirtualClock, tmp_path: Path
+) -> AbstractAsyncContextManager[Components]:
     """Reelay at work there."""
-    return running(clock, telegram, gateway, tmp_path)
+    return running_bot(clock, telegram, gateway, tmp_path)
 
 
 def _videos(request: Message) -> list[Message]:
@@ -61,22 +61,22 @@ def _videos(request: Message) -> list[Message]:
 
 
 @ANY_OUTAGE
-async def test_results_are_lost_or_doubled_by_an_outage(
-    telegram: Telegram,
-    clock: HastyClock,
-    reelay: AbstractAsyncContextManager[Parts],
+async def test_results_waiting_in_an_outage_are_posted_once(
+    telegram: FakeTelegram,
+    clock: VirtualClock,
+    bot: AbstractAsyncContextManager[Components],
     kind: Outage,
 ) -> None:
     """Thirty results that wait when Telegram comes back are all posted, each once."""
-    people = [telegram.person(f"Person {number}") for number in range(WAITING)]
-    async with reelay:
+    people = [telegram.user(f"Person {number}") for number in range(WAITING)]
+    async with bot:
         requests = [await one.says(f"/video kite {one.id}") for one in people]
         await telegram.until(lambda: all(one.chat.from_bot for one in people))
         await telegram.outage(kind)
-        await clock.until(clock.now() + OUTAGE)
+        await clock.sleep_until(clock.now() + OUTAGE)
         assert not any(_videos(one) for one in requests)
         await telegram.recovered()
-        await clock.until(clock.now() + LATE)
+        await clock.sleep_until(clock.now() + LATE)
     for request in requests:
         (video,) = _videos(request)
         assert request.chat.from_bot == [video]
@@ -84,10 +84,10 @@ async def test_results_are_lost_or_doubled_by_an_outage(
 
 
 @ANY_OUTAGE
-async def test_what_is_said_in_an_outage_is_not_heard(
-    telegram: Telegram,
-    clock: HastyClock,
-    reelay: AbstractAsyncContextManager[Parts],
+async def test_messages_sent_in_an_outage_are_answered_once(
+    telegram: FakeTelegram,
+    clock: VirtualClock,
+    bot: AbstractAsyncContextManager[Components],
     kind: Outage,
 ) -> None:
     """Whoever writes while Telegram does not reach the bot is answered afterwards, once.
@@ -95,13 +95,13 @@ async def test_what_is_said_in_an_outage_is_not_heard(
     The process may even have been started meanwhile.
     """
     await telegram.outage(kind)
-    ann, bob = telegram.person("Ann"), telegram.person("Bob")
-    async with reelay:
+    ann, bob = telegram.user("Ann"), telegram.user("Bob")
+    async with bot:
         await ann.says("/quota")
-        await clock.until(clock.now() + OUTAGE)
+        await clock.sleep_until(clock.now() + OUTAGE)
         await bob.says("/quota")
         await telegram.recovered()
-        await clock.until(clock.now() + LATE)
+        await clock.sleep_until(clock.now() + LATE)
     for person in (ann, bob):
         (answer,) = person.chat.from_bot
         assert "You can spend" in answer.text

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from tests.e2e.telegram.conftest import Running
+from tests.e2e.telegram.conftest import RunBot
 from tests.fakes.telegram.api_caller import picture
-from tests.fakes.telegram.fake import Telegram
+from tests.fakes.telegram.fake import FakeTelegram
 
 QUICK = "--duration 1 --size 480x854"
 
 
-async def test_a_command_alone_forgets_its_picture_and_options(
-    telegram: Telegram, bot: Running
+async def test_command_alone_asks_and_keeps_image_and_options(
+    telegram: FakeTelegram, run_bot: RunBot
 ) -> None:
     """The question opens the field to answer in, and the answer makes what was asked for."""
-    ann = telegram.person("Ann")
-    async with bot():
+    ann = telegram.user("Ann")
+    async with run_bot():
         await ann.sends_photo(picture(), f"/video {QUICK}")
         question = await ann.chat.shows("What should the video show?")
         assert question.asks
@@ -25,22 +25,22 @@ async def test_a_command_alone_forgets_its_picture_and_options(
     assert telegram.downloads.total() == 1
 
 
-async def test_an_answer_may_not_come_after_a_restart(telegram: Telegram, bot: Running) -> None:
+async def test_answer_after_a_restart_is_accepted(telegram: FakeTelegram, run_bot: RunBot) -> None:
     """A question asked in one life of the process is answered in the next."""
-    ann = telegram.person("Ann")
-    async with bot():
+    ann = telegram.user("Ann")
+    async with run_bot():
         await ann.says(f"/video {QUICK}")
         question = await ann.chat.shows("What should the video show?")
-    async with bot():
+    async with run_bot():
         await ann.says("it flies", reply_to=question)
         video = await ann.chat.shows_video()
     assert video.text.startswith("it flies\nsandbox, 1 s")
 
 
-async def test_an_answer_with_a_picture_loses_it(telegram: Telegram, bot: Running) -> None:
+async def test_answer_with_an_image_uses_it(telegram: FakeTelegram, run_bot: RunBot) -> None:
     """Who answers with a photo and words gets a video of both."""
-    ann = telegram.person("Ann")
-    async with bot():
+    ann = telegram.user("Ann")
+    async with run_bot():
         await ann.says(f"/video {QUICK}")
         question = await ann.chat.shows("What should the video show?")
         await ann.sends_photo(picture(), "it flies", reply_to=question)
@@ -49,12 +49,12 @@ async def test_an_answer_with_a_picture_loses_it(telegram: Telegram, bot: Runnin
     assert telegram.downloads.total() == 1
 
 
-async def test_an_answer_beside_the_field_forgets_the_picture(
-    telegram: Telegram, bot: Running
+async def test_plain_message_answers_the_question_in_private(
+    telegram: FakeTelegram, run_bot: RunBot
 ) -> None:
     """In private many just type: what follows the question is its answer all the same."""
-    ann = telegram.person("Ann")
-    async with bot():
+    ann = telegram.user("Ann")
+    async with run_bot():
         await ann.sends_photo(picture(), f"/video {QUICK}")
         await ann.chat.shows("What should the video show?")
         await ann.says("it flies")
@@ -68,21 +68,21 @@ async def test_an_answer_beside_the_field_forgets_the_picture(
     assert telegram.downloads.total() == 1
 
 
-async def test_another_command_answers_the_question(telegram: Telegram, bot: Running) -> None:
+async def test_new_command_replaces_the_question(telegram: FakeTelegram, run_bot: RunBot) -> None:
     """Who changes their mind and types a command gets that."""
-    ann = telegram.person("Ann")
-    async with bot():
+    ann = telegram.user("Ann")
+    async with run_bot():
         await ann.says("/video")
         question = await ann.chat.shows("What should the video show?")
         await ann.says("/quota", reply_to=question)
         await ann.chat.shows("You can spend 60 credits")
 
 
-async def test_the_field_opens_for_the_whole_group(telegram: Telegram, bot: Running) -> None:
+async def test_group_question_is_for_its_user_only(telegram: FakeTelegram, run_bot: RunBot) -> None:
     """In a group the question is for who asked, and nobody else can answer it."""
-    ann, bob = telegram.person("Ann"), telegram.person("Bob")
+    ann, bob = telegram.user("Ann"), telegram.user("Bob")
     group = telegram.supergroup("Films", [ann, bob])
-    async with bot():
+    async with run_bot():
         asked = await ann.says(f"/video {QUICK}", chat=group)
         question = await group.shows("What should the video show?")
         assert question.asked["reply_markup"]["selective"] is True
@@ -98,10 +98,12 @@ async def test_the_field_opens_for_the_whole_group(telegram: Telegram, bot: Runn
     assert len(tasks.text.splitlines()) == 2
 
 
-async def test_a_change_is_asked_for_once_and_never_again(telegram: Telegram, bot: Running) -> None:
+async def test_change_it_asks_again_after_an_answer(
+    telegram: FakeTelegram, run_bot: RunBot
+) -> None:
     """Pressed twice, one question; answered, and pressed again, another one."""
-    ann = telegram.person("Ann")
-    async with bot():
+    ann = telegram.user("Ann")
+    async with run_bot():
         await ann.says(f"/video a red kite {QUICK}")
         video = await ann.chat.shows_video()
         first = await ann.presses(video, "Change it")
@@ -117,13 +119,13 @@ async def test_a_change_is_asked_for_once_and_never_again(telegram: Telegram, bo
         await ann.chat.shows("What should be different", times=2)
 
 
-async def test_in_a_group_the_field_for_a_change_opens_for_nobody(
-    telegram: Telegram, bot: Running
+async def test_change_it_in_a_group_replies_to_the_user(
+    telegram: FakeTelegram, run_bot: RunBot
 ) -> None:
     """The field opens for who has sent the message that the question replies to: so theirs."""
-    ann, bob = telegram.person("Ann"), telegram.person("Bob")
+    ann, bob = telegram.user("Ann"), telegram.user("Bob")
     group = telegram.supergroup("Films", [ann, bob])
-    async with bot():
+    async with run_bot():
         asked = await ann.says(f"/video a red kite {QUICK}", chat=group)
         video = await group.shows_video()
         await ann.presses(video, "Change it")

@@ -7,13 +7,13 @@ import asyncio
 import pytest
 from sqlalchemy import ColumnElement, select
 
-from bot.app import Parts
-from bot.domain.interactive import CardKind
+from bot.app import Components
+from bot.domain.interactive import MessageKind
 from bot.domain.tasks import State
 from bot.store.schema import cards, tasks
-from tests.e2e.telegram.conftest import Running
+from tests.e2e.telegram.conftest import RunBot
 from tests.fakes.telegram.api_caller import picture
-from tests.fakes.telegram.fake import Telegram
+from tests.fakes.telegram.fake import FakeTelegram
 from tests.fakes.telegram.messages import Message
 
 QUICK = "--duration 1 --size 480x854"
@@ -25,7 +25,7 @@ def _task(message: Message) -> str:
     return message.text.split()[-1]
 
 
-async def _until(parts: Parts, *of_a_task: ColumnElement[bool]) -> None:
+async def _until(parts: Components, *of_a_task: ColumnElement[bool]) -> None:
     """Return when this is written down of a task; nobody in a chat can tell."""
     query = select(tasks.c.id).where(*of_a_task)
     async with asyncio.timeout(10):
@@ -37,12 +37,12 @@ async def _until(parts: Parts, *of_a_task: ColumnElement[bool]) -> None:
 
 
 @pytest.mark.parametrize("kind", ["video", "document"])
-async def test_a_person_who_asks_once_more_gets_it_again_and_again(
-    telegram: Telegram, bot: Running, kind: str
+async def test_unclear_fetch_is_repeated_once_and_marked(
+    telegram: FakeTelegram, run_bot: RunBot, kind: str
 ) -> None:
     """A video or a file whose answers are lost is sent twice, the second time marked."""
-    ann = telegram.person("Ann")
-    async with bot() as parts:
+    ann = telegram.user("Ann")
+    async with run_bot() as parts:
         await ann.says(f"/video a red kite {QUICK}")
         video = await ann.chat.shows_video()
         await _until(parts, tasks.c.state == State.DONE)
@@ -70,12 +70,12 @@ async def test_a_person_who_asks_once_more_gets_it_again_and_again(
         ("/forgetme", "This deletes"),
     ],
 )
-async def test_a_question_is_asked_as_often_as_its_update_is_tried(
-    telegram: Telegram, bot: Running, line: str, words: str
+async def test_unclear_question_is_repeated_once_and_marked(
+    telegram: FakeTelegram, run_bot: RunBot, line: str, words: str
 ) -> None:
     """A card whose answers are lost is sent twice, the second time marked."""
-    ann = telegram.person("Ann")
-    async with bot():
+    ann = telegram.user("Ann")
+    async with run_bot():
         telegram.faults.add("sendMessage", "dropped-after", times=4)
         await ann.says(line)
         await ann.says("/quota")
@@ -84,15 +84,17 @@ async def test_a_question_is_asked_as_often_as_its_update_is_tried(
     assert ["(repeated)" in one for one in asked] == [False, True]
 
 
-async def test_words_are_said_into_the_dark(telegram: Telegram, bot: Running) -> None:
+async def test_answers_are_not_repeated_while_telegram_is_silent(
+    telegram: FakeTelegram, run_bot: RunBot
+) -> None:
     """While Telegram answers nothing, a word that may stand there is not said again and again."""
-    ann = telegram.person("Ann")
-    async with bot():
+    ann = telegram.user("Ann")
+    async with run_bot():
         await ann.says("/quota")
         await ann.chat.shows("You can spend")
         telegram.faults.add("*", "dropped-after", times=None)
         await ann.says("/models")
-        await telegram.until(lambda: len(telegram.called("getMe")) >= 4)
+        await telegram.until(lambda: len(telegram.calls_to("getMe")) >= 4)
         telegram.faults.clear()
         await ann.says("/privacy")
         await ann.chat.shows("What is kept")
@@ -103,12 +105,12 @@ async def test_words_are_said_into_the_dark(telegram: Telegram, bot: Running) ->
 # --- a call fails ------------------------------------------------------------------------
 
 
-async def test_a_refusal_goes_down_with_the_answer_to_a_press(
-    telegram: Telegram, bot: Running
+async def test_refused_press_is_explained_in_the_chat(
+    telegram: FakeTelegram, run_bot: RunBot
 ) -> None:
     """What cannot be said over the chat is said in it."""
-    ann = telegram.person("Ann")
-    async with bot(DAILY_CREDITS="1"):
+    ann = telegram.user("Ann")
+    async with run_bot(DAILY_CREDITS="1"):
         await ann.says(f"/video a red kite {QUICK}")
         video = await ann.chat.shows_video()
         telegram.faults.add("answerCallbackQuery", "500")
@@ -117,12 +119,12 @@ async def test_a_refusal_goes_down_with_the_answer_to_a_press(
     assert said.reply_to is video
 
 
-async def test_words_for_a_picture_are_taken_for_another_wish(
-    telegram: Telegram, bot: Running
+async def test_words_for_an_image_change_its_draft_later(
+    telegram: FakeTelegram, run_bot: RunBot
 ) -> None:
     """Where the card could not be changed at once it is later; there is no second one."""
-    ann = telegram.person("Ann")
-    async with bot():
+    ann = telegram.user("Ann")
+    async with run_bot():
         await ann.sends_photo(picture(200, 300))
         card = await ann.chat.shows("What should the video show?")
         telegram.faults.add("editMessageText", "500")
@@ -132,10 +134,12 @@ async def test_words_for_a_picture_are_taken_for_another_wish(
     assert card.text.startswith("it flies\n")
 
 
-async def test_a_started_draft_goes_on_to_offer_its_start(telegram: Telegram, bot: Running) -> None:
+async def test_started_draft_offers_no_second_start(
+    telegram: FakeTelegram, run_bot: RunBot
+) -> None:
     """A start whose edit failed is seen to have started, also while nothing happens to the task."""
-    ann = telegram.person("Ann")
-    async with bot(PROVIDERS__SANDBOX__MAX_CONCURRENT="1"):
+    ann = telegram.user("Ann")
+    async with run_bot(PROVIDERS__SANDBOX__MAX_CONCURRENT="1"):
         await ann.says(STILL)
         await ann.chat.shows("42 %")
         await ann.says("a kite")
@@ -146,12 +150,12 @@ async def test_a_started_draft_goes_on_to_offer_its_start(telegram: Telegram, bo
         assert "waiting in line" in draft.text
 
 
-async def test_a_person_who_has_deleted_everything_is_told_that_nothing_was(
-    telegram: Telegram, bot: Running
+async def test_forgetme_card_reports_what_it_deleted(
+    telegram: FakeTelegram, run_bot: RunBot
 ) -> None:
     """The card of /forgetme outlives what it deletes, until it has said so."""
-    ann = telegram.person("Ann")
-    async with bot():
+    ann = telegram.user("Ann")
+    async with run_bot():
         await ann.says("/forgetme")
         card = await ann.chat.shows("This deletes")
         telegram.faults.add("editMessageText", "500")
@@ -163,12 +167,12 @@ async def test_a_person_who_has_deleted_everything_is_told_that_nothing_was(
 # --- statuses ----------------------------------------------------------------------------
 
 
-async def test_a_status_that_was_deleted_takes_the_last_word_along(
-    telegram: Telegram, bot: Running
+async def test_cancel_is_announced_when_the_status_was_deleted(
+    telegram: FakeTelegram, run_bot: RunBot
 ) -> None:
     """Who has cleared the chat hears all the same that the task is cancelled."""
-    ann = telegram.person("Ann")
-    async with bot():
+    ann = telegram.user("Ann")
+    async with run_bot():
         await ann.says(STILL)
         status = await ann.chat.shows("42 %")
         await ann.deletes(status)
@@ -176,10 +180,10 @@ async def test_a_status_that_was_deleted_takes_the_last_word_along(
         await ann.chat.shows("You got 4 credits back.")
 
 
-async def test_a_last_word_is_said_twice(telegram: Telegram, bot: Running) -> None:
+async def test_final_message_is_sent_once(telegram: FakeTelegram, run_bot: RunBot) -> None:
     """The status says that it is cancelled, and no message repeats it."""
-    ann = telegram.person("Ann")
-    async with bot():
+    ann = telegram.user("Ann")
+    async with run_bot():
         await ann.says(STILL)
         status = await ann.chat.shows("42 %")
         await ann.presses(status, "Cancel")
@@ -189,10 +193,10 @@ async def test_a_last_word_is_said_twice(telegram: Telegram, bot: Running) -> No
     assert ann.chat.from_bot == [status, quota]
 
 
-async def test_a_quick_gateway_leaves_its_status_behind(telegram: Telegram, bot: Running) -> None:
+async def test_quick_task_leaves_no_status(telegram: FakeTelegram, run_bot: RunBot) -> None:
     """What happens while the status is on its way into the chat is seen once it is there."""
-    ann = telegram.person("Ann")
-    async with bot() as parts:
+    ann = telegram.user("Ann")
+    async with run_bot() as parts:
         telegram.faults.add("sendMessage", "held-after")
         await ann.says(STILL)
         status = await ann.chat.shows("Task")
@@ -204,10 +208,10 @@ async def test_a_quick_gateway_leaves_its_status_behind(telegram: Telegram, bot:
 # --- buttons -----------------------------------------------------------------------------
 
 
-async def test_a_button_that_was_used_says_nothing(telegram: Telegram, bot: Running) -> None:
+async def test_used_try_again_button_is_answered(telegram: FakeTelegram, run_bot: RunBot) -> None:
     """Try again, pressed once more when that is over, says that it was done."""
-    ann = telegram.person("Ann")
-    async with bot():
+    ann = telegram.user("Ann")
+    async with run_bot():
         await ann.says(f"/video a [fail] kite {QUICK}")
         word = await ann.chat.shows("made no video")
         assert (await (await ann.presses(word, "Try again")).answer).text == ""
@@ -215,10 +219,10 @@ async def test_a_button_that_was_used_says_nothing(telegram: Telegram, bot: Runn
         assert "done already" in (await (await ann.presses(word, "Try again")).answer).text
 
 
-async def test_impatience_is_charged(telegram: Telegram, bot: Running) -> None:
+async def test_impatient_again_is_charged_once(telegram: FakeTelegram, run_bot: RunBot) -> None:
     """Again, pressed while the one more video is being uploaded, is no third one."""
-    ann = telegram.person("Ann")
-    async with bot():
+    ann = telegram.user("Ann")
+    async with run_bot():
         await ann.says(f"/video a red kite {QUICK}")
         video = await ann.chat.shows_video()
         await ann.chat.until(lambda chat: chat.from_bot == [video])
@@ -233,24 +237,28 @@ async def test_impatience_is_charged(telegram: Telegram, bot: Running) -> None:
         await ann.chat.shows("You can spend 58 credits")
 
 
-async def test_a_button_promises_help_where_there_is_none(telegram: Telegram, bot: Running) -> None:
+async def test_refused_prompt_offers_no_useless_choices(
+    telegram: FakeTelegram, run_bot: RunBot
+) -> None:
     """Of a prompt that is too long nothing else can be chosen for its person."""
-    ann = telegram.person("Ann")
-    async with bot():
+    ann = telegram.user("Ann")
+    async with run_bot():
         await ann.says("kite " * 500)
         draft = await ann.chat.shows("takes at most 2,000")
     assert draft.labels == ["Drop it"]
 
 
-async def test_each_try_of_a_last_word_leaves_a_card(telegram: Telegram, bot: Running) -> None:
+async def test_retried_final_message_opens_one_card(
+    telegram: FakeTelegram, run_bot: RunBot
+) -> None:
     """The choices below a last word are one card, however often its chat was full."""
-    ann = telegram.person("Ann")
-    async with bot() as parts:
+    ann = telegram.user("Ann")
+    async with run_bot() as parts:
         telegram.faults.add(
             "sendMessage", "500", times=3, when=lambda told: "no video" in told["text"]
         )
         await ann.says(f"/video a [fail] kite {QUICK}")
         await ann.chat.shows("made no video", 20)
-        query = select(cards.c.token).where(cards.c.kind == CardKind.CHOICES)
+        query = select(cards.c.token).where(cards.c.kind == MessageKind.CHOICES)
         kept = await parts.database.read(lambda tx: tx.execute(query).all())
     assert len(kept) == 1

@@ -7,13 +7,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from bot.app import Parts
+from bot.app import Components
 from bot.frontends.telegram import Telegram as FrontEnd
 from bot.store import tasks
-from tests.e2e.telegram.conftest import HURRIED, Running
-from tests.fakes.telegram.fake import TOKEN, Telegram
+from tests.e2e.telegram.conftest import FAST_RATE_LIMITS, RunBot
+from tests.fakes.telegram.fake import TOKEN, FakeTelegram
 from tests.fakes.telegram.messages import Message
-from tests.support.bot_in_process import running, settings
+from tests.support.bot_in_process import running_bot, settings
 
 QUICK = "--duration 1 --size 480x854"
 WIDTH = 16
@@ -22,39 +22,39 @@ WIDTH = 16
 
 @asynccontextmanager
 async def _front_end(
-    telegram: Telegram, folder: Path, **environ: str
-) -> AsyncIterator[tuple[FrontEnd, Parts]]:
+    telegram: FakeTelegram, folder: Path, **environ: str
+) -> AsyncIterator[tuple[FrontEnd, Components]]:
     """Reelay at work, and the part of it that speaks to Telegram."""
     own = settings(folder, TELEGRAM_BOT_TOKEN=TOKEN, TELEGRAM_API_URL=telegram.url, **environ)
-    front_end = FrontEnd(own, rules=HURRIED)
-    async with running(own, [front_end]) as parts:
+    front_end = FrontEnd(own, rules=FAST_RATE_LIMITS)
+    async with running_bot(own, [front_end]) as parts:
         yield front_end, parts
 
 
-async def test_a_chat_that_must_wait_keeps_all_others_waiting(
-    telegram: Telegram, bot: Running
+async def test_silenced_chat_does_not_delay_other_chats(
+    telegram: FakeTelegram, run_bot: RunBot
 ) -> None:
     """More results for one silenced group than are posted at a time; elsewhere they go on."""
-    crowd = [telegram.person(f"Person {number}") for number in range(WIDTH + 1)]
-    bob = telegram.person("Bob")
+    crowd = [telegram.user(f"Person {number}") for number in range(WIDTH + 1)]
+    bob = telegram.user("Bob")
     group = telegram.supergroup("Films", crowd)
-    async with bot():
+    async with run_bot():
         telegram.faults.add(
             "sendVideo", "429", retry_after=25, when=lambda told: told["chat_id"] == group.id
         )
         for one in crowd:
             await one.says(f"/video a kite {QUICK}", chat=group)
         await group.until(lambda _: len(group.from_bot) == WIDTH + 1)
-        await telegram.until(lambda: telegram.called("sendVideo"), 30)
+        await telegram.until(lambda: telegram.calls_to("sendVideo"), 30)
         await bob.says(f"/video a bird {QUICK}")
         await bob.chat.shows_video(20)
         assert not [one for one in group.from_bot if one.video]
 
 
-async def test_a_last_word_that_waits_is_told_twice(telegram: Telegram, bot: Running) -> None:
+async def test_delayed_final_message_is_sent_once(telegram: FakeTelegram, run_bot: RunBot) -> None:
     """Its chat is silenced for longer than a lease: whoever waited comes back with one word."""
-    ann = telegram.person("Ann")
-    async with bot(LEASE_SECONDS="6"):
+    ann = telegram.user("Ann")
+    async with run_bot(LEASE_SECONDS="6"):
         telegram.faults.add(
             "sendMessage", "429", retry_after=13, when=lambda told: "no video" in told["text"]
         )
@@ -65,22 +65,26 @@ async def test_a_last_word_that_waits_is_told_twice(telegram: Telegram, bot: Run
     assert len([one for one in ann.chat.from_bot if "made no video" in one.text]) == 1
 
 
-async def test_one_groups_admins_wait_for_another_group(telegram: Telegram, bot: Running) -> None:
+async def test_anonymous_admins_of_two_groups_do_not_wait_for_each_other(
+    telegram: FakeTelegram, run_bot: RunBot
+) -> None:
     """All who write as their group bear one name on Telegram, and are not one person."""
-    ann = telegram.person("Ann")
+    ann = telegram.user("Ann")
     full, other = (telegram.supergroup(title, [ann]) for title in ("Full", "Other"))
-    async with bot(SHUTDOWN_GRACE_SECONDS="1"):
+    async with run_bot(SHUTDOWN_GRACE_SECONDS="1"):
         telegram.faults.add("sendMessage", "429", retry_after=20)
         await ann.says("/quota", chat=full, anonymous=True)
-        await telegram.until(lambda: telegram.called("sendMessage"))
+        await telegram.until(lambda: telegram.calls_to("sendMessage"))
         await ann.says("/quota", chat=other, anonymous=True)
         await other.shows("I cannot tell who you are")
 
 
-async def test_a_stop_takes_twice_the_grace(telegram: Telegram, bot: Running) -> None:
+async def test_stop_waits_once_for_all_hanging_work(
+    telegram: FakeTelegram, run_bot: RunBot
+) -> None:
     """An answer and a result that both hang are waited for at the same time."""
-    ann, bob = telegram.person("Ann"), telegram.person("Bob")
-    async with bot(SHUTDOWN_GRACE_SECONDS="3"):
+    ann, bob = telegram.user("Ann"), telegram.user("Bob")
+    async with run_bot(SHUTDOWN_GRACE_SECONDS="3"):
         telegram.faults.add("sendVideo", "hanging")
         await bob.says(f"/video a red kite {QUICK}")
         await telegram.until(lambda: telegram.faults.hanging == 1, 30)
@@ -91,9 +95,11 @@ async def test_a_stop_takes_twice_the_grace(telegram: Telegram, bot: Running) ->
     assert time.monotonic() - began < 5
 
 
-async def test_an_edit_that_fails_keeps_those_behind_it(telegram: Telegram, tmp_path: Path) -> None:
+async def test_failed_edit_does_not_delay_other_edits(
+    telegram: FakeTelegram, tmp_path: Path
+) -> None:
     """The other statuses of its chat are changed at once, and its own a little later."""
-    ann = telegram.person("Ann")
+    ann = telegram.user("Ann")
     async with _front_end(telegram, tmp_path) as (front_end, parts):
         await ann.says("/video a [stuck] kite")
         await ann.says("/video a [stuck] bird")
@@ -104,33 +110,33 @@ async def test_an_edit_that_fails_keeps_those_behind_it(telegram: Telegram, tmp_
             number = status.text.partition(":")[0]
             task = await parts.database.read(lambda tx, number=number: tasks.get(tx, number))  # type: ignore[misc]
             assert task is not None
-            await front_end.show(task, text)
+            await front_end.update_status(task, text)
         await ann.chat.until(lambda _: second.text == "two")
         await ann.chat.until(lambda _: first.text == "one")
 
 
-async def test_one_admin_who_cannot_be_heard_alarms_another_for_ever(
-    telegram: Telegram, tmp_path: Path
-) -> None:
+async def test_alert_reaches_each_admin_once(telegram: FakeTelegram, tmp_path: Path) -> None:
     """An alert was told when one admin has it, whatever became of the others'."""
-    ann, bob = (telegram.person(name, started=True) for name in ("Ann", "Bob"))
+    ann, bob = (telegram.user(name, started=True) for name in ("Ann", "Bob"))
     admins = ",".join(f"telegram:{one.id}" for one in (ann, bob))
     async with _front_end(telegram, tmp_path, ADMINS=admins) as (front_end, _):
         telegram.faults.add(
             "sendMessage", "dropped-before", when=lambda told: told["chat_id"] == bob.id
         )
-        await front_end.alert("look out")
-        await front_end.alert("look\n" * 1000)
+        await front_end.alert_admins("look out")
+        await front_end.alert_admins("look\n" * 1000)
     words = [one.text for one in ann.chat.from_bot]
     assert words[0] == "look out"
     assert sum(one.count("look") for one in words[1:]) == 1000
 
 
-async def test_a_press_changes_another_message(telegram: Telegram, bot: Running) -> None:
+async def test_press_after_an_upgrade_changes_the_right_message(
+    telegram: FakeTelegram, run_bot: RunBot
+) -> None:
     """In the supergroup that a group has become, the old message's number is another's."""
-    ann = telegram.person("Ann")
+    ann = telegram.user("Ann")
     group = telegram.group("Films", [ann])
-    async with bot():
+    async with run_bot():
         await ann.says(f"@{telegram.bot.username} a kite", chat=group)
         draft = await group.shows("Price:")
         telegram.world.updates.allowed = frozenset()
@@ -141,10 +147,10 @@ async def test_a_press_changes_another_message(telegram: Telegram, bot: Running)
         await ann.says("/quota")
         await ann.chat.shows("You can spend")
     assert other.edits == []
-    assert telegram.called("editMessageText") != []
+    assert telegram.calls_to("editMessageText") != []
 
 
-def _of_the_same_number(telegram: Telegram, chat: object, message: Message) -> Message:
+def _of_the_same_number(telegram: FakeTelegram, chat: object, message: Message) -> Message:
     """A message of the bot that has the same number in its chat."""
     chat.next_id = message.id  # type: ignore[attr-defined]
     return telegram.world.put(chat, telegram.bot, text="something else")  # type: ignore[arg-type]

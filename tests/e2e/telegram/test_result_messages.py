@@ -10,24 +10,24 @@ import pytest
 
 from bot.frontends.telegram import Telegram as FrontEnd
 from bot.frontends.telegram.markup import cut
-from tests.e2e.telegram.conftest import HURRIED, Running
-from tests.fakes.gateways.openai import KEY, Gateway
-from tests.fakes.telegram.fake import TOKEN, Telegram
+from tests.e2e.telegram.conftest import FAST_RATE_LIMITS, RunBot
+from tests.fakes.gateways.openai import KEY, FakeOpenAIGateway
+from tests.fakes.telegram.fake import TOKEN, FakeTelegram
 from tests.fakes.telegram.messages import Message
-from tests.fakes.telegram.text import part, units
-from tests.fakes.telegram.users import Person
-from tests.support.bot_in_process import running, settings
+from tests.fakes.telegram.text import covered_text, units
+from tests.fakes.telegram.users import FakeUser
+from tests.support.bot_in_process import running_bot, settings
 
 LONGEST_CAPTION = 1024
 FACTS = "sora-2, 4 s \u00b7 "
 
 
 @pytest.fixture
-async def quick(bot: Running) -> AsyncIterator[Running]:
+async def run_with_gateway(run_bot: RunBot) -> AsyncIterator[RunBot]:
     """A bot whose videos are made at once, and tiny."""
-    async with Gateway(cheap=True, render_seconds=0.1) as gateway:
+    async with FakeOpenAIGateway(cheap=True, render_seconds=0.1) as gateway:
         yield partial(
-            bot,
+            run_bot,
             PROVIDERS__LOCAL__KIND="openai",
             PROVIDERS__LOCAL__API_KEY=KEY,
             PROVIDERS__LOCAL__BASE_URL=gateway.url,
@@ -40,7 +40,7 @@ def _task(video: Message) -> str:
     return video.text.split()[-1]
 
 
-async def _made(person: Person, line: str = "/video a red kite") -> Message:
+async def _made(person: FakeUser, line: str = "/video a red kite") -> Message:
     """A finished video, once its status is gone."""
     await person.says(line)
     video = await person.chat.shows_video()
@@ -51,14 +51,14 @@ async def _made(person: Person, line: str = "/video a red kite") -> Message:
 # --- what is sent ------------------------------------------------------------------------
 
 
-async def test_an_app_shows_a_square_until_the_video_plays(
-    telegram: Telegram, quick: Running
+async def test_video_carries_size_length_and_thumbnail(
+    telegram: FakeTelegram, run_with_gateway: RunBot
 ) -> None:
     """Size, length, a still and streaming are told with it, and that it is on its way."""
-    ann = telegram.person("Ann")
-    async with quick():
+    ann = telegram.user("Ann")
+    async with run_with_gateway():
         video = await _made(ann)
-    (call,) = telegram.called("sendVideo")
+    (call,) = telegram.calls_to("sendVideo")
     assert (call.params["width"], call.params["height"]) == (64, 64)
     assert call.params["duration"] == 1
     assert call.params["supports_streaming"] is True
@@ -72,10 +72,10 @@ async def test_an_app_shows_a_square_until_the_video_plays(
     assert ("action", "upload_video") in kinds[: kinds.index(("sent", video.text))]
 
 
-async def test_a_spoiler_is_shown_to_all(telegram: Telegram, quick: Running) -> None:
+async def test_spoiler_is_kept(telegram: FakeTelegram, run_with_gateway: RunBot) -> None:
     """What is to be hidden is hidden, also when it is made or sent once more."""
-    ann = telegram.person("Ann")
-    async with quick():
+    ann = telegram.user("Ann")
+    async with run_with_gateway():
         video = await _made(ann, "/video a red kite --spoiler")
         await ann.presses(video, "Again")
         await ann.chat.shows_video(times=2)
@@ -88,13 +88,13 @@ async def test_a_spoiler_is_shown_to_all(telegram: Telegram, quick: Running) -> 
     assert not plain.spoiler
 
 
-async def test_a_request_that_was_deleted_takes_its_video_along(
-    telegram: Telegram, quick: Running
+async def test_video_is_posted_without_its_deleted_request(
+    telegram: FakeTelegram, run_with_gateway: RunBot
 ) -> None:
     """Nothing is left to reply to: the video comes all the same."""
-    ann = telegram.person("Ann")
+    ann = telegram.user("Ann")
     held = telegram.faults.add("sendVideo", "held")
-    async with quick():
+    async with run_with_gateway():
         asked = await ann.says("/video a red kite")
         await telegram.until(lambda: held.left == 0)
         await ann.deletes(asked)
@@ -103,11 +103,13 @@ async def test_a_request_that_was_deleted_takes_its_video_along(
     assert video.reply_to is None
 
 
-async def test_a_lost_answer_doubles_a_video_in_silence(telegram: Telegram, quick: Running) -> None:
+async def test_unclear_result_is_repeated_once_and_marked(
+    telegram: FakeTelegram, run_with_gateway: RunBot
+) -> None:
     """Nobody knows whether it was posted: it comes once more, says so, and then no more."""
-    ann = telegram.person("Ann")
+    ann = telegram.user("Ann")
     lost = telegram.faults.add("sendVideo", "dropped-after", times=2)
-    async with quick():
+    async with run_with_gateway():
         await ann.says("/video a red kite")
         second = await ann.chat.shows_video(times=2)
         word = await ann.chat.shows("could not be posted")
@@ -144,13 +146,13 @@ PROMPTS = {
 
 
 @pytest.mark.parametrize("kind", PROMPTS)
-async def test_a_caption_is_refused_or_says_more_than_it_should(
-    telegram: Telegram, quick: Running, kind: str
+async def test_caption_is_shortened_with_facts_complete(
+    telegram: FakeTelegram, run_with_gateway: RunBot, kind: str
 ) -> None:
     """The prompt as it was written, cut fairly where it is too long; the facts whole below it."""
-    ann = telegram.person("Ann")
+    ann = telegram.user("Ann")
     prompt = " ".join(PROMPTS[kind].split())
-    async with quick():
+    async with run_with_gateway():
         video = await _made(ann, f"/video {PROMPTS[kind]}")
     shown, facts = video.text.rsplit("\n", 1)
     shown = shown.replace("@\u2060", "@")
@@ -165,7 +167,7 @@ async def test_a_caption_is_refused_or_says_more_than_it_should(
         shown.encode()
     marks = [one for one in video.entities if one["type"] not in {"url", "hashtag", "bot_command"}]
     assert [one["type"] for one in marks] == ["expandable_blockquote", "code"]
-    assert part(video.text, marks[1]) == _task(video)
+    assert covered_text(video.text, marks[1]) == _task(video)
 
 
 @pytest.mark.parametrize(
@@ -180,7 +182,7 @@ async def test_a_caption_is_refused_or_says_more_than_it_should(
     ],
     ids=["word", "family", "flag", "skin", "accent", "mention"],
 )
-def test_a_cut_falls_into_a_word_or_an_emoji(sign: str) -> None:
+def test_cut_never_splits_a_grapheme(sign: str) -> None:
     """What is one sign to the eye but several to a machine stays whole, wherever the end falls."""
     for most in range(200, 230):
         shown = cut(sign * 300, most)
@@ -188,10 +190,12 @@ def test_a_cut_falls_into_a_word_or_an_emoji(sign: str) -> None:
         assert f"{shown.removesuffix(chr(0x2026))} ".replace(sign.strip(), "").strip() == ""
 
 
-async def test_long_words_break_what_is_not_a_caption(telegram: Telegram, quick: Running) -> None:
+async def test_longest_prompts_fit_every_message(
+    telegram: FakeTelegram, run_with_gateway: RunBot
+) -> None:
     """A draft, a list and a failure of the longest prompts are sent, and say it shortly."""
-    ann = telegram.person("Ann")
-    async with quick():
+    ann = telegram.user("Ann")
+    async with run_with_gateway():
         for prompt in ('<&>"@anna_lee ' * 200, "\U0001f3ac" * 2000):
             await ann.says(prompt)
             draft = await ann.chat.shows("Price:")
@@ -207,19 +211,19 @@ async def test_long_words_break_what_is_not_a_caption(telegram: Telegram, quick:
 # --- once more ---------------------------------------------------------------------------
 
 
-async def test_a_video_is_uploaded_each_time_it_is_fetched(
-    telegram: Telegram, quick: Running
+async def test_fetched_video_is_sent_by_file_id(
+    telegram: FakeTelegram, run_with_gateway: RunBot
 ) -> None:
     """Telegram has it: by its id it comes again, here, elsewhere, and after a restart."""
-    ann = telegram.person("Ann")
+    ann = telegram.user("Ann")
     group = telegram.supergroup("Friends", [ann])
-    async with quick():
+    async with run_with_gateway():
         video = await _made(ann)
         asked = await ann.says(f"/fetch {_task(video)}")
         again = await ann.chat.shows_video(times=2)
         assert again.reply_to is asked
         assert (again.text, again.labels) == (video.text, video.labels)
-    async with quick():
+    async with run_with_gateway():
         asked = await ann.says(f"/fetch {_task(video)}", chat=group)
         shared = await group.shows_video()
         assert shared.reply_to is asked
@@ -230,28 +234,28 @@ async def test_a_video_is_uploaded_each_time_it_is_fetched(
         await ann.presses(shared, "As file")
         await group.until(lambda chat: [one for one in chat.from_bot if one.document])
     assert video.video is not None
-    ids = [one.params["video"] for one in telegram.called("sendVideo")[1:]]
+    ids = [one.params["video"] for one in telegram.calls_to("sendVideo")[1:]]
     assert ids == [video.video.file_id] * 4
     assert telegram.uploads["video"] == 1
 
 
-async def test_another_bots_token_makes_old_videos_unreachable(
-    telegram: Telegram, quick: Running, tmp_path: Path
+async def test_video_is_uploaded_again_after_a_change_of_bot(
+    telegram: FakeTelegram, run_with_gateway: RunBot, tmp_path: Path
 ) -> None:
     """The ids of the bot before it are nothing to the new one: the video is uploaded anew."""
-    ann = telegram.person("Ann")
-    async with quick():
+    ann = telegram.user("Ann")
+    async with run_with_gateway():
         task = _task(await _made(ann))
     number, _, secret = TOKEN.partition(":")
-    async with Telegram(token=f"{int(number) + 1}:{secret}") as other:
-        same = other.person("Ann", id=ann.id)
+    async with FakeTelegram(token=f"{int(number) + 1}:{secret}") as other:
+        same = other.user("Ann", id=ann.id)
         own = settings(
             tmp_path,
             TELEGRAM_BOT_TOKEN=other.token,
             TELEGRAM_API_URL=other.url,
             PROVIDERS__LOCAL__KIND="sandbox",
         )
-        async with running(own, [FrontEnd(own, rules=HURRIED)]):
+        async with running_bot(own, [FrontEnd(own, rules=FAST_RATE_LIMITS)]):
             for count in (1, 2):
                 await same.says(f"/fetch {task}")
                 await same.chat.shows_video(times=count)
@@ -260,10 +264,12 @@ async def test_another_bots_token_makes_old_videos_unreachable(
         assert "wrong file identifier" in told
 
 
-async def test_a_link_to_a_video_opens_it_for_anybody(telegram: Telegram, quick: Running) -> None:
+async def test_task_link_opens_nothing_for_others(
+    telegram: FakeTelegram, run_with_gateway: RunBot
+) -> None:
     """Who has the link and not the video is greeted, and no more."""
-    ann, ben = telegram.person("Ann"), telegram.person("Ben")
-    async with quick():
+    ann, ben = telegram.user("Ann"), telegram.user("Ben")
+    async with run_with_gateway():
         video = await _made(ann)
         for wrong in (_task(video), "nobody", ""):
             asked = await ben.says(f"/start task_{wrong}")

@@ -17,13 +17,13 @@ from bot.clock import SystemClock
 from bot.frontends.telegram import Telegram as FrontEnd
 from bot.frontends.telegram.hearing import Hearing
 from bot.frontends.telegram.wire import Wire
-from tests.fakes.gateways.jimmy import JimmyGateway
-from tests.fakes.gateways.openai import KEY, Gateway
+from tests.fakes.gateways.jimmy import FakeJimmyGateway
+from tests.fakes.gateways.openai import KEY, FakeOpenAIGateway
 from tests.fakes.telegram.api_caller import picture
-from tests.fakes.telegram.fake import TOKEN, Telegram
-from tests.fakes.telegram.users import Person
+from tests.fakes.telegram.fake import TOKEN, FakeTelegram
+from tests.fakes.telegram.users import FakeUser
 from tests.support.bot_in_process import settings
-from tests.support.bot_process import Process
+from tests.support.bot_process import BotProcess
 
 SECRET = "a-webhook-secret-of-ours"
 
@@ -65,7 +65,7 @@ FAULTS = (
 )
 
 
-async def _talk(telegram: Telegram, ann: Person, link: bool) -> None:
+async def _talk(telegram: FakeTelegram, ann: FakeUser, link: bool) -> None:
     """Words, a photo, presses, an admin's look: with a fault for each step."""
     for method, kind in FAULTS:
         telegram.faults.add(method, kind)  # type: ignore[arg-type]
@@ -91,13 +91,13 @@ async def _talk(telegram: Telegram, ann: Person, link: bool) -> None:
 
 
 @pytest.mark.parametrize(("way", "logs"), [("polling", "json"), ("webhook", "console")])
-async def test_a_log_of_everything_shows_the_token(
-    telegram: Telegram, tmp_path: Path, client: httpx.AsyncClient, way: str, logs: str
+async def test_logs_hide_the_token(
+    telegram: FakeTelegram, tmp_path: Path, client: httpx.AsyncClient, way: str, logs: str
 ) -> None:
     """At DEBUG, amid faults of every kind, in both formats and both ways to hear."""
-    ann = telegram.person("Ann")
+    ann = telegram.user("Ann")
     port = _free_port()
-    async with JimmyGateway(cheap=True, render_seconds=0.1) as gateway:
+    async with FakeJimmyGateway(cheap=True, render_seconds=0.1) as gateway:
         environ = {
             "TELEGRAM_BOT_TOKEN": TOKEN,
             "TELEGRAM_API_URL": telegram.url,
@@ -112,12 +112,12 @@ async def test_a_log_of_everything_shows_the_token(
             "PROVIDERS__JIMMY__API_KEY": KEY,
             "PROVIDERS__JIMMY__BASE_URL": gateway.url,
         }
-        with Process(tmp_path, **environ) as process:
+        with BotProcess(tmp_path, **environ) as process:
             process.start()
             await telegram.until(lambda: telegram.world.updates.webhook or telegram.polls, 20)
             await _talk(telegram, ann, link=way == "webhook")
             told = [await client.get(f"http://127.0.0.1:{port}/{one}") for one in WEB]
-            log = process.logged
+            log = process.log_text
         given = json.dumps(gateway.bodies)
         kept = b"".join(gateway.pictures.values())
         assert gateway.bodies
@@ -136,12 +136,10 @@ async def test_a_log_of_everything_shows_the_token(
 WEB = ("healthz", "readyz", "metrics", "telegram/webhook", "nothing")
 
 
-async def test_a_gateway_that_echoes_what_it_was_given_learns_the_token(
-    telegram: Telegram, tmp_path: Path
-) -> None:
+async def test_gateway_requests_hide_the_token(telegram: FakeTelegram, tmp_path: Path) -> None:
     """A picture goes as bytes of ours: no address of Telegram's is in any request."""
-    ann = telegram.person("Ann")
-    async with Gateway(cheap=True, render_seconds=0.1) as gateway:
+    ann = telegram.user("Ann")
+    async with FakeOpenAIGateway(cheap=True, render_seconds=0.1) as gateway:
         environ = {
             "TELEGRAM_BOT_TOKEN": TOKEN,
             "TELEGRAM_API_URL": telegram.url,
@@ -150,11 +148,11 @@ async def test_a_gateway_that_echoes_what_it_was_given_learns_the_token(
             "PROVIDERS__LOCAL__API_KEY": KEY,
             "PROVIDERS__LOCAL__BASE_URL": gateway.url,
         }
-        with Process(tmp_path, **environ) as process:
+        with BotProcess(tmp_path, **environ) as process:
             process.start()
             await ann.sends_photo(picture(1280, 720), "/video it flies")
             await ann.chat.shows_video()
-            _assert_hidden(process.logged)
+            _assert_hidden(process.log_text)
         (job,) = gateway.jobs.values()
         assert job.picture is not None
         _assert_hidden(repr(job.body) + repr(job.picture))
@@ -164,7 +162,7 @@ async def test_a_gateway_that_echoes_what_it_was_given_learns_the_token(
 # --- what is shown of objects ------------------------------------------------------------
 
 
-async def test_a_repr_shows_the_token(telegram: Telegram, tmp_path: Path) -> None:
+async def test_reprs_hide_the_token(telegram: FakeTelegram, tmp_path: Path) -> None:
     """Of the settings, the front-end, the wire, its bot: what a debugger or a log would write."""
     own = settings(
         tmp_path,
@@ -177,7 +175,7 @@ async def test_a_repr_shows_the_token(telegram: Telegram, tmp_path: Path) -> Non
     wire = Wire(own)
     try:
         me = await wire.bot.get_me()
-        one = telegram.person("Ann")
+        one = telegram.user("Ann")
         photo = await one.sends_photo(picture())
         assert photo.photo is not None
         file = await wire.bot.get_file(photo.photo.file_id)
@@ -195,12 +193,12 @@ KINDS = ("429", "500", "502-html", "503", "504", "dropped-before", "dropped-afte
 
 
 @pytest.mark.parametrize("kind", KINDS)
-async def test_an_error_shows_the_token(telegram: Telegram, tmp_path: Path, kind: str) -> None:
+async def test_errors_hide_the_token(telegram: FakeTelegram, tmp_path: Path, kind: str) -> None:
     """Whatever goes wrong on the wire: the error, its causes and their traces are without it."""
     own = settings(tmp_path, TELEGRAM_BOT_TOKEN=TOKEN, TELEGRAM_API_URL=telegram.url)
     wire = Wire(own)
     # So that no poll has to wait.
-    await telegram.person("Ann").says("/start")
+    await telegram.user("Ann").says("/start")
     telegram.faults.add("getMe", kind)  # type: ignore[arg-type]
     telegram.faults.add("getUpdates", kind)  # type: ignore[arg-type]
     try:
@@ -215,7 +213,7 @@ async def test_an_error_shows_the_token(telegram: Telegram, tmp_path: Path, kind
         await wire.close()
 
 
-async def test_an_unknown_token_is_told_to_everybody(telegram: Telegram, tmp_path: Path) -> None:
+async def test_startup_errors_hide_the_token(telegram: FakeTelegram, tmp_path: Path) -> None:
     """Telegram refuses it, or nobody is there at all: the error does not name it."""
     telegram.token = "5550001111:AAF-another-0123456789abcdefghijklmn"
     nowhere = f"http://127.0.0.1:{_free_port()}"

@@ -9,35 +9,35 @@ from pathlib import Path
 
 import pytest
 
-from bot.app import Parts
+from bot.app import Components
 from bot.frontends.telegram import Telegram as FrontEnd
 from bot.frontends.telegram.pace import Rules
-from tests.e2e.telegram.conftest import Running
-from tests.fakes.gateways.openai import KEY, Gateway
+from tests.e2e.telegram.conftest import RunBot
+from tests.fakes.gateways.openai import KEY, FakeOpenAIGateway
 from tests.fakes.telegram.chats import Chat
-from tests.fakes.telegram.fake import TOKEN, Telegram
+from tests.fakes.telegram.fake import TOKEN, FakeTelegram
 from tests.fakes.telegram.messages import Message
-from tests.fakes.telegram.users import Person
-from tests.support.bot_in_process import running, settings
+from tests.fakes.telegram.users import FakeUser
+from tests.support.bot_in_process import running_bot, settings
 
 ENDLESS = 1e9
 
 
 @pytest.fixture
-async def gateway() -> AsyncIterator[Gateway]:
+async def gateway() -> AsyncIterator[FakeOpenAIGateway]:
     """A gateway that is ready at once, until a test says otherwise."""
-    async with Gateway(cheap=True, render_seconds=0.1) as gateway:
+    async with FakeOpenAIGateway(cheap=True, render_seconds=0.1) as gateway:
         yield gateway
     assert gateway.violations == []
 
 
-def served_by(gateway: Gateway, **more: str) -> dict[str, str]:
+def served_by(gateway: FakeOpenAIGateway, **more: str) -> dict[str, str]:
     """The settings of a bot whose videos are made there."""
     kept = {"KIND": "openai", "API_KEY": KEY, "BASE_URL": gateway.url, **more}
     return {f"PROVIDERS__LOCAL__{name}": value for name, value in kept.items()}
 
 
-async def _quota(person: Person) -> str:
+async def _quota(person: FakeUser) -> str:
     """What somebody can spend; all that they did before is dealt with."""
     asked = await person.says("/quota")
     return (await person.chat.shows("You can spend", after=asked)).text.partition(":")[0]
@@ -57,12 +57,12 @@ async def _status(request: Message) -> Message:
 # --- what it says ------------------------------------------------------------------------
 
 
-async def test_people_wait_and_do_not_know_for_what(
-    telegram: Telegram, bot: Running, gateway: Gateway
+async def test_status_shows_position_eta_and_progress_then_vanishes(
+    telegram: FakeTelegram, run_bot: RunBot, gateway: FakeOpenAIGateway
 ) -> None:
     """Place in line; how long it takes, once that was measured; how far it is; then nothing."""
-    ann, ben, cleo = (telegram.person(name) for name in ("Ann", "Ben", "Cleo"))
-    async with bot(**served_by(gateway, MAX_CONCURRENT="1")):
+    ann, ben, cleo = (telegram.user(name) for name in ("Ann", "Ben", "Cleo"))
+    async with run_bot(**served_by(gateway, MAX_CONCURRENT="1")):
         await ann.says("/video a kite")
         await ann.chat.shows_video()
         gateway.render_seconds = ENDLESS
@@ -84,18 +84,18 @@ async def test_people_wait_and_do_not_know_for_what(
             await one.chat.until(lambda chat, video=video: chat.from_bot == [video])  # type: ignore[misc]
             assert status.deleted
     for one in (ann, ben, cleo):
-        assert "(repeated)" not in telegram.story(one.chat)
+        assert "(repeated)" not in telegram.event_log(one.chat)
         texts = [one.text for one in one.chat.events("sent") if one.text.startswith("Task ")]
         assert len(texts) == (2 if one is ann else 1)
 
 
-async def test_an_edited_command_in_a_group_starts_a_second_task(
-    telegram: Telegram, bot: Running, gateway: Gateway
+async def test_edited_message_in_a_group_starts_no_second_task(
+    telegram: FakeTelegram, run_bot: RunBot, gateway: FakeOpenAIGateway
 ) -> None:
     """Nor does an edited mention: Telegram is not even asked to tell of edits."""
-    ann = telegram.person("Ann")
+    ann = telegram.user("Ann")
     group = telegram.supergroup("Friends", [ann])
-    async with bot(**served_by(gateway)):
+    async with run_bot(**served_by(gateway)):
         asked = await ann.says("/video a kite", chat=group)
         await _status(asked)
         await ann.edits(asked, "/video a boat")
@@ -122,10 +122,10 @@ UNHURRIED = Rules(
 )
 """Two paces that can be told apart, and that a test can wait for."""
 MARGIN = 0.05
-Reelay = AbstractAsyncContextManager[Parts]
+Reelay = AbstractAsyncContextManager[Components]
 
 
-def _with_pace(telegram: Telegram, folder: Path, rules: Rules, **environ: str) -> Reelay:
+def _with_pace(telegram: FakeTelegram, folder: Path, rules: Rules, **environ: str) -> Reelay:
     own = settings(
         folder,
         TELEGRAM_BOT_TOKEN=TOKEN,
@@ -133,18 +133,20 @@ def _with_pace(telegram: Telegram, folder: Path, rules: Rules, **environ: str) -
         TELEGRAM_UPLOAD_MB="50",
         **environ,
     )
-    return running(own, [FrontEnd(own, rules=rules)])
+    return running_bot(own, [FrontEnd(own, rules=rules)])
 
 
-def _gaps(telegram: Telegram, chat: Chat) -> list[float]:
+def _gaps(telegram: FakeTelegram, chat: Chat) -> list[float]:
     """Seconds between two edits in a chat."""
-    times = [one.time for one in telegram.called("editMessageText", chat)]
+    times = [one.time for one in telegram.calls_to("editMessageText", chat)]
     return [later - earlier for earlier, later in pairwise(times)]
 
 
-async def test_a_chat_flickers(telegram: Telegram, gateway: Gateway, tmp_path: Path) -> None:
+async def test_status_edits_keep_their_interval(
+    telegram: FakeTelegram, gateway: FakeOpenAIGateway, tmp_path: Path
+) -> None:
     """Edits keep their distance, those of a group together; each one says something new."""
-    ann, ben = telegram.person("Ann"), telegram.person("Ben")
+    ann, ben = telegram.user("Ann"), telegram.user("Ben")
     group = telegram.supergroup("Friends", [ann, ben])
     gateway.render_seconds = 3.5
     async with _with_pace(telegram, tmp_path, UNHURRIED, **served_by(gateway)):
@@ -166,16 +168,16 @@ async def test_a_chat_flickers(telegram: Telegram, gateway: Gateway, tmp_path: P
     }
 
 
-async def test_a_chat_that_is_told_to_wait_silences_the_others(
-    telegram: Telegram, bot: Running, gateway: Gateway
+async def test_retry_after_delays_only_its_chat(
+    telegram: FakeTelegram, run_bot: RunBot, gateway: FakeOpenAIGateway
 ) -> None:
     """429 holds up this chat alone, and only as long as it says; its video comes all the same."""
-    ann, ben = telegram.person("Ann"), telegram.person("Ben")
+    ann, ben = telegram.user("Ann"), telegram.user("Ben")
     told = telegram.faults.add(
         "editMessageText", "429", retry_after=2, when=lambda given: given["chat_id"] == ann.id
     )
     gateway.render_seconds = 1.0
-    async with bot(**served_by(gateway)):
+    async with run_bot(**served_by(gateway)):
         await ann.says("/video a kite")
         await telegram.until(lambda: told.left == 0)
         await ben.says("/video a boat")
@@ -188,13 +190,13 @@ async def test_a_chat_that_is_told_to_wait_silences_the_others(
 # --- cancelling --------------------------------------------------------------------------
 
 
-async def test_a_cancel_in_line_keeps_the_credits(
-    telegram: Telegram, bot: Running, gateway: Gateway
+async def test_queued_task_is_cancelled_without_charge(
+    telegram: FakeTelegram, run_bot: RunBot, gateway: FakeOpenAIGateway
 ) -> None:
     """What nobody has begun with is cancelled at once, and costs nothing."""
-    ann = telegram.person("Ann")
+    ann = telegram.user("Ann")
     gateway.render_seconds = ENDLESS
-    async with bot(**served_by(gateway, MAX_CONCURRENT="1")):
+    async with run_bot(**served_by(gateway, MAX_CONCURRENT="1")):
         await ann.says("/video a kite")
         await ann.chat.until(lambda _: gateway.creates["a kite"])
         status = await _status(await ann.says("/video a boat"))
@@ -207,13 +209,13 @@ async def test_a_cancel_in_line_keeps_the_credits(
     assert gateway.creates["a boat"] == 0
 
 
-async def test_a_cancel_promises_credits_that_are_spent(
-    telegram: Telegram, bot: Running, gateway: Gateway
+async def test_cancel_is_refused_where_the_gateway_cannot(
+    telegram: FakeTelegram, run_bot: RunBot, gateway: FakeOpenAIGateway
 ) -> None:
     """Where the gateway cannot stop, the press says what it costs, and the video comes."""
-    ann = telegram.person("Ann")
+    ann = telegram.user("Ann")
     gateway.render_seconds = ENDLESS
-    async with bot(**served_by(gateway)):
+    async with run_bot(**served_by(gateway)):
         await ann.says("/video a kite")
         status = await ann.chat.shows("being made")
         answer = await (await ann.presses(status, "Cancel")).answer
@@ -224,12 +226,12 @@ async def test_a_cancel_promises_credits_that_are_spent(
         assert await _quota(ann) == "You can spend 56 credits"
 
 
-async def test_a_cancel_that_is_only_asked_for_counts_as_done(
-    telegram: Telegram, bot: Running
+async def test_requested_cancel_is_announced_with_its_outcome(
+    telegram: FakeTelegram, run_bot: RunBot
 ) -> None:
     """Where the gateway can stop, the press says what may come of it, and then what has."""
-    ann = telegram.person("Ann")
-    async with bot():
+    ann = telegram.user("Ann")
+    async with run_bot():
         await ann.says("/video a [stuck] kite")
         status = await ann.chat.shows("being made")
         answer = await (await ann.presses(status, "Cancel")).answer
@@ -241,13 +243,13 @@ async def test_a_cancel_that_is_only_asked_for_counts_as_done(
     assert len(ann.chat.from_bot) == 2
 
 
-async def test_a_cancel_comes_too_late_and_says_otherwise(
-    telegram: Telegram, bot: Running, gateway: Gateway
+async def test_cancel_during_delivery_is_charged(
+    telegram: FakeTelegram, run_bot: RunBot, gateway: FakeOpenAIGateway
 ) -> None:
     """The video is on its way: it costs what it costs."""
-    ann = telegram.person("Ann")
+    ann = telegram.user("Ann")
     held = telegram.faults.add("sendVideo", "held")
-    async with bot(**served_by(gateway)):
+    async with run_bot(**served_by(gateway)):
         status = await _status(await ann.says("/video a kite"))
         await telegram.until(lambda: held.left == 0)
         answer = await (await ann.presses(status, "Cancel")).answer
@@ -267,13 +269,13 @@ async def test_a_cancel_comes_too_late_and_says_otherwise(
         ("moderated", "The gateway's rules do not allow this prompt or picture."),
     ],
 )
-async def test_a_failure_is_told_without_a_reason(
-    telegram: Telegram, bot: Running, word: str, why: str
+async def test_failure_is_told_with_its_reason(
+    telegram: FakeTelegram, run_bot: RunBot, word: str, why: str
 ) -> None:
     """Below the request: why, that the credits came back, and a button; the status is gone."""
-    ann = telegram.person("Ann")
+    ann = telegram.user("Ann")
     group = telegram.supergroup("Friends", [ann])
-    async with bot():
+    async with run_bot():
         asked = await ann.says(f"/video a [{word}] kite", chat=group)
         note = await group.shows("made no video.")
         await group.until(lambda chat: chat.from_bot == [note])
@@ -289,13 +291,13 @@ async def test_a_failure_is_told_without_a_reason(
 
 
 @pytest.mark.parametrize("outcome", ["done", "failed"])
-async def test_a_status_outlives_a_quick_task(
-    telegram: Telegram, bot: Running, gateway: Gateway, outcome: str
+async def test_status_of_a_quick_task_is_removed(
+    telegram: FakeTelegram, run_bot: RunBot, gateway: FakeOpenAIGateway, outcome: str
 ) -> None:
     """The task is over before Telegram has answered where its status stands: it goes even so."""
-    ann = telegram.person("Ann")
+    ann = telegram.user("Ann")
     held = telegram.faults.add("sendMessage", "held-after")
-    async with bot(**served_by(gateway)):
+    async with run_bot(**served_by(gateway)):
         await ann.says("/video a kite" if outcome == "done" else "/video a kite !failed")
         await ann.chat.until(lambda chat: _at_an_end(chat.from_bot))
         assert held.left == 0
@@ -310,13 +312,13 @@ def _at_an_end(messages: list[Message]) -> bool:
     return any(one.video or "made no video" in one.text for one in messages)
 
 
-async def test_a_status_whose_answer_is_lost_is_doubled_in_silence(
-    telegram: Telegram, bot: Running
+async def test_unclear_status_is_repeated_once_and_marked(
+    telegram: FakeTelegram, run_bot: RunBot
 ) -> None:
     """It is sent once more and says so; the second goes with the video, and no third comes."""
-    ann = telegram.person("Ann")
+    ann = telegram.user("Ann")
     telegram.faults.add("sendMessage", "dropped-after")
-    async with bot():
+    async with run_bot():
         await ann.says("/video a [stuck] kite")
         status = await ann.chat.shows("(repeated) Task ")
         first, second = ann.chat.from_bot
@@ -327,13 +329,13 @@ async def test_a_status_whose_answer_is_lost_is_doubled_in_silence(
     assert len(ann.chat.from_bot) == 2
 
 
-async def test_a_fault_of_telegrams_leaves_a_status_standing(
-    telegram: Telegram, bot: Running, gateway: Gateway
+async def test_failed_or_deleted_status_does_not_stop_the_video(
+    telegram: FakeTelegram, run_bot: RunBot, gateway: FakeOpenAIGateway
 ) -> None:
     """Edits that fail are no reason to stop the video, nor is a status that somebody deletes."""
-    ann, ben = telegram.person("Ann"), telegram.person("Ben")
+    ann, ben = telegram.user("Ann"), telegram.user("Ben")
     telegram.faults.add("editMessageText", "500", times=None)
-    async with bot(**served_by(gateway)):
+    async with run_bot(**served_by(gateway)):
         await ann.says("/video a kite")
         await ben.deletes(await _status(await ben.says("/video a boat")))
         for one in (ann, ben):

@@ -12,14 +12,14 @@ import httpx
 import pytest
 from sqlalchemy import select
 
-from bot.app import Parts
+from bot.app import Components
 from bot.store import schema
 from bot.store.database import Tx
-from tests.e2e.telegram.conftest import Running
+from tests.e2e.telegram.conftest import RunBot
 from tests.fakes.telegram.api_caller import picture
-from tests.fakes.telegram.fake import Telegram
+from tests.fakes.telegram.fake import FakeTelegram
 from tests.fakes.telegram.updates import SECRET_HEADER
-from tests.fakes.telegram.users import Person
+from tests.fakes.telegram.users import FakeUser
 
 SECRET = "a-secret-of-ours"
 LONG = "a very long word about a kite " * 130
@@ -27,7 +27,7 @@ LONG = "a very long word about a kite " * 130
 
 
 @pytest.fixture
-def hook() -> dict[str, str]:
+def webhook_settings() -> dict[str, str]:
     """The settings of a bot that Telegram calls."""
     with socket.socket() as it:
         it.bind(("127.0.0.1", 0))
@@ -46,13 +46,13 @@ async def client() -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-async def _answered(person: Person, text: str = "/quota") -> None:
+async def _answered(person: FakeUser, text: str = "/quota") -> None:
     """The bot answers somebody, as it does when nothing is wrong."""
     asked = await person.says(text)
     await person.chat.until(lambda chat: chat.from_bot and chat.from_bot[-1].reply_to is asked)
 
 
-async def _serving(telegram: Telegram) -> None:
+async def _serving(telegram: FakeTelegram) -> None:
     await telegram.until(lambda: telegram.world.updates.webhook or telegram.polls)
 
 
@@ -65,25 +65,25 @@ async def _bring(
     return await client.post(url, content=content, headers={SECRET_HEADER: SECRET})
 
 
-async def _kept(parts: Parts) -> dict[int, Any]:
+async def _kept(parts: Components) -> dict[int, Any]:
     """The updates that are written down."""
     query = select(schema.updates.c.id, schema.updates.c.body)
     rows = await parts.database.read(lambda tx: tx.execute(query).all())
     return {row.id: json.loads(row.body) for row in rows}
 
 
-async def _stop_writing(parts: Parts) -> None:
+async def _stop_writing(parts: Components) -> None:
     """Let the disk of the database be full."""
 
     def stop(tx: Tx) -> None:
         pages = tx.exec_driver_sql("PRAGMA page_count").scalar_one()
         tx.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
 
-    await parts.database.exclusively(stop)
+    await parts.database.run_exclusive(stop)
 
 
-async def _go_on_writing(parts: Parts) -> None:
-    await parts.database.exclusively(
+async def _go_on_writing(parts: Components) -> None:
+    await parts.database.run_exclusive(
         lambda tx: tx.exec_driver_sql("PRAGMA max_page_count = 1000000").close()
     )
 
@@ -103,21 +103,21 @@ async def _go_on_writing(parts: Parts) -> None:
         b"\xc3\xa9",
     ],
 )
-async def test_anybody_can_speak_for_telegram(
-    telegram: Telegram,
-    bot: Running,
-    hook: dict[str, str],
+async def test_webhook_without_the_secret_is_refused(
+    telegram: FakeTelegram,
+    run_bot: RunBot,
+    webhook_settings: dict[str, str],
     client: httpx.AsyncClient,
     header: bytes | None,
 ) -> None:
     """Without the secret nothing is believed, and nothing is told; with it, everything."""
-    ann = telegram.person("Ann")
-    async with bot(**hook):
+    ann = telegram.user("Ann")
+    async with run_bot(**webhook_settings):
         await _serving(telegram)
         telegram.world.updates.pause()
         await ann.says("/quota")
         body = json.dumps(telegram.updates[-1].body)
-        url = f"{hook['PUBLIC_URL']}/telegram/webhook"
+        url = f"{webhook_settings['PUBLIC_URL']}/telegram/webhook"
         headers = {} if header is None else {SECRET_HEADER.encode(): header}
         refused = await client.post(url, content=body, headers=headers)
         assert refused.status_code in {401, 403}
@@ -126,21 +126,24 @@ async def test_anybody_can_speak_for_telegram(
         assert looked.status_code in {404, 405}
         telegram.world.updates.resume()
         await ann.chat.shows("You can spend")
-    assert len(telegram.called("sendMessage")) == 1
+    assert len(telegram.calls_to("sendMessage")) == 1
 
 
-async def test_an_update_is_confirmed_and_lost(
-    telegram: Telegram, bot: Running, hook: dict[str, str], client: httpx.AsyncClient
+async def test_confirmed_update_is_stored(
+    telegram: FakeTelegram,
+    run_bot: RunBot,
+    webhook_settings: dict[str, str],
+    client: httpx.AsyncClient,
 ) -> None:
     """At the moment of the 200 it stands in the database, whatever becomes of its answer."""
-    ann = telegram.person("Ann")
+    ann = telegram.user("Ann")
     telegram.faults.add("sendMessage", "held", times=None)
-    async with bot(**hook) as parts:
+    async with run_bot(**webhook_settings) as parts:
         await _serving(telegram)
         telegram.world.updates.pause()
         await ann.says("/quota")
         told = telegram.updates[-1]
-        answer = await _bring(client, hook, told.body)
+        answer = await _bring(client, webhook_settings, told.body)
         assert answer.status_code == 200
         assert (await _kept(parts))[told.id] == told.body
         assert ann.chat.from_bot == []
@@ -150,20 +153,23 @@ async def test_an_update_is_confirmed_and_lost(
         await ann.chat.shows("You can spend")
         await _answered(ann, "/help")
     assert telegram.world.updates.webhook_answers == [200, 200]
-    assert len(telegram.called("sendMessage")) == 2
+    assert len(telegram.calls_to("sendMessage")) == 2
 
 
-async def test_a_full_disk_loses_what_telegram_brings(
-    telegram: Telegram, bot: Running, hook: dict[str, str], client: httpx.AsyncClient
+async def test_full_disk_leaves_updates_unconfirmed(
+    telegram: FakeTelegram,
+    run_bot: RunBot,
+    webhook_settings: dict[str, str],
+    client: httpx.AsyncClient,
 ) -> None:
     """What cannot be written down is not confirmed: Telegram brings it again, and it is heard."""
-    ann = telegram.person("Ann")
-    async with bot(**hook) as parts:
+    ann = telegram.user("Ann")
+    async with run_bot(**webhook_settings) as parts:
         await _answered(ann)
         await _stop_writing(parts)
         telegram.world.updates.pause()
         await ann.says(LONG)
-        refused = await _bring(client, hook, telegram.updates[-1].body)
+        refused = await _bring(client, webhook_settings, telegram.updates[-1].body)
         assert refused.status_code == 503
         assert int(refused.headers["Retry-After"]) > 0
         await _go_on_writing(parts)
@@ -172,57 +178,66 @@ async def test_a_full_disk_loses_what_telegram_brings(
     assert telegram.world.updates.webhook_answers == [200, 200]
 
 
-async def test_an_update_that_is_brought_twice_does_something_twice(
-    telegram: Telegram, bot: Running, hook: dict[str, str], client: httpx.AsyncClient
+async def test_update_delivered_twice_is_handled_once(
+    telegram: FakeTelegram,
+    run_bot: RunBot,
+    webhook_settings: dict[str, str],
+    client: httpx.AsyncClient,
 ) -> None:
     """One after the other, side by side, and in another life of the process."""
-    ann = telegram.person("Ann")
-    async with bot(**hook):
+    ann = telegram.user("Ann")
+    async with run_bot(**webhook_settings):
         await _answered(ann)
-        telegram.tell_again(telegram.updates[-1])
+        telegram.redeliver_update(telegram.updates[-1])
         telegram.world.updates.pause()
         await ann.says("/help")
         body = telegram.updates[-1].body
-        answers = await asyncio.gather(*(_bring(client, hook, body) for _ in range(5)))
+        answers = await asyncio.gather(*(_bring(client, webhook_settings, body) for _ in range(5)))
         assert {one.status_code for one in answers} == {200}
         telegram.world.updates.resume()
         await ann.chat.shows("/help - all commands")
         await _answered(ann)
-    async with bot(**hook):
+    async with run_bot(**webhook_settings):
         for update in list(telegram.updates):
-            telegram.tell_again(update)
+            telegram.redeliver_update(update)
         await _answered(ann)
-    assert len(ann.chat.from_bot) == len(telegram.called("sendMessage")) == 4
+    assert len(ann.chat.from_bot) == len(telegram.calls_to("sendMessage")) == 4
 
 
-async def test_telegram_calls_before_anybody_listens(
-    telegram: Telegram, bot: Running, hook: dict[str, str], client: httpx.AsyncClient
+async def test_early_webhook_call_is_answered_503_and_repeated(
+    telegram: FakeTelegram,
+    run_bot: RunBot,
+    webhook_settings: dict[str, str],
+    client: httpx.AsyncClient,
 ) -> None:
     """Before the bot knows who it is it asks for patience; what came is heard afterwards."""
-    ann = telegram.person("Ann")
-    async with bot(**hook):
+    ann = telegram.user("Ann")
+    async with run_bot(**webhook_settings):
         await _answered(ann)
     telegram.faults.add("getMe", "held")
     telegram.world.updates.pause()
     asked = await ann.says("/help")
-    async with bot(**hook):
+    async with run_bot(**webhook_settings):
         await telegram.until(lambda: telegram.faults.hanging)
-        refused = await _bring(client, hook, telegram.updates[-1].body)
+        refused = await _bring(client, webhook_settings, telegram.updates[-1].body)
         assert refused.status_code == 503
         assert int(refused.headers["Retry-After"]) > 0
         telegram.world.updates.resume()
         telegram.faults.release()
         answer = await ann.chat.shows("/help - all commands")
         assert answer.reply_to is asked
-    assert len(telegram.called("setWebhook")) == 2
+    assert len(telegram.calls_to("setWebhook")) == 2
 
 
-async def test_what_nobody_understands_stops_what_is_behind_it(
-    telegram: Telegram, bot: Running, hook: dict[str, str], client: httpx.AsyncClient
+async def test_unreadable_update_is_confirmed_and_skipped(
+    telegram: FakeTelegram,
+    run_bot: RunBot,
+    webhook_settings: dict[str, str],
+    client: httpx.AsyncClient,
 ) -> None:
     """It is taken as heard, for it would be brought for ever; the next one is answered."""
-    ann = telegram.person("Ann")
-    async with bot(**hook):
+    ann = telegram.user("Ann")
+    async with run_bot(**webhook_settings):
         await _answered(ann)
         known = telegram.updates[-1].body
         for number, body in enumerate(
@@ -244,19 +259,19 @@ async def test_what_nobody_understands_stops_what_is_behind_it(
                 .encode(),
             )
         ):
-            answer = await _bring(client, hook, body)
+            answer = await _bring(client, webhook_settings, body)
             assert answer.status_code == 200, (number, body)
         await _answered(ann)
 
 
-async def test_a_crowd_is_too_large_for_the_web_server(
-    telegram: Telegram, bot: Running, hook: dict[str, str]
+async def test_large_update_is_accepted(
+    telegram: FakeTelegram, run_bot: RunBot, webhook_settings: dict[str, str]
 ) -> None:
     """Words that name a hundred people, in reply to such words, are a large update."""
-    ann = telegram.person("Ann")
-    crowd = {f"人{n}号": telegram.person("海" * 12, last_name="风" * 12) for n in range(100)}
+    ann = telegram.user("Ann")
+    crowd = {f"人{n}号": telegram.user("海" * 12, last_name="风" * 12) for n in range(100)}
     words = f"{' '.join(crowd)} {chr(0x1F3AC) * 1700}"
-    async with bot(**hook):
+    async with run_bot(**webhook_settings):
         first = await ann.says(words, mentions=crowd)
         await ann.chat.shows("takes at most 2,000")
         second = await ann.says(words, mentions=crowd, reply_to=first)
@@ -265,29 +280,29 @@ async def test_a_crowd_is_too_large_for_the_web_server(
     assert telegram.world.updates.webhook_answers == [200, 200]
 
 
-async def test_what_is_said_between_two_ways_of_hearing_is_lost(
-    telegram: Telegram, bot: Running, hook: dict[str, str]
+async def test_switching_between_polling_and_webhook_loses_nothing(
+    telegram: FakeTelegram, run_bot: RunBot, webhook_settings: dict[str, str]
 ) -> None:
     """From polling to webhook and back: what waits is answered, and nothing twice."""
-    ann = telegram.person("Ann")
-    async with bot():
+    ann = telegram.user("Ann")
+    async with run_bot():
         await _answered(ann)
-    for more in (hook, {}, hook):
+    for more in (webhook_settings, {}, webhook_settings):
         asked = await ann.says("/help")
-        async with bot(**more):
+        async with run_bot(**more):
             answer = await ann.chat.shows("/help - all commands", after=asked)
             assert answer.reply_to is asked
             await _answered(ann)
-    assert len(ann.chat.from_bot) == len(telegram.called("sendMessage")) == 7
+    assert len(ann.chat.from_bot) == len(telegram.calls_to("sendMessage")) == 7
 
 
 # --- long polling ------------------------------------------------------------------------
 
 
-async def test_a_poll_confirms_what_is_not_kept(telegram: Telegram, bot: Running) -> None:
+async def test_poll_confirms_only_stored_updates(telegram: FakeTelegram, run_bot: RunBot) -> None:
     """While nothing can be written down, Telegram keeps it; afterwards it is heard, once."""
-    ann = telegram.person("Ann")
-    async with bot() as parts:
+    ann = telegram.user("Ann")
+    async with run_bot() as parts:
         await _answered(ann)
         await _stop_writing(parts)
         polls = telegram.polls
@@ -298,29 +313,27 @@ async def test_a_poll_confirms_what_is_not_kept(telegram: Telegram, bot: Running
         draft = await ann.chat.shows("takes at most 2,000")
         assert draft.reply_to is asked
         await telegram.until(lambda: telegram.pending == 0)
-    assert len(telegram.called("sendMessage")) == 2
+    assert len(telegram.calls_to("sendMessage")) == 2
 
 
 @pytest.mark.parametrize("kind", ["500", "502-html", "429", "garbage", "dropped-after", "504"])
-async def test_a_poll_that_fails_is_the_last_one(
-    telegram: Telegram, bot: Running, kind: Any
-) -> None:
+async def test_failed_poll_is_repeated(telegram: FakeTelegram, run_bot: RunBot, kind: Any) -> None:
     """The next one brings what this one did not, and nothing twice."""
-    ann = telegram.person("Ann")
+    ann = telegram.user("Ann")
     telegram.faults.add("getUpdates", kind)
-    async with bot():
+    async with run_bot():
         await _answered(ann)
         await _answered(ann, "/help")
     assert telegram.faults.suffered == [("getUpdates", kind)]
-    assert len(telegram.called("sendMessage")) == 2
+    assert len(telegram.calls_to("sendMessage")) == 2
 
 
-async def test_a_slow_photo_holds_up_everybody(telegram: Telegram, bot: Running) -> None:
+async def test_slow_photo_delays_only_its_user(telegram: FakeTelegram, run_bot: RunBot) -> None:
     """While one person's picture is fetched, others are answered; that person's words wait."""
-    ann, ben = telegram.person("Ann"), telegram.person("Ben")
+    ann, ben = telegram.user("Ann"), telegram.user("Ben")
     group = telegram.supergroup("Friends", [ann, ben])
     telegram.faults.add("getFile", "held")
-    async with bot():
+    async with run_bot():
         asked = [
             await ann.sends_photo(picture(), "/video it flies --duration 1 --size 480x854"),
             await ann.says("/quota"),
@@ -339,13 +352,11 @@ async def test_a_slow_photo_holds_up_everybody(telegram: Telegram, bot: Running)
         await ann.chat.shows_video()
 
 
-async def test_one_persons_words_are_heard_in_another_order(
-    telegram: Telegram, bot: Running
-) -> None:
+async def test_updates_of_a_user_keep_their_order(telegram: FakeTelegram, run_bot: RunBot) -> None:
     """Whatever they write, and however many do, each is answered in the order of their words."""
-    people = [telegram.person(f"Person {number}") for number in range(8)]
+    people = [telegram.user(f"Person {number}") for number in range(8)]
     lines = ["/quota", "/settings duration 8", "/settings", "/settings duration -", "/settings"]
-    async with bot():
+    async with run_bot():
         for line in lines:
             for one in people:
                 await one.says(line)

@@ -13,15 +13,15 @@ import pytest
 from PIL import Image
 
 from bot.frontends.telegram import Telegram as FrontEnd
-from tests.e2e.telegram.conftest import HURRIED, Running
-from tests.fakes.gateways.openai import KEY, Gateway
+from tests.e2e.telegram.conftest import FAST_RATE_LIMITS, RunBot
+from tests.fakes.gateways.openai import KEY, FakeOpenAIGateway
 from tests.fakes.gateways.openai_jobs import Job
 from tests.fakes.telegram.chats import Chat
-from tests.fakes.telegram.fake import TOKEN, Telegram
+from tests.fakes.telegram.fake import TOKEN, FakeTelegram
 from tests.fakes.telegram.messages import Message
-from tests.support.bot_in_process import running, settings
-from tests.support.bot_process import Process
-from tests.support.large_videos import weighing
+from tests.support.bot_in_process import running_bot, settings
+from tests.support.bot_process import BotProcess
+from tests.support.large_videos import video_of_size
 
 MB = 1_000_000
 LIMIT = 50 * MB
@@ -32,7 +32,7 @@ GROWTH = 20 << 10
 
 
 @dataclass
-class Heavy(Gateway):
+class Heavy(FakeOpenAIGateway):
     """Makes films of whatever weight: the one that is put there, if a prompt asks for it."""
 
     film: Path | None = None
@@ -76,14 +76,14 @@ def _size(message: Message | None) -> int:
 # --- how large ---------------------------------------------------------------------------
 
 
-async def test_what_is_too_large_is_sent_again_and_again(
-    telegram: Telegram, gateway: Heavy, environ: dict[str, str], tmp_path: Path
+async def test_refused_size_is_learned(
+    telegram: FakeTelegram, gateway: Heavy, environ: dict[str, str], tmp_path: Path
 ) -> None:
     """The first 413 of a server tells how much it takes; from then on films are made to fit."""
-    gateway.film = weighing(tmp_path / "heavy.mp4", TOO_LARGE)
-    ann = telegram.person("Ann")
+    gateway.film = video_of_size(tmp_path / "heavy.mp4", TOO_LARGE)
+    ann = telegram.user("Ann")
     own = settings(tmp_path, TELEGRAM_API_URL=telegram.url, **environ)
-    async with running(own, [FrontEnd(own, rules=HURRIED)]):
+    async with running_bot(own, [FrontEnd(own, rules=FAST_RATE_LIMITS)]):
         await ann.says("/video heavy")
         first = await ann.chat.shows_video(60)
         await ann.says("/video heavy too")
@@ -94,14 +94,14 @@ async def test_what_is_too_large_is_sent_again_and_again(
     telegram.violations.clear()
 
 
-async def test_an_upload_is_read_into_memory(
-    telegram: Telegram, gateway: Heavy, environ: dict[str, str], tmp_path: Path
+async def test_upload_is_streamed(
+    telegram: FakeTelegram, gateway: Heavy, environ: dict[str, str], tmp_path: Path
 ) -> None:
     """While nearly 50 MB come, are looked at and go out, the process hardly grows."""
-    gateway.film = weighing(tmp_path / "heavy.mp4", LIMIT - MB)
-    ann = telegram.person("Ann")
+    gateway.film = video_of_size(tmp_path / "heavy.mp4", LIMIT - MB)
+    ann = telegram.user("Ann")
     more = {"TELEGRAM_API_URL": telegram.url, "TELEGRAM_UPLOAD_MB": "50", **environ}
-    with Process(tmp_path / "reelay", **more) as process:
+    with BotProcess(tmp_path / "reelay", **more) as process:
         process.start()
 
         await ann.says("/video a kite")
@@ -116,9 +116,9 @@ async def test_an_upload_is_read_into_memory(
     assert grown < GROWTH
 
 
-def _most_memory(process: Process, *, forget: bool = False) -> int:
+def _most_memory(process: BotProcess, *, forget: bool = False) -> int:
     """The most KiB that the process has had; `forget`: what it has now, and count from there."""
-    folder = Path(f"/proc/{process.number}")
+    folder = Path(f"/proc/{process.pid}")
     if forget:
         (folder / "clear_refs").write_text("5")
     fields = (line.partition(":") for line in (folder / "status").read_text().splitlines())
@@ -128,15 +128,15 @@ def _most_memory(process: Process, *, forget: bool = False) -> int:
 # --- a server of one's own ---------------------------------------------------------------
 
 
-async def test_a_server_of_ones_own_is_used_as_if_it_were_the_public_one(
+async def test_local_server_takes_large_files(
     gateway: Heavy, environ: dict[str, str], tmp_path: Path
 ) -> None:
     """Films of more than 50 MB go out as they are, and large pictures come in from its disk."""
-    gateway.film = weighing(tmp_path / "heavy.mp4", TOO_LARGE)
-    async with Telegram(local=True) as telegram:
-        ann = telegram.person("Ann")
+    gateway.film = video_of_size(tmp_path / "heavy.mp4", TOO_LARGE)
+    async with FakeTelegram(local=True) as telegram:
+        ann = telegram.user("Ann")
         own = settings(tmp_path, TELEGRAM_API_URL=telegram.url, **environ)
-        async with running(own, [FrontEnd(own, rules=HURRIED)]):
+        async with running_bot(own, [FrontEnd(own, rules=FAST_RATE_LIMITS)]):
             await ann.sends_document(_large_picture(), "/video heavy")
             video = await ann.chat.shows_video(60)
             await ann.presses(video, "As file")
@@ -161,13 +161,13 @@ def _large_picture() -> bytes:
 # --- once --------------------------------------------------------------------------------
 
 
-async def test_what_telegram_has_is_uploaded_again(
-    telegram: Telegram, bot: Running, environ: dict[str, str]
+async def test_uploaded_files_are_reused(
+    telegram: FakeTelegram, run_bot: RunBot, environ: dict[str, str]
 ) -> None:
     """/fetch, As file and a link to the task cost one upload each kind, after a restart as well."""
     del environ["TELEGRAM_BOT_TOKEN"]
-    reelay = partial(bot, **environ)
-    ann = telegram.person("Ann")
+    reelay = partial(run_bot, **environ)
+    ann = telegram.user("Ann")
     group = telegram.supergroup("Friends", [ann])
     async with reelay():
         await ann.says("/video a kite")
@@ -184,7 +184,7 @@ async def test_what_telegram_has_is_uploaded_again(
         await ann.presses(again, "As file")
         await ann.chat.until(_file)
         await ann.presses(there, "As file")
-        await telegram.until(lambda: len(telegram.called("answerCallbackQuery")) == 2)
+        await telegram.until(lambda: len(telegram.calls_to("answerCallbackQuery")) == 2)
     assert telegram.uploads["video"] == telegram.uploads["document"] == 1
     assert video.video is not None
     assert there.video is not None

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from tests.e2e.telegram.conftest import Running
+from tests.e2e.telegram.conftest import RunBot
 from tests.fakes.telegram.api_caller import picture
-from tests.fakes.telegram.fake import Telegram
+from tests.fakes.telegram.fake import FakeTelegram
 
 QUICK = "--duration 1 --size 480x854"
 
 
-async def test_options_in_a_command_are_taken_for_the_prompt(
-    telegram: Telegram, bot: Running
-) -> None:
+async def test_options_in_a_command_are_applied(telegram: FakeTelegram, run_bot: RunBot) -> None:
     """What was asked for by options is made, and none of it stands below the video."""
-    ann = telegram.person("Ann")
-    async with bot():
+    ann = telegram.user("Ann")
+    async with run_bot():
         asked = await ann.says(f"/video a red kite {QUICK}")
         video = await ann.chat.shows_video()
         await ann.chat.until(lambda chat: chat.from_bot == [video])
@@ -22,15 +20,15 @@ async def test_options_in_a_command_are_taken_for_the_prompt(
     assert video.text.startswith("a red kite\nsandbox, 1 s")
     assert video.video is not None
     assert (video.video.width, video.video.height, video.video.seconds) == (480, 854, 1)
-    assert len(telegram.called("sendMessage")) == 1
+    assert len(telegram.calls_to("sendMessage")) == 1
 
 
-async def test_a_photo_with_the_command_below_it_makes_a_film_without_it(
-    telegram: Telegram, bot: Running
+async def test_photo_with_a_command_begins_the_video(
+    telegram: FakeTelegram, run_bot: RunBot
 ) -> None:
     """The film begins with the picture, and stands the way the picture does."""
-    ann = telegram.person("Ann")
-    async with bot():
+    ann = telegram.user("Ann")
+    async with run_bot():
         asked = await ann.sends_photo(picture(200, 300), "/video it moves --duration 1")
         video = await ann.chat.shows_video()
     assert video.reply_to is asked
@@ -39,20 +37,20 @@ async def test_a_photo_with_the_command_below_it_makes_a_film_without_it(
     assert telegram.downloads.total() == 1
 
 
-async def test_a_picture_sent_as_a_file_is_not_seen(telegram: Telegram, bot: Running) -> None:
+async def test_image_sent_as_a_file_is_accepted(telegram: FakeTelegram, run_bot: RunBot) -> None:
     """An image sent as a file is as good as a photo."""
-    ann = telegram.person("Ann")
-    async with bot():
+    ann = telegram.user("Ann")
+    async with run_bot():
         await ann.sends_document(picture(300, 200), f"/video it moves {QUICK}", name="kite.png")
         await ann.chat.shows_video()
     assert telegram.downloads.total() == 1
     assert all(path.startswith("documents/") for path in telegram.downloads)
 
 
-async def test_an_answer_to_a_photo_forgets_the_photo(telegram: Telegram, bot: Running) -> None:
+async def test_reply_to_a_photo_uses_the_photo(telegram: FakeTelegram, run_bot: RunBot) -> None:
     """/video in reply to a photo begins with that, and its caption is not needed."""
-    ann = telegram.person("Ann")
-    async with bot(MAX_ACTIVE_PER_USER="1"):
+    ann = telegram.user("Ann")
+    async with run_bot(MAX_ACTIVE_PER_USER="1"):
         photo = await ann.sends_photo(picture(300, 200), "my kite")
         await ann.chat.shows("begins with your picture")
         asked = await ann.says(f"/video it falls {QUICK}", reply_to=photo)
@@ -62,10 +60,10 @@ async def test_an_answer_to_a_photo_forgets_the_photo(telegram: Telegram, bot: R
     assert telegram.downloads.total() == 1
 
 
-async def test_an_answer_to_a_text_needs_the_text_again(telegram: Telegram, bot: Running) -> None:
+async def test_reply_to_a_text_uses_its_words(telegram: FakeTelegram, run_bot: RunBot) -> None:
     """/video alone in reply to words makes a video of those words."""
-    ann = telegram.person("Ann")
-    async with bot():
+    ann = telegram.user("Ann")
+    async with run_bot():
         words = await ann.says("a blue whale in the rain")
         await ann.chat.shows("Price:")
         asked = await ann.says(f"/video {QUICK}", reply_to=words)
@@ -74,10 +72,12 @@ async def test_an_answer_to_a_text_needs_the_text_again(telegram: Telegram, bot:
     assert video.text.startswith("a blue whale in the rain\n")
 
 
-async def test_an_answer_to_a_command_films_the_command(telegram: Telegram, bot: Running) -> None:
+async def test_reply_to_a_command_uses_its_prompt_only(
+    telegram: FakeTelegram, run_bot: RunBot
+) -> None:
     """/video in reply to an earlier /video takes its words, not `/video` and its options."""
-    ann = telegram.person("Ann")
-    async with bot():
+    ann = telegram.user("Ann")
+    async with run_bot():
         first = await ann.says(f"/video a blue whale {QUICK}")
         await ann.chat.shows_video()
         await ann.says(f"/video {QUICK}", reply_to=first)
@@ -85,12 +85,10 @@ async def test_an_answer_to_a_command_films_the_command(telegram: Telegram, bot:
     assert video.text.startswith("a blue whale\n")
 
 
-async def test_an_answer_to_the_bot_films_what_the_bot_has_said(
-    telegram: Telegram, bot: Running
-) -> None:
+async def test_reply_to_the_bot_asks_for_words(telegram: FakeTelegram, run_bot: RunBot) -> None:
     """/video alone in reply to a message of the bot asks for words."""
-    ann = telegram.person("Ann")
-    async with bot():
+    ann = telegram.user("Ann")
+    async with run_bot():
         await ann.says("/quota")
         said = await ann.chat.shows("You can spend")
         await ann.says("/video", reply_to=said)
@@ -99,12 +97,12 @@ async def test_an_answer_to_the_bot_films_what_the_bot_has_said(
     assert not ann.chat.from_bot[-1].video
 
 
-async def test_an_answer_to_a_finished_video_makes_another_one_from_nothing(
-    telegram: Telegram, bot: Running
+async def test_reply_to_a_finished_video_remixes_it(
+    telegram: FakeTelegram, run_bot: RunBot
 ) -> None:
     """/video in reply to one's video changes it, where its gateway can."""
-    ann = telegram.person("Ann")
-    async with bot():
+    ann = telegram.user("Ann")
+    async with run_bot():
         await ann.says(f"/video a red kite {QUICK}")
         first = await ann.chat.shows_video()
         asked = await ann.says("/video but green", reply_to=first)
@@ -118,10 +116,12 @@ async def test_an_answer_to_a_finished_video_makes_another_one_from_nothing(
     assert (second.video.width, second.video.height) == (480, 854)
 
 
-async def test_an_edited_command_starts_a_second_task(telegram: Telegram, bot: Running) -> None:
+async def test_edited_command_starts_no_second_task(
+    telegram: FakeTelegram, run_bot: RunBot
+) -> None:
     """Whoever mends a word in their command does not pay twice."""
-    ann = telegram.person("Ann")
-    async with bot():
+    ann = telegram.user("Ann")
+    async with run_bot():
         asked = await ann.says(f"/video a red kite {QUICK}")
         await ann.chat.shows("Task")
         await ann.edits(asked, f"/video a green kite {QUICK}")
@@ -131,28 +131,28 @@ async def test_an_edited_command_starts_a_second_task(telegram: Telegram, bot: R
     assert len(tasks.text.splitlines()) == 2
 
 
-async def test_a_message_that_comes_twice_makes_two_videos(
-    telegram: Telegram, bot: Running
-) -> None:
+async def test_repeated_update_makes_one_video(telegram: FakeTelegram, run_bot: RunBot) -> None:
     """An update that Telegram brings once more does nothing, whatever came of it."""
-    ann = telegram.person("Ann")
-    async with bot():
+    ann = telegram.user("Ann")
+    async with run_bot():
         await ann.says(f"/video a red kite {QUICK}")
         await ann.says("a plain text")
         await ann.chat.shows("Price:")
         await ann.chat.shows_video()
         for update in telegram.updates[:2]:
-            telegram.tell_again(update)
+            telegram.redeliver_update(update)
         await ann.says("/tasks")
         tasks = await ann.chat.shows("Your newest tasks:")
     assert len(tasks.text.splitlines()) == 2
     assert len([one for one in ann.chat.from_bot if "Price:" in one.text]) == 1
 
 
-async def test_a_picture_that_is_none_costs_credits(telegram: Telegram, bot: Running) -> None:
+async def test_invalid_image_is_refused_without_charge(
+    telegram: FakeTelegram, run_bot: RunBot
+) -> None:
     """Files that are no pictures, or hollow, or too large, are refused in plain words."""
-    ann = telegram.person("Ann")
-    async with bot():
+    ann = telegram.user("Ann")
+    async with run_bot():
         await ann.sends_document(b"%PDF-1.7 words", "/video it moves", name="kite.png")
         await ann.chat.shows("is not a picture; it looks like a PDF.")
         await ann.sends_document(
@@ -164,10 +164,10 @@ async def test_a_picture_that_is_none_costs_credits(telegram: Telegram, bot: Run
     assert telegram.downloads.total() == 1
 
 
-async def test_what_is_no_picture_is_met_with_silence(telegram: Telegram, bot: Running) -> None:
+async def test_unsupported_media_is_answered(telegram: FakeTelegram, run_bot: RunBot) -> None:
     """Voices, stickers, films and other files bring a word on what is taken."""
-    ann = telegram.person("Ann")
-    async with bot():
+    ann = telegram.user("Ann")
+    async with run_bot():
         await ann.sends_voice()
         await ann.chat.shows("I take words and pictures")
         await ann.sends_sticker()
@@ -176,10 +176,12 @@ async def test_what_is_no_picture_is_met_with_silence(telegram: Telegram, bot: R
         await ann.chat.shows("I take words and pictures", times=3)
 
 
-async def test_a_typing_error_leaves_people_alone(telegram: Telegram, bot: Running) -> None:
+async def test_mistyped_command_is_answered_with_a_correction(
+    telegram: FakeTelegram, run_bot: RunBot
+) -> None:
     """Wrong words, options and values are answered with what would be right."""
-    ann = telegram.person("Ann")
-    async with bot():
+    ann = telegram.user("Ann")
+    async with run_bot():
         for wrong, answer in {
             "/vidoe a kite": "Did you mean /video?",
             "/video a kite --modle sandbox": "Did you mean --model?",
@@ -193,4 +195,4 @@ async def test_a_typing_error_leaves_people_alone(telegram: Telegram, bot: Runni
             asked = await ann.says(wrong)
             said = await ann.chat.shows(answer)
             assert said.reply_to is asked
-    assert telegram.called("sendVideo") == []
+    assert telegram.calls_to("sendVideo") == []

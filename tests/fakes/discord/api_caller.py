@@ -10,9 +10,9 @@ from typing import Any
 import httpx
 
 from tests.fakes.discord.channels import Channel
-from tests.fakes.discord.fake import Discord
+from tests.fakes.discord.fake import FakeDiscord
 from tests.fakes.discord.interactions import Interaction
-from tests.fakes.discord.state import Now
+from tests.fakes.discord.state import HasNow
 
 AGENT = "DiscordBot (https://example.org, 1)"
 VIDEO = {
@@ -35,13 +35,15 @@ VIDEO = {
 """A command as a bot would sync it."""
 MP4 = b"\0\0\0\x20ftypisom" + bytes(2000)
 """What passes for a video as long as nobody plays it."""
-GO = [{"type": 1, "components": [{"type": 2, "style": 1, "custom_id": "go", "label": "Go on"}]}]
+GO_ON_BUTTON = [
+    {"type": 1, "components": [{"type": 2, "style": 1, "custom_id": "go", "label": "Go on"}]}
+]
 
 
-class Bot:
+class ApiCaller:
     """Calls as a bot would, with its token or without."""
 
-    def __init__(self, discord: Discord, client: httpx.AsyncClient) -> None:
+    def __init__(self, discord: FakeDiscord, client: httpx.AsyncClient) -> None:
         self.discord = discord
         self.client = client
 
@@ -115,7 +117,7 @@ class Bot:
 
 
 @asynccontextmanager
-async def calling(clock: Now, **settings: Any) -> AsyncIterator[Bot]:
+async def api_caller(clock: HasNow, **settings: Any) -> AsyncIterator[ApiCaller]:
     """Such a bot, with a Discord of its own."""
-    async with Discord(clock, **settings) as discord, httpx.AsyncClient() as client:
-        yield Bot(discord, client)
+    async with FakeDiscord(clock, **settings) as discord, httpx.AsyncClient() as client:
+        yield ApiCaller(discord, client)

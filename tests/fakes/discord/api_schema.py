@@ -1,6 +1,6 @@
 """Facts of Discord's own description that the stand-in holds calls and answers to.
 
-Derived from the description of API v10 (discord/discord-api-spec, MIT); `test_discord_facts.py`
+Derived from the description of API v10 (discord/discord-api-spec, MIT); `test_api_schema.py`
 compares these tables with the description itself where that is at hand.
 
 Notation: `name:type|other type`, a star before what is required, `?` after what may be null,
@@ -22,7 +22,7 @@ PLAIN = frozenset({"int", "float", "str", "bool", "id", "date", "uri"})
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class ValueType:
     """What a value may be."""
 
     name: str
@@ -30,14 +30,14 @@ class Kind:
     low: float | None = None
     high: float | None = None
     words: tuple[str, ...] = ()
-    inner: tuple[Kind, ...] = ()
+    inner: tuple[ValueType, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
     """One field of an object, or one parameter."""
 
-    kinds: tuple[Kind, ...]
+    kinds: tuple[ValueType, ...]
     required: bool = False
     null: bool = False
 
@@ -158,18 +158,18 @@ def _split(text: str) -> list[str]:
     return parts
 
 
-def _kinds(text: str) -> tuple[Kind, ...]:
+def _kinds(text: str) -> tuple[ValueType, ...]:
     return tuple(kind for part in _split(text) for kind in _of_one(part))
 
 
-def _of_one(text: str) -> list[Kind]:
+def _of_one(text: str) -> list[ValueType]:
     if text in UNIONS:
-        return [Kind(name) for name in UNIONS[text]]
+        return [ValueType(name) for name in UNIONS[text]]
     text, low, high = _bounds(text)
     if text[0] in "[<":
-        return [Kind(text[0] + text[-1], low, high, inner=_kinds(text[1:-1]))]
+        return [ValueType(text[0] + text[-1], low, high, inner=_kinds(text[1:-1]))]
     name, _, words = text.partition("=")
-    return [Kind(name, low, high, tuple(words.split(",")) if words else ())]
+    return [ValueType(name, low, high, tuple(words.split(",")) if words else ())]
 
 
 def _bounds(text: str) -> tuple[str, float | None, float | None]:
@@ -216,11 +216,13 @@ def _operation(line: str) -> tuple[str, Operation]:
 
 
 OPERATIONS = dict(_operation(line) for line in _lines(_OPERATIONS))
-GIVEN = _objects(given.GIVEN)
-TOLD = _objects(told.TOLD)
+REQUEST_TYPES = _objects(given.REQUEST_TYPES)
+RESPONSE_TYPES = _objects(told.RESPONSE_TYPES)
 """Only these fields are ever told by this stand-in; the description has more."""
 DOCUMENTED = _objects(_DOCUMENTED)
-OBJECTS = {name: one | DOCUMENTED.get(name, {}) for name, one in (GIVEN | TOLD).items()}
+OBJECTS = {
+    name: one | DOCUMENTED.get(name, {}) for name, one in (REQUEST_TYPES | RESPONSE_TYPES).items()
+}
 
 
 def words(text: str) -> frozenset[str]:

@@ -8,12 +8,12 @@ from typing import Any
 from tests.fakes.discord import channel_methods as sending
 from tests.fakes.discord import serializers as shown
 from tests.fakes.discord.channels import Guild
-from tests.fakes.discord.error_responses import Call, unlucky, wrong
+from tests.fakes.discord.error_responses import Call, avoidable_error, unavoidable_error
 from tests.fakes.discord.gateway import Gateway
-from tests.fakes.discord.state import World
+from tests.fakes.discord.state import DiscordState
 
 Json = dict[str, Any]
-Doer = Callable[[Call], Any]
+OperationHandler = Callable[[Call], Any]
 
 
 def get_my_user(call: Call) -> Json:
@@ -50,7 +50,7 @@ def get_my_application(call: Call) -> Json:
 def get_user(call: Call) -> Json:
     found = call.world.accounts.get(call.id("user_id"))
     if found is None:
-        wrong(10013, "Unknown User", 404)
+        avoidable_error(10013, "Unknown User", 404)
     return shown.user(found)
 
 
@@ -62,9 +62,9 @@ def get_guild_member(call: Call) -> Json:
     guild = _guild(call)
     found = call.world.accounts.get(call.id("user_id"))
     if found is None:
-        wrong(10013, "Unknown User", 404)
+        avoidable_error(10013, "Unknown User", 404)
     if found not in guild.members and found is not call.world.bot:
-        unlucky(10007, "Unknown Member")
+        unavoidable_error(10007, "Unknown Member")
     return shown.member(guild, found)
 
 
@@ -75,13 +75,13 @@ def list_guild_channels(call: Call) -> list[Json]:
 def _guild(call: Call) -> Guild:
     guild = call.world.guilds.get(call.id("guild_id"))
     if guild is None:
-        wrong(10004, "Unknown Guild", 404)
+        avoidable_error(10004, "Unknown Guild", 404)
     if guild.gone or not guild.has_bot:
-        unlucky(10004, "Unknown Guild")
+        unavoidable_error(10004, "Unknown Guild")
     return guild
 
 
-def doers(world: World, gateway: Gateway) -> Mapping[str, Doer]:
+def operation_handlers(world: DiscordState, gateway: Gateway) -> Mapping[str, OperationHandler]:
     """What does each operation."""
     commands, interactions = world.commands, world.interactions
     return {

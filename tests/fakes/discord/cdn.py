@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from PIL import Image
 
-from tests.fakes.discord.messages import Attached
+from tests.fakes.discord.messages import Attachment
 
 LIFETIME = 24 * 3600
 """Seconds for which a link is good."""
@@ -43,7 +43,7 @@ class Cdn:
         self.folder = Path()
         """Where they lie; the server says so when it starts."""
         self.url = ""
-        self.files: dict[int, Attached] = {}
+        self.files: dict[int, Attachment] = {}
         self.gone: set[int] = set()
         """Files that were deleted."""
         self.downloads: Counter[int] = Counter()
@@ -54,7 +54,7 @@ class Cdn:
         """A new place for bytes that arrive."""
         return self.folder / f"upload-{next(self._numbers)}"
 
-    def keep(self, number: int, place: int, name: str, path: Path, **more: Any) -> Attached:
+    def keep(self, number: int, place: int, name: str, path: Path, **more: Any) -> Attachment:
         """A file of this id in this channel; what it is, is seen from its bytes."""
         safe = re.sub(r"[^\w.()-]", "_", name) or "unknown"
         kind = more.pop("kind", "") or _KINDS.get(Path(safe).suffix.lower(), "")
@@ -62,7 +62,7 @@ class Cdn:
         sides = _sides(path) if kind.startswith("image/") else (0, 0)
         if kind.startswith("video/"):
             sides = 1280, 720
-        it = Attached(
+        it = Attachment(
             id=number,
             name=safe,
             path=path,
@@ -86,14 +86,14 @@ class Cdn:
             path.write_bytes(content)
         return path
 
-    def link(self, it: Attached, now: float) -> str:
+    def link(self, it: Attachment, now: float) -> str:
         """Where a file can be had from now on, for a time."""
         folder = "ephemeral-attachments" if it.ephemeral else "attachments"
         path = f"/{folder}/{it.place}/{it.id}/{quote(it.name)}"
         start, end = f"{int(now):x}", f"{int(now) + LIFETIME:x}"
         return f"{self.url}{path}?ex={end}&is={start}&hm={_signed(path, end, start)}&"
 
-    def found(self, path: str, query: Any, now: float) -> Attached | None:
+    def found(self, path: str, query: Any, now: float) -> Attachment | None:
         """The file that is asked for, if the link is still good."""
         parts = path.split("/")
         it = self.files.get(int(parts[3])) if len(parts) == 5 and parts[3].isdigit() else None

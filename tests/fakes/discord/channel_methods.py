@@ -7,8 +7,14 @@ from typing import Any
 from tests.fakes.discord import permissions as rights
 from tests.fakes.discord import serializers as shown
 from tests.fakes.discord.channels import DM, FORUM, GROUP, Channel
-from tests.fakes.discord.error_responses import Call, Problem, form, unlucky, wrong
-from tests.fakes.discord.message_rules import composed
+from tests.fakes.discord.error_responses import (
+    Call,
+    Problem,
+    avoidable_error,
+    invalid_form_body,
+    unavoidable_error,
+)
+from tests.fakes.discord.message_rules import compose_message
 from tests.fakes.discord.messages import EPHEMERAL, Message
 
 Json = dict[str, Any]
@@ -20,16 +26,16 @@ _NEEDED = rights.VIEW_CHANNEL
 def create_message(call: Call) -> Json:
     channel = open_channel(call)
     if channel.kind == FORUM:
-        wrong(50008, "Cannot send messages in a non-text channel")
+        avoidable_error(50008, "Cannot send messages in a non-text channel")
     _may(channel, _sending(channel))
     if channel.archived and channel.locked:
-        unlucky(50083, "Thread is archived", 400)
+        unavoidable_error(50083, "Thread is archived", 400)
     if (known := _sent_before(call, channel)) is not None:
         return shown.message(known)
     reply_to = _replied(call, channel)
-    it = composed(call, channel, channel.file_limit)
+    it = compose_message(call, channel, channel.file_limit)
     if it.flags & EPHEMERAL:
-        call.note("only answers to interactions can be ephemeral")
+        call.add_violation("only answers to interactions can be ephemeral")
         it.flags &= ~EPHEMERAL
     if it.attachments:
         _may(channel, rights.ATTACH_FILES)
@@ -48,10 +54,10 @@ def edit_message(call: Call) -> Json:
     channel = open_channel(call)
     message = _message(call, channel)
     if message.sender is not call.world.bot:
-        wrong(50005, "Cannot edit a message authored by another user", 403)
+        avoidable_error(50005, "Cannot edit a message authored by another user", 403)
     if channel.archived:
-        unlucky(50083, "Thread is archived", 400)
-    it = composed(call, channel, channel.file_limit, message)
+        unavoidable_error(50083, "Thread is archived", 400)
+    it = compose_message(call, channel, channel.file_limit, message)
     # An edit calls nobody.
     it.pings, it.pings_everyone = message.pings, message.pings_everyone
     call.world.change(message, **it.fields())
@@ -63,10 +69,10 @@ def delete_message(call: Call) -> None:
     message = _message(call, channel)
     if message.sender is not call.world.bot:
         if channel.kind in {DM, GROUP}:
-            wrong(50003, "Cannot execute action on a DM channel", 403)
+            avoidable_error(50003, "Cannot execute action on a DM channel", 403)
         _may(channel, rights.MANAGE_MESSAGES)
     if channel.archived:
-        unlucky(50083, "Thread is archived", 400)
+        unavoidable_error(50083, "Thread is archived", 400)
     call.world.delete(message, by_bot=True)
 
 
@@ -99,7 +105,7 @@ def get_channel(call: Call) -> Json:
 def create_dm(call: Call) -> Json:
     person = call.world.accounts.get(int(call.get("recipient_id", 0)))
     if person is None or person.is_bot:
-        wrong(50033, "Invalid Recipient(s)")
+        avoidable_error(50033, "Invalid Recipient(s)")
     return shown.channel(call.world.dm(person))
 
 
@@ -110,13 +116,13 @@ def open_channel(call: Call) -> Channel:
     """A channel that the bot may look into."""
     channel = call.world.channels.get(call.id("channel_id"))
     if channel is None:
-        wrong(10003, "Unknown Channel", 404)
+        avoidable_error(10003, "Unknown Channel", 404)
     if channel.gone or (channel.guild is not None and channel.guild.gone):
-        unlucky(10003, "Unknown Channel")
+        unavoidable_error(10003, "Unknown Channel")
     if channel.guild is not None and not channel.guild.has_bot:
-        unlucky(50001, "Missing Access", 403)
+        unavoidable_error(50001, "Missing Access", 403)
     if channel.guild is None and channel not in call.world.dms.values():
-        unlucky(50001, "Missing Access", 403)
+        unavoidable_error(50001, "Missing Access", 403)
     _may(channel, _NEEDED)
     return channel
 
@@ -129,16 +135,16 @@ def _may(channel: Channel, needed: int) -> None:
         return
     have = world.rights(channel, world.bot)
     if not have & rights.VIEW_CHANNEL:
-        unlucky(50001, "Missing Access", 403)
+        unavoidable_error(50001, "Missing Access", 403)
     if needed & ~have:
-        unlucky(50013, "Missing Permissions", 403)
+        unavoidable_error(50013, "Missing Permissions", 403)
 
 
 def _may_write_to(channel: Channel) -> None:
     world, person = channel.world, channel.people[0]
     known = world.shares_guild(person) or person in world.installed
     if person in world.closed_dms or person.deleted or not known:
-        unlucky(50007, "Cannot send messages to this user", 403)
+        unavoidable_error(50007, "Cannot send messages to this user", 403)
 
 
 def _sending(channel: Channel) -> int:
@@ -148,7 +154,7 @@ def _sending(channel: Channel) -> int:
 def _message(call: Call, channel: Channel) -> Message:
     message = channel.history.get(call.id("message_id"))
     if message is None or message.deleted or message.only_for is not None:
-        unlucky(10008, "Unknown Message")
+        unavoidable_error(10008, "Unknown Message")
     return message
 
 
@@ -160,7 +166,9 @@ def _replied(call: Call, channel: Channel) -> Message | None:
     if message is None or message.deleted or message.only_for is not None:
         if asked.get("fail_if_not_exists") is False:
             return None
-        form(Problem(("message_reference",), "REPLIES_UNKNOWN_MESSAGE", "Unknown message"))
+        invalid_form_body(
+            Problem(("message_reference",), "REPLIES_UNKNOWN_MESSAGE", "Unknown message")
+        )
     return message
 
 

@@ -6,13 +6,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from tests.fakes.change_signal import Watch
+from tests.fakes.change_signal import ChangeSignal
 from tests.fakes.discord import permissions as rights
 from tests.fakes.discord.messages import Account, Event, Message
 from tests.fakes.discord.snowflakes import shard_of
 
 if TYPE_CHECKING:
-    from tests.fakes.discord.state import World
+    from tests.fakes.discord.state import DiscordState
 
 T = TypeVar("T")
 TEXT, DM, VOICE, GROUP, NEWS = 0, 1, 2, 3, 5
@@ -51,7 +51,7 @@ class Role:
 class Channel:
     """One place where messages stand: a channel, a thread, a forum or a private one."""
 
-    world: World
+    world: DiscordState
     id: int
     kind: int
     name: str = ""
@@ -74,7 +74,7 @@ class Channel:
     log: list[Event] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.watch = Watch()
+        self.watch = ChangeSignal()
 
     # --- looking -------------------------------------------------------------------------
 
@@ -144,7 +144,7 @@ class Channel:
         it = self.world.channel(
             kind, name=name, guild=self.guild, parent=self, owner=sender, nsfw=self.nsfw
         )
-        self.world.tell_channel(it, "THREAD_CREATE", newly_created=True)
+        self.world.send_channel_event(it, "THREAD_CREATE", newly_created=True)
         if self.kind == FORUM:
             self.world.put(it, sender, content=name, id=it.id)
         return it
@@ -169,11 +169,11 @@ class Channel:
         self.gone = True
         for message in self.history.values():
             message.deleted = True
-        self.world.tell_channel(self, "THREAD_DELETE" if self.is_thread else "CHANNEL_DELETE")
+        self.world.send_channel_event(self, "THREAD_DELETE" if self.is_thread else "CHANNEL_DELETE")
         self.world.changed(self)
 
     def _update(self) -> None:
-        self.world.tell_channel(self, "THREAD_UPDATE" if self.is_thread else "CHANNEL_UPDATE")
+        self.world.send_channel_event(self, "THREAD_UPDATE" if self.is_thread else "CHANNEL_UPDATE")
         self.world.changed(self)
 
 
@@ -181,7 +181,7 @@ class Channel:
 class Guild:
     """One server, as people call it."""
 
-    world: World
+    world: DiscordState
     id: int
     name: str
     owner: Account
@@ -228,7 +228,7 @@ class Guild:
         self.roles.append(it)
         for one in members:
             self.members[one].append(it)
-        self.world.tell_role(self, it)
+        self.world.send_role_event(self, it)
         return it
 
     def manages(self, person: Account) -> None:
@@ -246,20 +246,20 @@ class Guild:
     def boosts(self, tier: int) -> None:
         """It is boosted so much from now on."""
         self.tier = tier
-        self.world.tell_guild(self, "GUILD_UPDATE")
+        self.world.send_guild_event(self, "GUILD_UPDATE")
 
     def kicks_bot(self) -> None:
         """The bot is thrown out."""
         self.has_bot = False
-        self.world.tell_guild(self, "GUILD_DELETE")
+        self.world.send_guild_event(self, "GUILD_DELETE")
 
     def adds_bot(self) -> None:
         """The bot is brought in, for the first time or again."""
         self.has_bot = True
-        self.world.tell_guild(self, "GUILD_CREATE")
+        self.world.send_guild_event(self, "GUILD_CREATE")
 
     def _channel(self, kind: int, name: str, **more: Any) -> Channel:
         it = self.world.channel(kind, name=name, guild=self, **more)
         self.channels.append(it)
-        self.world.tell_channel(it, "CHANNEL_CREATE")
+        self.world.send_channel_event(it, "CHANNEL_CREATE")
         return it

@@ -8,20 +8,22 @@ from tests.fakes.discord import permissions as rights
 from tests.fakes.discord.channels import Channel
 from tests.fakes.discord.commands import Command
 from tests.fakes.discord.messages import Account
-from tests.fakes.discord.state import World
+from tests.fakes.discord.state import DiscordState
 
 Json = dict[str, Any]
 IN_GUILD, WITH_BOT, ELSEWHERE = 0, 1, 2
 
 
-def context_of(world: World, person: Account, place: Channel) -> int:
+def context_of(world: DiscordState, person: Account, place: Channel) -> int:
     """What kind of place it is, as interactions tell it."""
     if place.guild is not None:
         return IN_GUILD
     return WITH_BOT if world.dms.get(person) is place else ELSEWHERE
 
 
-def offered(world: World, person: Account, place: Channel, kind: int) -> list[Command]:
+def available_commands(
+    world: DiscordState, person: Account, place: Channel, kind: int
+) -> list[Command]:
     """All commands of a kind; those of the guild itself hide global ones of the same name."""
     by_guild, guild = world.commands.by_guild, place.guild
     known = list(by_guild.get(None, []))
@@ -33,12 +35,14 @@ def offered(world: World, person: Account, place: Channel, kind: int) -> list[Co
         one
         for one in known
         if one.kind == kind
-        and owners_of(one, world, person, place)
+        and installation_owners(one, world, person, place)
         and _allowed(one, world, person, place)
     ]
 
 
-def owners_of(command: Command, world: World, person: Account, place: Channel) -> Json:
+def installation_owners(
+    command: Command, world: DiscordState, person: Account, place: Channel
+) -> Json:
     """Where the app is installed that the command is here; empty: it is not."""
     guild, context = place.guild, context_of(world, person, place)
     owners: Json = {}
@@ -54,7 +58,7 @@ def owners_of(command: Command, world: World, person: Account, place: Channel) -
     return owners
 
 
-def _allowed(command: Command, world: World, person: Account, place: Channel) -> bool:
+def _allowed(command: Command, world: DiscordState, person: Account, place: Channel) -> bool:
     guild, needs = place.guild, command.needs
     if guild is None:
         return True

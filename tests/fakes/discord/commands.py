@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.fakes.discord.api_schema import words
-from tests.fakes.discord.error_responses import Call, Problem, form, wrong
+from tests.fakes.discord.error_responses import Call, Problem, avoidable_error, invalid_form_body
 
 Json = dict[str, Any]
 CHAT, USER, MESSAGE = 1, 2, 3
@@ -139,17 +139,19 @@ class Commands:
         today = [one for one in self.created if one[0] > call.time - 86400 and one[1] == scope]
         if len(today) + fresh > CREATES_A_DAY:
             words = "Max number of daily application command creates has been reached"
-            wrong(30034, f"{words} ({CREATES_A_DAY})")
+            avoidable_error(30034, f"{words} ({CREATES_A_DAY})")
         self.created += [(call.time, scope)] * fresh
 
     def _scope(self, call: Call) -> int | None:
         if call.id("application_id") != call.world.application:
-            wrong(20012, "You are not authorized to perform this action on this application", 403)
+            avoidable_error(
+                20012, "You are not authorized to perform this action on this application", 403
+            )
         if "guild_id" not in call.path:
             return None
         guild = call.world.guilds.get(call.id("guild_id"))
         if guild is None or not guild.has_bot:
-            wrong(50001, "Missing Access", 403)
+            avoidable_error(50001, "Missing Access", 403)
         return guild.id
 
 
@@ -165,7 +167,7 @@ def check(asked: Sequence[Json]) -> None:
     problems: list[Problem] = []
     for kind, most in MOST.items():
         if sum(_key(one)[0] == kind for one in asked) > most:
-            wrong(30032, f"Maximum number of application commands reached ({most}).")
+            avoidable_error(30032, f"Maximum number of application commands reached ({most}).")
     names: set[tuple[int, str]] = set()
     for at, one in enumerate(asked):
         if _key(one) in names:
@@ -176,7 +178,7 @@ def check(asked: Sequence[Json]) -> None:
         names.add(_key(one))
         problems += _of_command(one, (str(at),))
     if problems:
-        form(*problems)
+        invalid_form_body(*problems)
 
 
 def _of_command(one: Json, at: tuple[str, ...]) -> Iterator[Problem]:

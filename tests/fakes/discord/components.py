@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-from tests.fakes.discord.error_responses import Problem, form
+from tests.fakes.discord.error_responses import Problem, invalid_form_body
 from tests.fakes.discord.messages import flat
 
 Json = dict[str, Any]
@@ -33,7 +33,7 @@ _OPTIONAL = frozenset(
 """Never told as null."""
 
 
-def checked(components: list[Json], *, v2: bool) -> list[Json]:
+def check_components(components: list[Json], *, v2: bool) -> list[Json]:
     """Components as they are kept; refuses what cannot stand together."""
     kept = copy.deepcopy(components)
     if not v2:
@@ -41,22 +41,28 @@ def checked(components: list[Json], *, v2: bool) -> list[Json]:
     everything = flat(kept)
     if v2 and len(everything) > MOST:
         words = f"The total number of components can't exceed {MOST}"
-        form(Problem(("components",), "COMPONENT_MAX_TOTAL_COMPONENTS_EXCEEDED", words))
+        invalid_form_body(
+            Problem(("components",), "COMPONENT_MAX_TOTAL_COMPONENTS_EXCEEDED", words)
+        )
     texts = sum(len(one["content"]) for one in everything if one["type"] == 10)
     if texts > LONGEST_TEXTS:
         words = f"Total text size exceeds the maximum of {LONGEST_TEXTS}"
-        form(Problem(("components",), "COMPONENT_DISPLAYABLE_TEXT_SIZE_EXCEEDED", words))
+        invalid_form_body(
+            Problem(("components",), "COMPONENT_DISPLAYABLE_TEXT_SIZE_EXCEEDED", words)
+        )
     _check_controls(kept, ("components",), set())
     return _filled(kept)
 
 
 def _check_old(components: list[Json]) -> None:
     if len(components) > MOST_ROWS:
-        form(Problem(("components",), "BASE_TYPE_MAX_LENGTH", "Must be 5 or fewer in length."))
+        invalid_form_body(
+            Problem(("components",), "BASE_TYPE_MAX_LENGTH", "Must be 5 or fewer in length.")
+        )
     for at, one in enumerate(components):
         if one["type"] != ROW:
             words = 'Value of field "type" must be one of (1,).'
-            form(Problem(("components", str(at), "type"), "UNION_TYPE_CHOICES", words))
+            invalid_form_body(Problem(("components", str(at), "type"), "UNION_TYPE_CHOICES", words))
 
 
 def _check_controls(components: list[Json], at: tuple[str, ...], known: set[str]) -> None:
@@ -71,7 +77,9 @@ def _check_controls(components: list[Json], at: tuple[str, ...], known: set[str]
         if custom_id := one.get("custom_id"):
             if custom_id in known:
                 words = "Component custom id cannot be duplicated"
-                form(Problem((*here, "custom_id"), "COMPONENT_CUSTOM_ID_DUPLICATED", words))
+                invalid_form_body(
+                    Problem((*here, "custom_id"), "COMPONENT_CUSTOM_ID_DUPLICATED", words)
+                )
             known.add(custom_id)
         _check_controls(one.get("components") or [], (*here, "components"), known)
         if accessory := one.get("accessory"):
@@ -82,40 +90,48 @@ def _check_row(one: Json, at: tuple[str, ...]) -> None:
     kinds = [part["type"] for part in one["components"]]
     if len(kinds) > 1 and any(kind in SELECTS for kind in kinds):
         words = "The specified component type takes the whole row"
-        form(Problem((*at, "components"), "COMPONENT_LAYOUT_WIDTH_EXCEEDED", words))
+        invalid_form_body(Problem((*at, "components"), "COMPONENT_LAYOUT_WIDTH_EXCEEDED", words))
 
 
 def _check_button(one: Json, at: tuple[str, ...]) -> None:
     if one["style"] == LINK:
         if not one.get("url"):
-            form(Problem((*at, "url"), "BASE_TYPE_REQUIRED", "A url is required"))
+            invalid_form_body(Problem((*at, "url"), "BASE_TYPE_REQUIRED", "A url is required"))
         if one.get("custom_id"):
             words = "A custom id and url cannot both be specified"
-            form(Problem(at, "BUTTON_COMPONENT_CUSTOM_ID_URL_MUTUALLY_EXCLUSIVE", words))
+            invalid_form_body(
+                Problem(at, "BUTTON_COMPONENT_CUSTOM_ID_URL_MUTUALLY_EXCLUSIVE", words)
+            )
     elif not one.get("custom_id") and one["style"] != PREMIUM:
-        form(Problem((*at, "custom_id"), "BASE_TYPE_REQUIRED", "This field is required"))
+        invalid_form_body(
+            Problem((*at, "custom_id"), "BASE_TYPE_REQUIRED", "This field is required")
+        )
     elif one.get("url"):
         words = "A custom id and url cannot both be specified"
-        form(Problem(at, "BUTTON_COMPONENT_CUSTOM_ID_URL_MUTUALLY_EXCLUSIVE", words))
+        invalid_form_body(Problem(at, "BUTTON_COMPONENT_CUSTOM_ID_URL_MUTUALLY_EXCLUSIVE", words))
     if not one.get("label") and not one.get("emoji") and one["style"] != PREMIUM:
         words = "A button must have a label or an emoji"
-        form(Problem(at, "BUTTON_COMPONENT_INVALID_LABEL", words))
+        invalid_form_body(Problem(at, "BUTTON_COMPONENT_INVALID_LABEL", words))
 
 
 def _check_select(one: Json, at: tuple[str, ...]) -> None:
     least, most = one.get("min_values"), one.get("max_values")
     options = one.get("options")
     if least is not None and most is not None and least > most:
-        form(Problem((*at, "min_values"), "NUMBER_TYPE_MAX", f"Must not be more than {most}."))
+        invalid_form_body(
+            Problem((*at, "min_values"), "NUMBER_TYPE_MAX", f"Must not be more than {most}.")
+        )
     if options is None:
         return
     values = [option["value"] for option in options]
     if len(set(values)) < len(values):
         words = "The specified option value is already used"
-        form(Problem((*at, "options"), "SELECT_COMPONENT_OPTION_VALUE_DUPLICATED", words))
+        invalid_form_body(
+            Problem((*at, "options"), "SELECT_COMPONENT_OPTION_VALUE_DUPLICATED", words)
+        )
     if most is not None and most > len(values):
         words = f"Must be {len(values)} or fewer."
-        form(Problem((*at, "max_values"), "BASE_TYPE_MAX_LENGTH", words))
+        invalid_form_body(Problem((*at, "max_values"), "BASE_TYPE_MAX_LENGTH", words))
 
 
 def _filled(components: list[Json]) -> list[Json]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 if TYPE_CHECKING:
-    from tests.fakes.discord.state import World
+    from tests.fakes.discord.state import DiscordState
 
 Json = dict[str, Any]
 
@@ -25,7 +25,7 @@ class Problem(NamedTuple):
         return f"{'.'.join(self.at) or 'body'}: {self.words}"
 
 
-class Refused(Exception):
+class ApiError(Exception):
     """An answer that says no."""
 
     def __init__(
@@ -54,19 +54,19 @@ class Refused(Exception):
         return told
 
 
-def form(*problems: Problem) -> NoReturn:
+def invalid_form_body(*problems: Problem) -> NoReturn:
     """Refuse a body that is not what it must be."""
-    raise Refused(400, 50035, "Invalid Form Body", foreseen=True, problems=problems)
+    raise ApiError(400, 50035, "Invalid Form Body", foreseen=True, problems=problems)
 
 
-def wrong(code: int, words: str, status: int = 400) -> NoReturn:
+def avoidable_error(code: int, words: str, status: int = 400) -> NoReturn:
     """Refuse what a careful bot would not have asked."""
-    raise Refused(status, code, words, foreseen=True)
+    raise ApiError(status, code, words, foreseen=True)
 
 
-def unlucky(code: int, words: str, status: int = 404) -> NoReturn:
+def unavoidable_error(code: int, words: str, status: int = 404) -> NoReturn:
     """Refuse what no bot could know beforehand."""
-    raise Refused(status, code, words, foreseen=False)
+    raise ApiError(status, code, words, foreseen=False)
 
 
 def _nested(problems: Sequence[Problem]) -> Json:
@@ -95,7 +95,7 @@ class Upload:
 class Call:
     """One call, checked against the facts."""
 
-    world: World
+    world: DiscordState
     route: str
     """As `POST /channels/{channel}/messages`."""
     path: Mapping[str, str]
@@ -110,7 +110,9 @@ class Call:
         """A number in the path."""
         text = self.path[name]
         if not text.isdigit():
-            form(Problem((name,), "NUMBER_TYPE_COERCE", f'Value "{text}" is not snowflake.'))
+            invalid_form_body(
+                Problem((name,), "NUMBER_TYPE_COERCE", f'Value "{text}" is not snowflake.')
+            )
         return int(text)
 
     def get(self, name: str, default: Any = None) -> Any:
@@ -118,6 +120,6 @@ class Call:
         found = self.body.get(name)
         return default if found is None else found
 
-    def note(self, words: str) -> None:
+    def add_violation(self, words: str) -> None:
         """Something a careful bot would not do, although it is served."""
         self.violations.append(words)

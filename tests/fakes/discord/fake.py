@@ -25,7 +25,7 @@ that the bot has synced, and lets through only options, choices and values that 
 
 A place where the app is not installed but for the person: `ann.installs()`, and a guild made with
 `bot=False` or `discord.group([ann, bob])`. All times (three seconds, fifteen minutes, nonces,
-links) go by the clock that is given to `Discord`; heartbeats and floods go by the machine's.
+links) go by the clock that is given to `FakeDiscord`; heartbeats and floods go by the machine's.
 
 `discord.faults.add("create_message", "dropped-after")` and `outage` let calls fail;
 `discord.gateway` has what may happen to sessions; `discord.story(channel)` tells all that happened
@@ -40,26 +40,26 @@ from typing import Any, TypeVar
 from tests.fakes.discord.channels import GROUP, Channel, Guild
 from tests.fakes.discord.interactions import Interaction
 from tests.fakes.discord.messages import Account
-from tests.fakes.discord.option_input import Picture
-from tests.fakes.discord.server import TOKEN, Called, Server
-from tests.fakes.discord.transcript import story, transcript
-from tests.fakes.discord.users import Person
+from tests.fakes.discord.option_input import ImageFile
+from tests.fakes.discord.server import TOKEN, RecordedCall, Server
+from tests.fakes.discord.transcript import event_log, transcript
+from tests.fakes.discord.users import FakeUser
 
-__all__ = ["TOKEN", "Called", "Discord", "Picture"]
+__all__ = ["TOKEN", "FakeDiscord", "ImageFile", "RecordedCall"]
 
 T = TypeVar("T")
 
 
-class Discord(Server):
+class FakeDiscord(Server):
     """The server, and the people who use it."""
 
     # --- people and places ---------------------------------------------------------------
 
-    def person(self, name: str, *, locale: str = "en-US", **more: Any) -> Person:
+    def user(self, name: str, *, locale: str = "en-US", **more: Any) -> FakeUser:
         """Someone new."""
         number = more.pop("id", None) or self.world.ids.old()
         username = more.pop("username", name.lower().replace(" ", "."))
-        it = Person(
+        it = FakeUser(
             world=self.world, id=number, username=username, display=name, locale=locale, **more
         )
         self.world.accounts[number] = it
@@ -73,7 +73,7 @@ class Discord(Server):
             name, members[0], members={one: [] for one in members}, has_bot=bot, **more
         )
         if bot:
-            self.world.tell_guild(it, "GUILD_CREATE")
+            self.world.send_guild_event(it, "GUILD_CREATE")
         return it
 
     def group(self, members: Sequence[Account], name: str = "") -> Channel:
@@ -93,11 +93,11 @@ class Discord(Server):
         return [one for one in self.interactions if one.told and one.answered is None]
 
     @property
-    def late(self) -> list[Interaction]:
+    def late_responses(self) -> list[Interaction]:
         """What the bot answered when it was too late."""
         return self.world.interactions.late
 
-    def called(self, operation: str, channel: Channel | None = None) -> list[Called]:
+    def calls_to(self, operation: str, channel: Channel | None = None) -> list[RecordedCall]:
         """All calls of an operation, into one channel or any."""
         wanted = None if channel is None else str(channel.id)
         return [
@@ -114,6 +114,6 @@ class Discord(Server):
         """What stands in a channel now; with a viewer also what only they see."""
         return transcript(channel, viewer)
 
-    def story(self, channel: Channel) -> str:
+    def event_log(self, channel: Channel) -> str:
         """All that happened in a channel, with what only single people saw."""
-        return story(channel)
+        return event_log(channel)

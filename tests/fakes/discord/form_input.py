@@ -9,15 +9,17 @@ from tests.fakes.discord import serializers as shown
 from tests.fakes.discord.channels import Channel, Role
 from tests.fakes.discord.interactions import Field, Modal
 from tests.fakes.discord.messages import Account, Message
-from tests.fakes.discord.option_input import Picture
-from tests.fakes.discord.state import World
+from tests.fakes.discord.option_input import ImageFile
+from tests.fakes.discord.state import DiscordState
 
 Json = dict[str, Any]
 _TEXT, _OPTIONS, _UPLOAD, _RADIO, _CHECKS, _CHECK = 4, 3, 19, 21, 22, 23
 Wanted = str | Account | Channel | Role
 
 
-def chosen(world: World, message: Message, wanted: Sequence[Wanted]) -> tuple[Json, str]:
+def select_data(
+    world: DiscordState, message: Message, wanted: Sequence[Wanted]
+) -> tuple[Json, str]:
     """(The `data` of a choice from a list of a message, what a person sees of it)."""
     for select in message.selects:
         if select.get("disabled"):
@@ -36,7 +38,7 @@ def chosen(world: World, message: Message, wanted: Sequence[Wanted]) -> tuple[Js
 
 
 def _values(
-    world: World, channel: Channel, select: Json, wanted: Sequence[Wanted]
+    world: DiscordState, channel: Channel, select: Json, wanted: Sequence[Wanted]
 ) -> tuple[list[str], str, Json] | None:
     """(Values, what is seen, what they are), if the list has all of them."""
     if select["type"] == _OPTIONS:
@@ -60,7 +62,7 @@ def _values(
     return [str(one.id) for one in wanted if not isinstance(one, str)], ", ".join(names), resolved
 
 
-def _told(world: World, channel: Channel, one: Account | Channel | Role) -> tuple[str, Json]:
+def _told(world: DiscordState, channel: Channel, one: Account | Channel | Role) -> tuple[str, Json]:
     if isinstance(one, Account):
         return "users", shown.user(one)
     if isinstance(one, Role):
@@ -69,7 +71,9 @@ def _told(world: World, channel: Channel, one: Account | Channel | Role) -> tupl
     return "channels", shown.channel(one, permissions=world.rights(one, world.bot))
 
 
-def submitted(world: World, modal: Modal, values: Mapping[str, Any]) -> tuple[Json, list[str]]:
+def modal_data(
+    world: DiscordState, modal: Modal, values: Mapping[str, Any]
+) -> tuple[Json, list[str]]:
     """(The `data` of a form that was sent, what a person sees of it)."""
     fields = {one.custom_id: one for one in modal.fields}
     given: dict[str, Any] = {}
@@ -105,7 +109,9 @@ def _laid_out(one: Json, number: int, parts: Mapping[str, Json]) -> Json:
     return told
 
 
-def _filled(world: World, modal: Modal, one: Field, given: Any, resolved: Json) -> tuple[Json, str]:
+def _filled(
+    world: DiscordState, modal: Modal, one: Field, given: Any, resolved: Json
+) -> tuple[Json, str]:
     """(A part of what is sent, what a person sees of it)."""
     part = one.part
     told: Json = {"type": part["type"], "custom_id": one.custom_id, "id": part.get("id") or 1}
@@ -136,13 +142,13 @@ def _filled(world: World, modal: Modal, one: Field, given: Any, resolved: Json) 
 
 
 def _uploaded(
-    world: World, modal: Modal, told: Json, given: Any, resolved: Json
+    world: DiscordState, modal: Modal, told: Json, given: Any, resolved: Json
 ) -> tuple[Json, str]:
     files = given if isinstance(given, list | tuple) else [given]
     channel = modal.interaction.channel
     values = []
     for one in files:
-        it = one if isinstance(one, Picture) else Picture(one)
+        it = one if isinstance(one, ImageFile) else ImageFile(one)
         kept = it.brought(world, channel, ephemeral=True)
         resolved.setdefault("attachments", {})[str(kept.id)] = shown.attachment(kept, channel)
         values.append(str(kept.id))

@@ -13,10 +13,10 @@ from aiohttp import WSMsgType, web
 
 from tests.fakes.discord import serializers as shown
 from tests.fakes.discord.channels import Guild
-from tests.fakes.discord.intents import MESSAGE_CONTENT, may_hear, without_content
+from tests.fakes.discord.intents import MESSAGE_CONTENT, is_sent_to, strip_content
 from tests.fakes.discord.sessions import Connection, Session
 from tests.fakes.discord.snowflakes import shard_of
-from tests.fakes.discord.state import World
+from tests.fakes.discord.state import DiscordState
 
 Json = dict[str, Any]
 DISPATCH, HEARTBEAT, IDENTIFY, PRESENCE, VOICE, RESUME, RECONNECT, MEMBERS, INVALID, HELLO, ACK = (
@@ -36,7 +36,7 @@ PRIVILEGED = (1 << 1) | (1 << 8) | MESSAGE_CONTENT
 class Gateway:
     """All sessions, and what a test may do to them."""
 
-    def __init__(self, world: World, token: str, violations: list[str]) -> None:
+    def __init__(self, world: DiscordState, token: str, violations: list[str]) -> None:
         self.world = world
         self.token = token
         self.violations = violations
@@ -62,17 +62,17 @@ class Gateway:
         """Heartbeats are not answered, as on a connection that is dead without a word."""
         self._numbers = count(1)
         self._begun: defaultdict[int, list[float]] = defaultdict(list)
-        world.hears, world.listens = self.tell, self.listening
+        world.hears, world.listens = self.dispatch, self.listening
 
     # --- telling -------------------------------------------------------------------------
 
-    def tell(self, event: str, told: Json, guild: Guild | None) -> int:
+    def dispatch(self, event: str, told: Json, guild: Guild | None) -> int:
         """An event, to all sessions that may hear of it; how many there are."""
         heard = 0
         for one in self.sessions:
             mine = one.shard == shard_of(guild.id if guild else None, one.shards)
-            if not one.ended and mine and may_hear(event, told, one.intents):
-                self._dispatch(one, event, without_content(event, told, one.intents, self.world))
+            if not one.ended and mine and is_sent_to(event, told, one.intents):
+                self._dispatch(one, event, strip_content(event, told, one.intents, self.world))
                 heard += one.connected
         return heard
 
@@ -92,7 +92,7 @@ class Gateway:
 
     # --- what a test may do --------------------------------------------------------------
 
-    def live(self, shard: int | None = None) -> list[Connection]:
+    def live_connections(self, shard: int | None = None) -> list[Connection]:
         """Connections with a session, of one shard or all."""
         return [
             one
@@ -102,24 +102,24 @@ class Gateway:
 
     def reconnect(self, shard: int | None = None) -> None:
         """Ask to come again, as Discord does when a server is to be restarted (op 7)."""
-        for one in self.live(shard):
-            one.say(RECONNECT)
+        for one in self.live_connections(shard):
+            one.send(RECONNECT)
 
     def invalidate(self, shard: int | None = None, *, resumable: bool = False) -> None:
         """Say that the session is no longer good (op 9)."""
-        for one in self.live(shard):
+        for one in self.live_connections(shard):
             assert one.session is not None
             one.session.ended = not resumable
-            one.say(INVALID, resumable)
+            one.send(INVALID, resumable)
 
     def close(self, code: int, shard: int | None = None, words: str = "") -> None:
         """Close connections with a code."""
-        for one in self.live(shard):
+        for one in self.live_connections(shard):
             one.close(code, words)
 
     def drop(self, shard: int | None = None) -> None:
         """Break connections without a word."""
-        for one in self.live(shard):
+        for one in self.live_connections(shard):
             one.drop()
 
     def forget(self) -> None:
@@ -143,7 +143,7 @@ class Gateway:
             self.violations.append(f"gateway: asked for {request.query_string}")
         it = Connection(ws, request, request.query.get("compress") == "zlib-stream")
         self.connections.add(it)
-        it.say(HELLO, {"heartbeat_interval": int(self.heartbeat * 1000), "_trace": []})
+        it.send(HELLO, {"heartbeat_interval": int(self.heartbeat * 1000), "_trace": []})
         pump, hears = asyncio.create_task(it.pump()), asyncio.create_task(self._hear(it))
         code: int | None = None
         try:
@@ -203,7 +203,7 @@ class Gateway:
             case 1:
                 it.heartbeats += 1
                 if not self.deaf:
-                    it.say(ACK)
+                    it.send(ACK)
             case 2 if it.session is not None:
                 self._refuse(it, 4005, "IDENTIFY twice")
             case 2:
@@ -244,7 +244,7 @@ class Gateway:
         recent[:] = [one for one in recent if one > now - self.identify_seconds]
         if recent:
             self.violations.append("gateway: IDENTIFY again within 5 seconds")
-            it.say(INVALID, False)
+            it.send(INVALID, False)
             return None
         recent.append(now)
         if self.starts_left <= 0:
@@ -282,7 +282,7 @@ class Gateway:
         )
         if session.intents & 1:
             for one in mine:
-                self._dispatch(session, "GUILD_CREATE", shown.guild_told(one))
+                self._dispatch(session, "GUILD_CREATE", shown.guild_create_event(one))
         world.changed()
 
     def _resume(self, it: Connection, d: Json) -> None:
@@ -290,7 +290,7 @@ class Gateway:
             return self._refuse(it, 4004, "Authentication failed.")
         found = [one for one in self.sessions if one.id == d.get("session_id") and not one.ended]
         if not found:
-            it.say(INVALID, False)
+            it.send(INVALID, False)
             return None
         session, seq = found[0], d.get("seq") or 0
         if seq > session.seq:

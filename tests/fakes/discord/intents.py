@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tests.fakes.discord.state import World
+    from tests.fakes.discord.state import DiscordState
 
 Json = dict[str, Any]
 GUILDS, GUILD_MESSAGES, DIRECT_MESSAGES = 1 << 0, 1 << 9, 1 << 12
@@ -13,7 +13,7 @@ MESSAGE_CONTENT = 1 << 15
 _EMPTY: Json = {"content": "", "embeds": [], "attachments": [], "components": []}
 
 
-def may_hear(event: str, told: Json, intents: int) -> bool:
+def is_sent_to(event: str, told: Json, intents: int) -> bool:
     """Whether a session with these intents hears of an event."""
     if event.startswith("MESSAGE_"):
         return bool(intents & (GUILD_MESSAGES if "guild_id" in told else DIRECT_MESSAGES))
@@ -22,7 +22,7 @@ def may_hear(event: str, told: Json, intents: int) -> bool:
     return True
 
 
-def without_content(event: str, told: Json, intents: int, world: World) -> Json:
+def strip_content(event: str, told: Json, intents: int, world: DiscordState) -> Json:
     """A message of others says nothing to a bot that may not read it."""
     if event not in {"MESSAGE_CREATE", "MESSAGE_UPDATE"} or intents & MESSAGE_CONTENT:
         return told

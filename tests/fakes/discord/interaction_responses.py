@@ -5,7 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from tests.fakes.discord import serializers as shown
-from tests.fakes.discord.error_responses import Call, Problem, form, unlucky, wrong
+from tests.fakes.discord.error_responses import (
+    Call,
+    Problem,
+    avoidable_error,
+    invalid_form_body,
+    unavoidable_error,
+)
 from tests.fakes.discord.interactions import (
     COMMAND,
     MOST_FOLLOW_UPS,
@@ -19,7 +25,7 @@ from tests.fakes.discord.interactions import (
     Interaction,
     Modal,
 )
-from tests.fakes.discord.message_rules import Composed, composed
+from tests.fakes.discord.message_rules import MessageContent, compose_message
 from tests.fakes.discord.messages import EPHEMERAL, LOADING, Message
 
 Json = dict[str, Any]
@@ -48,18 +54,20 @@ class Interactions(dict[str, Interaction]):
         """A callback."""
         it = self.get(call.path["interaction_token"])
         if it is None or str(it.id) != call.path["interaction_id"]:
-            wrong(10062, "Unknown interaction", 404)
+            avoidable_error(10062, "Unknown interaction", 404)
         if it.answered is not None:
-            wrong(40060, "Interaction has already been acknowledged.")
+            avoidable_error(40060, "Interaction has already been acknowledged.")
         if call.time - it.time > call.world.first_within:
             self.late.append(it)
-            wrong(10062, "Unknown interaction", 404)
+            avoidable_error(10062, "Unknown interaction", 404)
         kind: int = call.body["type"]
         if it.kind not in _FITS.get(kind, set()):
             words = f"an interaction of type {it.kind} is not answered by {kind}"
-            form(Problem(("type",), "INTERACTION_CALLBACK_TYPE_INVALID", words))
+            invalid_form_body(Problem(("type",), "INTERACTION_CALLBACK_TYPE_INVALID", words))
         if it.source is None and (kind == UPDATE or (kind == DEFERRED_UPDATE and it.kind == PRESS)):
-            form(Problem(("type",), "INTERACTION_CALLBACK_TYPE_INVALID", "There is no message"))
+            invalid_form_body(
+                Problem(("type",), "INTERACTION_CALLBACK_TYPE_INVALID", "There is no message")
+            )
         it.answered = self._answer(call, it, kind)
         it.world.changed(it.channel)
         return _told(it, kind) if call.query.get("with_response") else None
@@ -73,7 +81,7 @@ class Interactions(dict[str, Interaction]):
                 return _said("message", call, message=it.original)
             case 5:
                 flags = (EPHEMERAL if _hidden(data, it) else 0) | LOADING
-                it.original = _put(data, it, Composed(flags=flags))
+                it.original = _put(data, it, MessageContent(flags=flags))
                 return _said("thinking", call, message=it.original)
             case 6:
                 it.original = it.source
@@ -100,13 +108,15 @@ class Interactions(dict[str, Interaction]):
         it.follow_ups += 1
         if it.user_only and it.follow_ups > MOST_FOLLOW_UPS:
             words = "Maximum number of follow-up messages reached for this interaction"
-            wrong(40094, words)
+            avoidable_error(40094, words)
         original = it.original
         if original is not None and original.thinking and original.interaction is it:
             # The first that follows stands where the bot seemed to think.
             kept = original.flags & EPHEMERAL
             if call.get("flags", 0) & EPHEMERAL != kept:
-                call.note("whether it is ephemeral was settled when the answer was deferred")
+                call.add_violation(
+                    "whether it is ephemeral was settled when the answer was deferred"
+                )
             _fill(call, it, original)
             return shown.message(original)
         return shown.message(_sent(call, it))
@@ -132,16 +142,16 @@ class Interactions(dict[str, Interaction]):
 
     def _open(self, call: Call) -> Interaction:
         if int(call.id("webhook_id")) != call.world.application:
-            wrong(10015, "Unknown Webhook", 404)
+            avoidable_error(10015, "Unknown Webhook", 404)
         it = self.get(call.path["webhook_token"])
         if it is None:
-            wrong(50027, "Invalid Webhook Token", 401)
+            avoidable_error(50027, "Invalid Webhook Token", 401)
         if call.time - it.time > TOKEN_LIFETIME:
-            wrong(50027, "Invalid Webhook Token", 401)
+            avoidable_error(50027, "Invalid Webhook Token", 401)
         if it.answered is None:
-            wrong(10015, "Unknown Webhook", 404)
+            avoidable_error(10015, "Unknown Webhook", 404)
         if it.channel.gone:
-            unlucky(10003, "Unknown Channel")
+            unavoidable_error(10003, "Unknown Channel")
         return it
 
     def _message(self, call: Call, it: Interaction) -> Message:
@@ -152,7 +162,7 @@ class Interactions(dict[str, Interaction]):
             mine = [*it.said, *([it.original] if it.original else [])]
             message = next((one for one in mine if str(one.id) == asked), None)
         if message is None or message.deleted:
-            unlucky(10008, "Unknown Message")
+            unavoidable_error(10008, "Unknown Message")
         return message
 
 
@@ -166,7 +176,7 @@ def _said(kind: AnswerKind, call: Call, **more: Any) -> Answer:
 
 def _sent(call: Call, it: Interaction) -> Message:
     hidden = _hidden(call, it)
-    made = composed(call, it.channel, it.file_limit, ephemeral=hidden)
+    made = compose_message(call, it.channel, it.file_limit, ephemeral=hidden)
     made.flags |= EPHEMERAL if hidden else 0
     return _put(call, it, made)
 
@@ -176,7 +186,7 @@ def _hidden(call: Call, it: Interaction) -> bool:
     return bool(call.get("flags", 0) & EPHEMERAL) or it.unwanted
 
 
-def _put(call: Call, it: Interaction, made: Composed) -> Message:
+def _put(call: Call, it: Interaction, made: MessageContent) -> Message:
     alone = it.by if made.flags & EPHEMERAL else None
     if alone is not None:
         made.pings, made.pings_everyone = [], False
@@ -195,13 +205,13 @@ def _put(call: Call, it: Interaction, made: Composed) -> Message:
 def _fill(call: Call, it: Interaction, message: Message) -> None:
     """What was awaited stands there, for the same people."""
     kept = message.flags & EPHEMERAL
-    made = composed(call, it.channel, it.file_limit, ephemeral=bool(kept))
+    made = compose_message(call, it.channel, it.file_limit, ephemeral=bool(kept))
     made.flags = made.flags & ~(EPHEMERAL | LOADING) | kept
     it.world.change(message, **made.fields(), asked=call.body)
 
 
 def _edit(call: Call, it: Interaction, message: Message) -> None:
-    made = composed(call, it.channel, it.file_limit, message, ephemeral=message.ephemeral)
+    made = compose_message(call, it.channel, it.file_limit, message, ephemeral=message.ephemeral)
     made.pings, made.pings_everyone = message.pings, message.pings_everyone
     it.world.change(message, **made.fields())
 
@@ -212,7 +222,9 @@ def _choices(call: Call, it: Interaction) -> list[Choice]:
     for at, one in enumerate(found):
         if not isinstance(one.value, _VALUES[wanted]):
             words = f"Could not interpret {one.value!r} as what the option is"
-            form(Problem(("data", "choices", str(at), "value"), "STRING_TYPE_CONVERT", words))
+            invalid_form_body(
+                Problem(("data", "choices", str(at), "value"), "STRING_TYPE_CONVERT", words)
+            )
     return found
 
 
@@ -231,18 +243,22 @@ def _check_modal(modal: Modal) -> None:
         at = ("data", "components", str(number))
         if field.custom_id in known:
             words = "Component custom id cannot be duplicated"
-            form(Problem((*at, "custom_id"), "COMPONENT_CUSTOM_ID_DUPLICATED", words))
+            invalid_form_body(Problem((*at, "custom_id"), "COMPONENT_CUSTOM_ID_DUPLICATED", words))
         known.add(field.custom_id)
         least, most = field.part.get("min_length") or 0, field.part.get("max_length") or 4000
         if field.part["type"] == 4 and not (least <= len(field.value) <= most or not field.value):
             words = f"Must be between {least} and {most} in length."
-            form(Problem((*at, "value"), "BASE_TYPE_BAD_LENGTH", words))
+            invalid_form_body(Problem((*at, "value"), "BASE_TYPE_BAD_LENGTH", words))
         if field.part["type"] == 4 and not (
             field.part.get("label") or _labelled(modal, field.part)
         ):
-            form(Problem((*at, "label"), "BASE_TYPE_REQUIRED", "This field is required"))
+            invalid_form_body(
+                Problem((*at, "label"), "BASE_TYPE_REQUIRED", "This field is required")
+            )
     if not 1 <= len(modal.components) <= 5:
-        form(Problem(("data", "components"), "BASE_TYPE_BAD_LENGTH", "Must be between 1 and 5."))
+        invalid_form_body(
+            Problem(("data", "components"), "BASE_TYPE_BAD_LENGTH", "Must be between 1 and 5.")
+        )
 
 
 def _labelled(modal: Modal, part: Json) -> bool:

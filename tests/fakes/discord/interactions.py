@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from tests.fakes.discord import serializers as shown
-from tests.fakes.discord.messages import Account, Attached, Message, flat
+from tests.fakes.discord.messages import Account, Attachment, Message, flat
 from tests.fakes.discord.permissions import USE_EXTERNAL_APPS
 
 if TYPE_CHECKING:
     from tests.fakes.discord.channels import Channel
-    from tests.fakes.discord.state import World
+    from tests.fakes.discord.state import DiscordState
 
 Json = dict[str, Any]
 COMMAND, PRESS, TYPING, SUBMIT = 2, 3, 4, 5
@@ -92,7 +92,7 @@ class Answer:
 class Interaction:
     """One command, press, choice, form or moment of typing."""
 
-    world: World
+    world: DiscordState
     id: int
     token: str
     kind: int
@@ -156,7 +156,7 @@ class Interaction:
         return [one for one in dict.fromkeys([*changed, *self.said]) if not one.deleted]
 
     @property
-    def files(self) -> list[Attached]:
+    def files(self) -> list[Attachment]:
         """What the person attached."""
         known = self.data.get("resolved", {}).get("attachments", {})
         return [self.world.cdn.files[int(number)] for number in known]

@@ -8,15 +8,21 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.fakes.discord.channels import Channel
-from tests.fakes.discord.components import checked
-from tests.fakes.discord.error_responses import Call, Problem, Refused, form, wrong
+from tests.fakes.discord.components import check_components
+from tests.fakes.discord.error_responses import (
+    ApiError,
+    Call,
+    Problem,
+    avoidable_error,
+    invalid_form_body,
+)
 from tests.fakes.discord.messages import (
     COMPONENTS_V2,
     EPHEMERAL,
     SILENT,
     SUPPRESS_EMBEDS,
     Account,
-    Attached,
+    Attachment,
     Message,
     flat,
 )
@@ -30,13 +36,13 @@ _ATTACHED = "attachment://"
 
 
 @dataclass(slots=True)
-class Composed:
+class MessageContent:
     """What a message is to say."""
 
     content: str = ""
     embeds: list[Json] = field(default_factory=list)
     components: list[Json] = field(default_factory=list)
-    attachments: list[Attached] = field(default_factory=list)
+    attachments: list[Attachment] = field(default_factory=list)
     flags: int = 0
     pings: list[Account] = field(default_factory=list)
     pings_everyone: bool = False
@@ -46,15 +52,15 @@ class Composed:
         return {name: getattr(self, name) for name in self.__dataclass_fields__}
 
 
-def composed(
+def compose_message(
     call: Call, channel: Channel, limit: int, old: Message | None = None, *, ephemeral: bool = False
-) -> Composed:
+) -> MessageContent:
     """The message that a body asks for; of an edit with what stays as it was.
 
     `limit`: the largest file, in bytes.
     """
     body = call.body
-    it = Composed(flags=old.flags if old else 0)
+    it = MessageContent(flags=old.flags if old else 0)
     if body.get("flags") is not None:
         it.flags = _flags(call, old)
     it.content = (
@@ -63,14 +69,16 @@ def composed(
     it.embeds = (body["embeds"] or []) if "embeds" in body else list(old.embeds) if old else []
     it.attachments = _attachments(call, channel, limit, old, ephemeral=ephemeral)
     if "components" in body:
-        it.components = checked(body["components"] or [], v2=bool(it.flags & COMPONENTS_V2))
+        it.components = check_components(
+            body["components"] or [], v2=bool(it.flags & COMPONENTS_V2)
+        )
     elif old is not None:
         it.components = old.components
     _check_embeds(it.embeds)
     _check_v2(it)
     _check_references(call, it)
     if not (it.content or it.embeds or it.components or it.attachments):
-        wrong(50006, "Cannot send an empty message")
+        avoidable_error(50006, "Cannot send an empty message")
     it.pings, it.pings_everyone = _pinged(call, it)
     return it
 
@@ -78,11 +86,11 @@ def composed(
 def _flags(call: Call, old: Message | None) -> int:
     asked: int = call.body["flags"]
     if asked & ~_SETTABLE:
-        call.note(f"flags {asked} have bits that a bot cannot set")
+        call.add_violation(f"flags {asked} have bits that a bot cannot set")
     if old is None:
         return asked & _SETTABLE
     if old.flags & COMPONENTS_V2 and not asked & COMPONENTS_V2:
-        call.note("a message of components v2 stays one")
+        call.add_violation("a message of components v2 stays one")
     kept = old.flags & ~(SUPPRESS_EMBEDS | COMPONENTS_V2)
     return kept | old.flags & COMPONENTS_V2 | asked & (SUPPRESS_EMBEDS | COMPONENTS_V2)
 
@@ -90,39 +98,41 @@ def _flags(call: Call, old: Message | None) -> int:
 def _content(text: str) -> str:
     if len(text) > LONGEST_CONTENT:
         words = f"Must be {LONGEST_CONTENT} or fewer in length."
-        form(Problem(("content",), "BASE_TYPE_MAX_LENGTH", words))
+        invalid_form_body(Problem(("content",), "BASE_TYPE_MAX_LENGTH", words))
     return text.strip()
 
 
 def _attachments(
     call: Call, channel: Channel, limit: int, old: Message | None, *, ephemeral: bool
-) -> list[Attached]:
+) -> list[Attachment]:
     asked: Sequence[Json] | None = call.get("attachments")
-    kept: list[Attached] = list(old.attachments) if old else []
+    kept: list[Attachment] = list(old.attachments) if old else []
     if asked is not None:
         wanted = {str(one["id"]) for one in asked}
         known = {str(one.id) for one in kept} | {str(number) for number in call.files}
         if missing := sorted(wanted - known):
             at = next(number for number, one in enumerate(asked) if str(one["id"]) in missing)
             words = "Attachment data not found for uploaded attachment."
-            form(Problem(("attachments", str(at)), "ATTACHMENT_NOT_FOUND", words))
+            invalid_form_body(Problem(("attachments", str(at)), "ATTACHMENT_NOT_FOUND", words))
         kept = [one for one in kept if str(one.id) in wanted]
         unsaid = [number for number in call.files if str(number) not in wanted]
         if unsaid:
-            call.note(f"files {unsaid} that the attachments do not name")
+            call.add_violation(f"files {unsaid} that the attachments do not name")
     if any(one.size > limit for one in call.files.values()):
-        raise Refused(413, 40005, "Request entity too large", foreseen=False)
+        raise ApiError(413, 40005, "Request entity too large", foreseen=False)
     said = {str(one["id"]): one for one in asked or []}
     new = [
         _kept(call, channel, number, said.get(str(number), {}), ephemeral)
         for number in sorted(call.files)
     ]
     if len(kept) + len(new) > MOST_FILES:
-        form(Problem(("attachments",), "BASE_TYPE_MAX_LENGTH", "Must be 10 or fewer in length."))
+        invalid_form_body(
+            Problem(("attachments",), "BASE_TYPE_MAX_LENGTH", "Must be 10 or fewer in length.")
+        )
     return [*kept, *new]
 
 
-def _kept(call: Call, channel: Channel, number: int, said: Json, ephemeral: bool) -> Attached:
+def _kept(call: Call, channel: Channel, number: int, said: Json, ephemeral: bool) -> Attachment:
     upload = call.files[number]
     more: Json = {"spoiler": True} if said.get("is_spoiler") else {}
     return call.world.cdn.keep(
@@ -149,23 +159,27 @@ def _check_embeds(embeds: Sequence[Json]) -> None:
         media = any(one.get(name) for name in ("image", "thumbnail", "video"))
         if not lengths and not media:
             required = "This field is required"
-            form(Problem(("embeds", str(at), "description"), "BASE_TYPE_REQUIRED", required))
+            invalid_form_body(
+                Problem(("embeds", str(at), "description"), "BASE_TYPE_REQUIRED", required)
+            )
         total += sum(lengths)
     if total > LONGEST_EMBEDS:
         words = f"Embed size exceeds maximum size of {LONGEST_EMBEDS}"
-        form(Problem(("embeds",), "MAX_EMBED_SIZE_EXCEEDED", words))
+        invalid_form_body(Problem(("embeds",), "MAX_EMBED_SIZE_EXCEEDED", words))
 
 
-def _check_v2(it: Composed) -> None:
+def _check_v2(it: MessageContent) -> None:
     if not it.flags & COMPONENTS_V2:
         return
     for name in ("content", "embeds"):
         if getattr(it, name):
             words = f"The '{name}' field cannot be used when using MessageFlags.IS_COMPONENTS_V2"
-            form(Problem((name,), "MESSAGE_CANNOT_USE_LEGACY_FIELDS_WITH_COMPONENTS_V2", words))
+            invalid_form_body(
+                Problem((name,), "MESSAGE_CANNOT_USE_LEGACY_FIELDS_WITH_COMPONENTS_V2", words)
+            )
 
 
-def _check_references(call: Call, it: Composed) -> None:
+def _check_references(call: Call, it: MessageContent) -> None:
     """A file that is named must have come."""
     holders = [part.get(name) for part in it.embeds for name in ("image", "thumbnail", "video")]
     required = []
@@ -180,11 +194,13 @@ def _check_references(call: Call, it: Composed) -> None:
         if url.startswith(_ATTACHED) and url.removeprefix(_ATTACHED) not in names:
             if holder in required:
                 words = "The referenced attachment was not found"
-                form(Problem(("components",), "UNFURLED_MEDIA_ITEM_REFERENCED_ATTACHMENT", words))
-            call.note(f"{url} names no file of the message")
+                invalid_form_body(
+                    Problem(("components",), "UNFURLED_MEDIA_ITEM_REFERENCED_ATTACHMENT", words)
+                )
+            call.add_violation(f"{url} names no file of the message")
 
 
-def _pinged(call: Call, it: Composed) -> tuple[list[Account], bool]:
+def _pinged(call: Call, it: MessageContent) -> tuple[list[Account], bool]:
     """(Whom the message calls, whether all)."""
     allowed: Json | None = call.get("allowed_mentions")
     texts = [it.content, *(one["content"] for one in flat(it.components) if one["type"] == 10)]
@@ -196,7 +212,9 @@ def _pinged(call: Call, it: Composed) -> tuple[list[Account], bool]:
         users = allowed.get("users") or []
         if "users" in parse and users:
             words = 'parse:["users"] and users: [ids...] are mutually exclusive.'
-            form(Problem(("allowed_mentions",), "MESSAGE_ALLOWED_MENTIONS_PARSE_EXCLUSIVE", words))
+            invalid_form_body(
+                Problem(("allowed_mentions",), "MESSAGE_ALLOWED_MENTIONS_PARSE_EXCLUSIVE", words)
+            )
         if "users" not in parse:
             named = [one for one in named if str(one) in {str(user) for user in users}]
         every = every and "everyone" in parse

@@ -43,7 +43,7 @@ class Account:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Attached:
+class Attachment:
     """One file of a message or of a command."""
 
     id: int
@@ -89,7 +89,7 @@ class Button:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class Revision:
     """What a message said until it was edited."""
 
     time: float
@@ -106,7 +106,7 @@ class Message:
     sender: Account
     content: str = ""
     embeds: list[Json] = field(default_factory=list)
-    attachments: list[Attached] = field(default_factory=list)
+    attachments: list[Attachment] = field(default_factory=list)
     components: list[Json] = field(default_factory=list)
     flags: int = 0
     nonce: str | int | None = None
@@ -119,7 +119,7 @@ class Message:
     """Whom it calls."""
     pings_everyone: bool = False
     edited: float | None = None
-    edits: list[Look] = field(default_factory=list)
+    edits: list[Revision] = field(default_factory=list)
     """What it said before, the oldest first."""
     deleted: bool = False
     asked: Json = field(default_factory=dict)
@@ -156,7 +156,7 @@ class Message:
         return re.findall(r"https?://[^\s<>]+|\bdiscord\.gg/\w+", bare)
 
     @property
-    def video(self) -> Attached | None:
+    def video(self) -> Attachment | None:
         """Its first video."""
         return next((one for one in self.attachments if one.is_video), None)
 

@@ -23,8 +23,8 @@ from tests.fakes.discord.commands import (
     SUBCOMMAND,
     Command,
 )
-from tests.fakes.discord.messages import Account, Attached
-from tests.fakes.discord.state import World
+from tests.fakes.discord.messages import Account, Attachment
+from tests.fakes.discord.state import DiscordState
 
 Json = dict[str, Any]
 _NEAREST = {"en-US": "en-GB", "en-GB": "en-US", "es-419": "es-ES"}
@@ -32,7 +32,7 @@ _NEAREST = {"en-US": "en-GB", "en-GB": "en-US", "es-419": "es-ES"}
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class ImageFile:
     """A file that someone attaches to a command."""
 
     content: bytes | Path
@@ -42,18 +42,18 @@ class Picture:
     size: int | None = None
     """What Discord says of it, if not the truth."""
 
-    def brought(self, world: World, place: Channel, **more: Any) -> Attached:
+    def brought(self, world: DiscordState, place: Channel, **more: Any) -> Attachment:
         """The file on Discord's side."""
-        return world.bring(
+        return world.store_file(
             place.id, self.name, self.content, kind=self.kind, size=self.size, **more
         )
 
 
 @dataclass
-class Filled:
+class FilledOptions:
     """The options of a command as an interaction tells them."""
 
-    world: World
+    world: DiscordState
     channel: Channel
     locale: str
     resolved: dict[str, Json] = field(default_factory=dict)
@@ -134,9 +134,9 @@ class Filled:
         return str(value.id), f"#{value.name}"
 
     def _file(self, value: Any) -> tuple[str, str]:
-        picture = value if isinstance(value, Picture) else Picture(value)
+        picture = value if isinstance(value, ImageFile) else ImageFile(value)
         if isinstance(value, Path):
-            picture = Picture(value, value.name)
+            picture = ImageFile(value, value.name)
         kept = picture.brought(self.world, self.channel, ephemeral=True)
         self._resolve("attachments", kept.id, shown.attachment(kept, self.channel))
         return str(kept.id), f"⟨{kept.shown()}⟩"
@@ -152,16 +152,16 @@ def localized(one: Json, name: str, locale: str) -> str:
     return found
 
 
-def named(one: Json, word: str, locale: str) -> bool:
+def matches_name(one: Json, word: str, locale: str) -> bool:
     """Whether somebody means this command or option."""
     return word in {one["name"], localized(one, "name", locale)}
 
 
-def data_of(
+def command_data(
     command: Command,
     words: list[str],
     given: Mapping[str, Any],
-    filled: Filled,
+    filled: FilledOptions,
     focused: str | None = None,
 ) -> Json:
     """The `data` of an interaction with a command whose further words these are."""
@@ -171,7 +171,7 @@ def data_of(
     known: list[Json] = command.asked.get("options") or []
     place = told
     for word in words:
-        found = [one for one in known if named(one, word, filled.locale)]
+        found = [one for one in known if matches_name(one, word, filled.locale)]
         assert found, f"no {word!r} among {[one['name'] for one in known]}"
         assert found[0]["type"] in {SUBCOMMAND, GROUP}, f"{word} is no command"
         inner: Json = {"name": found[0]["name"], "type": found[0]["type"]}

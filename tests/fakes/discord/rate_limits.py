@@ -28,7 +28,7 @@ _LIMITS = {
 _OUTSIDE = ("webhook_token", "interaction_token")
 
 
-class Wait(NamedTuple):
+class RateLimited(NamedTuple):
     """A call must come later."""
 
     seconds: float
@@ -36,7 +36,7 @@ class Wait(NamedTuple):
 
 
 @dataclass
-class Flood:
+class RateLimits:
     """The limits, and what counts at present; by the machine's own clock, as clients wait by it."""
 
     on: bool = False
@@ -45,19 +45,19 @@ class Flood:
     _buckets: defaultdict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     _all: list[float] = field(default_factory=list)
 
-    def check(self, operation: str, path: Mapping[str, str], now: float) -> Wait | None:
+    def check(self, operation: str, path: Mapping[str, str], now: float) -> RateLimited | None:
         """Count a call; or when it may come again."""
         if not self.on:
             return None
         if not any(one in path for one in _OUTSIDE):
             self._all[:] = [one for one in self._all if one > now - 1]
             if len(self._all) >= self.overall:
-                return Wait(round(self._all[0] + 1 - now, 3), everywhere=True)
+                return RateLimited(round(self._all[0] + 1 - now, 3), everywhere=True)
         if operation in self.limits:
             most, window = self.limits[operation]
             times = self._recent(operation, path, now)
             if len(times) >= most:
-                return Wait(round(times[0] + window - now, 3), everywhere=False)
+                return RateLimited(round(times[0] + window - now, 3), everywhere=False)
             times.append(now)
         self._all.append(now)
         return None

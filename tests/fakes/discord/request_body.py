@@ -11,20 +11,20 @@ from typing import Any
 from aiohttp import BodyPartReader, web
 
 from tests.fakes.discord.cdn import Cdn
-from tests.fakes.discord.error_responses import Refused, Upload
+from tests.fakes.discord.error_responses import ApiError, Upload
 
 _PIECE = 1 << 18
 LARGEST_BODY = 500 << 20
 _MOST_JSON = 8 << 20
 
 
-async def read(request: web.Request, cdn: Cdn) -> tuple[Any, Mapping[int, Upload]]:
+async def read_body(request: web.Request, cdn: Cdn) -> tuple[Any, Mapping[int, Upload]]:
     """(The body, files by number).
 
     Raises `ValueError` for what cannot be read.
     """
     if (request.content_length or 0) > LARGEST_BODY:
-        raise Refused(413, 40005, "Request entity too large", foreseen=False)
+        raise ApiError(413, 40005, "Request entity too large", foreseen=False)
     if request.content_type == "multipart/form-data":
         return await _parts(request, cdn)
     raw = await request.read()
@@ -58,7 +58,7 @@ async def _kept(part: BodyPartReader, cdn: Cdn) -> Upload:
         while piece := await part.read_chunk(_PIECE):
             size += len(piece)
             if size > LARGEST_BODY:
-                raise Refused(413, 40005, "Request entity too large", foreseen=False)
+                raise ApiError(413, 40005, "Request entity too large", foreseen=False)
             digest.update(piece)
             file.write(piece)
     return Upload(part.name or "", part.filename or "", path, size, digest.hexdigest())

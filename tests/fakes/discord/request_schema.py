@@ -16,7 +16,7 @@ _OPTION = "*label:str(1..100) *value:str(1..100) description:str(..100)? default
 _PLACES = "[int=1,3,0,2,4,5,10,11,12,13,14,15]"
 _SAFE = "int(-9007199254740991..9007199254740991)"
 
-GIVEN = f"""
+REQUEST_TYPES = f"""
 MessageCreateRequest: content:str(..4000)? embeds:[RichEmbed](..10)?
   allowed_mentions:MessageAllowedMentionsRequest? sticker_ids:[id](..3)?
   components:[MessageComponent](..40)? flags:int? attachments:[MessageAttachmentRequest](..10)?

@@ -24,7 +24,7 @@ _BY = """user:UserResponse *authorizing_integration_owners:<id>
 _ACCOUNT = f"""*id:id *username:str *avatar:str? *discriminator:str *public_flags:int *flags:{_SAFE}
   bot:bool *global_name:str?"""
 
-TOLD = f"""
+RESPONSE_TYPES = f"""
 GatewayResponse: *url:uri
 GatewayBotResponse: *url:uri *session_start_limit:GatewayBotSessionStartLimitResponse *shards:int
 GatewayBotSessionStartLimitResponse: *max_concurrency:int *remaining:int *reset_after:int

@@ -6,8 +6,8 @@ import copy
 from typing import TYPE_CHECKING, Any
 
 from tests.fakes.discord.channels import DM, FORUM, GROUP, VOICE, Channel, Guild, Role
-from tests.fakes.discord.messages import Account, Attached, Message, flat
-from tests.fakes.discord.snowflakes import iso, made
+from tests.fakes.discord.messages import Account, Attachment, Message, flat
+from tests.fakes.discord.snowflakes import created_at, iso
 
 if TYPE_CHECKING:
     from tests.fakes.discord.interactions import Interaction
@@ -42,7 +42,7 @@ def basic_member(guild: Guild, one: Account) -> Json:
         "banner": None,
         "communication_disabled_until": None,
         "flags": 0,
-        "joined_at": iso(made(guild.id)),
+        "joined_at": iso(created_at(guild.id)),
         "nick": None,
         "pending": False,
         "premium_since": None,
@@ -109,8 +109,8 @@ def _thread(one: Channel) -> Json:
         "thread_metadata": {
             "archived": one.archived,
             "locked": one.locked,
-            "archive_timestamp": iso(made(one.id)),
-            "create_timestamp": iso(made(one.id)),
+            "archive_timestamp": iso(created_at(one.id)),
+            "create_timestamp": iso(created_at(one.id)),
             "auto_archive_duration": _ARCHIVE_MINUTES,
         },
         "message_count": count,
@@ -170,7 +170,7 @@ def guild(one: Guild) -> Json:
     }
 
 
-def guild_told(one: Guild) -> Json:
+def guild_create_event(one: Guild) -> Json:
     """What GUILD_CREATE tells; without the right to hear of members, only the bot among them."""
     places = [each for each in one.channels if not each.gone]
     threads = [
@@ -179,7 +179,7 @@ def guild_told(one: Guild) -> Json:
         if each.guild is one and each.is_thread and not each.archived and not each.gone
     ]
     return guild(one) | {
-        "joined_at": iso(made(one.id)),
+        "joined_at": iso(created_at(one.id)),
         "large": len(one.members) > 50,
         "unavailable": False,
         "member_count": len(one.members) + 1,
@@ -197,7 +197,7 @@ def guild_told(one: Guild) -> Json:
 # --- messages ----------------------------------------------------------------------------
 
 
-def attachment(one: Attached, place: Channel) -> Json:
+def attachment(one: Attachment, place: Channel) -> Json:
     """A `MessageAttachmentResponse`, with a link that begins now."""
     cdn, now = place.world.cdn, place.world.clock.now()
     link = cdn.link(one, now)
@@ -249,7 +249,7 @@ def message(one: Message, *, nested: bool = False) -> Json:
     return shown
 
 
-def message_told(one: Message) -> Json:
+def message_event(one: Message) -> Json:
     """A message as the gateway tells it."""
     shown = message(one)
     if (guild := one.channel.guild) is not None:
@@ -318,7 +318,7 @@ def _embed(given: Json, one: Message) -> Json:
     return shown
 
 
-def _named(url: str, one: Message) -> Attached | None:
+def _named(url: str, one: Message) -> Attachment | None:
     name = url.removeprefix(_ATTACHED)
     found = (each for each in one.attachments if each.name == name)
     return next(found, None) if url.startswith(_ATTACHED) else None

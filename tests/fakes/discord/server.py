@@ -16,15 +16,22 @@ from typing import Any, Self
 from aiohttp import web
 
 from tests.fakes.discord.api_schema import OPERATIONS
-from tests.fakes.discord.bot_methods import doers
-from tests.fakes.discord.error_responses import Call, Problem, Refused
+from tests.fakes.discord.bot_methods import operation_handlers
+from tests.fakes.discord.error_responses import ApiError, Call, Problem
 from tests.fakes.discord.faults import AFTER, Fault, Faults, Outage
 from tests.fakes.discord.gateway import Gateway
-from tests.fakes.discord.http_responses import banned, dropped, page, plain, suffered, throttled
+from tests.fakes.discord.http_responses import (
+    ban_page,
+    drop_connection,
+    faulty_response,
+    html_page,
+    json_response,
+    rate_limit_response,
+)
 from tests.fakes.discord.messages import Account
-from tests.fakes.discord.rate_limits import Flood
-from tests.fakes.discord.request_body import read
-from tests.fakes.discord.state import Now, World
+from tests.fakes.discord.rate_limits import RateLimits
+from tests.fakes.discord.request_body import read_body
+from tests.fakes.discord.state import DiscordState, HasNow
 from tests.fakes.discord.value_checks import answer_problems, body_problems, query_problems
 from tests.fakes.telegram.server import RealTime
 
@@ -34,7 +41,7 @@ _API = "/api/v10"
 
 
 @dataclass(slots=True)
-class Called:
+class RecordedCall:
     """One call, as it came."""
 
     time: float
@@ -50,7 +57,7 @@ class Server:
 
     def __init__(
         self,
-        clock: Now | None = None,
+        clock: HasNow | None = None,
         *,
         token: str = TOKEN,
         shards: int = 1,
@@ -58,13 +65,13 @@ class Server:
     ) -> None:
         self.clock = clock or RealTime()
         self.bot = Account(id=APPLICATION, username="reelay", display="Reelay", is_bot=True)
-        self.world = World(self.bot, self.clock, shards)
+        self.world = DiscordState(self.bot, self.clock, shards)
         self.violations: list[str] = []
         self.gateway = Gateway(self.world, token, self.violations)
         self.faults = Faults()
-        self.limits = Flood(on=flood)
-        self.calls: list[Called] = []
-        self.invalid: list[Called] = []
+        self.limits = RateLimits(on=flood)
+        self.calls: list[RecordedCall] = []
+        self.invalid: list[RecordedCall] = []
         """Calls answered by 401, 403 or 429, of which Discord bears only so many."""
         self.most_invalid = 10_000
         """In ten minutes; then the address is banned."""
@@ -72,7 +79,7 @@ class Server:
         """Of the API, for `discord.http.Route.BASE`."""
         self._down: Outage | None = None
         self._unheard: set[str] = set()
-        self._doers = doers(self.world, self.gateway)
+        self._doers = operation_handlers(self.world, self.gateway)
         self._runners: list[web.AppRunner] = []
         self._sockets: list[socket.socket] = []
 
@@ -157,10 +164,10 @@ class Server:
             case None:
                 return None
             case "502":
-                return page(502, "Bad Gateway")
+                return html_page(502, "Bad Gateway")
             case "503":
                 return web.Response(status=503, text="upstream connect error")
-        return dropped(request)
+        return drop_connection(request)
 
     # --- serving -------------------------------------------------------------------------
 
@@ -173,7 +180,7 @@ class Server:
         if (down := self._unreachable(request)) is not None:
             return down
         self.violations.append(f"{request.method} {request.path}: no such call")
-        return plain(404, {"message": "404: Not Found", "code": 0})
+        return json_response(404, {"message": "404: Not Found", "code": 0})
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
         now = self.clock.now()
@@ -181,37 +188,41 @@ class Server:
         if (down := self._unreachable(request)) is not None:
             return down
         if self._is_banned(now):
-            return banned()
+            return ban_page()
         where = " ".join([name, *request.match_info.values()])
-        called = Called(now, name, dict(request.match_info))
+        called = RecordedCall(now, name, dict(request.match_info))
         self.calls.append(called)
         key = request.headers.get("Authorization", "" if OPERATIONS[name].open else "none")
         if key not in {"", f"Bot {self.token}"}:
-            return self._noted(called, plain(401, {"message": "401: Unauthorized", "code": 0}))
+            return self._noted(
+                called, json_response(401, {"message": "401: Unauthorized", "code": 0})
+            )
         agent = request.headers.get("User-Agent", "")
         if not OPERATIONS[name].open and not agent.startswith("DiscordBot ("):
             self.violations.append(f"{where}: the User-Agent names no bot")
         try:
-            body, files = await read(request, self.world.cdn)
+            body, files = await read_body(request, self.world.cdn)
         except (OSError, web.RequestPayloadError):
             # Whoever called has hung up in the middle.
-            return dropped(request)
+            return drop_connection(request)
         except ValueError as error:
             self.violations.append(f"{where}: {error}")
             told = {"message": "The request body contains invalid JSON.", "code": 50109}
-            return self._noted(called, plain(400, told))
-        except Refused as refused:
-            return self._noted(called, plain(refused.status, refused.body))
+            return self._noted(called, json_response(400, told))
+        except ApiError as refused:
+            return self._noted(called, json_response(refused.status, refused.body))
         called.body = body
         self.world.watch.changed()
         if (wait := self.limits.check(name, called.path, time.monotonic())) is not None:
-            return self._noted(called, throttled(wait.seconds, everywhere=wait.everywhere))
+            return self._noted(
+                called, rate_limit_response(wait.seconds, everywhere=wait.everywhere)
+            )
         fault = self.faults.take(name, body)
         if fault is not None and fault.kind == "held":
             await self.faults.hold()
             fault = None
         if fault is not None and fault.kind not in AFTER:
-            return self._noted(called, await suffered(request, fault, self.faults), fault)
+            return self._noted(called, await faulty_response(request, fault, self.faults), fault)
         query, problems = query_problems(name, request.query)
         problems += body_problems(name, body)
         call = Call(self.world, name, called.path, query, {} if body is None else body, files, now)
@@ -221,12 +232,12 @@ class Server:
             await self.faults.hold()
         elif fault is not None:
             self._unheard.add(key)
-            return self._noted(called, await suffered(request, fault, self.faults), fault)
+            return self._noted(called, await faulty_response(request, fault, self.faults), fault)
         answer.headers.update(self.limits.headers(name, called.path, time.monotonic()))
         return self._noted(called, answer)
 
     def _noted(
-        self, called: Called, answer: web.Response, fault: Fault | None = None
+        self, called: RecordedCall, answer: web.Response, fault: Fault | None = None
     ) -> web.Response:
         heard = fault is None or not fault.kind.startswith(("dropped", "hanging"))
         called.status = answer.status if heard else 0
@@ -245,7 +256,7 @@ class Server:
         """The effect of a call, and the answer."""
         try:
             if problems:
-                raise Refused(  # noqa: TRY301
+                raise ApiError(  # noqa: TRY301
                     400, 50035, "Invalid Form Body", foreseen=True, problems=problems
                 )
             result = self._doers[call.route](call)
@@ -253,20 +264,20 @@ class Server:
                 result = await result
             found = answer_problems(call.route, result)
             assert not found, f"a wrong answer of the stand-in's own to {where}: {found[:3]}"
-        except Refused as refused:
+        except ApiError as refused:
             if refused.foreseen and key not in self._unheard:
                 more = "; ".join(str(one) for one in refused.problems)
                 self.violations.append(f"{where}: {refused.code} {refused.words} {more}".strip())
-            return plain(refused.status, refused.body)
+            return json_response(refused.status, refused.body)
         except Exception as mistake:  # noqa: BLE001 - told in the test that is running
             self.world.mistakes.append(mistake)
             self.world.changed()
-            return plain(500, {"message": "500: Internal Server Error", "code": 0})
+            return json_response(500, {"message": "500: Internal Server Error", "code": 0})
         finally:
             self.violations += [f"{where}: {one}" for one in call.violations]
         if result is None:
             return web.Response(status=204, headers={"Via": "1.1 google"})
-        return plain(200, result)
+        return json_response(200, result)
 
     async def _download(self, request: web.Request) -> web.StreamResponse:
         if (down := self._unreachable(request)) is not None:
@@ -276,7 +287,7 @@ class Server:
         if stored is None:
             return web.Response(status=404, text="This content is no longer available.")
         if (fault := self.faults.take("download", None)) is not None:
-            return await suffered(request, fault, self.faults)
+            return await faulty_response(request, fault, self.faults)
         cdn.downloads[stored.id] += 1
         kind = stored.kind or "application/octet-stream"
         return web.FileResponse(stored.path, headers={"Content-Type": kind})

@@ -44,7 +44,7 @@ class Connection:
     closing: tuple[int, str] | None = None
     """The code and the words with which we close it, once all else was sent."""
 
-    def say(self, op: int, d: Any = None, s: int | None = None, t: str | None = None) -> str:
+    def send(self, op: int, d: Any = None, s: int | None = None, t: str | None = None) -> str:
         """Send a payload, in its turn."""
         text = json.dumps({"op": op, "d": d, "s": s, "t": t})
         self.out.put_nowait(text)

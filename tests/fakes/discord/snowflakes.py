@@ -27,7 +27,7 @@ class Snowflakes:
         return next(self._old) << 22
 
 
-def made(snowflake: int) -> float:
+def created_at(snowflake: int) -> float:
     """UNIX seconds at which an id was made."""
     return ((snowflake >> 22) + _EPOCH) / 1000
 

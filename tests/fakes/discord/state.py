@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol, TypeVar
 
-from tests.fakes.change_signal import Watch
+from tests.fakes.change_signal import ChangeSignal
 from tests.fakes.discord import permissions as rights
 from tests.fakes.discord import serializers as shown
 from tests.fakes.discord.cdn import Cdn
 from tests.fakes.discord.channels import DM, GROUP, Channel, Guild, Role
 from tests.fakes.discord.commands import Commands
 from tests.fakes.discord.interaction_responses import Interactions
-from tests.fakes.discord.messages import Account, Attached, Event, EventKind, Look, Message
+from tests.fakes.discord.messages import Account, Attachment, Event, EventKind, Message, Revision
 from tests.fakes.discord.snowflakes import Snowflakes
-from tests.fakes.discord.transcript import drawn, transcript
+from tests.fakes.discord.transcript import render_message, transcript
 
 T = TypeVar("T")
 
@@ -23,7 +23,7 @@ _OUTSIDE = rights.EMBED_LINKS | rights.ATTACH_FILES | rights.MENTION_EVERYONE
 """What the app may do, by answers alone, where it is for a single person."""
 
 
-class Now(Protocol):
+class HasNow(Protocol):
     """What the server asks of a clock."""
 
     def now(self) -> float:
@@ -31,13 +31,13 @@ class Now(Protocol):
         ...
 
 
-Hears = Callable[[str, dict[str, Any], Guild | None], int]
+EventListener = Callable[[str, dict[str, Any], Guild | None], int]
 
 
-class World:
+class DiscordState:
     """The memory."""
 
-    def __init__(self, bot: Account, clock: Now, shards: int) -> None:
+    def __init__(self, bot: Account, clock: HasNow, shards: int) -> None:
         self.bot = bot
         self.clock = clock
         self.shards = shards
@@ -45,7 +45,7 @@ class World:
         self.application = bot.id
         self.ids = Snowflakes()
         self.cdn = Cdn()
-        self.watch = Watch()
+        self.watch = ChangeSignal()
         self.mistakes: list[BaseException] = []
         """What went wrong in the stand-in itself."""
         self.accounts: dict[int, Account] = {bot.id: bot}
@@ -60,7 +60,7 @@ class World:
         """Seconds in which an interaction must be answered."""
         self.commands = Commands()
         self.interactions = Interactions()
-        self.hears: Hears = lambda *_: 0
+        self.hears: EventListener = lambda *_: 0
         """Tells the bot of an event; how many of its sessions will hear it. The gateway's."""
         self.listens: Callable[[Guild | None], bool] = lambda _: False
         """Whether the bot is there to hear of a guild. The gateway's."""
@@ -108,15 +108,17 @@ class World:
         number = more.pop("id", None) or self.ids.at(now)
         message = Message(channel=channel, id=number, time=now, sender=sender, **more)
         channel.history[number] = message
-        self.note(message, "sent")
+        self.record_event(message, "sent")
         if message.only_for is None:
-            self.tell_message(message, "MESSAGE_CREATE")
+            self.send_message_event(message, "MESSAGE_CREATE")
         return message
 
-    def note(self, message: Message, kind: EventKind, *, by_bot: bool | None = None) -> None:
+    def record_event(
+        self, message: Message, kind: EventKind, *, by_bot: bool | None = None
+    ) -> None:
         """Something happened to a message."""
         own = message.sender is self.bot if by_bot is None else by_bot
-        self.record(message.channel, kind, drawn(message), own, message, message.only_for)
+        self.record(message.channel, kind, render_message(message), own, message, message.only_for)
 
     def record(
         self,
@@ -134,26 +136,26 @@ class World:
 
     def change(self, message: Message, **new: Any) -> None:
         """A message says something else."""
-        message.edits.append(Look(self.clock.now(), message.text))
+        message.edits.append(Revision(self.clock.now(), message.text))
         message.edited = self.clock.now()
         for name, value in new.items():
             setattr(message, name, value)
-        self.note(message, "edited")
+        self.record_event(message, "edited")
         if message.only_for is None:
-            self.tell_message(message, "MESSAGE_UPDATE")
+            self.send_message_event(message, "MESSAGE_UPDATE")
 
     def delete(self, message: Message, *, by_bot: bool) -> None:
         """A message stands there no more, and its files are gone."""
         message.deleted = True
         self.cdn.gone |= {one.id for one in message.attachments}
-        self.note(message, "deleted", by_bot=by_bot)
+        self.record_event(message, "deleted", by_bot=by_bot)
         if message.only_for is None:
             told = {"id": str(message.id), "channel_id": str(message.channel.id)}
             if (guild := message.channel.guild) is not None:
                 told["guild_id"] = str(guild.id)
             self._tell("MESSAGE_DELETE", told, guild)
 
-    def bring(self, place: int, name: str, content: Any, **more: Any) -> Attached:
+    def store_file(self, place: int, name: str, content: Any, **more: Any) -> Attachment:
         """A person's file arrives."""
         path = self.cdn.bring(content)
         return self.cdn.keep(self.ids.at(self.clock.now()), place, name, path, **more)
@@ -206,24 +208,24 @@ class World:
 
     # --- who hears of it -----------------------------------------------------------------
 
-    def tell_message(self, message: Message, event: str) -> None:
+    def send_message_event(self, message: Message, event: str) -> None:
         """The gateway tells of a message."""
-        self._tell(event, shown.message_told(message), message.channel.guild)
+        self._tell(event, shown.message_event(message), message.channel.guild)
 
-    def tell_channel(self, channel: Channel, event: str, **more: Any) -> None:
+    def send_channel_event(self, channel: Channel, event: str, **more: Any) -> None:
         """The gateway tells of a channel."""
         if channel.kind not in {DM, GROUP}:
             self._tell(event, shown.channel(channel) | more, channel.guild)
 
-    def tell_role(self, guild: Guild, role: Role) -> None:
+    def send_role_event(self, guild: Guild, role: Role) -> None:
         """The gateway tells of a new role."""
         told = {"guild_id": str(guild.id), "role": shown.role(guild, role)}
         self._tell("GUILD_ROLE_CREATE", told, guild)
 
-    def tell_guild(self, guild: Guild, event: str) -> None:
+    def send_guild_event(self, guild: Guild, event: str) -> None:
         """The gateway tells of a guild that comes, or of one that goes."""
         told = {"GUILD_DELETE": lambda one: {"id": str(one.id)}, "GUILD_UPDATE": shown.guild}
-        self.hears(event, told.get(event, shown.guild_told)(guild), guild)
+        self.hears(event, told.get(event, shown.guild_create_event)(guild), guild)
 
     def _tell(self, event: str, told: dict[str, Any], guild: Guild | None) -> None:
         if guild is None or guild.has_bot:

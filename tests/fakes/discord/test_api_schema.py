@@ -10,13 +10,13 @@ import pytest
 
 from tests.fakes.discord.api_schema import (
     DOCUMENTED,
-    GIVEN,
     OBJECTS,
     OPERATIONS,
     PLAIN,
-    TOLD,
+    REQUEST_TYPES,
+    RESPONSE_TYPES,
     Field,
-    Kind,
+    ValueType,
 )
 from tests.fakes.discord.commands import LOCALES
 from tests.fakes.discord.value_checks import body_problems, problems, query_problems
@@ -67,7 +67,7 @@ class Reader:
             for one, kind in schema.get("properties", {}).items()
         }
 
-    def _kinds(self, schema: Spec) -> Iterator[Kind | None]:
+    def _kinds(self, schema: Spec) -> Iterator[ValueType | None]:
         """What it may be; None stands for null."""
         if "$ref" in schema:
             yield from self._named(schema["$ref"].rpartition("/")[2])
@@ -82,16 +82,16 @@ class Reader:
         else:
             yield from self._plain(schema)
 
-    def _named(self, name: str) -> Iterator[Kind | None]:
+    def _named(self, name: str) -> Iterator[ValueType | None]:
         schema = self.schemas[name]
         if name == "SnowflakeType":
-            yield Kind("id")
+            yield ValueType("id")
         elif "properties" in schema or schema.get("type") == "object":
-            yield Kind(name)
+            yield ValueType(name)
         else:
             yield from self._kinds(schema)
 
-    def _plain(self, schema: Spec) -> Iterator[Kind | None]:
+    def _plain(self, schema: Spec) -> Iterator[ValueType | None]:
         types = schema.get("type", [])
         for kind in [types] if isinstance(types, str) else types:
             if kind == "null":
@@ -103,7 +103,7 @@ class Reader:
                 low, high = (_bound(schema.get(one), kind) for one in _BOUNDS.get(kind, ("", "")))
                 inside = schema.get("items") or schema.get("additionalProperties") or {}
                 inner = tuple(one for one in self._kinds(inside) if one) if inside else ()
-                yield Kind(name, low, high, inner=inner)
+                yield ValueType(name, low, high, inner=inner)
 
 
 def _bound(value: float | None, kind: str) -> float | None:
@@ -112,17 +112,17 @@ def _bound(value: float | None, kind: str) -> float | None:
     return value
 
 
-def _of_words(words: list[Any]) -> Kind:
+def _of_words(words: list[Any]) -> ValueType:
     name = "int" if isinstance(words[0], int) else "str"
-    return Kind(name, words=tuple(map(str, words)))
+    return ValueType(name, words=tuple(map(str, words)))
 
 
 def _without_words(field: Field, like: Field) -> Field:
     """Long lists of words that an answer may say need not be repeated in our table."""
 
-    def cut(kinds: tuple[Kind, ...], ours: tuple[Kind, ...]) -> tuple[Kind, ...]:
+    def cut(kinds: tuple[ValueType, ...], ours: tuple[ValueType, ...]) -> tuple[ValueType, ...]:
         return tuple(
-            Kind(
+            ValueType(
                 one.name,
                 one.low,
                 one.high,
@@ -136,7 +136,7 @@ def _without_words(field: Field, like: Field) -> Field:
     return Field(cut(field.kinds, like.kinds), field.required, field.null)
 
 
-def test_an_operation_drifts_from_the_description(spec: Spec) -> None:
+def test_operations_equal_the_description(spec: Spec) -> None:
     """Each call has the path, body, query and answers described."""
     reader = Reader(spec)
     for name, ours in OPERATIONS.items():
@@ -158,10 +158,10 @@ def test_an_operation_drifts_from_the_description(spec: Spec) -> None:
         assert ours.open == ({} in described["security"]), name
 
 
-def test_a_body_drifts_from_the_description(spec: Spec) -> None:
+def test_request_types_equal_the_description(spec: Spec) -> None:
     """Each object that a bot may send has the fields described, no more and no less."""
     reader = Reader(spec)
-    for name, ours in GIVEN.items():
+    for name, ours in REQUEST_TYPES.items():
         assert ours == reader.fields(name), name
         for one, field in DOCUMENTED.get(name, {}).items():
             assert one not in ours or _words(field) > _words(ours[one]), (name, one)
@@ -171,23 +171,23 @@ def _words(field: Field) -> set[str]:
     return {word for kind in _all(field.kinds) for word in kind.words}
 
 
-def test_an_answer_drifts_from_the_description(spec: Spec) -> None:
+def test_response_types_equal_the_description(spec: Spec) -> None:
     """Each object that is told lacks nothing required, and has each field as described."""
     reader = Reader(spec)
-    for name, ours in TOLD.items():
+    for name, ours in RESPONSE_TYPES.items():
         described = reader.fields(name)
         assert {one for one, field in described.items() if field.required} <= set(ours), name
         for one, field in ours.items():
             assert field == _without_words(described[one], field), (name, one)
 
 
-def test_locales_drift_from_the_description(spec: Spec) -> None:
+def test_locales_equal_the_description(spec: Spec) -> None:
     """The languages of names are those that there are."""
     described = spec["components"]["schemas"]["AvailableLocalesEnum"]["oneOf"]
     assert {one["const"] for one in described} == LOCALES
 
 
-def test_every_type_that_is_told_is_known() -> None:
+def test_every_response_type_is_known() -> None:
     """No type is misspelt: what has no table is known to be needed by nothing."""
     unknown = {
         kind.name
@@ -211,7 +211,7 @@ def test_every_type_that_is_told_is_known() -> None:
     }
 
 
-def _all(kinds: tuple[Kind, ...]) -> Iterator[Kind]:
+def _all(kinds: tuple[ValueType, ...]) -> Iterator[ValueType]:
     for kind in kinds:
         yield kind
         yield from _all(kind.inner)
@@ -251,7 +251,7 @@ _ROW = {"type": 1, "components": [_BUTTON]}
         ({"attachments": [{"filename": "a.mp4"}]}, "attachments.0.id"),
     ],
 )  # fmt: skip
-def test_a_wrong_message_passes(given: dict[str, object], where: str) -> None:
+def test_invalid_message_is_found(given: dict[str, object], where: str) -> None:
     """What the description forbids is found, where it is, and nothing else."""
     found = [".".join(one.at) for one in body_problems("create_message", given)]
     assert found == ([where] if where else [])
@@ -274,19 +274,19 @@ def test_a_wrong_message_passes(given: dict[str, object], where: str) -> None:
         ("delete_message", {"content": "x"}, 1),
     ],
 )
-def test_a_wrong_body_passes(operation: str, given: object, count: int) -> None:
+def test_invalid_body_is_found(operation: str, given: object, count: int) -> None:
     """Each call has a body of its own; what tells objects apart is their type."""
     assert len(body_problems(operation, given)) == count
 
 
-def test_a_wrong_query_passes() -> None:
+def test_invalid_query_is_found() -> None:
     """Queries are read, and held to the table as well."""
     assert query_problems("execute_webhook", {"wait": "true"}) == ({"wait": True}, [])
     assert query_problems("create_interaction_response", {"with_response": "1"})[1] == []
     assert len(query_problems("list_messages", {"limit": "101", "order": "new"})[1]) == 2
 
 
-def test_a_wrong_answer_passes() -> None:
+def test_invalid_response_is_found() -> None:
     """Our own objects are held to the same tables."""
     role = {"primary_color": 0, "secondary_color": None, "tertiary_color": None}
     assert problems("GuildRoleColorsResponse", role) == []

@@ -8,25 +8,25 @@ from typing import Any
 import pytest
 
 from tests.fakes.discord import permissions as rights
-from tests.fakes.discord.api_caller import VIDEO, Bot, calling
+from tests.fakes.discord.api_caller import VIDEO, ApiCaller, api_caller
 from tests.fakes.discord.commands import size
-from tests.fakes.discord.fake import Discord
+from tests.fakes.discord.fake import FakeDiscord
 from tests.support.fake_clock import FakeClock
 
 Json = dict[str, Any]
 
 
 @pytest.fixture
-async def bot(clock: FakeClock) -> AsyncIterator[Bot]:
+async def caller(clock: FakeClock) -> AsyncIterator[ApiCaller]:
     """Someone who calls the server, whose clock stands still."""
-    async with calling(clock) as it:
+    async with api_caller(clock) as it:
         yield it
 
 
 @pytest.fixture
-def discord(bot: Bot) -> Discord:
+def discord(caller: ApiCaller) -> FakeDiscord:
     """The server."""
-    return bot.discord
+    return caller.discord
 
 
 def command(name: str = "video", **more: Any) -> Json:
@@ -76,21 +76,23 @@ _CHOICE = {"name": "Small", "value": "480p"}
         [command(colour="red")],
     ],
 )  # fmt: skip
-async def test_a_bad_command_is_synced(discord: Discord, bot: Bot, commands: list[Json]) -> None:
+async def test_invalid_command_is_refused(
+    discord: FakeDiscord, caller: ApiCaller, commands: list[Json]
+) -> None:
     """Names, texts, options and choices, each by itself and all together."""
-    assert await bot.syncs(*commands) == 50035
+    assert await caller.syncs(*commands) == 50035
     assert len(discord.violations) == 1
-    assert await bot("GET", bot.commands()) == []
+    assert await caller("GET", caller.commands()) == []
 
 
-async def test_a_good_command_is_refused(discord: Discord, bot: Bot) -> None:
+async def test_every_kind_of_command_is_accepted(discord: FakeDiscord, caller: ApiCaller) -> None:
     """All that Reelay may ever need, told again as it was given."""
     admin = command("admin", default_member_permissions="0", options=[
         option("grant", 1, options=[option("user", 6, required=True), option("n", 4)]),
         option("provider", 2, options=[option("on", 1), option("off", 1)]),
     ])  # fmt: skip
     menu = {"name": "Remix this video", "type": 3, "name_localizations": {"zh-CN": "改编这个视频"}}
-    told = await bot.syncs(
+    told = await caller.syncs(
         VIDEO,
         admin,
         menu,
@@ -101,57 +103,61 @@ async def test_a_good_command_is_refused(discord: Discord, bot: Bot) -> None:
     assert told[0]["options"] == VIDEO["options"]
     assert told[1]["default_member_permissions"] == "0"
     assert "options" not in told[3]
-    localized = await bot("GET", bot.commands(), with_localizations="true")
+    localized = await caller("GET", caller.commands(), with_localizations="true")
     assert localized == told
-    assert "name_localizations" not in (await bot("GET", bot.commands()))[0]
+    assert "name_localizations" not in (await caller("GET", caller.commands()))[0]
     assert discord.violations == []
 
 
-async def test_a_second_sync_makes_other_commands(discord: Discord, bot: Bot) -> None:
+async def test_unchanged_command_keeps_its_id(discord: FakeDiscord, caller: ApiCaller) -> None:
     """What is the same keeps its id and version; what is left out is gone; each is remembered."""
-    first = await bot.syncs(command(), command("help"))
-    second = await bot.syncs(command(), command("help", nsfw=True), command("quota"))
+    first = await caller.syncs(command(), command("help"))
+    second = await caller.syncs(command(), command("help", nsfw=True), command("quota"))
     assert [one["id"] for one in second[:2]] == [one["id"] for one in first]
     assert second[0]["version"] == first[0]["version"]
     assert second[1]["version"] != first[1]["version"]
-    await bot.syncs(command("quota"))
-    assert [one["name"] for one in await bot("GET", bot.commands())] == ["quota"]
+    await caller.syncs(command("quota"))
+    assert [one["name"] for one in await caller("GET", caller.commands())] == ["quota"]
     assert [len(one.asked) for one in discord.world.commands.syncs] == [2, 3, 1]
 
 
-async def test_creates_are_endless(discord: Discord, bot: Bot, clock: FakeClock) -> None:
+async def test_creates_are_limited(
+    discord: FakeDiscord, caller: ApiCaller, clock: FakeClock
+) -> None:
     """200 new names a day, 100 commands at once."""
-    assert await bot.syncs(*(command(f"a{one}") for one in range(101))) == 30032
+    assert await caller.syncs(*(command(f"a{one}") for one in range(101))) == 30032
     for first in range(0, 200, 100):
-        await bot.syncs(*(command(f"a{one}") for one in range(first, first + 100)))
-    assert await bot.syncs(command("more")) == 30034
+        await caller.syncs(*(command(f"a{one}") for one in range(first, first + 100)))
+    assert await caller.syncs(command("more")) == 30034
     await clock.advance(86_401)
-    assert len(await bot.syncs(command("more"))) == 1
+    assert len(await caller.syncs(command("more"))) == 1
     assert len(discord.violations) == 2
 
 
-def test_a_command_is_measured_wrongly() -> None:
+def test_command_size_counts_the_longest_language() -> None:
     """Each name, text and value counts in its longest language."""
     assert size(command("abc", name_localizations={"zh-CN": "x" * 10})) == 10 + 13
     assert size(command("abc", options=[option("p", choices=[_CHOICE])])) == 3 + 13 + 1 + 11 + 9
 
 
-async def test_commands_of_others_are_set(discord: Discord, bot: Bot) -> None:
+async def test_commands_of_others_are_refused(discord: FakeDiscord, caller: ApiCaller) -> None:
     """Only its own, and only in guilds where it is."""
-    assert await bot("PUT", "/applications/5/commands", []) == 20012
-    ann = discord.person("Ann")
+    assert await caller("PUT", "/applications/5/commands", []) == 20012
+    ann = discord.user("Ann")
     away = discord.guild("Away", [ann], bot=False)
-    assert await bot.syncs(command(), guild=away.id) == 50001
+    assert await caller.syncs(command(), guild=away.id) == 50001
     assert len(discord.violations) == 2
 
 
-async def test_people_are_offered_what_is_not_for_them(discord: Discord, bot: Bot) -> None:
+async def test_commands_are_offered_by_place_install_and_permission(
+    discord: FakeDiscord, caller: ApiCaller
+) -> None:
     """By place, by way of installing, and by permission."""
-    ann, bob, cid = (discord.person(name) for name in ("Ann", "Bob", "Cid"))
+    ann, bob, cid = (discord.user(name) for name in ("Ann", "Bob", "Cid"))
     guild = discord.guild("Kites", [ann, bob, cid])
     general = guild.text("general")
     guild.manages(bob)
-    await bot.syncs(
+    await caller.syncs(
         command("video", contexts=[0, 1, 2], integration_types=[0, 1]),
         command("settings", contexts=[0], default_member_permissions=str(rights.MANAGE_GUILD)),
         command("admin", contexts=[0, 1], default_member_permissions="0"),
@@ -169,8 +175,8 @@ async def test_people_are_offered_what_is_not_for_them(discord: Discord, bot: Bo
     general.deny(everyone=rights.USE_APPLICATION_COMMANDS)
     assert cid.offered(general) == []
     other = guild.text("other")
-    await bot.syncs(command("video", description="Its own"), guild=guild.id)
+    await caller.syncs(command("video", description="Its own"), guild=guild.id)
     assert cid.offered(other) == ["video", "admin"]
     it = await cid.uses("/video", channel=other, waits=0)
     assert it.data["guild_id"] == str(guild.id)
-    assert discord.person("Dan").offered() == []
+    assert discord.user("Dan").offered() == []

@@ -15,11 +15,11 @@ from discord import app_commands, ui
 
 from tests.fakes.discord.api_caller import MP4
 from tests.fakes.discord.channels import Channel
-from tests.fakes.discord.fake import Discord, Picture
-from tests.fakes.discord.users import Person
-from tests.support.sample_images import encoded, quarters
+from tests.fakes.discord.fake import FakeDiscord, ImageFile
+from tests.fakes.discord.users import FakeUser
+from tests.support.sample_images import color_card, encode_image
 
-PNG = encoded(quarters(), "PNG")
+PNG = encode_image(color_card(), "PNG")
 Interaction = library.Interaction
 
 
@@ -116,9 +116,9 @@ async def remix(it: Interaction, message: library.Message) -> None:
 
 
 @pytest.fixture
-async def discord(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Discord]:
+async def discord(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[FakeDiscord]:
     """The server to which the library is pointed; no rule may be broken."""
-    async with Discord() as discord:
+    async with FakeDiscord() as discord:
         monkeypatch.setattr(library.http.Route, "BASE", discord.url)
         gateway = yarl.URL(discord.gateway_url)
         monkeypatch.setattr(library.gateway.DiscordWebSocket, "DEFAULT_GATEWAY", gateway)
@@ -127,7 +127,7 @@ async def discord(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Discord]:
 
 
 @asynccontextmanager
-async def running(discord: Discord, **settings: Any) -> AsyncIterator[Bot]:
+async def running(discord: FakeDiscord, **settings: Any) -> AsyncIterator[Bot]:
     """Such a bot at work."""
     bot = Bot(**settings)
     work = asyncio.create_task(bot.start(discord.token))
@@ -139,30 +139,30 @@ async def running(discord: Discord, **settings: Any) -> AsyncIterator[Bot]:
 
 
 @pytest.fixture
-def ann(discord: Discord) -> Person:
+def ann(discord: FakeDiscord) -> FakeUser:
     """Somebody."""
-    return discord.person("Ann")
+    return discord.user("Ann")
 
 
 @pytest.fixture
-def general(discord: Discord, ann: Person) -> Channel:
+def general(discord: FakeDiscord, ann: FakeUser) -> Channel:
     """A place where she and the bot are."""
-    return discord.guild("Kites", [ann, discord.person("Bob")]).text("general")
+    return discord.guild("Kites", [ann, discord.user("Bob")]).text("general")
 
 
-async def test_a_command_is_lost_on_its_way(
-    discord: Discord, ann: Person, general: Channel
+async def test_command_with_options_and_file_reaches_the_bot(
+    discord: FakeDiscord, ann: FakeUser, general: Channel
 ) -> None:
     """Options, a picture, an answer that was awaited, a file, and how it reads in the end."""
     async with running(discord) as bot:
-        picture = Picture(PNG, "kite.png")
+        picture = ImageFile(PNG, "kite.png")
         await ann.uses("/video", channel=general, prompt="a kite", image=picture, duration=5)
         message = await general.shows_video()
         assert message.video is not None
         assert message.video.path.read_bytes() == MP4
     assert bot.read == [PNG]
     assert (
-        discord.story(general)
+        discord.event_log(general)
         == """\
 ── Kites / general (text)
 Ann uses /video prompt: a kite, image: ⟨picture kite.png⟩, duration: 5
@@ -181,8 +181,8 @@ Reelay
     )
 
 
-async def test_buttons_lists_and_forms_do_nothing(
-    discord: Discord, ann: Person, general: Channel
+async def test_buttons_lists_and_forms_reach_the_bot(
+    discord: FakeDiscord, ann: FakeUser, general: Channel
 ) -> None:
     """Each reaches the bot, and its answer reaches who it is for."""
     async with running(discord):
@@ -200,7 +200,9 @@ async def test_buttons_lists_and_forms_do_nothing(
         assert message.labels == []
 
 
-async def test_offers_and_menus_do_nothing(discord: Discord, ann: Person, general: Channel) -> None:
+async def test_autocomplete_and_menus_reach_the_bot(
+    discord: FakeDiscord, ann: FakeUser, general: Channel
+) -> None:
     """What is offered while one types, a word of a group with a member, a message's menu."""
     async with running(discord):
         offered = await ann.types("/video", channel=general, prompt="x", model="sora")
@@ -210,14 +212,14 @@ async def test_offers_and_menus_do_nothing(discord: Discord, ann: Person, genera
         note = await ann.sees("4 for")
         assert note.content == f"4 for {bob.mention}"
         assert note.attachments[0].ephemeral
-        film = await ann.says(channel=general, files=[Picture(MP4, "mine.mp4")])
+        film = await ann.says(channel=general, files=[ImageFile(MP4, "mine.mp4")])
         await ann.uses_menu("Remix this video", film)
         await general.shows("remix of mine.mp4")
 
 
 @pytest.mark.parametrize("kind", ["thread", "post", "voice", "dm", "stranger", "group"])
-async def test_a_place_is_unknown_to_the_library(
-    discord: Discord, ann: Person, general: Channel, kind: str
+async def test_every_kind_of_channel_reaches_the_bot(
+    discord: FakeDiscord, ann: FakeUser, general: Channel, kind: str
 ) -> None:
     """Every place where commands can be used is told as the library needs it."""
     guild = general.guild
@@ -237,8 +239,8 @@ async def test_a_place_is_unknown_to_the_library(
                                         for one in discord.interactions))  # fmt: skip
 
 
-async def test_what_the_bot_posts_by_itself_is_refused(
-    discord: Discord, ann: Person, general: Channel
+async def test_messages_of_the_bot_are_accepted(
+    discord: FakeDiscord, ann: FakeUser, general: Channel
 ) -> None:
     """Channels, direct messages, nonces, components v2 and mentions as the library sends them."""
     async with running(discord) as bot:
@@ -271,11 +273,11 @@ Reelay ↩ Reelay: @Ann it is done
   here
 """
     )
-    assert "│ **Done**" in discord.story(ann.dm)
+    assert "│ **Done**" in discord.event_log(ann.dm)
 
 
-async def test_a_break_loses_what_people_do(
-    discord: Discord, ann: Person, general: Channel
+async def test_broken_connection_loses_no_event(
+    discord: FakeDiscord, ann: FakeUser, general: Channel
 ) -> None:
     """After op 7, a plain break and a session lost the bot is there again, and hears of all."""
     gateway, guild = discord.gateway, general.guild
@@ -294,7 +296,9 @@ async def test_a_break_loses_what_people_do(
     assert len(discord.world.commands.syncs) == 1
 
 
-async def test_two_shards_hear_the_same(discord: Discord, ann: Person, general: Channel) -> None:
+async def test_shards_get_their_own_guilds(
+    discord: FakeDiscord, ann: FakeUser, general: Channel
+) -> None:
     """One client with two shards hears of each guild once."""
     other = discord.guild("Films", [ann]).text("general")
     discord.world.shards = discord.gateway.max_concurrency = 2

@@ -8,33 +8,33 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from tests.fakes.discord.api_caller import AGENT, GO, MP4, VIDEO, Bot, calling
+from tests.fakes.discord.api_caller import AGENT, GO_ON_BUTTON, MP4, VIDEO, ApiCaller, api_caller
 from tests.fakes.discord.channels import Channel
-from tests.fakes.discord.fake import Discord
+from tests.fakes.discord.fake import FakeDiscord
 from tests.fakes.discord.faults import FaultKind, Outage
 from tests.support.fake_clock import FakeClock
 
 
 @pytest.fixture
-async def bot(clock: FakeClock) -> AsyncIterator[Bot]:
+async def caller(clock: FakeClock) -> AsyncIterator[ApiCaller]:
     """Someone who calls the server, whose clock stands still."""
-    async with calling(clock) as it:
+    async with api_caller(clock) as it:
         yield it
 
 
 @pytest.fixture
-def discord(bot: Bot) -> Discord:
+def discord(caller: ApiCaller) -> FakeDiscord:
     """The server."""
-    return bot.discord
+    return caller.discord
 
 
 @pytest.fixture
-def general(discord: Discord) -> Channel:
+def general(discord: FakeDiscord) -> Channel:
     """A place where the bot is."""
-    return discord.guild("Kites", [discord.person("Ann")]).text("general")
+    return discord.guild("Kites", [discord.user("Ann")]).text("general")
 
 
-async def posted(bot: Bot, channel: Channel) -> httpx.Response:
+async def posted(bot: ApiCaller, channel: Channel) -> httpx.Response:
     """A message, and the bare answer to it."""
     return await bot.raw("POST", f"/channels/{channel.id}/messages", {"content": "x"})
 
@@ -54,9 +54,9 @@ async def posted(bot: Bot, channel: Channel) -> httpx.Response:
         ("garbage-after", 200, False, True),
     ],
 )
-async def test_a_fault_looks_otherwise(
-    discord: Discord,
-    bot: Bot,
+async def test_each_fault_has_its_status_headers_and_body(
+    discord: FakeDiscord,
+    caller: ApiCaller,
     general: Channel,
     kind: FaultKind,
     status: int,
@@ -65,7 +65,7 @@ async def test_a_fault_looks_otherwise(
 ) -> None:
     """Status, headers and kind of body of each; only what comes after has its effect."""
     discord.faults.add("create_message", kind, retry_after=1.5)
-    answer = await posted(bot, general)
+    answer = await posted(caller, general)
     assert answer.status_code == status
     assert ("Via" in answer.headers) is via
     assert (answer.headers["Content-Type"] == "application/json") is json
@@ -77,38 +77,42 @@ async def test_a_fault_looks_otherwise(
         assert answer.json()["retry_after"] == 1.5
         assert answer.json()["global"] is (kind == "429-global")
     assert len(general.messages) == (kind == "garbage-after")
-    assert (await posted(bot, general)).status_code == 200
+    assert (await posted(caller, general)).status_code == 200
     assert discord.faults.suffered == [("create_message", kind)]
     assert discord.violations == []
 
 
-async def test_a_call_is_dropped_by_halves(discord: Discord, bot: Bot, general: Channel) -> None:
+async def test_dropped_call_counts_before_or_after_its_effect(
+    discord: FakeDiscord, caller: ApiCaller, general: Channel
+) -> None:
     """Before it had its effect, or after; what was not heard may be said again."""
     kinds: dict[FaultKind, int] = {"dropped-before": 0, "dropped-after": 1}
     for kind, count in kinds.items():
         discord.faults.add("create_message", kind)
         with pytest.raises(httpx.TransportError):
-            await posted(bot, general)
+            await posted(caller, general)
         assert len(general.messages) == count
-    assert [one.status for one in discord.called("create_message", general)] == [0, 0]
-    ann = discord.person("Bob")
+    assert [one.status for one in discord.calls_to("create_message", general)] == [0, 0]
+    ann = discord.user("Bob")
     general.guild.add(ann)  # type: ignore[union-attr] # it has one
-    await bot.syncs(VIDEO)
+    await caller.syncs(VIDEO)
     it = await ann.uses("/video", channel=general, prompt="x", waits=0)
     discord.faults.add("create_interaction_response", "dropped-after")
     with pytest.raises(httpx.TransportError):
-        await bot.answers(it, 5)
-    assert await bot.answers(it, 5) == 40060
+        await caller.answers(it, 5)
+    assert await caller.answers(it, 5) == 40060
     assert discord.violations == []
-    assert await bot.answers(it, 4, {"content": "x"}) == 40060
+    assert await caller.answers(it, 4, {"content": "x"}) == 40060
     assert len(discord.violations) == 1
 
 
-async def test_a_call_hangs_for_ever(discord: Discord, bot: Bot, general: Channel) -> None:
+async def test_held_call_continues_and_hanging_call_is_closed(
+    discord: FakeDiscord, caller: ApiCaller, general: Channel
+) -> None:
     """What is held goes on when released; what hangs is then closed."""
     discord.faults.add("create_message", "held")
     discord.faults.add("create_message", "hanging")
-    calls = [asyncio.create_task(posted(bot, general)) for _ in range(2)]
+    calls = [asyncio.create_task(posted(caller, general)) for _ in range(2)]
     await discord.until(lambda: discord.faults.hanging == 2)
     assert general.messages == []
     discord.faults.release()
@@ -117,66 +121,74 @@ async def test_a_call_hangs_for_ever(discord: Discord, bot: Bot, general: Channe
     assert len(general.messages) == 1
 
 
-async def test_a_fault_befalls_others(discord: Discord, bot: Bot, general: Channel) -> None:
+async def test_fault_hits_only_the_named_calls(
+    discord: FakeDiscord, caller: ApiCaller, general: Channel
+) -> None:
     """Only the operation, the number and the bodies that were named."""
     discord.faults.add("create_message", "500", times=None, when=lambda body: bool(body["tts"]))
     discord.faults.add("*", "503", times=1)
-    assert (await bot.raw("GET", "/users/@me")).status_code == 503
-    assert (await bot.says(general, "a", tts=False))["content"] == "a"
+    assert (await caller.raw("GET", "/users/@me")).status_code == 503
+    assert (await caller.says(general, "a", tts=False))["content"] == "a"
     for _ in range(3):
-        assert await bot.says(general, "b", tts=True) == 0
+        assert await caller.says(general, "b", tts=True) == 0
     discord.faults.clear()
-    assert (await bot.says(general, "b", tts=True))["content"] == "b"
+    assert (await caller.says(general, "b", tts=True))["content"] == "b"
 
 
-async def test_files_fail_as_calls(discord: Discord, bot: Bot, general: Channel) -> None:
+async def test_downloads_can_fail(
+    discord: FakeDiscord, caller: ApiCaller, general: Channel
+) -> None:
     """A download may fail as well."""
-    sent = await bot.says(general, files={0: ("a.mp4", MP4)})
+    sent = await caller.says(general, files={0: ("a.mp4", MP4)})
     link = sent["attachments"][0]["url"]
     discord.faults.add("download", "503")
-    assert (await bot.client.get(link)).status_code == 503
-    assert (await bot.client.get(link)).content == MP4
+    assert (await caller.client.get(link)).status_code == 503
+    assert (await caller.client.get(link)).content == MP4
     assert list(discord.world.cdn.downloads.values()) == [1]
 
 
-async def test_an_outage_ends_badly(discord: Discord, bot: Bot, general: Channel) -> None:
+async def test_outage_ends_at_the_same_addresses(
+    discord: FakeDiscord, caller: ApiCaller, general: Channel
+) -> None:
     """For its time nothing goes; then all goes as before, at the same addresses."""
-    sent = await bot.says(general, files={0: ("a.mp4", MP4)})
+    sent = await caller.says(general, files={0: ("a.mp4", MP4)})
     link = sent["attachments"][0]["url"]
     kinds: tuple[Outage, ...] = ("refused", "dropped")
     for kind in kinds:
         await discord.outage(kind)
-        for call in (posted(bot, general), bot.client.get(link)):
+        for call in (posted(caller, general), caller.client.get(link)):
             with pytest.raises(httpx.TransportError):
                 await call
         await discord.recovered()
-        assert (await bot.client.get(link)).content == MP4
+        assert (await caller.client.get(link)).content == MP4
     pages: dict[Outage, int] = {"502": 502, "503": 503}
     for kind, status in pages.items():
         await discord.outage(kind)
-        assert (await posted(bot, general)).status_code == status
+        assert (await posted(caller, general)).status_code == status
         await discord.recovered()
-    assert (await posted(bot, general)).status_code == 200
+    assert (await posted(caller, general)).status_code == 200
     assert discord.violations == []
 
 
-async def test_too_many_failures_are_borne(discord: Discord, bot: Bot, clock: FakeClock) -> None:
+async def test_too_many_failures_bring_a_ban(
+    discord: FakeDiscord, caller: ApiCaller, clock: FakeClock
+) -> None:
     """After so many refusals in ten minutes the address is banned, without a `Via`."""
     discord.most_invalid = 3
     for _ in range(3):
-        assert (await bot.raw("GET", "/users/@me", token="wrong")).status_code == 401
-    answer = await bot.raw("GET", "/users/@me")
+        assert (await caller.raw("GET", "/users/@me", token="wrong")).status_code == 401
+    answer = await caller.raw("GET", "/users/@me")
     assert answer.status_code == 429
     assert "Via" not in answer.headers
     await clock.advance(601)
-    assert (await bot.raw("GET", "/users/@me")).status_code == 200
+    assert (await caller.raw("GET", "/users/@me")).status_code == 200
 
 
-async def test_a_flood_is_borne(clock: FakeClock) -> None:
+async def test_flood_is_refused_and_announced_in_headers(clock: FakeClock) -> None:
     """Five messages in five seconds for each channel; the headers tell of it beforehand."""
-    async with calling(clock, flood=True) as bot:
+    async with api_caller(clock, flood=True) as bot:
         discord = bot.discord
-        guild = discord.guild("Kites", [discord.person("Ann")])
+        guild = discord.guild("Kites", [discord.user("Ann")])
         one, two = guild.text("one"), guild.text("two")
         for left in (4, 3, 2, 1, 0):
             answer = await posted(bot, one)
@@ -195,28 +207,32 @@ async def test_a_flood_is_borne(clock: FakeClock) -> None:
         assert len(discord.invalid) == 2
 
 
-async def test_a_body_that_is_no_json_is_read(discord: Discord, bot: Bot, general: Channel) -> None:
+async def test_malformed_body_is_refused(
+    discord: FakeDiscord, caller: ApiCaller, general: Channel
+) -> None:
     """Broken JSON, parts that nothing asks for, and files without a body."""
     headers = {"User-Agent": AGENT, "Authorization": f"Bot {discord.token}"}
     url = f"{discord.url}/channels/{general.id}/messages"
     broken = {**headers, "Content-Type": "application/json"}
-    assert (await bot.client.post(url, headers=broken, content=b"{")).json()["code"] == 50109
+    assert (await caller.client.post(url, headers=broken, content=b"{")).json()["code"] == 50109
     odd = {"picture": ("a.png", b"x")}
-    assert (await bot.client.post(url, headers=headers, files=odd)).json()["code"] == 50109
+    assert (await caller.client.post(url, headers=headers, files=odd)).json()["code"] == 50109
     alone = {"files[0]": ("a.mp4", MP4)}
-    answer = await bot.client.post(url, headers=headers, files=alone)
+    answer = await caller.client.post(url, headers=headers, files=alone)
     assert answer.json()["attachments"][0]["filename"] == "a.mp4"
     agentless = {**headers, "User-Agent": "curl/8"}
-    assert (await bot.client.post(url, headers=agentless, json={"content": "x"})).is_success
+    assert (await caller.client.post(url, headers=agentless, json={"content": "x"})).is_success
     assert len(discord.violations) == 3
 
 
-async def test_a_mistake_of_its_own_is_hidden(discord: Discord, bot: Bot, general: Channel) -> None:
+async def test_internal_error_fails_the_waiting_test(
+    discord: FakeDiscord, caller: ApiCaller, general: Channel
+) -> None:
     """What goes wrong in the stand-in itself fails the test that waits."""
-    await bot.says(general, "x", components=GO)
+    await caller.says(general, "x", components=GO_ON_BUTTON)
     general.messages[0].components[0]["surprise"] = 1
     number = general.messages[0].id
-    assert await bot("GET", f"/channels/{general.id}/messages/{number}") == 0
+    assert await caller("GET", f"/channels/{general.id}/messages/{number}") == 0
     with pytest.raises(AssertionError, match="a wrong answer of the stand-in's own to get_message"):
         await general.shows("x")
     discord.world.mistakes.clear()

@@ -11,8 +11,8 @@ from typing import Any
 import aiohttp
 import pytest
 
-from tests.fakes.discord.api_caller import VIDEO, Bot, calling
-from tests.fakes.discord.fake import Discord
+from tests.fakes.discord.api_caller import VIDEO, ApiCaller, api_caller
+from tests.fakes.discord.fake import FakeDiscord
 from tests.support.fake_clock import FakeClock
 
 Json = dict[str, Any]
@@ -20,17 +20,17 @@ GUILDS, GUILD_MESSAGES, DIRECT_MESSAGES = 1 << 0, 1 << 9, 1 << 12
 
 
 @pytest.fixture
-async def bot(clock: FakeClock) -> AsyncIterator[Bot]:
+async def caller(clock: FakeClock) -> AsyncIterator[ApiCaller]:
     """Someone who calls the server, whose clock stands still; any number may begin at once."""
-    async with calling(clock, shards=2) as it:
+    async with api_caller(clock, shards=2) as it:
         it.discord.gateway.identify_seconds = 0
         yield it
 
 
 @pytest.fixture
-def discord(bot: Bot) -> Discord:
+def discord(caller: ApiCaller) -> FakeDiscord:
     """The server."""
-    return bot.discord
+    return caller.discord
 
 
 class Wire:
@@ -70,7 +70,7 @@ class Wire:
 
 @asynccontextmanager
 async def connected(
-    discord: Discord, *, packed: bool = False, url: str = ""
+    discord: FakeDiscord, *, packed: bool = False, url: str = ""
 ) -> AsyncIterator[Wire]:
     """A connection that was greeted."""
     async with aiohttp.ClientSession() as session:
@@ -84,9 +84,9 @@ async def connected(
 
 
 @pytest.mark.parametrize("packed", [False, True])
-async def test_a_session_begins_otherwise(discord: Discord, packed: bool) -> None:
+async def test_session_begins_in_order(discord: FakeDiscord, packed: bool) -> None:
     """HELLO, IDENTIFY, READY, the guilds of the shard, and heartbeats that are answered."""
-    ann = discord.person("Ann")
+    ann = discord.user("Ann")
     guilds = [discord.guild(f"G{one}", [ann]) for one in range(3)]
     mine = [one for one in guilds if one.shard == 1]
     assert 0 < len(mine) < 3
@@ -119,7 +119,9 @@ async def test_a_session_begins_otherwise(discord: Discord, packed: bool) -> Non
         ({"nothing": 1}, 4002),
     ],
 )
-async def test_a_bad_payload_is_borne(discord: Discord, said: Json, code: int) -> None:
+async def test_invalid_payload_gets_its_close_code(
+    discord: FakeDiscord, said: Json, code: int
+) -> None:
     """Each is answered by its close code; a wrong token or a lacking right breaks no rule."""
     if said.get("d") and said["op"] == 2 and not said["d"]["token"]:
         said["d"]["token"] = discord.token
@@ -130,11 +132,11 @@ async def test_a_bad_payload_is_borne(discord: Discord, said: Json, code: int) -
     assert bool(discord.violations) is (code not in {4004, 4014})
 
 
-async def test_shards_begin_all_at_once(discord: Discord, bot: Bot) -> None:
+async def test_identify_is_limited(discord: FakeDiscord, caller: ApiCaller) -> None:
     """So many within five seconds as there is concurrency; 1000 a day, or the token is reset."""
     discord.gateway.identify_seconds = 5
     discord.gateway.starts_left = 2
-    about = await bot("GET", "/gateway/bot")
+    about = await caller("GET", "/gateway/bot")
     assert (about["shards"], about["url"]) == (2, discord.gateway_url)
     assert about["session_start_limit"]["max_concurrency"] == 1
     async with connected(discord) as one, connected(discord) as two:
@@ -149,13 +151,13 @@ async def test_shards_begin_all_at_once(discord: Discord, bot: Bot) -> None:
             await wire.identifies(discord.token)
             heard = await wire.hears()
             assert heard.get("t", heard.get("closed")) == code
-    assert (await bot.raw("GET", "/users/@me", token="wrong")).status_code == 401
+    assert (await caller.raw("GET", "/users/@me", token="wrong")).status_code == 401
 
 
-async def test_each_shard_hears_of_all(discord: Discord, bot: Bot) -> None:
+async def test_each_shard_gets_its_own_events(discord: FakeDiscord, caller: ApiCaller) -> None:
     """Guilds are told to their shard, private things to the first."""
-    await bot.syncs(VIDEO)
-    ann = discord.person("Ann")
+    await caller.syncs(VIDEO)
+    ann = discord.user("Ann")
     here, there = (discord.guild(f"G{one}", [ann]).text("general") for one in range(2))
     assert here.guild is not None
     assert there.guild is not None
@@ -173,10 +175,10 @@ async def test_each_shard_hears_of_all(discord: Discord, bot: Bot) -> None:
             assert heard["d"]["channel_id"] == str(channel.id)
 
 
-async def test_a_resumed_session_lacks_events(discord: Discord, bot: Bot) -> None:
+async def test_resume_replays_missed_events(discord: FakeDiscord, caller: ApiCaller) -> None:
     """What happened during the break is told once more, in order, then RESUMED."""
-    await bot.syncs(VIDEO)
-    ann = discord.person("Ann")
+    await caller.syncs(VIDEO)
+    ann = discord.user("Ann")
     discord.guild("Kites", [ann])
     async with connected(discord) as wire:
         await wire.identifies(discord.token)
@@ -202,7 +204,7 @@ async def test_a_resumed_session_lacks_events(discord: Discord, bot: Bot) -> Non
         assert await wire.hears() == {"closed": 4007}
 
 
-async def test_an_ended_session_is_resumed(discord: Discord) -> None:
+async def test_ended_session_cannot_be_resumed(discord: FakeDiscord) -> None:
     """Who closed it himself, or was told that it is over, begins anew."""
     for end in (None, "invalid", "forgotten"):
         async with connected(discord) as wire:
@@ -225,7 +227,9 @@ async def test_an_ended_session_is_resumed(discord: Discord) -> None:
 
 
 @pytest.mark.parametrize(("code", "over"), [(4000, False), (4007, True), (4009, True)])
-async def test_a_close_is_taken_for_the_bots_own(discord: Discord, code: int, over: bool) -> None:
+async def test_close_echo_does_not_end_the_session(
+    discord: FakeDiscord, code: int, over: bool
+) -> None:
     """Its echo, with whatever code, ends no session; and however late it is, the close is heard."""
     async with connected(discord) as wire:
         await wire.identifies(discord.token)
@@ -242,7 +246,7 @@ async def test_a_close_is_taken_for_the_bots_own(discord: Discord, code: int, ov
         assert heard["op"] == 9 if over else heard["t"] == "RESUMED"
 
 
-async def test_a_test_cannot_disturb(discord: Discord) -> None:
+async def test_session_can_be_disturbed(discord: FakeDiscord) -> None:
     """Op 7, op 9 for a session that is still good, close codes and plain breaks."""
     gateway = discord.gateway
     async with connected(discord) as wire:
@@ -264,9 +268,9 @@ async def test_a_test_cannot_disturb(discord: Discord) -> None:
     assert len(gateway.identified) == 2
 
 
-async def test_a_bot_reads_what_it_may_not(discord: Discord) -> None:
+async def test_content_is_hidden_without_the_intent(discord: FakeDiscord) -> None:
     """Without the right to read, what others write in guilds is empty, but for mentions."""
-    ann = discord.person("Ann")
+    ann = discord.user("Ann")
     general = discord.guild("Kites", [ann]).text("general")
     intents = GUILDS | GUILD_MESSAGES | DIRECT_MESSAGES
     async with connected(discord) as wire:
@@ -291,9 +295,9 @@ async def test_a_bot_reads_what_it_may_not(discord: Discord) -> None:
         assert (heard["t"], heard["d"]["id"]) == ("THREAD_CREATE", str(thread.id))
 
 
-async def test_guilds_come_and_go_unheard(discord: Discord) -> None:
+async def test_guild_channel_and_role_changes_are_sent(discord: FakeDiscord) -> None:
     """The bot hears of guilds, channels, threads and roles."""
-    ann = discord.person("Ann")
+    ann = discord.user("Ann")
     async with connected(discord) as wire:
         await wire.identifies(discord.token, shard=[0, 1])
         await wire.hears()

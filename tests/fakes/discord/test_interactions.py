@@ -7,160 +7,160 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.fakes.discord import permissions as rights
-from tests.fakes.discord.api_caller import GO, MP4, VIDEO, Bot, calling
+from tests.fakes.discord.api_caller import GO_ON_BUTTON, MP4, VIDEO, ApiCaller, api_caller
 from tests.fakes.discord.channels import Channel
-from tests.fakes.discord.fake import Discord
+from tests.fakes.discord.fake import FakeDiscord
 from tests.fakes.discord.interactions import Interaction
-from tests.fakes.discord.users import Person
+from tests.fakes.discord.users import FakeUser
 from tests.support.fake_clock import FakeClock
 
 HIDDEN = {"flags": 64}
 
 
 @pytest.fixture
-async def bot(clock: FakeClock) -> AsyncIterator[Bot]:
+async def caller(clock: FakeClock) -> AsyncIterator[ApiCaller]:
     """Someone who calls the server, whose clock stands still, and who has a command."""
-    async with calling(clock) as it:
+    async with api_caller(clock) as it:
         await it.syncs(VIDEO)
         yield it
 
 
 @pytest.fixture
-def discord(bot: Bot) -> Discord:
+def discord(caller: ApiCaller) -> FakeDiscord:
     """The server."""
-    return bot.discord
+    return caller.discord
 
 
 @pytest.fixture
-def ann(discord: Discord) -> Person:
+def ann(discord: FakeDiscord) -> FakeUser:
     """Somebody."""
-    return discord.person("Ann")
+    return discord.user("Ann")
 
 
 @pytest.fixture
-def general(discord: Discord, ann: Person) -> Channel:
+def general(discord: FakeDiscord, ann: FakeUser) -> Channel:
     """A place where she and the bot are."""
     return discord.guild("Kites", [ann]).text("general")
 
 
-async def video(person: Person, channel: Channel) -> Interaction:
+async def video(person: FakeUser, channel: Channel) -> Interaction:
     """Someone asks for a video; nobody needs to listen."""
     return await person.uses("/video", channel=channel, prompt="a kite", waits=0)
 
 
-async def test_an_answer_comes_late(
-    discord: Discord, bot: Bot, ann: Person, general: Channel, clock: FakeClock
+async def test_late_response_is_refused_and_recorded(
+    discord: FakeDiscord, caller: ApiCaller, ann: FakeUser, general: Channel, clock: FakeClock
 ) -> None:
     """After three seconds nobody waits any more, and that is noted."""
     early, late = await video(ann, general), await video(ann, general)
     await clock.advance(3)
-    assert await bot.answers(early, 5) is None
+    assert await caller.answers(early, 5) is None
     await clock.advance(0.1)
     assert late.failed
-    assert await bot.answers(late, 5) == 10062
-    assert await bot.follows(late, "x") == 10015
-    assert discord.late == [late]
+    assert await caller.answers(late, 5) == 10062
+    assert await caller.follows(late, "x") == 10015
+    assert discord.late_responses == [late]
     assert len(discord.violations) == 2
     assert discord.unanswered == []
 
 
-async def test_an_answer_comes_twice(
-    discord: Discord, bot: Bot, ann: Person, general: Channel
+async def test_second_response_is_refused(
+    discord: FakeDiscord, caller: ApiCaller, ann: FakeUser, general: Channel
 ) -> None:
     """An interaction is answered once, by its own id and token."""
     it = await video(ann, general)
-    assert await bot.follows(it, "too early") == 10015
-    await bot.answers(it, 4, {"content": "Yes"})
-    assert await bot.answers(it, 5) == 40060
+    assert await caller.follows(it, "too early") == 10015
+    await caller.answers(it, 4, {"content": "Yes"})
+    assert await caller.answers(it, 5) == 40060
     wrong = f"/interactions/{it.id}/nothing/callback"
-    assert await bot("POST", wrong, {"type": 5}, token="") == 10062
-    assert await bot("POST", f"/webhooks/1/{it.token}", {"content": "x"}, token="") == 10015
+    assert await caller("POST", wrong, {"type": 5}, token="") == 10062
+    assert await caller("POST", f"/webhooks/1/{it.token}", {"content": "x"}, token="") == 10015
     assert len(discord.violations) == 4
 
 
-async def test_a_token_never_ends(
-    discord: Discord, bot: Bot, ann: Person, general: Channel, clock: FakeClock
+async def test_interaction_token_expires(
+    discord: FakeDiscord, caller: ApiCaller, ann: FakeUser, general: Channel, clock: FakeClock
 ) -> None:
     """For 15 minutes more can be said; then only by the bot's own right."""
     it = await video(ann, general)
-    await bot.answers(it, 5)
+    await caller.answers(it, 5)
     await clock.advance(15 * 60)
-    assert (await bot.follows(it, "still"))["content"] == "still"
+    assert (await caller.follows(it, "still"))["content"] == "still"
     await clock.advance(1)
-    assert await bot.follows(it, "x") == 50027
-    assert await bot("PATCH", bot.hook(it, "@original"), {"content": "x"}, token="") == 50027
+    assert await caller.follows(it, "x") == 50027
+    assert await caller("PATCH", caller.hook(it, "@original"), {"content": "x"}, token="") == 50027
     assert len(discord.invalid) == 2
     message = general.messages[0]
     path = f"/channels/{general.id}/messages/{message.id}"
-    assert (await bot("PATCH", path, {"content": "later"}))["content"] == "later"
+    assert (await caller("PATCH", path, {"content": "later"}))["content"] == "later"
 
 
-async def test_what_was_awaited_stands_beside_the_answer(
-    discord: Discord, bot: Bot, ann: Person, general: Channel
+async def test_first_follow_up_fills_the_deferred_response(
+    discord: FakeDiscord, caller: ApiCaller, ann: FakeUser, general: Channel
 ) -> None:
     """The first that follows fills the message that seemed to think, for the same eyes."""
     it, alone = await video(ann, general), await video(ann, general)
-    told = await bot.answers(it, 5, with_response="true")
+    told = await caller.answers(it, 5, with_response="true")
     assert told["interaction"]["response_message_loading"] is True
     assert it.messages[0].thinking
-    await bot.follows(it, "first", files={0: ("a.mp4", MP4)})
-    await bot.follows(it, "second")
+    await caller.follows(it, "first", files={0: ("a.mp4", MP4)})
+    await caller.follows(it, "second")
     assert [one.content for one in general.from_bot] == ["first", "second"]
-    await bot.answers(alone, 5, HIDDEN)
-    await bot.follows(alone, "only you", **HIDDEN)
+    await caller.answers(alone, 5, HIDDEN)
+    await caller.follows(alone, "only you", **HIDDEN)
     assert (await ann.sees("only you")).ephemeral
     assert len(general.from_bot) == 2
     again = await video(ann, general)
-    await bot.answers(again, 5)
-    await bot.follows(again, "hidden?", **HIDDEN)
+    await caller.answers(again, 5)
+    await caller.follows(again, "hidden?", **HIDDEN)
     assert len(discord.violations) == 1
     assert not again.messages[0].ephemeral
 
 
-async def test_all_see_what_one_was_told(
-    discord: Discord, bot: Bot, ann: Person, general: Channel
+async def test_ephemeral_message_is_private(
+    discord: FakeDiscord, caller: ApiCaller, ann: FakeUser, general: Channel
 ) -> None:
     """An ephemeral answer is known to its interaction alone."""
     it = await video(ann, general)
-    told = await bot.answers(it, 4, {"content": "secret", **HIDDEN}, with_response="true")
+    told = await caller.answers(it, 4, {"content": "secret", **HIDDEN}, with_response="true")
     number = told["resource"]["message"]["id"]
     assert told["interaction"]["response_message_ephemeral"] is True
-    assert await bot("GET", f"/channels/{general.id}/messages/{number}") == 10008
-    assert (await bot("GET", bot.hook(it, "@original"), token=""))["content"] == "secret"
+    assert await caller("GET", f"/channels/{general.id}/messages/{number}") == 10008
+    assert (await caller("GET", caller.hook(it, "@original"), token=""))["content"] == "secret"
     other = await video(ann, general)
-    await bot.answers(other, 5)
-    assert await bot("GET", bot.hook(other, number), token="") == 10008
+    await caller.answers(other, 5)
+    assert await caller("GET", caller.hook(other, number), token="") == 10008
     assert discord.transcript(general).splitlines()[1:] == ["Reelay", "  (thinking…)"]
     assert "(only Ann sees this)" in discord.transcript(general, ann)
-    await bot("DELETE", bot.hook(it, "@original"), token="")
+    await caller("DELETE", caller.hook(it, "@original"), token="")
     assert "secret" not in discord.transcript(general, ann)
     assert discord.violations == []
 
 
-async def test_a_press_is_answered_as_a_command(
-    discord: Discord, bot: Bot, ann: Person, general: Channel
+async def test_response_of_another_kind_is_refused(
+    discord: FakeDiscord, caller: ApiCaller, ann: FakeUser, general: Channel
 ) -> None:
     """What fits one kind of interaction is refused for another."""
     it = await video(ann, general)
     choices = {"choices": [{"name": "a", "value": "b"}]}
     for kind, data in ((8, choices), (7, {"content": "x"}), (6, None)):
-        assert await bot.answers(it, kind, data) == 50035
+        assert await caller.answers(it, kind, data) == 50035
     assert len(discord.violations) == 3
-    await bot.answers(it, 4, {"content": "x", "components": GO})
+    await caller.answers(it, 4, {"content": "x", "components": GO_ON_BUTTON})
     press = await ann.presses(general.messages[0], "Go on", waits=0)
     assert press.payload()["message"]["content"] == "x"
-    await bot.answers(press, 7, {"content": "y", "components": []})
+    await caller.answers(press, 7, {"content": "y", "components": []})
     assert (await press.answer).kind == "update"
     assert general.messages[0].content == "y"
     assert general.messages[0].labels == []
-    await bot.follows(press, "z")
+    await caller.follows(press, "z")
     assert [one.content for one in general.from_bot] == ["y", "z"]
     with pytest.raises(AssertionError, match="no button 'Go on'"):
         await ann.presses(general.messages[0], "Go on")
 
 
-async def test_a_form_loses_what_was_typed(
-    discord: Discord, bot: Bot, ann: Person, general: Channel
+async def test_form_returns_what_was_typed(
+    discord: FakeDiscord, caller: ApiCaller, ann: FakeUser, general: Channel
 ) -> None:
     """A form opens filled, and comes back laid out as it was."""
     it = await video(ann, general)
@@ -169,15 +169,17 @@ async def test_a_form_loses_what_was_typed(
     size = {"type": 3, "custom_id": "size", "options": [{"label": "Small", "value": "s"}]}
     label = {"type": 18, "label": "Size", "component": size}
     form = {"title": "Remix", "custom_id": "m1", "components": [row, label]}
-    assert await bot.answers(it, 9, {**form, "components": [row, row]}) == 50035
+    assert await caller.answers(it, 9, {**form, "components": [row, row]}) == 50035
     assert (
-        await bot.answers(it, 9, {**form, "components": [{**row, "components": [field]}]}) == 50035
+        await caller.answers(it, 9, {**form, "components": [{**row, "components": [field]}]})
+        == 50035
     )
     long = {**field, "label": "x", "value": "x" * 11}
     assert (
-        await bot.answers(it, 9, {**form, "components": [{**row, "components": [long]}]}) == 50035
+        await caller.answers(it, 9, {**form, "components": [{**row, "components": [long]}]})
+        == 50035
     )
-    assert await bot.answers(it, 9, form) is None
+    assert await caller.answers(it, 9, form) is None
     modal = await it.modal
     assert [(one.label, one.value) for one in modal.fields] == [("Prompt", "a kite"), ("Size", "")]
     with pytest.raises(AssertionError, match="Size must be filled in"):
@@ -192,65 +194,69 @@ async def test_a_form_loses_what_was_typed(
             "type": 3, "custom_id": "size", "id": 1, "values": ["s"]}},
     ]  # fmt: skip
     assert "message" not in sent.payload()
-    assert await bot.answers(sent, 5, HIDDEN) is None
+    assert await caller.answers(sent, 5, HIDDEN) is None
     assert len(discord.violations) == 3
 
 
-async def test_offers_are_endless(
-    discord: Discord, bot: Bot, ann: Person, general: Channel
+async def test_choices_are_limited_and_typed(
+    discord: FakeDiscord, caller: ApiCaller, ann: FakeUser, general: Channel
 ) -> None:
     """At most 25 are offered while one types, of the option's own kind."""
     many = [{"name": str(one), "value": str(one)} for one in range(26)]
     for choices in (many, [{"name": "a", "value": 5}], [{"name": "x" * 101, "value": "a"}]):
         it = await ann.starts_typing("/video", channel=general, prompt="x", model="so", waits=0)
         assert it.data["options"][1] == {"name": "model", "type": 3, "value": "so", "focused": True}
-        assert await bot.answers(it, 8, {"choices": choices}) == 50035
-        assert await bot.answers(it, 8, {"choices": []}) is None
+        assert await caller.answers(it, 8, {"choices": choices}) == 50035
+        assert await caller.answers(it, 8, {"choices": []}) is None
         assert await it.choices == []
     assert len(discord.violations) == 3
 
 
-async def test_strangers_are_told_without_end(discord: Discord, bot: Bot, ann: Person) -> None:
+async def test_user_installed_app_has_five_follow_ups(
+    discord: FakeDiscord, caller: ApiCaller, ann: FakeUser
+) -> None:
     """Where the app is for one person alone, five messages may follow, and no right is had."""
-    channel = discord.guild("Strangers", [discord.person("Owner"), ann], bot=False).text("talk")
+    channel = discord.guild("Strangers", [discord.user("Owner"), ann], bot=False).text("talk")
     with pytest.raises(AssertionError, match="is offered no"):
         await video(ann, channel)
     ann.installs()
     it = await video(ann, channel)
     assert it.payload()["authorizing_integration_owners"] == {"1": str(ann.id)}
-    await bot.answers(it, 5)
+    await caller.answers(it, 5)
     for number in range(5):
-        assert (await bot.follows(it, f"{number}"))["content"] == f"{number}"
-    assert await bot.follows(it, "x") == 40094
-    assert await bot.says(channel, "x") == 50001
+        assert (await caller.follows(it, f"{number}"))["content"] == f"{number}"
+    assert await caller.follows(it, "x") == 40094
+    assert await caller.says(channel, "x") == 50001
     assert len(discord.violations) == 1
     channel.deny(everyone=rights.USE_EXTERNAL_APPS)
     other = await video(ann, channel)
-    await bot.answers(other, 4, {"content": "quiet"})
+    await caller.answers(other, 4, {"content": "quiet"})
     assert (await ann.sees("quiet")).ephemeral
-    private = discord.group([ann, discord.person("Bob")])
+    private = discord.group([ann, discord.user("Bob")])
     there = await video(ann, private)
     assert there.payload()["context"] == 2
     assert "guild_id" not in there.payload()
 
 
-async def test_a_large_file_is_taken_by_the_wrong_limit(
-    discord: Discord, bot: Bot, ann: Person
+async def test_larger_limit_applies_to_interaction_files(
+    discord: FakeDiscord, caller: ApiCaller, ann: FakeUser
 ) -> None:
     """In answers the limit is the larger of the guild's and the person's own."""
-    rich = discord.person("Rich", file_limit=50 << 20)
+    rich = discord.user("Rich", file_limit=50 << 20)
     small = discord.guild("Small", [ann, rich]).text("a")
     for person, size, good in ((ann, 11, False), (rich, 11, True), (rich, 51, False)):
         it = await video(person, small)
         assert it.payload()["attachment_size_limit"] == (50 if person is rich else 10) << 20
-        await bot.answers(it, 5)
-        sent = await bot.follows(it, "", files={0: ("a.mp4", bytes(size << 20))})
+        await caller.answers(it, 5)
+        sent = await caller.follows(it, "", files={0: ("a.mp4", bytes(size << 20))})
         assert (sent != 40005) is good
     assert discord.violations == []
 
 
-@pytest.mark.usefixtures("bot")
-async def test_a_command_is_misused(discord: Discord, ann: Person, general: Channel) -> None:
+@pytest.mark.usefixtures("caller")
+async def test_invalid_use_of_a_command_fails_the_test(
+    discord: FakeDiscord, ann: FakeUser, general: Channel
+) -> None:
     """People's apps let through only what the synced command has."""
     for match, given in (
         ("must be given", {}),
@@ -265,10 +271,10 @@ async def test_a_command_is_misused(discord: Discord, ann: Person, general: Chan
             await ann.uses("/video", channel=general, waits=0, **given)
     with pytest.raises(AssertionError, match="is offered no '/vidoe' but"):
         await ann.uses("/vidoe", channel=general, waits=0)
-    mei = discord.person("Mei", locale="zh-CN")
+    mei = discord.user("Mei", locale="zh-CN")
     general.guild.add(mei)  # type: ignore[union-attr] # it has one
     it = await mei.uses("/视频", channel=general, prompt="风筝", size="小", waits=0)
     assert it.data["name"] == "video"
     assert it.data["options"][1]["value"] == "480p"
     assert it.payload()["locale"] == "zh-CN"
-    assert discord.story(general).splitlines()[-1] == "Mei uses /视频 prompt: 风筝, size: 小"
+    assert discord.event_log(general).splitlines()[-1] == "Mei uses /视频 prompt: 风筝, size: 小"

@@ -8,36 +8,36 @@ from typing import Any
 import pytest
 
 from tests.fakes.discord import permissions as rights
-from tests.fakes.discord.api_caller import AGENT, GO, MP4, Bot, calling
+from tests.fakes.discord.api_caller import AGENT, GO_ON_BUTTON, MP4, ApiCaller, api_caller
 from tests.fakes.discord.channels import Channel
-from tests.fakes.discord.fake import Discord
-from tests.fakes.discord.users import Person
+from tests.fakes.discord.fake import FakeDiscord
+from tests.fakes.discord.users import FakeUser
 from tests.support.fake_clock import FakeClock
 
 V2 = 1 << 15
 
 
 @pytest.fixture
-async def bot(clock: FakeClock) -> AsyncIterator[Bot]:
+async def caller(clock: FakeClock) -> AsyncIterator[ApiCaller]:
     """Someone who calls the server, whose clock stands still."""
-    async with calling(clock) as it:
+    async with api_caller(clock) as it:
         yield it
 
 
 @pytest.fixture
-def discord(bot: Bot) -> Discord:
+def discord(caller: ApiCaller) -> FakeDiscord:
     """The server."""
-    return bot.discord
+    return caller.discord
 
 
 @pytest.fixture
-def ann(discord: Discord) -> Person:
+def ann(discord: FakeDiscord) -> FakeUser:
     """Somebody."""
-    return discord.person("Ann")
+    return discord.user("Ann")
 
 
 @pytest.fixture
-def general(discord: Discord, ann: Person) -> Channel:
+def general(discord: FakeDiscord, ann: FakeUser) -> Channel:
     """A place where she and the bot are."""
     return discord.guild("Kites", [ann]).text("general")
 
@@ -47,32 +47,36 @@ def text(content: str) -> dict[str, object]:
     return {"type": 10, "content": content}
 
 
-async def test_a_call_with_a_wrong_token_is_served(discord: Discord, bot: Bot) -> None:
+async def test_wrong_token_is_refused(discord: FakeDiscord, caller: ApiCaller) -> None:
     """Only the bot's own token opens anything, and each failure is counted."""
     for path in ("/users/@me", "/gateway/bot", "/channels/1"):
         for token in ("wrong", ""):
-            answer = await bot.raw("GET", path, token=token)
+            answer = await caller.raw("GET", path, token=token)
             assert answer.status_code == 401
             assert answer.json() == {"message": "401: Unauthorized", "code": 0}
             assert answer.headers["Content-Type"] == "application/json"
     assert len(discord.invalid) == 6
 
 
-async def test_a_call_that_nobody_knows_is_served(discord: Discord, bot: Bot) -> None:
+async def test_unknown_call_is_refused_and_recorded(
+    discord: FakeDiscord, caller: ApiCaller
+) -> None:
     """A misspelt path is refused and noted, and so is a body of another type."""
-    assert (await bot.raw("POST", "/channels/1/mesages", {})).status_code == 404
+    assert (await caller.raw("POST", "/channels/1/mesages", {})).status_code == 404
     assert discord.violations == ["POST /api/v10/channels/1/mesages: no such call"]
     headers = {"User-Agent": AGENT, "Authorization": f"Bot {discord.token}"}
     headers["Content-Type"] = "application/json; charset=utf-8"
     url = f"{discord.url}/users/@me/channels"
-    answer = await bot.client.post(url, headers=headers, content=b"{}")
+    answer = await caller.client.post(url, headers=headers, content=b"{}")
     assert answer.json()["code"] == 50109
 
 
-async def test_a_refusal_has_another_shape(discord: Discord, bot: Bot, general: Channel) -> None:
+async def test_refusal_has_the_documented_shape(
+    discord: FakeDiscord, caller: ApiCaller, general: Channel
+) -> None:
     """Each fault stands where it is, as the real one tells it."""
     body = {"content": "x" * 4001, "embeds": [{"title": 5}]}
-    answer = await bot.raw("POST", f"/channels/{general.id}/messages", body)
+    answer = await caller.raw("POST", f"/channels/{general.id}/messages", body)
     assert answer.status_code == 400
     assert answer.json() == {
         "message": "Invalid Form Body",
@@ -104,15 +108,15 @@ async def test_a_refusal_has_another_shape(discord: Discord, bot: Bot, general: 
         ({"components": [text("x" * 2001)] * 2, "flags": V2}, 50035),
         ({"components": [{"type": 17, "components": [text("x")] * 40}], "flags": V2}, 50035),
         ({"components": [{"type": 13, "file": {"url": "attachment://a.mp4"}}], "flags": V2}, 50035),
-        ({"components": GO * 6}, 50035),
-        ({"components": GO * 2}, 50035),
+        ({"components": GO_ON_BUTTON * 6}, 50035),
+        ({"components": GO_ON_BUTTON * 2}, 50035),
     ],
 )
-async def test_a_bad_message_is_posted(
-    discord: Discord, bot: Bot, general: Channel, given: dict[str, Any], code: int
+async def test_invalid_message_is_refused(
+    discord: FakeDiscord, caller: ApiCaller, general: Channel, given: dict[str, Any], code: int
 ) -> None:
     """Lengths, emptiness, references and what may stand together."""
-    assert await bot("POST", f"/channels/{general.id}/messages", given) == code
+    assert await caller("POST", f"/channels/{general.id}/messages", given) == code
     assert len(discord.violations) == 1
     assert general.messages == []
 
@@ -130,16 +134,18 @@ async def test_a_bad_message_is_posted(
         {"style": 7, "label": "x", "custom_id": "a"},
     ],
 )
-async def test_a_bad_button_is_posted(
-    discord: Discord, bot: Bot, general: Channel, button: dict[str, Any]
+async def test_invalid_button_is_refused(
+    discord: FakeDiscord, caller: ApiCaller, general: Channel, button: dict[str, Any]
 ) -> None:
     """A button does one thing, has something on it, and an id of at most 100 characters."""
     rows = [{"type": 1, "components": [{"type": 2, **button}]}]
-    assert await bot.says(general, "x", components=rows) == 50035
+    assert await caller.says(general, "x", components=rows) == 50035
     assert len(discord.violations) == 1
 
 
-async def test_a_good_message_is_refused(discord: Discord, bot: Bot, general: Channel) -> None:
+async def test_maximal_message_is_accepted(
+    discord: FakeDiscord, caller: ApiCaller, general: Channel
+) -> None:
     """All at their longest; what is kept has the ids and defaults that Discord gives."""
     select = {
         "type": 3,
@@ -147,9 +153,9 @@ async def test_a_good_message_is_refused(discord: Discord, bot: Bot, general: Ch
         "options": [{"label": "One", "value": "1", "emoji": {"id": None, "name": "🪁"}}],
     }
     link = {"type": 2, "style": 5, "url": "https://a.b", "label": "More"}
-    rows = [*GO, {"type": 1, "components": [select]}, {"type": 1, "components": [link]}]
+    rows = [*GO_ON_BUTTON, {"type": 1, "components": [select]}, {"type": 1, "components": [link]}]
     embed = {"title": "x" * 256, "description": "y" * 4096, "timestamp": "2027-01-01T00:00:00Z"}
-    sent = await bot.says(general, "x" * 2000, embeds=[embed], components=rows)
+    sent = await caller.says(general, "x" * 2000, embeds=[embed], components=rows)
     assert sent["components"][0]["id"] == 1
     assert sent["components"][1]["components"][0]["min_values"] == 1
     everything = [
@@ -158,7 +164,7 @@ async def test_a_good_message_is_refused(discord: Discord, bot: Bot, general: Ch
         {"type": 9, "components": [text("t")], "accessory": {**link, "label": "Go"}},
     ]
     files = {0: ("a.mp4", MP4)}
-    sent = await bot.says(general, components=everything, flags=V2, files=files)
+    sent = await caller.says(general, components=everything, flags=V2, files=files)
     assert sent["components"][1]["items"][0]["media"]["url"].startswith(discord.cdn_url)
     assert discord.violations == []
     assert discord.transcript(general).splitlines()[-6:] == [
@@ -171,80 +177,86 @@ async def test_a_good_message_is_refused(discord: Discord, bot: Bot, general: Ch
     ]
 
 
-async def test_a_second_message_appears_for_one_nonce(
-    discord: Discord, bot: Bot, general: Channel, clock: FakeClock
+async def test_enforced_nonce_prevents_a_second_message(
+    discord: FakeDiscord, caller: ApiCaller, general: Channel, clock: FakeClock
 ) -> None:
     """Only if it is enforced, and only for some minutes."""
-    first = await bot.says(general, "x", nonce="job1", enforce_nonce=True)
-    again = await bot.says(general, "y", nonce="job1", enforce_nonce=True)
+    first = await caller.says(general, "x", nonce="job1", enforce_nonce=True)
+    again = await caller.says(general, "y", nonce="job1", enforce_nonce=True)
     assert again["id"] == first["id"]
     assert again["content"] == "x"
-    await bot.says(general, "z", nonce="job1")
+    await caller.says(general, "z", nonce="job1")
     await clock.advance(400)
-    await bot.says(general, "w", nonce="job1", enforce_nonce=True)
+    await caller.says(general, "w", nonce="job1", enforce_nonce=True)
     assert [one.content for one in general.messages] == ["x", "z", "w"]
     assert discord.violations == []
 
 
-async def test_a_file_of_any_size_is_taken(discord: Discord, bot: Bot, ann: Person) -> None:
+async def test_file_size_limit_follows_the_guild(
+    discord: FakeDiscord, caller: ApiCaller, ann: FakeUser
+) -> None:
     """As much as the guild allows for each file, and 10 MiB elsewhere."""
     large = discord.guild("Large", [ann], tier=2).text("films")
     for channel, most in ((ann.dm, 10 << 20), (large, 50 << 20)):
-        answer = await bot.raw(
+        answer = await caller.raw(
             "POST", f"/channels/{channel.id}/messages", {}, files={0: ("a.mp4", bytes(most + 1))}
         )
         assert answer.status_code == 413
         assert answer.json()["code"] == 40005
-    sent = await bot.says(large, files={0: ("a.mp4", bytes(30 << 20))})
+    sent = await caller.says(large, files={0: ("a.mp4", bytes(30 << 20))})
     assert sent["attachments"][0]["size"] == 30 << 20
     assert large.messages[0].video is not None
     assert discord.violations == []
 
 
-async def test_a_link_never_ends(
-    discord: Discord, bot: Bot, general: Channel, clock: FakeClock
+async def test_signed_link_expires_and_is_renewed(
+    discord: FakeDiscord, caller: ApiCaller, general: Channel, clock: FakeClock
 ) -> None:
     """Files are had by signed links, for a day; whoever asks for the message gets new ones."""
-    sent = await bot.says(general, files={0: ("a.mp4", MP4)})
+    sent = await caller.says(general, files={0: ("a.mp4", MP4)})
     link = sent["attachments"][0]["url"]
-    answer = await bot.client.get(link)
+    answer = await caller.client.get(link)
     assert answer.content == MP4
     assert answer.headers["Content-Type"] == "video/mp4"
-    assert (await bot.client.get(link.replace("&hm=", "&hm=0"))).status_code == 404
-    assert (await bot.client.get(link.replace("a.mp4", "b.mp4"))).status_code == 404
-    assert (await bot.client.get(link.partition("?")[0])).status_code == 404
+    assert (await caller.client.get(link.replace("&hm=", "&hm=0"))).status_code == 404
+    assert (await caller.client.get(link.replace("a.mp4", "b.mp4"))).status_code == 404
+    assert (await caller.client.get(link.partition("?")[0])).status_code == 404
     await clock.advance(86_401)
-    assert (await bot.client.get(link)).status_code == 404
+    assert (await caller.client.get(link)).status_code == 404
     path = f"/channels/{general.id}/messages/{sent['id']}"
-    fresh = (await bot("GET", path))["attachments"][0]["url"]
-    assert (await bot.client.get(fresh)).content == MP4
-    await bot("DELETE", path)
-    assert (await bot.client.get(fresh)).status_code == 404
+    fresh = (await caller("GET", path))["attachments"][0]["url"]
+    assert (await caller.client.get(fresh)).content == MP4
+    await caller("DELETE", path)
+    assert (await caller.client.get(fresh)).status_code == 404
     assert discord.violations == []
 
 
-async def test_a_message_is_changed_in_what_was_not_named(
-    discord: Discord, bot: Bot, general: Channel
+async def test_edit_keeps_what_it_does_not_name(
+    discord: FakeDiscord, caller: ApiCaller, general: Channel
 ) -> None:
     """An edit leaves what it does not name, and files that it still lists."""
-    sent = await bot.says(
-        general, "<@5> a", embeds=[{"title": "T"}], components=GO, files={0: ("a.mp4", MP4)}
+    sent = await caller.says(
+        general,
+        "<@5> a",
+        embeds=[{"title": "T"}],
+        components=GO_ON_BUTTON,
+        files={0: ("a.mp4", MP4)},
     )
     path = f"/channels/{general.id}/messages/{sent['id']}"
-    edited = await bot("PATCH", path, {"content": "b"})
+    edited = await caller("PATCH", path, {"content": "b"})
     assert edited["embeds"][0]["title"] == "T"
     assert edited["edited_timestamp"] is not None
     kept = [{"id": edited["attachments"][0]["id"]}, {"id": "0", "filename": "b.mp4"}]
-    edited = await bot("PATCH", path, {"attachments": kept}, files={0: ("b.mp4", MP4)})
+    edited = await caller("PATCH", path, {"attachments": kept}, files={0: ("b.mp4", MP4)})
     assert [one["filename"] for one in edited["attachments"]] == ["a.mp4", "b.mp4"]
-    edited = await bot("PATCH", path, {"attachments": [], "embeds": [], "components": []})
+    edited = await caller("PATCH", path, {"attachments": [], "embeds": [], "components": []})
     assert (edited["attachments"], edited["components"], edited["content"]) == ([], [], "b")
     assert discord.violations == []
     assert [one.text for one in general.messages[0].edits] == ["<@5> a\nT", "b\nT", "b\nT"]
 
 
-async def test_who_does_not_want_the_bot_gets_messages(
-    discord: Discord, bot: Bot, ann: Person
+async def test_closed_destinations_refuse_with_their_code(
+    discord: FakeDiscord, caller: ApiCaller, ann: FakeUser
 ) -> None:
     """Each reason has the real one's code, and none of them is the bot's fault."""
     guild = discord.guild("Kites", [ann])
@@ -254,45 +266,49 @@ async def test_who_does_not_want_the_bot_gets_messages(
     thread, gone = post.thread("Old"), guild.text("gone")
     thread.archive(locked=True)
     gone.remove()
-    assert await bot.says(hidden, "x") == 50001
-    assert await bot.says(silent, "x") == 50013
-    assert await bot.says(thread, "x") == 50083
-    assert await bot.says(gone, "x") == 10003
+    assert await caller.says(hidden, "x") == 50001
+    assert await caller.says(silent, "x") == 50013
+    assert await caller.says(thread, "x") == 50083
+    assert await caller.says(gone, "x") == 10003
     ann.closes_dms()
-    assert await bot.says(ann.dm, "x") == 50007
-    assert await bot.says(discord.person("Cid").dm, "x") == 50007
-    assert await bot.says(discord.group([ann, discord.person("Bob")]), "x") == 50001
+    assert await caller.says(ann.dm, "x") == 50007
+    assert await caller.says(discord.user("Cid").dm, "x") == 50007
+    assert await caller.says(discord.group([ann, discord.user("Bob")]), "x") == 50001
     post.deny(bot=rights.ATTACH_FILES)
-    assert await bot.says(post, files={0: ("a.mp4", MP4)}) == 50013
+    assert await caller.says(post, files={0: ("a.mp4", MP4)}) == 50013
     guild.kicks_bot()
-    assert await bot.says(post, "x") == 50001
+    assert await caller.says(post, "x") == 50001
     assert discord.violations == []
-    assert await bot("GET", "/channels/12345") == 10003
+    assert await caller("GET", "/channels/12345") == 10003
     assert len(discord.violations) == 1
 
 
-async def test_a_thread_stays_closed(discord: Discord, bot: Bot, general: Channel) -> None:
+async def test_message_opens_an_archived_thread(
+    discord: FakeDiscord, caller: ApiCaller, general: Channel
+) -> None:
     """A message opens a thread that was only put away; edits there are refused until then."""
     thread = general.thread("Ideas")
-    sent = await bot.says(thread, "x")
+    sent = await caller.says(thread, "x")
     thread.archive()
     path = f"/channels/{thread.id}/messages/{sent['id']}"
-    assert await bot("PATCH", path, {"content": "y"}) == 50083
-    await bot.says(thread, "z")
+    assert await caller("PATCH", path, {"content": "y"}) == 50083
+    await caller.says(thread, "z")
     assert not thread.archived
-    assert await bot("PATCH", path, {"content": "y"}) != 50083
+    assert await caller("PATCH", path, {"content": "y"}) != 50083
     assert discord.violations == []
 
 
-async def test_a_prompt_calls_people(discord: Discord, bot: Bot, ann: Person) -> None:
+async def test_only_allowed_mentions_notify(
+    discord: FakeDiscord, caller: ApiCaller, ann: FakeUser
+) -> None:
     """Who is called is who is named and may be: one, everyone, or nobody."""
-    bob = discord.person("Bob")
+    bob = discord.user("Bob")
     general = discord.guild("Kites", [ann, bob]).text("general")
     words = f"{ann.mention} {bob.mention} @everyone"
     none: dict[str, object] = {"parse": []}
-    await bot.says(general, words)
-    await bot.says(general, words, allowed_mentions=none)
-    await bot.says(general, words, allowed_mentions={**none, "users": [str(ann.id)]})
+    await caller.says(general, words)
+    await caller.says(general, words, allowed_mentions=none)
+    await caller.says(general, words, allowed_mentions={**none, "users": [str(ann.id)]})
     assert [one.pings for one in general.messages] == [[ann, bob], [], [ann]]
     assert [one.pings_everyone for one in general.messages] == [True, False, False]
     assert discord.transcript(general).splitlines()[-2:] == [
@@ -301,13 +317,13 @@ async def test_a_prompt_calls_people(discord: Discord, bot: Bot, ann: Person) ->
     ]
 
 
-async def test_messages_of_others_are_the_bots_own(
-    discord: Discord, bot: Bot, ann: Person, general: Channel
+async def test_messages_of_others_are_protected(
+    discord: FakeDiscord, caller: ApiCaller, ann: FakeUser, general: Channel
 ) -> None:
     """It changes only its own, and takes others away only with the right to."""
     theirs = await ann.says("hi", channel=general)
     path = f"/channels/{general.id}/messages/{theirs.id}"
-    assert await bot("PATCH", path, {"content": "x"}) == 50005
-    assert await bot("DELETE", path) == 50013
+    assert await caller("PATCH", path, {"content": "x"}) == 50005
+    assert await caller("DELETE", path) == 50013
     assert len(discord.violations) == 1
-    assert await bot("GET", f"/channels/{general.id}/messages/1") == 10008
+    assert await caller("GET", f"/channels/{general.id}/messages/1") == 10008

@@ -7,21 +7,21 @@ from typing import Any
 
 import pytest
 
-from tests.fakes.discord.api_caller import GO, MP4, VIDEO, Bot, calling
+from tests.fakes.discord.api_caller import GO_ON_BUTTON, MP4, VIDEO, ApiCaller, api_caller
 from tests.fakes.discord.channels import Channel
-from tests.fakes.discord.fake import Discord, Picture
-from tests.fakes.discord.users import Person
+from tests.fakes.discord.fake import FakeDiscord, ImageFile
+from tests.fakes.discord.users import FakeUser
 from tests.fakes.discord.value_checks import problems
 from tests.support.fake_clock import FakeClock
-from tests.support.sample_images import encoded, quarters
+from tests.support.sample_images import color_card, encode_image
 
-PNG = encoded(quarters(64, 48), "PNG")
+PNG = encode_image(color_card(64, 48), "PNG")
 
 
 @pytest.fixture
-async def bot(clock: FakeClock) -> AsyncIterator[Bot]:
+async def caller(clock: FakeClock) -> AsyncIterator[ApiCaller]:
     """Someone who calls the server, whose clock stands still, and who has a command."""
-    async with calling(clock) as it:
+    async with api_caller(clock) as it:
         menus = [{"name": "Remix", "type": 3}, {"name": "Who is it", "type": 2}]
         everything = [
             {"type": kind, "name": name, "description": "x"}
@@ -34,21 +34,21 @@ async def bot(clock: FakeClock) -> AsyncIterator[Bot]:
 
 
 @pytest.fixture
-def discord(bot: Bot) -> Discord:
+def discord(caller: ApiCaller) -> FakeDiscord:
     """The server."""
-    return bot.discord
+    return caller.discord
 
 
 @pytest.fixture
-def ann(discord: Discord) -> Person:
+def ann(discord: FakeDiscord) -> FakeUser:
     """Somebody."""
-    return discord.person("Ann")
+    return discord.user("Ann")
 
 
 @pytest.fixture
-def general(discord: Discord, ann: Person) -> Channel:
+def general(discord: FakeDiscord, ann: FakeUser) -> Channel:
     """A place where she, Bob and the bot are."""
-    return discord.guild("Kites", [ann, discord.person("Bob")]).text("general")
+    return discord.guild("Kites", [ann, discord.user("Bob")]).text("general")
 
 
 def row(*parts: dict[str, Any]) -> dict[str, Any]:
@@ -56,13 +56,11 @@ def row(*parts: dict[str, Any]) -> dict[str, Any]:
     return {"type": 1, "components": list(parts)}
 
 
-@pytest.mark.usefixtures("bot")
-async def test_what_is_told_of_an_interaction_has_another_shape(
-    ann: Person, general: Channel
-) -> None:
+@pytest.mark.usefixtures("caller")
+async def test_interaction_payload_equals_the_description(ann: FakeUser, general: Channel) -> None:
     """The parts of payloads are those of the description; nobody else's data is in them."""
     thread = general.thread("Ideas")
-    picture = Picture(PNG, "a kite!.png", size=30 << 20)
+    picture = ImageFile(PNG, "a kite!.png", size=30 << 20)
     for place, kind in ((general, "GuildChannelResponse"), (thread, "ThreadResponse"),
                         (ann.dm, "PrivateChannelResponse")):  # fmt: skip
         it = await ann.uses("/video", channel=place, prompt="x", image=picture, waits=0)
@@ -82,9 +80,9 @@ async def test_what_is_told_of_an_interaction_has_another_shape(
         assert it.files[0].path.read_bytes() == PNG
 
 
-@pytest.mark.usefixtures("bot")
-async def test_things_of_a_guild_are_given_wrongly(
-    discord: Discord, ann: Person, general: Channel
+@pytest.mark.usefixtures("caller")
+async def test_resolved_options_name_what_they_are(
+    discord: FakeDiscord, ann: FakeUser, general: Channel
 ) -> None:
     """Members, channels, roles, yes and no, and numbers are told with what they are."""
     guild = general.guild
@@ -102,13 +100,15 @@ async def test_things_of_a_guild_are_given_wrongly(
         str(bob.id), str(general.id), str(role.id), str(role.id), True, 0.5
     ]  # fmt: skip
     words = "user: @Bob, place: #general, role: @Patrons, anyone: @Patrons, yes: True, number: 0.5"
-    assert discord.story(general).splitlines()[-1] == f"Ann uses /odd {words}"
+    assert discord.event_log(general).splitlines()[-1] == f"Ann uses /odd {words}"
     for wrong in ({"user": general}, {"place": bob}, {"role": "x"}, {"yes": 1}, {"number": True}):
         with pytest.raises(AssertionError):
             await ann.uses("/odd", channel=general, waits=0, **wrong)
 
 
-async def test_lists_and_menus_tell_too_little(bot: Bot, ann: Person, general: Channel) -> None:
+async def test_selects_and_menus_send_their_targets(
+    caller: ApiCaller, ann: FakeUser, general: Channel
+) -> None:
     """People and channels are chosen from lists; menus tell all of a message or of somebody."""
     guild = general.guild
     assert guild is not None
@@ -116,7 +116,7 @@ async def test_lists_and_menus_tell_too_little(bot: Bot, ann: Person, general: C
     sizes = {"type": 3, "custom_id": "s", "max_values": 2, "options": [
         {"label": "Small", "value": "1"}, {"label": "Large", "value": "2"}]}  # fmt: skip
     rows = [row(sizes), row({"type": 5, "custom_id": "u"}), row({"type": 8, "custom_id": "c"})]
-    await bot.says(general, "Choose", components=rows)
+    await caller.says(general, "Choose", components=rows)
     message = general.messages[0]
     it = await ann.chooses(message, "Large", "Small", waits=0)
     assert it.data == {"custom_id": "s", "component_type": 3, "values": ["2", "1"]}
@@ -124,7 +124,7 @@ async def test_lists_and_menus_tell_too_little(bot: Bot, ann: Person, general: C
     assert it.data["custom_id"] == "u"
     with pytest.raises(AssertionError, match="no list has"):
         await ann.chooses(message, "Huge", waits=0)
-    film = await ann.says("look", channel=general, files=[Picture(MP4, "mine.mp4")])
+    film = await ann.says("look", channel=general, files=[ImageFile(MP4, "mine.mp4")])
     it = await ann.uses_menu("Remix", film, waits=0)
     told = it.data["resolved"]["messages"][it.data["target_id"]]
     assert problems("MessageResponse", told) == []
@@ -133,8 +133,8 @@ async def test_lists_and_menus_tell_too_little(bot: Bot, ann: Person, general: C
     assert it.data["resolved"]["users"][str(bob.id)]["username"] == "bob"
 
 
-async def test_forms_of_every_kind_are_sent_wrongly(
-    discord: Discord, bot: Bot, ann: Person, general: Channel
+async def test_every_form_field_is_sent(
+    discord: FakeDiscord, caller: ApiCaller, ann: FakeUser, general: Channel
 ) -> None:
     """Each kind of field, as it stands or filled in."""
     options = [{"label": "Small", "value": "s", "default": True}, {"label": "Large", "value": "l"}]
@@ -149,7 +149,7 @@ async def test_forms_of_every_kind_are_sent_wrongly(
     for values in ({}, {"radio": "Large", "checks": ["Large"], "check": False, "file": PNG}):
         it = await ann.uses("/video", channel=general, prompt="x", waits=0)
         form = {"title": "All", "custom_id": "m", "components": [text, *labels]}
-        assert await bot.answers(it, 9, form) is None
+        assert await caller.answers(it, 9, form) is None
         sent = await ann.submits(await it.modal, waits=0, **values)
         got = [one["component"] for one in sent.data["components"][1:]]
         if values:
@@ -160,20 +160,20 @@ async def test_forms_of_every_kind_are_sent_wrongly(
     assert discord.violations == []
 
 
-async def test_people_do_what_they_cannot(
-    discord: Discord, bot: Bot, ann: Person, general: Channel
+async def test_impossible_actions_fail_the_test(
+    discord: FakeDiscord, caller: ApiCaller, ann: FakeUser, general: Channel
 ) -> None:
     """Whoever is not there, cannot see it, or finds it gone or locked, fails the test."""
-    cid = discord.person("Cid")
-    await bot.says(general, "x", components=GO)
+    cid = discord.user("Cid")
+    await caller.says(general, "x", components=GO_ON_BUTTON)
     message = general.messages[0]
     with pytest.raises(AssertionError, match="Cid is not in Kites"):
         await cid.presses(message, "Go on", waits=0)
     it = await ann.uses("/video", channel=general, prompt="x", waits=0)
-    await bot.answers(it, 4, {"content": "secret", "components": GO, "flags": 64})
+    await caller.answers(it, 4, {"content": "secret", "components": GO_ON_BUTTON, "flags": 64})
     secret = await ann.sees("secret")
     bob = next(one for one in discord.world.accounts.values() if one.name == "Bob")
-    assert isinstance(bob, Person)
+    assert isinstance(bob, FakeUser)
     with pytest.raises(AssertionError, match="only Ann sees"):
         await bob.presses(secret, "Go on", waits=0)
     await bob.deletes(message)
@@ -184,13 +184,13 @@ async def test_people_do_what_they_cannot(
     with pytest.raises(AssertionError, match="Old is locked"):
         await ann.says("x", channel=thread)
     off = [row({"type": 2, "style": 1, "custom_id": "a", "label": "Off", "disabled": True})]
-    await bot.says(general, "y", components=off)
+    await caller.says(general, "y", components=off)
     with pytest.raises(AssertionError, match="'Off' is off"):
         await ann.presses(general.messages[-1], "Off", waits=0)
 
 
-async def test_a_transcript_reads_badly(
-    discord: Discord, bot: Bot, ann: Person, general: Channel, clock: FakeClock
+async def test_transcript_shows_what_users_see(
+    discord: FakeDiscord, caller: ApiCaller, ann: FakeUser, general: Channel, clock: FakeClock
 ) -> None:
     """Embeds, times, mentions, replies, files, silence and deletions as people see them."""
     asked = await ann.says("a kite?", channel=general)
@@ -204,17 +204,17 @@ async def test_a_transcript_reads_badly(
     }
     link = {"type": 2, "style": 5, "url": "https://a.b/c", "label": "Original"}
     cancel = {"type": 2, "style": 4, "custom_id": "c", "label": "Cancel", "emoji": {"name": "✖"}}
-    sent = await bot.says(general, "", embeds=[embed], components=[row(cancel, link)],
+    sent = await caller.says(general, "", embeds=[embed], components=[row(cancel, link)],
                           message_reference={"message_id": str(asked.id)})  # fmt: skip
     words = f"{ann.mention} <https://x.y> `discord.gg/no` discord.gg/yes https://z.a"
-    await bot.says(general, words, flags=1 << 12, files={0: ("SPOILER_k.mp4", MP4)})
+    await caller.says(general, words, flags=1 << 12, files={0: ("SPOILER_k.mp4", MP4)})
     assert general.messages[-1].previews == ["discord.gg/yes", "https://z.a"]
     await clock.advance(300)
     path = f"/channels/{general.id}/messages/{sent['id']}"
-    await bot("PATCH", path, {"embeds": [{"description": f"Ready <t:{at + 240}:R>"}]})
-    await bot("DELETE", path)
+    await caller("PATCH", path, {"embeds": [{"description": f"Ready <t:{at + 240}:R>"}]})
+    await caller("DELETE", path)
     assert (
-        discord.story(general)
+        discord.event_log(general)
         == """\
 ── Kites / general (text)
 Ann

@@ -27,11 +27,11 @@ def transcript(channel: Channel, viewer: Account | None = None) -> str:
         for one in channel.history.values()
         if not one.deleted and one.only_for in {None, viewer}
     ]
-    lines = [line for message in seen for line in drawn(message)]
+    lines = [line for message in seen for line in render_message(message)]
     return "\n".join([_head(channel), *lines, ""])
 
 
-def story(channel: Channel) -> str:
+def event_log(channel: Channel) -> str:
     """All that happened in a channel, in order, with what only single people saw."""
     lines = [line for event in channel.log for line in _told(event)]
     return "\n".join([_head(channel), *lines, ""])
@@ -62,7 +62,7 @@ def _told(event: Event) -> Iterator[str]:
             yield from event.lines
 
 
-def drawn(message: Message) -> tuple[str, ...]:
+def render_message(message: Message) -> tuple[str, ...]:
     """One message as people see it, line by line."""
     return (_headline(message), *(f"  {line}".rstrip() for line in _body(message)))
 

@@ -10,9 +10,9 @@ from typing import Any
 
 from tests.fakes.discord import serializers as shown
 from tests.fakes.discord.channels import LIMITS, Channel, Guild, Role
-from tests.fakes.discord.command_access import context_of, offered, owners_of
+from tests.fakes.discord.command_access import available_commands, context_of, installation_owners
 from tests.fakes.discord.commands import CHAT, MESSAGE, USER, Command
-from tests.fakes.discord.form_input import chosen, submitted
+from tests.fakes.discord.form_input import modal_data, select_data
 from tests.fakes.discord.interactions import (
     COMMAND,
     PRESS,
@@ -23,18 +23,18 @@ from tests.fakes.discord.interactions import (
     Modal,
 )
 from tests.fakes.discord.messages import Account, Message
-from tests.fakes.discord.option_input import Filled, Picture, data_of, named
-from tests.fakes.discord.state import World
+from tests.fakes.discord.option_input import FilledOptions, ImageFile, command_data, matches_name
+from tests.fakes.discord.state import DiscordState
 
 Json = dict[str, Any]
 _tokens = count(1)
 
 
 @dataclass(eq=False, kw_only=True)
-class Person(Account):
+class FakeUser(Account):
     """Someone with a Discord app."""
 
-    world: World
+    world: DiscordState
     locale: str = "en-US"
     file_limit: int = LIMITS[0]
     """The largest file that this person may send anywhere; more with Nitro."""
@@ -63,15 +63,15 @@ class Person(Account):
         options = {**more, **(options or {})}
         place = channel or self.dm
         command, rest = await self._command(words, place, waits)
-        filled = Filled(self.world, place, self.locale)
-        data = data_of(command, rest, options, filled)
+        filled = FilledOptions(self.world, place, self.locale)
+        data = command_data(command, rest, options, filled)
         said = " ".join([f"{self.name} uses {words}", ", ".join(filled.words)]).strip()
         return await self._begin(
             COMMAND,
             place,
             data,
             said,
-            owners=owners_of(command, self.world, self, place),
+            owners=installation_owners(command, self.world, self, place),
             waits=waits,
         )
 
@@ -94,9 +94,9 @@ class Person(Account):
         options = {**more, **(options or {})}
         place = channel or self.dm
         command, rest = await self._command(words, place, waits)
-        filled = Filled(self.world, place, self.locale)
-        data = data_of(command, rest, options, filled, focused or list(options)[-1])
-        owners = owners_of(command, self.world, self, place)
+        filled = FilledOptions(self.world, place, self.locale)
+        data = command_data(command, rest, options, filled, focused or list(options)[-1])
+        owners = installation_owners(command, self.world, self, place)
         said = f"{self.name} types {words}"
         return await self._begin(TYPING, place, data, said, owners=owners, waits=waits)
 
@@ -118,7 +118,7 @@ class Person(Account):
         data["resolved"] = {"messages" if kind == MESSAGE else "users": {str(on.id): told}}
         whom = on.sender.name if isinstance(on, Message) else on.name
         said = f"{self.name} uses [{name}] on {whom}"
-        owners = owners_of(command, self.world, self, place)
+        owners = installation_owners(command, self.world, self, place)
         return await self._begin(COMMAND, place, data, said, owners=owners, waits=waits)
 
     async def presses(self, message: Message, button: str, *, waits: float = 10.0) -> Interaction:
@@ -136,7 +136,7 @@ class Person(Account):
     ) -> Interaction:
         """Choose from a list, told by what is seen there."""
         self._may_see(message)
-        data, words = chosen(self.world, message, wanted)
+        data, words = select_data(self.world, message, wanted)
         return await self._touch(message, data, f"{self.name} chooses {words}", waits)
 
     async def submits(self, modal: Modal, *, waits: float = 10.0, **values: Any) -> Interaction:
@@ -147,7 +147,7 @@ class Person(Account):
         before = modal.interaction
         assert before.by is self, f"the form is {before.by.name}'s"
         modal.submitted = True
-        data, lines = submitted(self.world, modal, values)
+        data, lines = modal_data(self.world, modal, values)
         said = f"{self.name} fills in {modal.title}: {'; '.join(lines)}"
         return await self._begin(
             SUBMIT,
@@ -219,11 +219,11 @@ class Person(Account):
         self._may_be(place)
 
         def look() -> Command | None:
-            return next((one for one in offered(self.world, self, place, kind) if
-                         named(one.asked, first, self.locale)), None)  # fmt: skip
+            return next((one for one in available_commands(self.world, self, place, kind) if
+                         matches_name(one.asked, first, self.locale)), None)  # fmt: skip
 
         def told() -> str:
-            known = [one.name for one in offered(self.world, self, place, kind)]
+            known = [one.name for one in available_commands(self.world, self, place, kind)]
             return f"{self.name} is offered no {words!r} but {known}"
 
         found = await self.world.until(look, max(waits, 0.01), what=told)
@@ -232,7 +232,7 @@ class Person(Account):
 
     def offered(self, channel: Channel | None = None) -> list[str]:
         """The slash commands that this person's app offers in a place."""
-        return [one.name for one in offered(self.world, self, channel or self.dm, CHAT)]
+        return [one.name for one in available_commands(self.world, self, channel or self.dm, CHAT)]
 
     def _may_be(self, channel: Channel) -> None:
         assert not channel.gone, f"{channel.name} is gone"
@@ -254,7 +254,7 @@ class Person(Account):
         text: str = "",
         *,
         channel: Channel | None = None,
-        files: Sequence[Picture | bytes | Path] = (),
+        files: Sequence[ImageFile | bytes | Path] = (),
         reply_to: Message | None = None,
         mentions: Sequence[Account] = (),
     ) -> Message:
@@ -263,7 +263,7 @@ class Person(Account):
         self._may_be(place)
         brought = []
         for one in files:
-            it = one if isinstance(one, Picture) else Picture(one)
+            it = one if isinstance(one, ImageFile) else ImageFile(one)
             brought.append(it.brought(self.world, place))
         called = [*mentions, *([reply_to.sender] if reply_to else [])]
         return self.world.put(

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from tests.fakes.discord.api_schema import OBJECTS, OPERATIONS, PLAIN, Field, Kind
+from tests.fakes.discord.api_schema import OBJECTS, OPERATIONS, PLAIN, Field, ValueType
 from tests.fakes.discord.error_responses import Problem
 
 _At = tuple[str, ...]
@@ -49,7 +49,7 @@ def answer_problems(operation: str, answer: Any) -> list[Problem]:
 
 def problems(kind: str, value: Any) -> list[Problem]:
     """What is wrong with a value that should be such an object."""
-    return list(_of_kind(Kind(kind), value, ()))
+    return list(_of_kind(ValueType(kind), value, ()))
 
 
 def _read(field: Field, text: str) -> Any:
@@ -69,7 +69,7 @@ def _of_field(field: Field, value: Any, at: _At) -> Iterator[Problem]:
     yield from _of_kinds(field.kinds, value, at)
 
 
-def _of_kinds(kinds: tuple[Kind, ...], value: Any, at: _At) -> Iterator[Problem]:
+def _of_kinds(kinds: tuple[ValueType, ...], value: Any, at: _At) -> Iterator[Problem]:
     """Nothing, if one of the kinds fits; else what the nearest of them minds."""
     yield from min(
         (list(_of_kind(kind, value, at)) for kind in _meant(kinds, value)),
@@ -77,7 +77,7 @@ def _of_kinds(kinds: tuple[Kind, ...], value: Any, at: _At) -> Iterator[Problem]
     )
 
 
-def _meant(kinds: tuple[Kind, ...], value: Any) -> tuple[Kind, ...]:
+def _meant(kinds: tuple[ValueType, ...], value: Any) -> tuple[ValueType, ...]:
     """Among objects that differ by their `type` the one that this value claims to be."""
     if len(kinds) == 1 or not isinstance(value, dict):
         return kinds
@@ -87,7 +87,7 @@ def _meant(kinds: tuple[Kind, ...], value: Any) -> tuple[Kind, ...]:
     return tuple(found) or kinds
 
 
-def _of_kind(kind: Kind, value: Any, at: _At) -> Iterator[Problem]:
+def _of_kind(kind: ValueType, value: Any, at: _At) -> Iterator[Problem]:
     if kind.name == "[]":
         yield from _of_array(kind, value, at)
     elif kind.name == "<>":
@@ -103,7 +103,7 @@ def _of_kind(kind: Kind, value: Any, at: _At) -> Iterator[Problem]:
         yield from _of_object(kind.name, value, at)
 
 
-def _of_array(kind: Kind, value: Any, at: _At) -> Iterator[Problem]:
+def _of_array(kind: ValueType, value: Any, at: _At) -> Iterator[Problem]:
     if not isinstance(value, list):
         yield Problem(at, "LIST_TYPE_CONVERT", "Only iterables may be used in a ListType")
         return
@@ -134,7 +134,7 @@ def _of_object(name: str, value: Any, at: _At) -> Iterator[Problem]:
             yield Problem((*at, one), "BASE_TYPE_REQUIRED", "This field is required")
 
 
-def _of_plain(kind: Kind, value: Any, at: _At) -> Iterator[Problem]:
+def _of_plain(kind: ValueType, value: Any, at: _At) -> Iterator[Problem]:
     read = _plain(kind.name, value)
     if read is None:
         match kind.name:
@@ -166,7 +166,7 @@ def _of_plain(kind: Kind, value: Any, at: _At) -> Iterator[Problem]:
             yield Problem(at, "NUMBER_TYPE_MAX", words)
 
 
-def _of_length(kind: Kind, length: int, at: _At) -> Iterator[Problem]:
+def _of_length(kind: ValueType, length: int, at: _At) -> Iterator[Problem]:
     low, high = kind.low, kind.high
     if low is not None and length < low and high is not None:
         yield Problem(at, "BASE_TYPE_BAD_LENGTH", f"Must be between {low} and {high} in length.")

@@ -10,32 +10,32 @@ from dataclasses import dataclass, field, replace
 
 from aiohttp.web import RouteDef
 
-from bot.app import App, Parts, parts_of
+from bot.app import App, Components, open_components
 from bot.config import Settings
-from bot.domain.commands import Command, Countdown, Reply, Request
-from bot.domain.tasks import Delivery, Place, Task, Video
-from bot.domain.users import Person
-from bot.services.context import Desk
-from bot.services.dispatcher import handle
+from bot.domain.commands import Command, CommandRequest, CountdownFormatter, Reply
+from bot.domain.tasks import Delivery, Destination, Task, Video
+from bot.domain.users import User
+from bot.services.context import AppContext
+from bot.services.dispatcher import handle_request
 
-PLACE = Place("crowd")
+DESTINATION = Destination("crowd")
 
 
 @dataclass
-class Crowd:
+class CountingFrontEnd:
     """Counts what is posted for whom."""
 
     name: str = "crowd"
     posted_videos: Counter[str] = field(default_factory=Counter)
-    told: Counter[str] = field(default_factory=Counter)
-    desk: Desk | None = None
+    final_messages: Counter[str] = field(default_factory=Counter)
+    app: AppContext | None = None
     ready: asyncio.Event = field(default_factory=asyncio.Event)
-    leave: asyncio.Event = field(default_factory=asyncio.Event)
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
     changed: asyncio.Event = field(default_factory=asyncio.Event)
-    countdown: Countdown | None = None
+    format_countdown: CountdownFormatter | None = None
 
-    def largest(self, place: Place) -> int | None:
-        del place
+    def max_video_bytes(self, destination: Destination) -> int | None:
+        del destination
         return None
 
     async def close(self) -> None:
@@ -51,35 +51,35 @@ class Crowd:
         self.changed.set()
         return "seen"
 
-    async def posted(self, task: Task, delivery: Delivery) -> str | None:
+    async def find_delivered(self, task: Task, delivery: Delivery) -> str | None:
         del delivery
         return "seen" if self.posted_videos[task.id] else None
 
-    async def tell(self, task: Task, text: str) -> None:
+    async def send_final_message(self, task: Task, text: str) -> None:
         del text
-        self.told[task.id] += 1
+        self.final_messages[task.id] += 1
         self.changed.set()
 
-    async def show(self, task: Task, text: str) -> None:
+    async def update_status(self, task: Task, text: str) -> None:
         del task, text
 
-    async def alert(self, text: str) -> None:
+    async def alert_admins(self, text: str) -> None:
         del text
 
-    async def run(self, desk: Desk) -> int:
-        self.desk = desk
+    async def run(self, desk: AppContext) -> int:
+        self.app = desk
         self.ready.set()
-        await self.leave.wait()
+        await self.stopping.wait()
         return 0
 
     async def stop(self) -> None:
-        self.leave.set()
+        self.stopping.set()
 
-    async def until(self, seconds: float, holds: Callable[[], Awaitable[bool]]) -> bool:
+    async def wait_until(self, timeout_s: float, condition: Callable[[], Awaitable[bool]]) -> bool:
         """Whether this holds within the time; looked at whenever something was heard."""
         try:
-            async with asyncio.timeout(seconds):
-                while not await holds():
+            async with asyncio.timeout(timeout_s):
+                while not await condition():
                     self.changed.clear()
                     # What is written down after the last word is heard is heard of by nobody.
                     with suppress(TimeoutError):
@@ -88,18 +88,20 @@ class Crowd:
             return False
         return True
 
-    async def ask(self, person: str, command: Command, update: str | None = None) -> Reply:
+    async def send(self, user_name: str, command: Command, update_id: str | None = None) -> Reply:
         """What this person hears."""
         await self.ready.wait()
-        assert self.desk is not None
-        return await handle(Request(Person(f"crowd:{person}"), PLACE, command, update), self.desk)
+        assert self.app is not None
+        return await handle_request(
+            CommandRequest(User(f"crowd:{user_name}"), DESTINATION, command, update_id), self.app
+        )
 
 
 @asynccontextmanager
-async def reelay(settings: Settings) -> AsyncIterator[tuple[Crowd, Parts]]:
+async def running_process(settings: Settings) -> AsyncIterator[tuple[CountingFrontEnd, Components]]:
     """A running process of Reelay in this one, with the crowd at its door."""
-    crowd = Crowd()
-    async with parts_of(settings) as own:
+    crowd = CountingFrontEnd()
+    async with open_components(settings) as own:
         parts = replace(own, front_ends=[crowd])
         app = App(settings, parts)
         running = asyncio.create_task(app.run())

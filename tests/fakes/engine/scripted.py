@@ -10,18 +10,18 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from bot.domain.commands import Countdown
-from bot.domain.tasks import Delivery, Place, Task, Video
-from bot.presentation.task_messages import delivery_text
-from providers.base import Options, Provider
-from providers.http import Http
+from bot.domain.commands import CountdownFormatter
+from bot.domain.tasks import Delivery, Destination, Task, Video
+from bot.presentation.task_messages import delivery_caption
+from providers.base import Provider, ProviderOptions
+from providers.http import HttpClient
 from providers.types import (
     Capabilities,
     Download,
     Failed,
-    Finding,
     Finished,
     Job,
+    JobLookup,
     Pending,
     Progress,
     VideoRequest,
@@ -46,24 +46,24 @@ class ScriptedProvider(Provider):
         self,
         directory: Path,
         *,
-        find: Finding = Finding.NOTHING,
+        find: JobLookup = JobLookup.UNSUPPORTED,
         cancel: bool = False,
         remix: bool = False,
         max_concurrent: int = 10,
         key: str = "k",
         priority: int = 0,
     ) -> None:
-        options = Options(
+        options = ProviderOptions(
             kind="sandbox",
             api_key=SecretStr(key),
             max_concurrent=max_concurrent,
             priority=priority,
         )
-        super().__init__(options, Http(), directory)
-        self.capabilities = Capabilities(find=find, cancel=cancel, remix=remix)
-        self.arrived, self.open = asyncio.Event(), asyncio.Event()
+        super().__init__(options, HttpClient(), directory)
+        self.capabilities = Capabilities(job_lookup=find, cancel=cancel, remix=remix)
+        self.create_received, self.answer_creates = asyncio.Event(), asyncio.Event()
         """A create has come in; creates are answered (as they are from the start)."""
-        self.open.set()
+        self.answer_creates.set()
         self.submits: list[Answer] = [None]
         """None: a job with an id of its own."""
         self.polls: list[Answer] = [Finished()]
@@ -71,10 +71,10 @@ class ScriptedProvider(Provider):
         self.cancels: list[Answer] = [True]
         self.downloads: list[Answer] = [MP4]
         self.checks: list[Answer] = [None]
-        self.asked: list[tuple[str, object]] = []
+        self.received: list[tuple[str, object]] = []
 
     def _answer(self, verb: str, about: object, answers: list[Answer]) -> Answer:
-        self.asked.append((verb, about))
+        self.received.append((verb, about))
         answer = answers.pop(0) if len(answers) > 1 else answers[0]
         if isinstance(answer, Exception):
             raise answer
@@ -82,22 +82,22 @@ class ScriptedProvider(Provider):
 
     def count(self, verb: str) -> int:
         """How often it was asked for this."""
-        return sum(1 for asked, _ in self.asked if asked == verb)
+        return sum(1 for asked, _ in self.received if asked == verb)
 
     async def submit(self, request: VideoRequest) -> Job:
-        self.arrived.set()
-        await self.open.wait()
+        self.create_received.set()
+        await self.answer_creates.wait()
         answer = self._answer("submit", request, self.submits)
         assert answer is None or isinstance(answer, Job)
-        return answer or Job(f"job-{request.key}")
+        return answer or Job(f"job-{request.idempotency_key}")
 
     async def poll(self, remote_id: str) -> Progress:
         answer = self._answer("poll", remote_id, self.polls)
         assert isinstance(answer, Pending | Finished | Failed)
         return answer
 
-    async def find(
-        self, request: VideoRequest, since: float, taken: Collection[str] = ()
+    async def find_job(
+        self, request: VideoRequest, since: float, taken_ids: Collection[str] = ()
     ) -> Job | None:
         answer = self._answer("find", since, self.finds)
         assert answer is None or isinstance(answer, Job)
@@ -128,18 +128,18 @@ class ScriptedFrontEnd:
     """A chat that keeps what was posted, and fails as it is told."""
 
     name: str = "console"
-    deliveries: list[Exception | None] = field(default_factory=lambda: [None])
-    tellings: list[Exception | None] = field(default_factory=lambda: [None])
+    delivery_results: list[Exception | None] = field(default_factory=lambda: [None])
+    message_results: list[Exception | None] = field(default_factory=lambda: [None])
     limit: int | None = None
     """The most bytes that it takes."""
-    sent: list[Video] = field(default_factory=list)
-    seen: str | None = None
+    posted_videos: list[Video] = field(default_factory=list)
+    found_receipt: str | None = None
     """What `posted` answers."""
     posted_texts: list[str] = field(default_factory=list)
-    told_texts: list[str] = field(default_factory=list)
-    shown_texts: list[str] = field(default_factory=list)
+    final_messages: list[str] = field(default_factory=list)
+    status_texts: list[str] = field(default_factory=list)
     alerts: list[str] = field(default_factory=list)
-    countdown: Countdown | None = None
+    format_countdown: CountdownFormatter | None = None
 
     @staticmethod
     def _next(answers: list[Exception | None]) -> None:
@@ -147,31 +147,31 @@ class ScriptedFrontEnd:
         if answer is not None:
             raise answer
 
-    def largest(self, place: Place) -> int | None:
-        del place
+    def max_video_bytes(self, destination: Destination) -> int | None:
+        del destination
         return self.limit
 
     async def deliver(self, task: Task, delivery: Delivery, video: Video, note: str) -> str:
         assert video.path.is_file()
-        self.sent.append(video)
-        self._next(self.deliveries)
-        text = delivery_text(task, repeated=delivery.repeated)
+        self.posted_videos.append(video)
+        self._next(self.delivery_results)
+        text = delivery_caption(task, repeated=delivery.repeated)
         self.posted_texts.append("\n".join(filter(None, (text, note))))
         return f"receipt-{task.id}"
 
-    async def posted(self, task: Task, delivery: Delivery) -> str | None:
+    async def find_delivered(self, task: Task, delivery: Delivery) -> str | None:
         del task, delivery
-        return self.seen
+        return self.found_receipt
 
-    async def tell(self, task: Task, text: str) -> None:
+    async def send_final_message(self, task: Task, text: str) -> None:
         del task
-        self._next(self.tellings)
-        self.told_texts.append(text)
+        self._next(self.message_results)
+        self.final_messages.append(text)
 
-    async def show(self, task: Task, text: str) -> None:
+    async def update_status(self, task: Task, text: str) -> None:
         del task
-        self.shown_texts.append(text)
+        self.status_texts.append(text)
 
-    async def alert(self, text: str) -> None:
-        self._next(self.tellings)
+    async def alert_admins(self, text: str) -> None:
+        self._next(self.message_results)
         self.alerts.append(text)

@@ -18,8 +18,15 @@ from typing import ClassVar, Self
 
 from aiohttp import web
 
-from tests.fakes.gateways.faults import Mischief
-from tests.fakes.gateways.responses import dropped, fastapi, film_from, halved, page, truncated
+from tests.fakes.gateways.faults import FaultPlan
+from tests.fakes.gateways.responses import (
+    drop_connection,
+    fastapi_error,
+    half_response,
+    html_page,
+    truncated,
+    video_response,
+)
 
 LARGEST_PICTURE = 100 << 20
 _JSON = "application/json"
@@ -27,7 +34,7 @@ _FILM = "video/mp4"
 
 
 @dataclass
-class Misbehaving(ABC):
+class FakeGatewayBase(ABC):
     """The server and what it remembers of its callers."""
 
     render_seconds: float = 0.2
@@ -49,7 +56,7 @@ class Misbehaving(ABC):
     """(code, message) of its refusal of a prompt."""
 
     def __post_init__(self) -> None:
-        self._mischief = Mischief(self.rate, self.seed)
+        self._faults = FaultPlan(self.rate, self.seed)
         self._numbers = itertools.count(1)
         self._runners: list[web.AppRunner] = []
 
@@ -90,7 +97,7 @@ class Misbehaving(ABC):
 
     def plan(self, route: str, *faults: str) -> None:
         """The next requests to a route suffer these, in turn."""
-        self._mischief.plan(route, *faults)
+        self._faults.plan(route, *faults)
 
     def _throttled(self) -> web.Response:
         answer = self.error(429, "rate_limit_exceeded", "Rate limit reached.")
@@ -105,19 +112,19 @@ class Misbehaving(ABC):
         """The answer to a create that this fault stops before anything was accepted."""
         match fault:
             case "drop-before":
-                return dropped(request)
+                return drop_connection(request)
             case "throttle":
                 return self._throttled()
             case "error-500":
                 return self.at_fault()
             case "html-502":
-                return page(502)
+                return html_page(502)
             case "saturated-503":
                 return self.error(503, "upstream_error", "当前分组上游负载已饱和，请稍后再试")
             case "refused-moderated":
                 return self.error(400, *self.moderated)
             case "fastapi":
-                return fastapi()
+                return fastapi_error()
             case "no-model":
                 message = "The model `sora-2` does not exist."
                 return self.error(404, "model_not_found", message)
@@ -129,11 +136,11 @@ class Misbehaving(ABC):
         """What this fault makes of the answer to a create that was accepted."""
         match fault:
             case "drop-after":
-                return dropped(request)
+                return drop_connection(request)
             case "truncated":
                 return truncated(answer)
             case "half":
-                return await halved(request, json.dumps(answer).encode(), _JSON)
+                return await half_response(request, json.dumps(answer).encode(), _JSON)
             case "empty":
                 return web.Response(text="", content_type=_JSON)
         return None
@@ -148,11 +155,11 @@ class Misbehaving(ABC):
             case "look-500":
                 return self.at_fault()
             case "look-html":
-                return page(200)
+                return html_page(200)
             case "look-drop":
-                return dropped(request)
+                return drop_connection(request)
             case "look-half":
-                return await halved(request, json.dumps(answer).encode(), _JSON)
+                return await half_response(request, json.dumps(answer).encode(), _JSON)
             case "look-throttle":
                 return self._throttled()
         return None
@@ -167,10 +174,10 @@ class Misbehaving(ABC):
             case "clean-short":
                 return web.Response(body=data[: len(data) // 2], content_type=_FILM)
             case "short":
-                return await halved(request, data, _FILM)
+                return await half_response(request, data, _FILM)
             case "cut":
-                return await halved(request, data, _FILM, reset=True)
-        return film_from(request, data)
+                return await half_response(request, data, _FILM, reset=True)
+        return video_response(request, data)
 
     # --- for the one who runs it ---------------------------------------------------------
 
@@ -200,12 +207,12 @@ def options() -> argparse.ArgumentParser:
     return parser
 
 
-def run(made: type[Misbehaving], parser: argparse.ArgumentParser) -> None:
+def run(made: type[FakeGatewayBase], parser: argparse.ArgumentParser) -> None:
     """Serve until standard input ends; the address is the first line of output."""
     asyncio.run(_run(made, parser.parse_args()))
 
 
-async def _run(made: type[Misbehaving], arguments: argparse.Namespace) -> None:
+async def _run(made: type[FakeGatewayBase], arguments: argparse.Namespace) -> None:
     chosen = {name: value for name, value in vars(arguments).items() if value is not None}
     async with made(**chosen) as it:
         sys.stdout.write(f"{it.url}\n")

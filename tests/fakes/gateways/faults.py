@@ -25,12 +25,12 @@ _ALWAYS = {"unknown-status", "falling", "percent", "null", "gone", "vanished"}
 _OFTEN = {"late": 2}
 
 
-def words(prompt: str) -> list[str]:
+def fault_words(prompt: str) -> list[str]:
     """The words of a prompt that ask for a fault."""
     return re.findall(r"!([a-z0-9-]+)", prompt)
 
 
-class Mischief:
+class FaultPlan:
     """Decides for each request what it suffers."""
 
     def __init__(self, rate: float, seed: int) -> None:
@@ -49,7 +49,7 @@ class Mischief:
         """What this request suffers; a word in the prompt counts once for each key."""
         if self._planned[route]:
             return self._planned[route].pop(0)
-        for name in words(prompt):
+        for name in fault_words(prompt):
             wanted = name in _ALWAYS or self._done[key, name] < _OFTEN.get(name, 1)
             if name in FAULTS[route] and wanted:
                 self._done[key, name] += 1

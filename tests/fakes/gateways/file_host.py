@@ -6,10 +6,10 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from tests.fakes.gateways.responses import film_from
+from tests.fakes.gateways.responses import video_response
 
 
-class Store:
+class FileHost:
     """Serves `/films/{id}.mp4` as long as it is open."""
 
     def __init__(self, film: Callable[[str], Awaitable[bytes]], violations: list[str]) -> None:
@@ -38,4 +38,4 @@ class Store:
     async def _get(self, request: web.Request) -> web.StreamResponse:
         if told := {"Authorization", "X-Api-Key", "Cookie"} & {*request.headers}:
             self._violations.append(f"{request.path}: a stranger was shown {sorted(told)}")
-        return film_from(request, await self._film(request.match_info["id"]))
+        return video_response(request, await self._film(request.match_info["id"]))

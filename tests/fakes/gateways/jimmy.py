@@ -12,8 +12,8 @@ from typing import Any
 
 from aiohttp import web
 
-from tests.fakes.gateways.json_gateway import Dialect, main
-from tests.fakes.gateways.json_jobs import Asked, Job, View, sides
+from tests.fakes.gateways.json_gateway import FakeJsonGateway, main
+from tests.fakes.gateways.json_jobs import Job, JobRequest, JobView, video_size
 from tests.fakes.gateways.json_schema import JIMMY, jimmy_problems
 
 ROOT = "/api/open-api/v1"
@@ -27,7 +27,7 @@ _STATUSES = {
 
 
 @dataclass
-class JimmyGateway(Dialect):
+class FakeJimmyGateway(FakeJsonGateway):
     """The server and all that it remembers."""
 
     errors_in_200: bool = False
@@ -51,15 +51,15 @@ class JimmyGateway(Dialect):
     async def _create(self, request: web.Request) -> web.StreamResponse:
         self.check(request, "/videos")
         given = await self.body(request, JIMMY, jimmy_problems)
-        width, height = sides(given.get("orientation"))
+        width, height = video_size(given.get("orientation"))
         picture = await self.referred(given.get("images", []), width, height)
         prompt, model = given["prompt"], given["model"]
-        asked = Asked(prompt, model, given["duration"], width, height, picture)
-        return await self.made(request, asked, given)
+        asked = JobRequest(prompt, model, given["duration"], width, height, picture)
+        return await self.create_job(request, asked, given)
 
     async def _look(self, request: web.Request) -> web.StreamResponse:
         self.check(request, "/videos/{id}")
-        return await self.looked(request, request.match_info["id"])
+        return await self.poll_job(request, request.match_info["id"])
 
     async def _upload(self, request: web.Request) -> web.Response:
         self.check(request, "/files/upload")
@@ -76,7 +76,7 @@ class JimmyGateway(Dialect):
         data = {"task_id": job.id, "status": "submitted", "model": model, "created_at": created}
         return _enveloped(job, data)
 
-    def shown(self, job: Job, view: View) -> dict[str, Any]:
+    def shown(self, job: Job, view: JobView) -> dict[str, Any]:
         data: dict[str, Any] = {
             "task_id": job.id,
             "status": view.word or _STATUSES[view.phase],
@@ -105,4 +105,4 @@ def _enveloped(job: Job, data: dict[str, Any]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    main(JimmyGateway)
+    main(FakeJimmyGateway)

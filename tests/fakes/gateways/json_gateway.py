@@ -24,12 +24,19 @@ from typing import Any, ClassVar, Self
 import aiohttp
 from aiohttp import BodyPartReader, web
 
-from tests.fakes.gateways.base import LARGEST_PICTURE, Misbehaving, options, run
-from tests.fakes.gateways.faults import words
-from tests.fakes.gateways.json_jobs import Asked, Job, View, fitted, shows_link, view_of
-from tests.fakes.gateways.json_schema import Fact, Given, problems
+from tests.fakes.gateways.base import LARGEST_PICTURE, FakeGatewayBase, options, run
+from tests.fakes.gateways.faults import fault_words
+from tests.fakes.gateways.json_jobs import (
+    Job,
+    JobRequest,
+    JobView,
+    resize_image,
+    shows_link,
+    view_of,
+)
+from tests.fakes.gateways.json_schema import FieldRule, Given, problems
 from tests.fakes.gateways.openai import KEY
-from tests.support.sample_videos import film
+from tests.support.sample_videos import sample_video
 
 _JSON = "application/json"
 _EXPIRED = "<Error><Code>AccessDenied</Code><Message>Request has expired</Message></Error>"
@@ -38,7 +45,7 @@ _WITH_A_STATUS = {"drop-before", "throttle", "html-502", "saturated-503"}
 
 
 @dataclass
-class Dialect(Misbehaving):
+class FakeJsonGateway(FakeGatewayBase):
     """The server and all that it remembers."""
 
     link_seconds: float = 0.0
@@ -65,10 +72,10 @@ class Dialect(Misbehaving):
         """The answer to a create."""
 
     @abstractmethod
-    def shown(self, job: Job, view: View) -> dict[str, Any]:
+    def shown(self, job: Job, view: JobView) -> dict[str, Any]:
         """The answer to a look."""
 
-    def new_id(self, number: int, asked: Asked) -> str:
+    def new_id(self, number: int, asked: JobRequest) -> str:
         """The id of a new job."""
         return f"task_{number:08d}"
 
@@ -109,7 +116,7 @@ class Dialect(Misbehaving):
     async def body(
         self,
         request: web.Request,
-        facts: Mapping[str, Fact],
+        facts: Mapping[str, FieldRule],
         rules: Callable[[Given], list[str]] = lambda _: [],
     ) -> dict[str, Any]:
         """The JSON of a create, held to its table."""
@@ -134,7 +141,7 @@ class Dialect(Misbehaving):
             async with aiohttp.ClientSession(timeout=limit) as session, session.get(links[0]) as it:
                 it.raise_for_status()
                 picture = await _bounded(it.content)
-            return await asyncio.to_thread(fitted, picture, width, height)
+            return await asyncio.to_thread(resize_image, picture, width, height)
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
             message = f"[SY_ERR:10] invalid image_urls[1]: fetch failed ({error})"
             raise _raised(self.error(400, "invalid_image", message)) from None
@@ -154,14 +161,14 @@ class Dialect(Misbehaving):
 
     # --- making --------------------------------------------------------------------------
 
-    async def made(
-        self, request: web.Request, asked: Asked, sent: dict[str, Any]
+    async def create_job(
+        self, request: web.Request, asked: JobRequest, sent: dict[str, Any]
     ) -> web.StreamResponse:
         """Accept a create, and answer it as the prompt wants."""
-        fault = self._mischief.fault("create", asked.prompt, asked.prompt)
+        fault = self._faults.fault("create", asked.prompt, asked.prompt)
         if fault == "slow":
             await asyncio.sleep(1.0)
-        if (early := self._refused(request, fault, words(asked.prompt))) is not None:
+        if (early := self._refused(request, fault, fault_words(asked.prompt))) is not None:
             return early
         number = next(self._numbers)
         job = Job(self.new_id(number, asked), asked)
@@ -189,14 +196,14 @@ class Dialect(Misbehaving):
     def no_job(self) -> web.Response:
         return self.error(404, "not_found", "Task not found.")
 
-    def view(self, job: Job) -> View:
+    def view(self, job: Job) -> JobView:
         """The job as it is now, and a look less to go."""
         view = view_of(job, job.share(self.render_seconds, self.looks_to_finish))
         if shows_link(job, view):
             view.link = self.link(job)
         return view
 
-    async def looked(self, request: web.Request, job_id: str) -> web.StreamResponse:
+    async def poll_job(self, request: web.Request, job_id: str) -> web.StreamResponse:
         """Answer a look."""
         job = self.jobs.get(job_id)
         if job is None:
@@ -205,7 +212,7 @@ class Dialect(Misbehaving):
         done = view_of(job, job.share(self.render_seconds, self.looks_to_finish)).phase
         job.looks_at_end += done == "completed"
         view = self.view(job)
-        fault = self._mischief.fault("look", job.asked.prompt, job.id)
+        fault = self._faults.fault("look", job.asked.prompt, job.id)
         match fault:
             case "unknown-status" if view.phase == "running":
                 view.word = "remastering"
@@ -250,7 +257,7 @@ class Dialect(Misbehaving):
     ) -> web.StreamResponse:
         """The film, as the prompt wants it to arrive."""
         data = await self._made_film(job)
-        fault = self._mischief.fault("content", job.asked.prompt, job.id)
+        fault = self._faults.fault("content", job.asked.prompt, job.id)
         match fault:
             case "expired" if link is not None:
                 job.dead.add(link)
@@ -266,9 +273,9 @@ class Dialect(Misbehaving):
     async def _made_film(self, job: Job) -> bytes:
         asked = job.asked
         if self.cheap:
-            return await asyncio.to_thread(film, 1, "64x64")
+            return await asyncio.to_thread(sample_video, 1, "64x64")
         size = f"{asked.width}x{asked.height}"
-        return await asyncio.to_thread(film, asked.seconds, size, asked.picture)
+        return await asyncio.to_thread(sample_video, asked.seconds, size, asked.picture)
 
     async def _picture(self, request: web.Request) -> web.Response:
         self._check_stranger(request)
@@ -296,7 +303,7 @@ def _raised(answer: web.Response) -> web.HTTPException:
     return kinds[answer.status](text=answer.text, content_type=answer.content_type)
 
 
-def main(made: type[Dialect]) -> None:
+def main(made: type[FakeJsonGateway]) -> None:
     """Serve until standard input ends."""
     parser = options()
     parser.add_argument("--link-seconds", type=float)

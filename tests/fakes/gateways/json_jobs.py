@@ -17,14 +17,14 @@ from typing import Literal
 
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from tests.fakes.gateways.faults import words
+from tests.fakes.gateways.faults import fault_words
 
 Phase = Literal["queued", "running", "completed", "failed"]
 _LATE = 2
 
 
 @dataclass(frozen=True)
-class Asked:
+class JobRequest:
     """One create, in words that all dialects share."""
 
     prompt: str
@@ -42,7 +42,7 @@ class Job:
     """One accepted create."""
 
     id: str
-    asked: Asked
+    asked: JobRequest
     created: float = field(default_factory=time.time)
     born: float = field(default_factory=time.monotonic)
     looks: int = 0
@@ -55,7 +55,7 @@ class Job:
     @property
     def words(self) -> list[str]:
         """What its prompt asks for."""
-        return words(self.asked.prompt)
+        return fault_words(self.asked.prompt)
 
     def time(self, moment: float, *, usual: str = "s") -> int | str:
         """A time in the form asked for."""
@@ -78,7 +78,7 @@ class Job:
 
 
 @dataclass
-class View:
+class JobView:
     """How a job looks just now; a fault may change it before it is written out."""
 
     phase: Phase
@@ -91,12 +91,12 @@ class View:
     """(code, text)."""
 
 
-def view_of(job: Job, share: float) -> View:
+def view_of(job: Job, share: float) -> JobView:
     """The job as it is."""
     phase: Phase = "queued" if share < 0.1 else "running" if share < 1 else "completed"
     if phase == "completed" and job.fails():
         phase = "failed"
-    view = View(phase, share, int(share * 100), _word(job, phase))
+    view = JobView(phase, share, int(share * 100), _word(job, phase))
     if phase == "failed":
         view.failure = ("internal_error", "The render failed.")
         if "moderated" in job.words:
@@ -109,7 +109,7 @@ def _word(job: Job, phase: Phase) -> str:
     return next((after for before, found, after in chosen if found and not before), "")
 
 
-def shows_link(job: Job, view: View) -> bool:
+def shows_link(job: Job, view: JobView) -> bool:
     """Whether the answer has a link to the video."""
     if view.phase == "running":
         return "preview" in job.words
@@ -118,7 +118,7 @@ def shows_link(job: Job, view: View) -> bool:
     return "late-link" not in job.words or job.looks_at_end > _LATE
 
 
-def fitted(picture: bytes, width: int, height: int) -> bytes:
+def resize_image(picture: bytes, width: int, height: int) -> bytes:
     """The picture as a PNG of the video's size; raises ValueError for what is none."""
     try:
         with Image.open(BytesIO(picture)) as image:
@@ -130,7 +130,7 @@ def fitted(picture: bytes, width: int, height: int) -> bytes:
     return target.getvalue()
 
 
-def sides(orientation: object, size: object = "small") -> tuple[int, int]:
+def video_size(orientation: object, size: object = "small") -> tuple[int, int]:
     """(width, height) of the video for words."""
     longer, shorter = (1792, 1024) if size == "large" else (1280, 720)
     return (shorter, longer) if orientation == "portrait" else (longer, shorter)

@@ -1,7 +1,7 @@
 """Facts of the gateways with dialects of their own, that their stand-ins hold requests to.
 
 Derived from each gateway's document on creates, and from what else is known of it, which is
-marked; `test_dialect_facts.py` compares the tables with the documents where they are at hand.
+marked; `test_json_schema.py` compares the tables with the documents where they are at hand.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ Given = Mapping[str, object]
 
 
 @dataclass(frozen=True, slots=True)
-class Fact:
+class FieldRule:
     """One field of a JSON body."""
 
     type: str
@@ -39,35 +39,35 @@ _STYLES: frozenset[str | int] = frozenset(
 )
 
 JIMMY = {
-    "model": Fact("string", required=True),
-    "prompt": Fact("string", required=True),
-    "duration": Fact("integer", required=True),
-    "orientation": Fact("string", words=_ORIENTATIONS),
-    "images": Fact("links"),
+    "model": FieldRule("string", required=True),
+    "prompt": FieldRule("string", required=True),
+    "duration": FieldRule("integer", required=True),
+    "orientation": FieldRule("string", words=_ORIENTATIONS),
+    "images": FieldRule("links"),
 }
 JXINCM = {
-    "images": Fact("links", required=True),
-    "model": Fact("string", required=True),
-    "orientation": Fact("string", required=True, told=_ORIENTATIONS),
-    "prompt": Fact("string", required=True),
-    "size": Fact("string", required=True, told=_SIZES),
-    "duration": Fact("integer", required=True, told=frozenset({10, 15, 25})),
-    "watermark": Fact("boolean", required=True, described="string"),
-    "private": Fact("boolean", elsewhere=True),
+    "images": FieldRule("links", required=True),
+    "model": FieldRule("string", required=True),
+    "orientation": FieldRule("string", required=True, told=_ORIENTATIONS),
+    "prompt": FieldRule("string", required=True),
+    "size": FieldRule("string", required=True, told=_SIZES),
+    "duration": FieldRule("integer", required=True, told=frozenset({10, 15, 25})),
+    "watermark": FieldRule("boolean", required=True, described="string"),
+    "private": FieldRule("boolean", elsewhere=True),
 }
 MOUNTSEA = {
-    "images": Fact("links"),
-    "model": Fact("string", required=True, words=frozenset({"sora-2", "sora-2-pro"})),
-    "orientation": Fact("string", words=_ORIENTATIONS),
-    "size": Fact("string", words=_SIZES),
-    "duration": Fact("number", words=frozenset({10, 15, 25})),
-    "prompt": Fact("string", required=True, most=5000),
-    "removeWatermark": Fact("boolean"),
-    "editId": Fact("string"),
-    "styleId": Fact("string", words=_STYLES),
-    "storyboard": Fact("boolean"),
+    "images": FieldRule("links"),
+    "model": FieldRule("string", required=True, words=frozenset({"sora-2", "sora-2-pro"})),
+    "orientation": FieldRule("string", words=_ORIENTATIONS),
+    "size": FieldRule("string", words=_SIZES),
+    "duration": FieldRule("number", words=frozenset({10, 15, 25})),
+    "prompt": FieldRule("string", required=True, most=5000),
+    "removeWatermark": FieldRule("boolean"),
+    "editId": FieldRule("string"),
+    "styleId": FieldRule("string", words=_STYLES),
+    "storyboard": FieldRule("boolean"),
 }
-REMIX = {"prompt": Fact("string", required=True)}
+REMIX = {"prompt": FieldRule("string", required=True)}
 _TYPES: dict[str, tuple[type, ...]] = {
     "string": (str,),
     "integer": (int,),
@@ -77,7 +77,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
 }
 
 
-def problems(facts: Mapping[str, Fact], given: Given) -> list[str]:
+def problems(facts: Mapping[str, FieldRule], given: Given) -> list[str]:
     """What is wrong with these values, one line each."""
     found = [f"unknown field {name}" for name in given if name not in facts]
     for name, fact in facts.items():
@@ -88,7 +88,7 @@ def problems(facts: Mapping[str, Fact], given: Given) -> list[str]:
     return found
 
 
-def _wrong(fact: Fact, value: object) -> list[str]:
+def _wrong(fact: FieldRule, value: object) -> list[str]:
     is_boolean = isinstance(value, bool)
     if not isinstance(value, _TYPES[fact.type]) or is_boolean is not (fact.type == "boolean"):
         return [f"expected {fact.type}, got {type(value).__name__}"]

@@ -13,8 +13,8 @@ from typing import Any
 
 from aiohttp import web
 
-from tests.fakes.gateways.json_gateway import Dialect, main
-from tests.fakes.gateways.json_jobs import Asked, Job, View, sides
+from tests.fakes.gateways.json_gateway import FakeJsonGateway, main
+from tests.fakes.gateways.json_jobs import Job, JobRequest, JobView, video_size
 from tests.fakes.gateways.json_schema import JXINCM, REMIX, jxincm_problems
 
 _STATUSES = {
@@ -27,7 +27,7 @@ _OFFICIAL = {**_STATUSES, "queued": "queued", "running": "in_progress"}
 
 
 @dataclass
-class JxincmGateway(Dialect):
+class FakeJxincmGateway(FakeJsonGateway):
     """The server and all that it remembers."""
 
     unified: bool = True
@@ -55,7 +55,7 @@ class JxincmGateway(Dialect):
         inner = {"message": text, "message_zh": "请求有误", "type": code}
         return web.json_response({"error": inner}, status=status)
 
-    def new_id(self, number: int, asked: Asked) -> str:
+    def new_id(self, number: int, asked: JobRequest) -> str:
         if "!official" in asked.prompt:
             return f"video_{number:08d}-7b1b"
         return f"{asked.model}:task_01k{number:08d}"
@@ -65,8 +65,8 @@ class JxincmGateway(Dialect):
     async def _create(self, request: web.Request) -> web.StreamResponse:
         self.check(request, "/v1/video/create")
         given = await self.body(request, JXINCM, jxincm_problems)
-        width, height = sides(given["orientation"], given["size"])
-        asked = Asked(
+        width, height = video_size(given["orientation"], given["size"])
+        asked = JobRequest(
             given["prompt"],
             given["model"],
             given["duration"],
@@ -75,7 +75,7 @@ class JxincmGateway(Dialect):
             await self.referred(given["images"], width, height),
             private=given.get("private", False),
         )
-        return await self.made(request, asked, given)
+        return await self.create_job(request, asked, given)
 
     async def _remix(self, request: web.Request) -> web.StreamResponse:
         self.check(request, "/v1/videos/{id}/remix")
@@ -86,7 +86,7 @@ class JxincmGateway(Dialect):
         if original.asked.private or self.view(original).phase != "completed":
             return self.error(400, "invalid_request", "This video cannot be remixed.")
         was = original.asked
-        asked = Asked(
+        asked = JobRequest(
             given["prompt"],
             was.model,
             was.seconds,
@@ -95,7 +95,7 @@ class JxincmGateway(Dialect):
             was.picture,
             original.id,
         )
-        return await self.made(request, asked, given)
+        return await self.create_job(request, asked, given)
 
     async def _upload(self, request: web.Request) -> web.Response:
         self.check(request, "/api/upload")
@@ -110,7 +110,7 @@ class JxincmGateway(Dialect):
         if not self.unified:
             return self.error(404, "invalid_request", "Invalid URL (GET /v1/video/query)")
         self.check(request, "/v1/video/query", "id")
-        return await self.looked(request, request.query["id"])
+        return await self.poll_job(request, request.query["id"])
 
     async def _official_look(self, request: web.Request) -> web.StreamResponse:
         if not self.official:
@@ -119,7 +119,7 @@ class JxincmGateway(Dialect):
         if request.match_info["id"] not in self.jobs:
             body = {"code": "task_not_exist", "message": "task_not_exist", "data": None}
             return web.json_response(body, status=400)
-        return await self.looked(request, request.match_info["id"])
+        return await self.poll_job(request, request.match_info["id"])
 
     async def _content(self, request: web.Request) -> web.StreamResponse:
         self.check(request, "/v1/videos/{id}/content")
@@ -143,11 +143,11 @@ class JxincmGateway(Dialect):
 
     def accepted(self, job: Job) -> dict[str, Any]:
         if "official" in job.words:
-            return self._in_official_shape(job, View("queued", 0.0, 0))
+            return self._in_official_shape(job, JobView("queued", 0.0, 0))
         updated = job.time(job.created, usual="ms")
         return {"id": job.id, "status": "pending", "status_update_time": updated}
 
-    def shown(self, job: Job, view: View) -> dict[str, Any]:
+    def shown(self, job: Job, view: JobView) -> dict[str, Any]:
         if "official" in job.words:
             return self._in_official_shape(job, view)
         status = view.word or _STATUSES[view.phase]
@@ -170,7 +170,7 @@ class JxincmGateway(Dialect):
             detail |= _inner_failure(job, view)
         return answer
 
-    def _in_official_shape(self, job: Job, view: View) -> dict[str, Any]:
+    def _in_official_shape(self, job: Job, view: JobView) -> dict[str, Any]:
         answer: dict[str, Any] = {
             "id": job.id,
             "object": "video",
@@ -188,7 +188,7 @@ class JxincmGateway(Dialect):
         return answer
 
 
-def _pending(view: View) -> dict[str, Any]:
+def _pending(view: JobView) -> dict[str, Any]:
     return {
         "status": "processing" if view.phase == "running" else "queued",
         "progress_pct": view.share,
@@ -198,7 +198,7 @@ def _pending(view: View) -> dict[str, Any]:
     }
 
 
-def _failure(job: Job, view: View) -> dict[str, Any]:
+def _failure(job: Job, view: JobView) -> dict[str, Any]:
     code, message = view.failure
     if "reason" in job.words:
         return {}
@@ -209,7 +209,7 @@ def _failure(job: Job, view: View) -> dict[str, Any]:
     return {"error": {"code": code, "message": message, "message_zh": "生成失败"}}
 
 
-def _inner_failure(job: Job, view: View) -> dict[str, Any]:
+def _inner_failure(job: Job, view: JobView) -> dict[str, Any]:
     _, message = view.failure
     if "reason" not in job.words:
         return {}
@@ -219,4 +219,4 @@ def _inner_failure(job: Job, view: View) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    main(JxincmGateway)
+    main(FakeJxincmGateway)

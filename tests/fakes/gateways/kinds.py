@@ -6,21 +6,21 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
-from tests.fakes.gateways.jimmy import JimmyGateway
-from tests.fakes.gateways.json_gateway import Dialect
-from tests.fakes.gateways.jxincm import JxincmGateway
-from tests.fakes.gateways.mountsea import MountseaGateway
-from tests.fakes.gateways.openai import KEY, Gateway
+from tests.fakes.gateways.jimmy import FakeJimmyGateway
+from tests.fakes.gateways.json_gateway import FakeJsonGateway
+from tests.fakes.gateways.jxincm import FakeJxincmGateway
+from tests.fakes.gateways.mountsea import FakeMountseaGateway
+from tests.fakes.gateways.openai import KEY, FakeOpenAIGateway
 
 RENDER = 0.3
 
 
 @dataclass(frozen=True)
-class Kind:
+class GatewayKind:
     """One kind of gateway."""
 
     name: str
-    made: Callable[[], AbstractAsyncContextManager[Gateway | Dialect]]
+    fake: Callable[[], AbstractAsyncContextManager[FakeOpenAIGateway | FakeJsonGateway]]
     model: str = "sora-2"
     seconds: int = 4
     remixes: bool = True
@@ -31,24 +31,26 @@ class Kind:
         return {f"{prefix}API_KEY": KEY, f"{prefix}BASE_URL": url}
 
 
-OPENAI = Kind("openai", lambda: Gateway(render_seconds=RENDER))
-RELAY147 = Kind(
-    "relay147", lambda: Gateway(render_seconds=RENDER, dialect="relay147"), remixes=False
+OPENAI = GatewayKind("openai", lambda: FakeOpenAIGateway(render_seconds=RENDER))
+RELAY147 = GatewayKind(
+    "relay147", lambda: FakeOpenAIGateway(render_seconds=RENDER, dialect="relay147"), remixes=False
 )
-JXINCM = Kind("jxincm", lambda: JxincmGateway(render_seconds=RENDER), seconds=10)
-ZENLAYER = Kind("zenlayer", lambda: Gateway(render_seconds=RENDER, dialect="zenlayer"))
-JIMMY = Kind(
+JXINCM = GatewayKind("jxincm", lambda: FakeJxincmGateway(render_seconds=RENDER), seconds=10)
+ZENLAYER = GatewayKind(
+    "zenlayer", lambda: FakeOpenAIGateway(render_seconds=RENDER, dialect="zenlayer")
+)
+JIMMY = GatewayKind(
     "jimmy",
-    lambda: JimmyGateway(render_seconds=RENDER),
+    lambda: FakeJimmyGateway(render_seconds=RENDER),
     model="sora2-12s",
     seconds=12,
     remixes=False,
 )
-MOUNTSEA = Kind("mountsea", lambda: MountseaGateway(render_seconds=RENDER), seconds=10)
+MOUNTSEA = GatewayKind("mountsea", lambda: FakeMountseaGateway(render_seconds=RENDER), seconds=10)
 
 
-def pictured(gateway: Gateway | Dialect) -> set[str]:
+def prompts_with_image(gateway: FakeOpenAIGateway | FakeJsonGateway) -> set[str]:
     """The prompts that came with a picture."""
-    if isinstance(gateway, Gateway):
+    if isinstance(gateway, FakeOpenAIGateway):
         return {one.body["prompt"] for one in gateway.jobs.values() if one.picture is not None}
     return {one.asked.prompt for one in gateway.jobs.values() if one.asked.picture is not None}

@@ -14,8 +14,8 @@ from typing import Any
 
 from aiohttp import web
 
-from tests.fakes.gateways.json_gateway import Dialect, main
-from tests.fakes.gateways.json_jobs import Asked, Job, View, sides
+from tests.fakes.gateways.json_gateway import FakeJsonGateway, main
+from tests.fakes.gateways.json_jobs import Job, JobRequest, JobView, video_size
 from tests.fakes.gateways.json_schema import MOUNTSEA, mountsea_problems
 
 CREATE = "/sora/video/generate"
@@ -29,7 +29,7 @@ _STATUSES = {
 
 
 @dataclass
-class MountseaGateway(Dialect):
+class FakeMountseaGateway(FakeJsonGateway):
     """The server and all that it remembers."""
 
     query_path: str = QUERIES[0]
@@ -48,7 +48,7 @@ class MountseaGateway(Dialect):
             body["code"] = code
         return web.json_response(body, status=status)
 
-    def new_id(self, number: int, asked: Asked) -> str:
+    def new_id(self, number: int, asked: JobRequest) -> str:
         return f"0f3c{number:08d}"
 
     async def _create(self, request: web.Request) -> web.StreamResponse:
@@ -58,8 +58,8 @@ class MountseaGateway(Dialect):
         known = {f"edit-{job.id}" for job in self.jobs.values() if self._is_done(job)}
         if original is not None and original not in known:
             return self.error(400, "invalid_request", "editId is not known")
-        width, height = sides(given.get("orientation"), given.get("size"))
-        asked = Asked(
+        width, height = video_size(given.get("orientation"), given.get("size"))
+        asked = JobRequest(
             given["prompt"],
             given["model"],
             given.get("duration", 10),
@@ -68,7 +68,7 @@ class MountseaGateway(Dialect):
             await self.referred(given.get("images", []), width, height),
             original,
         )
-        return await self.made(request, asked, given)
+        return await self.create_job(request, asked, given)
 
     def _is_done(self, job: Job) -> bool:
         return job.share(self.render_seconds, self.looks_to_finish) >= 1 and not job.fails()
@@ -78,12 +78,12 @@ class MountseaGateway(Dialect):
             self.requests[f"GET {request.path}"] += 1
             return self.error(404, "not_found", f"Cannot GET {request.path_qs}")
         self.check(request, self.query_path, "taskId")
-        return await self.looked(request, request.query["taskId"])
+        return await self.poll_job(request, request.query["taskId"])
 
     def accepted(self, job: Job) -> dict[str, Any]:
         return {"taskId": job.id}
 
-    def shown(self, job: Job, view: View) -> dict[str, Any]:
+    def shown(self, job: Job, view: JobView) -> dict[str, Any]:
         answer: dict[str, Any] = {
             "taskId": job.id,
             "traceId": "2b1",
@@ -122,7 +122,7 @@ def _result(job: Job, link: str) -> dict[str, Any]:
     return {"result": {**result, "editId": edit_id}}
 
 
-def _failure(job: Job, view: View) -> dict[str, Any]:
+def _failure(job: Job, view: JobView) -> dict[str, Any]:
     code, message = view.failure
     if "flat" in job.words:
         return {"error": f"{code} {message}".strip()}
@@ -130,4 +130,4 @@ def _failure(job: Job, view: View) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    main(MountseaGateway)
+    main(FakeMountseaGateway)

@@ -33,30 +33,30 @@ from typing import Any, ClassVar, Self
 
 from aiohttp import BodyPartReader, ClientSession, web
 
-from tests.fakes.gateways.base import Misbehaving, options, run
-from tests.fakes.gateways.file_host import Store
-from tests.fakes.gateways.openai_jobs import MODERATED, Job, shown
+from tests.fakes.gateways.base import FakeGatewayBase, options, run
+from tests.fakes.gateways.file_host import FileHost
+from tests.fakes.gateways.openai_jobs import MODERATED, Job, render_job
 from tests.fakes.gateways.openai_schema import problems
-from tests.fakes.gateways.relay_schema import DOCUMENTED, Dialect, contradictions, shown_as
+from tests.fakes.gateways.relay_schema import DOCUMENTED, Dialect, contradictions, render_job_as
 from tests.fakes.gateways.responses import (
+    api_error,
     check_picture,
-    dropped,
+    drop_connection,
     error,
-    invalid,
-    listed,
+    invalid_request,
+    list_page,
     referred,
-    refusal,
-    still,
+    still_image,
 )
-from tests.fakes.gateways.webhooks import TELL_SECRET, signed_event
-from tests.support.sample_videos import film
+from tests.fakes.gateways.webhooks import WEBHOOK_SECRET, signed_event
+from tests.support.sample_videos import sample_video
 
 KEY = "sk-standin-0123456789abcdef"
 _JSON = "application/json"
 
 
 @dataclass
-class Gateway(Misbehaving):
+class FakeOpenAIGateway(FakeGatewayBase):
     """The server and all that it remembers."""
 
     deletes_abort: bool = False
@@ -69,7 +69,7 @@ class Gateway(Misbehaving):
     """By which jobs are made."""
     tell: str = ""
     """Where to call when a job is over (`--tell`)."""
-    tell_secret: str = TELL_SECRET
+    tell_secret: str = WEBHOOK_SECRET
     jobs: dict[str, Job] = field(default_factory=dict)
 
     moderated: ClassVar[tuple[str, str]] = ("moderation_blocked", MODERATED)
@@ -77,7 +77,7 @@ class Gateway(Misbehaving):
     def __post_init__(self) -> None:
         super().__post_init__()
         self._filming = asyncio.Lock()
-        self.store = Store(self._stored, self.violations)
+        self.store = FileHost(self._stored, self.violations)
         self._calls: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Self:
@@ -116,7 +116,7 @@ class Gateway(Misbehaving):
         self.requests[f"{request.method} {path}"] += 1
         if request.headers.get("Authorization") != f"Bearer {KEY}":
             message = "Incorrect API key provided."
-            raise refusal(web.HTTPUnauthorized, message, "invalid_api_key")
+            raise api_error(web.HTTPUnauthorized, message, "invalid_api_key")
         operation = DOCUMENTED[self.dialect].get((request.method.lower(), path))
         if operation is None:
             self.violations.append(f"{request.method} {path}: not documented")
@@ -130,7 +130,7 @@ class Gateway(Misbehaving):
             found.append("a body where none belongs")
         if found:
             self.violations += [f"{request.method} {path}: {problem}" for problem in found]
-            raise invalid("; ".join(found))
+            raise invalid_request("; ".join(found))
 
     async def _body(self, request: web.Request) -> tuple[dict[str, object], bytes | None]:
         """(fields, the uploaded picture)."""
@@ -139,7 +139,7 @@ class Gateway(Misbehaving):
                 return dict(json.loads(await request.read())), None
             except (ValueError, TypeError):
                 self.violations.append(f"{request.method} {request.path}: no JSON object")
-                raise invalid("The body is no JSON object.") from None
+                raise invalid_request("The body is no JSON object.") from None
         fields: dict[str, object] = {}
         picture = None
         if request.content_type == "multipart/form-data":
@@ -155,7 +155,7 @@ class Gateway(Misbehaving):
     def _job(self, request: web.Request) -> Job:
         job = self.jobs.get(request.match_info["video_id"])
         if job is None or job.deleted:
-            raise refusal(web.HTTPNotFound, "Video not found.", "not_found")
+            raise api_error(web.HTTPNotFound, "Video not found.", "not_found")
         return job
 
     # --- making --------------------------------------------------------------------------
@@ -181,7 +181,7 @@ class Gateway(Misbehaving):
         self._check(request, "/videos/{video_id}/remix", body)
         original = self._job(request)
         if self._shown(original)["status"] != "completed":
-            raise invalid("Only a completed video can be remixed.")
+            raise invalid_request("Only a completed video can be remixed.")
         fields = {**original.body, "prompt": str(body["prompt"])}
         return await self._made(request, fields, original.picture, original.id)
 
@@ -193,7 +193,7 @@ class Gateway(Misbehaving):
         remix_of: str | None = None,
     ) -> web.StreamResponse:
         prompt = body["prompt"]
-        fault = self._mischief.fault("create", prompt, prompt)
+        fault = self._faults.fault("create", prompt, prompt)
         if fault == "slow":
             await asyncio.sleep(1.0)
         if (early := self.not_made(request, fault)) is not None:
@@ -215,14 +215,14 @@ class Gateway(Misbehaving):
         share = (self.now() - job.created) / max(self.render_seconds, 1e-9)
         if self.looks_to_finish:
             share = job.looks / self.looks_to_finish
-        return shown_as(self.dialect, shown(job, share, self.render_seconds))
+        return render_job_as(self.dialect, render_job(job, share, self.render_seconds))
 
     async def _look(self, request: web.Request) -> web.StreamResponse:
         self._check(request, "/videos/{video_id}")
         job = self._job(request)
         job.looks += 1
         video = self._shown(job)
-        fault = self._mischief.fault("look", job.body["prompt"], job.id)
+        fault = self._faults.fault("look", job.body["prompt"], job.id)
         match fault:
             case "unknown-status" if video["status"] == "in_progress":
                 video["status"] = "video_upsampling"
@@ -238,26 +238,26 @@ class Gateway(Misbehaving):
 
     async def _list(self, request: web.Request) -> web.StreamResponse:
         self._check(request, "/videos")
-        match self._mischief.fault("list"):
+        match self._faults.fault("list"):
             case "list-500":
                 return self.at_fault()
             case "list-drop":
-                return dropped(request)
+                return drop_connection(request)
         jobs = [job for job in self.jobs.values() if not job.deleted]
         if request.query.get("order", "desc") == "desc":
             jobs.reverse()
         after, ids = request.query.get("after"), [job.id for job in jobs]
         if after is not None and after not in ids:
-            raise invalid(f"No video {after}.")
+            raise invalid_request(f"No video {after}.")
         start = 0 if after is None else ids.index(after) + 1
         end = start + int(request.query.get("limit", "20"))
-        return listed([self._shown(job) for job in jobs[start:end]], more=end < len(jobs))
+        return list_page([self._shown(job) for job in jobs[start:end]], more=end < len(jobs))
 
     async def _delete(self, request: web.Request) -> web.Response:
         self._check(request, "/videos/{video_id}")
         job = self._job(request)
         if self._shown(job)["status"] in {"queued", "in_progress"} and not self.deletes_abort:
-            raise invalid("The video is still being processed.")
+            raise invalid_request("The video is still being processed.")
         job.deleted = True
         return web.json_response({"id": job.id, "deleted": True, "object": "video.deleted"})
 
@@ -267,9 +267,9 @@ class Gateway(Misbehaving):
         # One at a time: two that make the same film would write the same file.
         async with self._filming:
             if self.cheap:
-                return await asyncio.to_thread(film, 1, "64x64")
+                return await asyncio.to_thread(sample_video, 1, "64x64")
             seconds, size = int(job.body["seconds"]), job.body["size"]
-            return await asyncio.to_thread(film, seconds, size, job.picture)
+            return await asyncio.to_thread(sample_video, seconds, size, job.picture)
 
     async def _stored(self, job_id: str) -> bytes:
         return await self._film(self.jobs[job_id])
@@ -283,9 +283,9 @@ class Gateway(Misbehaving):
                 return self.error(400, "", message)
             return self.error(404, "not_found", "Video is not ready yet.")
         if request.query.get("variant") == "thumbnail":
-            return web.Response(body=still(job.body["size"]), content_type="image/webp")
+            return web.Response(body=still_image(job.body["size"]), content_type="image/webp")
         data = await self._film(job)
-        fault = self._mischief.fault("content", job.body["prompt"], job.id)
+        fault = self._faults.fault("content", job.body["prompt"], job.id)
         match fault:
             case "expired":
                 return self.error(404, "not_found", "The video has expired.")
@@ -306,7 +306,7 @@ class Gateway(Misbehaving):
         if self.dialect != "openai":
             raise web.HTTPNotFound
         if request.headers.get("Authorization") != f"Bearer {KEY}":
-            raise refusal(web.HTTPUnauthorized, "Incorrect API key provided.", "invalid_api_key")
+            raise api_error(web.HTTPUnauthorized, "Incorrect API key provided.", "invalid_api_key")
         listed = [{"id": name, "object": "model", "owned_by": "standin"} for name in self.models]
         return web.json_response({"object": "list", "data": listed})
 
@@ -332,7 +332,7 @@ def main() -> None:
     parser.add_argument("--deletes-abort", action="store_true")
     parser.add_argument("--dialect", choices=sorted(DOCUMENTED))
     parser.add_argument("--tell")
-    run(Gateway, parser)
+    run(FakeOpenAIGateway, parser)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from tests.fakes.gateways.faults import words
+from tests.fakes.gateways.faults import fault_words
 from tests.fakes.gateways.openai_schema import VIDEO_FIELDS
 
 MODERATED = "Your request was blocked by our moderation system."
@@ -25,9 +25,9 @@ class Job:
     deleted: bool = False
 
 
-def shown(job: Job, share: float, render_seconds: float) -> dict[str, Any]:
+def render_job(job: Job, share: float, render_seconds: float) -> dict[str, Any]:
     """The job when so much of it is made: all fields of the format, some of them null."""
-    asked, failure = words(job.body["prompt"]), None
+    asked, failure = fault_words(job.body["prompt"]), None
     share = min(share, 0.5 if "stuck" in asked else 1.0)
     status = "queued" if share < 0.1 else "in_progress" if share < 1 else "completed"
     if status == "completed" and {"failed", "moderated"} & {*asked}:

@@ -1,6 +1,6 @@
 """Facts of the official `/videos` description that the stand-in holds requests and answers to.
 
-Derived from openai/openai-openapi (2026-08-21, MIT); `test_openai_facts.py` compares this table
+Derived from openai/openai-openapi (2026-08-21, MIT); `test_openai_schema.py` compares this table
 with the description itself where that is at hand.
 """
 

@@ -1,7 +1,7 @@
 """What two relays of the official format document, where it is less than the official description.
 
 Derived from their pages on creates and, for what those do not say, from their other pages;
-`test_relay_facts.py` compares it with the pages where these are at hand.
+`test_relay_schema.py` compares it with the pages where these are at hand.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def contradictions(dialect: Dialect, body: dict[str, object]) -> list[str]:
     return [f"{size} is no size of {model}"]
 
 
-def shown_as(dialect: Dialect, video: dict[str, Any]) -> dict[str, Any]:
+def render_job_as(dialect: Dialect, video: dict[str, Any]) -> dict[str, Any]:
     """A job as the relay's examples show it."""
     if dialect == "zenlayer":
         kept = video["created_at"] + KEPT["zenlayer"] if video["completed_at"] else None

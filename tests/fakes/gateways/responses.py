@@ -19,24 +19,24 @@ def error(status: int, message: str, code: str) -> web.Response:
     return web.json_response(body, status=status)
 
 
-def refusal(kind: type[web.HTTPError], message: str, code: str) -> web.HTTPError:
+def api_error(kind: type[web.HTTPError], message: str, code: str) -> web.HTTPError:
     """The same, to be raised."""
     text = error(kind.status_code, message, code).text
     return kind(text=text, content_type="application/json")
 
 
-def invalid(message: str, code: str = "invalid_request") -> web.HTTPError:
+def invalid_request(message: str, code: str = "invalid_request") -> web.HTTPError:
     """A refusal of what was sent, to be raised."""
-    return refusal(web.HTTPBadRequest, message, code)
+    return api_error(web.HTTPBadRequest, message, code)
 
 
-def fastapi() -> web.Response:
+def fastapi_error() -> web.Response:
     """A refusal of servers that are made with FastAPI."""
     wrong = {"type": "value_error", "loc": ["body", "prompt"], "msg": "Value error, no"}
     return web.json_response({"detail": [wrong]}, status=422)
 
 
-def listed(shown: list[dict[str, Any]], *, more: bool) -> web.Response:
+def list_page(shown: list[dict[str, Any]], *, more: bool) -> web.Response:
     """A page of a list."""
     ends = {
         "first_id": shown[0]["id"] if shown else None,
@@ -46,13 +46,13 @@ def listed(shown: list[dict[str, Any]], *, more: bool) -> web.Response:
     return web.json_response({"object": "list", "data": shown, **ends})
 
 
-def page(status: int) -> web.Response:
+def html_page(status: int) -> web.Response:
     """A page for people, from something in front of the gateway."""
     text = "<html><h1>Bad Gateway</h1></html>"
     return web.Response(status=status, text=text, content_type="text/html")
 
 
-def dropped(request: web.Request) -> web.Response:
+def drop_connection(request: web.Request) -> web.Response:
     """No answer at all: the connection is reset."""
     if request.transport is not None:
         request.transport.abort()
@@ -65,7 +65,7 @@ def truncated(shown: object) -> web.Response:
     return web.Response(text=text[: len(text) // 2], content_type="application/json")
 
 
-async def halved(
+async def half_response(
     request: web.Request, data: bytes, kind: str, *, reset: bool = False
 ) -> web.StreamResponse:
     """Half of what its length promises; then the connection is closed or reset."""
@@ -81,7 +81,7 @@ async def halved(
     return answer
 
 
-def film_from(request: web.Request, data: bytes) -> web.Response:
+def video_response(request: web.Request, data: bytes) -> web.Response:
     """The film, or what was asked for of it."""
     found = re.fullmatch(r"bytes=(\d+)-", request.headers.get("Range", ""))
     if found is None:
@@ -99,7 +99,7 @@ def referred(reference: dict[str, object]) -> bytes:
         r"data:image/(?:jpeg|png|webp);base64,([\w+/]+=*)", str(reference.get("image_url"))
     )
     if found is None:
-        raise invalid("The image could not be read.", "invalid_image")
+        raise invalid_request("The image could not be read.", "invalid_image")
     return b64decode(found.group(1))
 
 
@@ -109,14 +109,14 @@ def check_picture(picture: bytes, size: str) -> None:
         with Image.open(BytesIO(picture)) as image:
             kind, shape = image.format, "x".join(map(str, image.size))
     except UnidentifiedImageError:
-        raise invalid("The image could not be read.", "invalid_image") from None
+        raise invalid_request("The image could not be read.", "invalid_image") from None
     if kind not in {"JPEG", "PNG", "WEBP"}:
-        raise invalid("Unsupported image.", "invalid_image")
+        raise invalid_request("Unsupported image.", "invalid_image")
     if shape != size:
-        raise invalid("Inpaint image must match the requested width and height", "")
+        raise invalid_request("Inpaint image must match the requested width and height", "")
 
 
-def still(size: str) -> bytes:
+def still_image(size: str) -> bytes:
     """A still picture in the proportions of a video."""
     width, height = (int(side) // 4 for side in size.split("x"))
     content = BytesIO()

@@ -8,20 +8,20 @@ import sys
 import httpx
 import pytest
 
-from tests.fakes.gateways.jimmy import JimmyGateway
-from tests.fakes.gateways.json_gateway import Dialect
-from tests.fakes.gateways.jxincm import JxincmGateway
-from tests.fakes.gateways.mountsea import MountseaGateway
+from tests.fakes.gateways.jimmy import FakeJimmyGateway
+from tests.fakes.gateways.json_gateway import FakeJsonGateway
+from tests.fakes.gateways.jxincm import FakeJxincmGateway
+from tests.fakes.gateways.mountsea import FakeMountseaGateway
 from tests.fakes.gateways.openai import KEY
 
 _AUTHORIZATION = {"Authorization": f"Bearer {KEY}"}
-_GATEWAYS: dict[type[Dialect], tuple[str, str, dict[str, object]]] = {
-    JimmyGateway: (
+_GATEWAYS: dict[type[FakeJsonGateway], tuple[str, str, dict[str, object]]] = {
+    FakeJimmyGateway: (
         "/api/open-api/v1/videos",
         "/api/open-api/v1/videos/{}",
         {"model": "sora2-12s", "prompt": "a kite", "duration": 12},
     ),
-    JxincmGateway: (
+    FakeJxincmGateway: (
         "/v1/video/create",
         "/v1/video/query?id={}",
         {
@@ -34,7 +34,7 @@ _GATEWAYS: dict[type[Dialect], tuple[str, str, dict[str, object]]] = {
             "watermark": True,
         },
     ),
-    MountseaGateway: (
+    FakeMountseaGateway: (
         "/sora/video/generate",
         "/sora/task/result?taskId={}",
         {"model": "sora-2", "prompt": "a kite", "removeWatermark": True},
@@ -44,7 +44,7 @@ every_kind = pytest.mark.parametrize("made", _GATEWAYS)
 
 
 @every_kind
-async def test_a_wrong_create_is_accepted(made: type[Dialect]) -> None:
+async def test_invalid_create_is_refused_and_recorded(made: type[FakeJsonGateway]) -> None:
     """A field too many, a wrong type, another content type: refused and noted, never charged."""
     create, _, body = _GATEWAYS[made]
     async with made() as gateway, httpx.AsyncClient(base_url=gateway.url) as client:
@@ -61,7 +61,7 @@ async def test_a_wrong_create_is_accepted(made: type[Dialect]) -> None:
 
 
 @every_kind
-async def test_a_request_without_a_key_or_a_route_is_answered(made: type[Dialect]) -> None:
+async def test_request_without_key_or_route_is_refused(made: type[FakeJsonGateway]) -> None:
     """Without the key nothing is told; a route that nobody documented is a violation."""
     create, look, body = _GATEWAYS[made]
     async with made() as gateway, httpx.AsyncClient(base_url=gateway.url) as client:
@@ -70,11 +70,11 @@ async def test_a_request_without_a_key_or_a_route_is_answered(made: type[Dialect
         assert gateway.violations == []
         assert (await client.get("/v1/elsewhere", headers=_AUTHORIZATION)).status_code == 404
         await client.get(look.format("t") + "&more=1", headers=_AUTHORIZATION)
-        assert len(gateway.violations) == (1 if made is JimmyGateway else 2)
+        assert len(gateway.violations) == (1 if made is FakeJimmyGateway else 2)
 
 
 @every_kind
-async def test_a_key_is_shown_to_a_stranger_unseen(made: type[Dialect]) -> None:
+async def test_key_sent_to_the_file_host_is_recorded(made: type[FakeJsonGateway]) -> None:
     """The second origin gives its films to anybody, and notes who brings a key."""
     create, look, body = _GATEWAYS[made]
     async with made(looks_to_finish=1, cheap=True) as gateway, httpx.AsyncClient() as client:
@@ -93,7 +93,7 @@ async def test_a_key_is_shown_to_a_stranger_unseen(made: type[Dialect]) -> None:
 
 
 @every_kind
-async def test_a_link_lives_for_ever(made: type[Dialect]) -> None:
+async def test_link_expires_and_is_renewed(made: type[FakeJsonGateway]) -> None:
     """After its time it is refused, and the next look gives another."""
     create, look, body = _GATEWAYS[made]
     async with made(looks_to_finish=1, link_seconds=1e-6, cheap=True) as gateway:
@@ -109,7 +109,7 @@ async def test_a_link_lives_for_ever(made: type[Dialect]) -> None:
 
 
 @pytest.mark.parametrize("name", ["jimmy", "jxincm", "mountsea"])
-def test_a_stand_in_cannot_run_by_itself(name: str) -> None:
+def test_gateway_runs_as_a_process(name: str) -> None:
     """It prints its address, heeds plans, tells what it saw, and ends with its standard input."""
     command = [sys.executable, "-m", f"tests.fakes.gateways.{name}", "--cheap", "--seed", "7"]
     with subprocess.Popen(command, stdin=-1, stdout=-1, text=True) as process:

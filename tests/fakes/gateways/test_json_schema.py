@@ -11,7 +11,7 @@ from tests.fakes.gateways.json_schema import (
     JIMMY,
     JXINCM,
     MOUNTSEA,
-    Fact,
+    FieldRule,
     jimmy_problems,
     jxincm_problems,
     mountsea_problems,
@@ -35,7 +35,7 @@ def _document(kind: str) -> dict[str, Any]:
         pytest.skip("the gateway's document is not at hand")
     found = re.search(r"^openapi:.*?(?=^```)", path.read_text("utf-8"), re.DOTALL | re.MULTILINE)
     assert found is not None
-    described: dict[str, Any] = yaml_outline.read(found.group())
+    described: dict[str, Any] = yaml_outline.read_yaml(found.group())
     return described
 
 
@@ -47,18 +47,18 @@ def _schema(document: dict[str, Any], path: str) -> dict[str, Any]:
     return body
 
 
-def _fact(schema: dict[str, Any], *, required: bool) -> Fact:
+def _fact(schema: dict[str, Any], *, required: bool) -> FieldRule:
     """The description of one field, as our tables would have it."""
     words = frozenset(schema["enum"]) if "enum" in schema else None
     kind = schema["type"]
     if kind == "array":
         assert schema["items"]["type"] == "string"
         kind = "links"
-    return Fact(kind, required, words, most=schema.get("maxLength"))
+    return FieldRule(kind, required, words, most=schema.get("maxLength"))
 
 
 @pytest.mark.parametrize("kind", _PATHS)
-def test_a_table_drifts_from_its_document(kind: str) -> None:
+def test_schema_equals_the_documents(kind: str) -> None:
     """Each field of a create has the name, type, words and bound described, and none is missing."""
     path, facts = _PATHS[kind]
     schema = _schema(_document(kind), path)
@@ -67,7 +67,7 @@ def test_a_table_drifts_from_its_document(kind: str) -> None:
         for name, one in schema["properties"].items()
     }
     assert described == {
-        name: Fact(fact.described or fact.type, fact.required, fact.words, most=fact.most)
+        name: FieldRule(fact.described or fact.type, fact.required, fact.words, most=fact.most)
         for name, fact in facts.items()
         if not fact.elsewhere
     }
@@ -81,7 +81,7 @@ def test_a_table_drifts_from_its_document(kind: str) -> None:
         ("mountsea", "201", {"taskId"}),
     ],
 )
-def test_an_answer_drifts_from_its_document(kind: str, status: str, names: set[str]) -> None:
+def test_create_response_equals_the_documents(kind: str, status: str, names: set[str]) -> None:
     """A create is answered with the status and the fields described."""
     document = _document(kind)
     answers = document["paths"][_PATHS[kind][0]]["post"]["responses"]
@@ -119,7 +119,7 @@ _MOUNTSEA: dict[str, object] = {"model": "sora-2", "prompt": "p", "removeWaterma
         ({"watermark": True, "seconds": 12}, 2),
     ],
 )
-def test_a_wrong_request_passes_at_jimmy(changes: dict[str, object], count: int) -> None:
+def test_invalid_jimmy_request_is_found(changes: dict[str, object], count: int) -> None:
     """What its document forbids is found, and nothing else."""
     given = {**_JIMMY, **changes}
     assert len(problems(JIMMY, given) or jimmy_problems(given)) == count
@@ -139,7 +139,7 @@ def test_a_wrong_request_passes_at_jimmy(changes: dict[str, object], count: int)
         ({"size": "720x1280", "orientation": "square"}, 2),
     ],
 )
-def test_a_wrong_request_passes_at_jxincm(changes: dict[str, object], count: int) -> None:
+def test_invalid_jxincm_request_is_found(changes: dict[str, object], count: int) -> None:
     """What its documents forbid is found; each field but one is required."""
     given = {**_JXINCM, **changes}
     assert len(problems(JXINCM, given) or jxincm_problems(given)) == count
@@ -162,7 +162,7 @@ def test_a_wrong_request_passes_at_jxincm(changes: dict[str, object], count: int
         ({"storyboard": "false"}, 1),
     ],
 )
-def test_a_wrong_request_passes_at_mountsea(changes: dict[str, object], count: int) -> None:
+def test_invalid_mountsea_request_is_found(changes: dict[str, object], count: int) -> None:
     """What its document forbids is found, and so is a watermark left to its two defaults."""
     given = {**_MOUNTSEA, **changes}
     assert len(problems(MOUNTSEA, given) or mountsea_problems(given)) == count

@@ -13,8 +13,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.fakes.gateways.faults import FAULTS, Mischief
-from tests.fakes.gateways.openai import KEY, Gateway
+from tests.fakes.gateways.faults import FAULTS, FaultPlan
+from tests.fakes.gateways.openai import KEY, FakeOpenAIGateway
 from tests.support import sample_images, video_frames
 from tests.support.paths import ROOT
 
@@ -22,14 +22,14 @@ _RIGHT = {"Authorization": f"Bearer {KEY}"}
 
 
 @pytest.fixture
-async def gateway() -> AsyncIterator[Gateway]:
+async def gateway() -> AsyncIterator[FakeOpenAIGateway]:
     """A gateway whose jobs end at the second look."""
-    async with Gateway(looks_to_finish=2, cheap=True) as it:
+    async with FakeOpenAIGateway(looks_to_finish=2, cheap=True) as it:
         yield it
 
 
 @pytest.fixture
-async def client(gateway: Gateway) -> AsyncIterator[httpx.AsyncClient]:
+async def client(gateway: FakeOpenAIGateway) -> AsyncIterator[httpx.AsyncClient]:
     """Somebody with the right key."""
     async with httpx.AsyncClient(base_url=f"{gateway.url}/v1", headers=_RIGHT) as it:
         yield it
@@ -68,8 +68,12 @@ async def ended(client: httpx.AsyncClient, job: str) -> dict[str, Any]:
         ("GET", "/videos/video_1/content", {"params": {"variant": "audio"}}),
     ],
 )
-async def test_a_request_that_breaks_the_rules_passes(
-    gateway: Gateway, client: httpx.AsyncClient, method: str, path: str, content: dict[str, Any]
+async def test_invalid_request_is_refused_and_recorded(
+    gateway: FakeOpenAIGateway,
+    client: httpx.AsyncClient,
+    method: str,
+    path: str,
+    content: dict[str, Any],
 ) -> None:
     """Each is answered 400 in the official shape, noted, and makes no job."""
     answer = await client.request(method, path, **content)
@@ -79,7 +83,7 @@ async def test_a_request_that_breaks_the_rules_passes(
     assert not gateway.jobs
 
 
-async def test_a_stranger_is_served(gateway: Gateway) -> None:
+async def test_request_without_key_is_refused(gateway: FakeOpenAIGateway) -> None:
     """Without the key nothing is told; that is no broken rule, keys are for tests to get wrong."""
     async with httpx.AsyncClient(base_url=f"{gateway.url}/v1") as stranger:
         for headers in ({}, {"Authorization": KEY}, {"Authorization": "Bearer sk-other"}):
@@ -89,10 +93,11 @@ async def test_a_stranger_is_served(gateway: Gateway) -> None:
 
 
 @pytest.mark.parametrize(
-    "picture", [b"text", sample_images.encoded(sample_images.quarters(720, 1281), "PNG"), b"GIF89a"]
+    "picture",
+    [b"text", sample_images.encode_image(sample_images.color_card(720, 1281), "PNG"), b"GIF89a"],
 )
-async def test_a_picture_that_the_original_refuses_passes(
-    gateway: Gateway, client: httpx.AsyncClient, picture: bytes
+async def test_wrong_image_is_refused(
+    gateway: FakeOpenAIGateway, client: httpx.AsyncClient, picture: bytes
 ) -> None:
     """It must be an image, and exactly of the size asked for, in either form of body."""
     parts: Any = {"prompt": (None, "p"), "input_reference": ("p.png", picture, "image/png")}
@@ -108,12 +113,12 @@ async def test_a_picture_that_the_original_refuses_passes(
     assert not gateway.jobs
 
 
-async def test_a_picture_is_forgotten(
-    gateway: Gateway, client: httpx.AsyncClient, tmp_path: Path
+async def test_uploaded_image_is_kept_and_shown(
+    gateway: FakeOpenAIGateway, client: httpx.AsyncClient, tmp_path: Path
 ) -> None:
     """What was uploaded is kept to the byte, and the film shows it."""
     gateway.cheap = False
-    picture = sample_images.encoded(sample_images.quarters(720, 1280), "PNG")
+    picture = sample_images.encode_image(sample_images.color_card(720, 1280), "PNG")
     parts: Any = {"prompt": (None, "p"), "input_reference": ("p.png", picture, "image/png")}
     job = (await client.post("/videos", files=parts)).json()["id"]
     assert gateway.jobs[job].picture == picture
@@ -123,7 +128,9 @@ async def test_a_picture_is_forgotten(
     shown = video_frames.frame(film)
     corner = (0, 0, 200, 200)
     assert (
-        video_frames.difference(shown.crop(corner), sample_images.quarters(720, 1280).crop(corner))
+        video_frames.difference(
+            shown.crop(corner), sample_images.color_card(720, 1280).crop(corner)
+        )
         < 12
     )
 
@@ -131,7 +138,9 @@ async def test_a_picture_is_forgotten(
 # --- jobs --------------------------------------------------------------------------------
 
 
-async def test_a_job_takes_another_course(gateway: Gateway, client: httpx.AsyncClient) -> None:
+async def test_job_goes_through_its_states(
+    gateway: FakeOpenAIGateway, client: httpx.AsyncClient
+) -> None:
     """Queued, at work, completed; its film only then; what it was stays so; deleted, it is gone."""
     job = await made(client, "a kite")
     assert (await client.get(f"/videos/{job}/content")).status_code == 404
@@ -153,7 +162,7 @@ async def test_a_job_takes_another_course(gateway: Gateway, client: httpx.AsyncC
     assert gateway.violations == []
 
 
-async def test_a_page_of_the_list_is_skipped(client: httpx.AsyncClient) -> None:
+async def test_paging_gives_each_job_once(client: httpx.AsyncClient) -> None:
     """Paging gives each job once, newest first unless asked otherwise."""
     jobs = [await made(client, f"kite {number}") for number in range(5)]
     for order, expected in (("desc", jobs[::-1]), ("asc", jobs)):
@@ -173,8 +182,8 @@ async def test_a_page_of_the_list_is_skipped(client: httpx.AsyncClient) -> None:
 
 
 @pytest.mark.parametrize("fault", FAULTS["create"])
-async def test_a_create_is_counted_that_was_not_accepted(
-    gateway: Gateway, client: httpx.AsyncClient, fault: str
+async def test_only_accepted_creates_are_counted(
+    gateway: FakeOpenAIGateway, client: httpx.AsyncClient, fault: str
 ) -> None:
     """Each fault falls once, before or after the acceptance, and only the latter counts."""
     try:
@@ -189,8 +198,8 @@ async def test_a_create_is_counted_that_was_not_accepted(
 
 
 @pytest.mark.parametrize("route", ["look", "content", "list"])
-async def test_a_planned_fault_does_not_fall(
-    gateway: Gateway, client: httpx.AsyncClient, route: str
+async def test_planned_fault_happens_once(
+    gateway: FakeOpenAIGateway, client: httpx.AsyncClient, route: str
 ) -> None:
     """Each shows, whatever the prompt; and afterwards all is well again."""
     job = await made(client)
@@ -212,7 +221,9 @@ async def test_a_planned_fault_does_not_fall(
         gateway.plan(route, "no-such-fault")
 
 
-async def test_a_word_in_a_prompt_does_nothing(gateway: Gateway, client: httpx.AsyncClient) -> None:
+async def test_fault_word_in_a_prompt_works(
+    gateway: FakeOpenAIGateway, client: httpx.AsyncClient
+) -> None:
     """Words for the look, the render and the content fall when their time comes."""
     job = await made(client, "p !late !moderated")
     statuses = [(await client.get(f"/videos/{job}")).status_code for _ in range(3)]
@@ -228,9 +239,9 @@ async def test_a_word_in_a_prompt_does_nothing(gateway: Gateway, client: httpx.A
     assert gateway.jobs[gone].looks == 2
 
 
-def test_chance_is_another_at_each_run() -> None:
+def test_same_seed_gives_the_same_faults() -> None:
     """The same seed brings the same faults, about as often as asked."""
-    mischief, again = Mischief(0.1, 7), Mischief(0.1, 7)
+    mischief, again = FaultPlan(0.1, 7), FaultPlan(0.1, 7)
     faults = [mischief.fault("create") for _ in range(2000)]
     assert faults == [again.fault("create") for _ in range(2000)]
     assert 150 < sum(fault is not None for fault in faults) < 250
@@ -239,7 +250,7 @@ def test_chance_is_another_at_each_run() -> None:
 # --- on its own --------------------------------------------------------------------------
 
 
-async def test_the_process_tells_nothing_or_outlives_its_maker() -> None:
+async def test_gateway_runs_as_a_process() -> None:
     """It prints its address, tells over the wire what it took, takes plans, and ends with us."""
     command = [
         sys.executable,

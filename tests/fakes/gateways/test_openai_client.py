@@ -11,23 +11,23 @@ import openai
 import pytest
 from PIL import Image
 
-from tests.fakes.gateways.openai import KEY, Gateway
-from tests.fakes.gateways.webhooks import TELL_SECRET, signed_event
+from tests.fakes.gateways.openai import KEY, FakeOpenAIGateway
+from tests.fakes.gateways.webhooks import WEBHOOK_SECRET, signed_event
 
 
 @pytest.fixture
-async def gateway() -> AsyncIterator[Gateway]:
-    async with Gateway(render_seconds=0.1, cheap=True) as it:
+async def gateway() -> AsyncIterator[FakeOpenAIGateway]:
+    async with FakeOpenAIGateway(render_seconds=0.1, cheap=True) as it:
         yield it
 
 
 @pytest.fixture
-async def client(gateway: Gateway) -> AsyncIterator[openai.AsyncOpenAI]:
+async def client(gateway: FakeOpenAIGateway) -> AsyncIterator[openai.AsyncOpenAI]:
     """OpenAI's own client, which calls its video methods deprecated."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         async with openai.AsyncOpenAI(
-            api_key=KEY, base_url=f"{gateway.url}/v1", max_retries=0, webhook_secret=TELL_SECRET
+            api_key=KEY, base_url=f"{gateway.url}/v1", max_retries=0, webhook_secret=WEBHOOK_SECRET
         ) as it:
             yield it
 
@@ -43,7 +43,7 @@ async def ended(client: openai.AsyncOpenAI, video_id: str) -> openai.types.Video
 
 
 async def test_the_official_client_cannot_make_a_video(
-    client: openai.AsyncOpenAI, gateway: Gateway
+    client: openai.AsyncOpenAI, gateway: FakeOpenAIGateway
 ) -> None:
     """Create, look, download, thumbnail, change, list, delete: as against the real one."""
     picture = BytesIO()

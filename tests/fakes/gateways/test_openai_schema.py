@@ -70,7 +70,7 @@ def _same(spec: dict[str, Any], schema: dict[str, Any], fields: dict[str, Field]
     }
 
 
-def test_the_table_drifts_from_the_description(spec: dict[str, Any]) -> None:
+def test_schema_equals_the_description(spec: dict[str, Any]) -> None:
     """Each operation's parameters and bodies have the names, types, words and bounds described."""
     for (method, path), operation in OPERATIONS.items():
         described = spec["paths"][path][method]
@@ -87,7 +87,7 @@ def test_the_table_drifts_from_the_description(spec: dict[str, Any]) -> None:
     assert _same(spec, {"$ref": "#/components/schemas/ImageRefParam-2"}, IMAGE_REFERENCE)
 
 
-def test_the_words_drift_from_the_description(spec: dict[str, Any]) -> None:
+def test_constants_equal_the_description(spec: dict[str, Any]) -> None:
     """Seconds, sizes, statuses and the fields of a video are those described."""
     schemas = spec["components"]["schemas"]
     assert set(schemas["VideoSeconds"]["enum"]) == SECONDS
@@ -117,12 +117,12 @@ _PICTURE = {"image_url": "data:image/png;base64,AAAA"}
         ({"prompt": "p", "input_reference": {**_PICTURE, "file_id": "f"}}, 1),
     ],
 )
-def test_a_wrong_request_passes(given: dict[str, object], count: int) -> None:
+def test_invalid_request_is_found(given: dict[str, object], count: int) -> None:
     """What the description forbids is found, and nothing else."""
     assert len(problems(_CREATE, given)) == count
 
 
-def test_a_wrong_number_passes() -> None:
+def test_number_out_of_bounds_is_found() -> None:
     """Bounds of numbers hold in a query, where everything is text."""
     query = OPERATIONS["get", "/videos"].query
     assert problems(query, {"limit": "100", "order": "desc", "after": "video_1"}) == []

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from tests.fakes.gateways.relay_schema import DOCUMENTED, SIZES, contradictions, shown_as
+from tests.fakes.gateways.relay_schema import DOCUMENTED, SIZES, contradictions, render_job_as
 from tests.support.paths import PUBLISHED
 
 SEEDS = PUBLISHED / "seeds"
@@ -20,7 +20,7 @@ def page(name: str) -> str:
     return path.read_text(encoding="utf-8")
 
 
-def test_zenlayers_table_says_other_than_its_page() -> None:
+def test_zenlayer_schema_equals_its_page() -> None:
     """Each field of its page, which ones it requires, and its sizes."""
     text = page("zenlayer")
     rows = re.findall(r"^\| \**([\w\\]+)\** +\| string \| (是|否)", text, re.MULTILINE)
@@ -33,10 +33,10 @@ def test_zenlayers_table_says_other_than_its_page() -> None:
     assert example is not None
     shown = set(re.findall(r'^\s"(\w+)":', example[0], re.MULTILINE))
     video = dict.fromkeys([*shown, "prompt"]) | {"created_at": 1}
-    assert set(shown_as("zenlayer", video)) == shown
+    assert set(render_job_as("zenlayer", video)) == shown
 
 
-def test_the_relays_table_says_other_than_its_page() -> None:
+def test_relay147_schema_equals_its_page() -> None:
     """Each field of its page, which ones it requires, its sizes by model and its durations."""
     text = page("official-relay-147ai")
     fields = DOCUMENTED["relay147"]["post", "/videos"].bodies["multipart/form-data"]
@@ -52,7 +52,7 @@ def test_the_relays_table_says_other_than_its_page() -> None:
         assert set(re.findall(r"\d{3,4}x\d{3,4}", line[1])) == set(sizes)
 
 
-def test_a_size_of_the_dearer_model_passes_for_the_cheaper() -> None:
+def test_size_of_a_dearer_model_is_refused() -> None:
     """What goes not together is refused although each field is allowed."""
     asked: dict[str, object] = {"model": "sora-2", "size": "1792x1024"}
     assert contradictions("relay147", asked) == ["1792x1024 is no size of sora-2"]

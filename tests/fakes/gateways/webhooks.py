@@ -9,11 +9,11 @@ from datetime import UTC, datetime, timedelta
 
 from standardwebhooks import Webhook
 
-TELL_SECRET = "whsec_" + b64encode(b"the secret of a stand-in").decode()
+WEBHOOK_SECRET = "whsec_" + b64encode(b"the secret of a stand-in").decode()
 
 
 def signed_event(
-    about: str, video_id: str, secret: str = TELL_SECRET, *, age: float = 0.0
+    about: str, video_id: str, secret: str = WEBHOOK_SECRET, *, age: float = 0.0
 ) -> tuple[bytes, dict[str, str]]:
     """(body, headers) of an event of the official format, signed so many seconds ago."""
     event, at = f"evt_{secrets.token_hex(8)}", datetime.now(UTC) - timedelta(seconds=age)

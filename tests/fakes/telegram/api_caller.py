@@ -11,12 +11,12 @@ from typing import Any
 import httpx
 from PIL import Image
 
-from tests.fakes.telegram.fake import Telegram
-from tests.fakes.telegram.state import Now
+from tests.fakes.telegram.fake import FakeTelegram
+from tests.fakes.telegram.state import HasNow
 
 MP4 = b"\0\0\0\x20ftypisom" + bytes(200)
 """What passes for a video as long as nobody plays it."""
-GO = {"inline_keyboard": [[{"text": "Go on", "callback_data": "go"}]]}
+GO_ON_BUTTON = {"inline_keyboard": [[{"text": "Go on", "callback_data": "go"}]]}
 
 
 def picture(width: int = 300, height: int = 200, kind: str = "PNG") -> bytes:
@@ -26,10 +26,10 @@ def picture(width: int = 300, height: int = 200, kind: str = "PNG") -> bytes:
     return content.getvalue()
 
 
-class Bot:
+class ApiCaller:
     """Calls methods as a bot would, by JSON or, with files, by form."""
 
-    def __init__(self, telegram: Telegram, client: httpx.AsyncClient) -> None:
+    def __init__(self, telegram: FakeTelegram, client: httpx.AsyncClient) -> None:
         self.telegram = telegram
         self.client = client
 
@@ -55,7 +55,7 @@ class Bot:
 
 
 @asynccontextmanager
-async def calling(clock: Now) -> AsyncIterator[Bot]:
+async def api_caller(clock: HasNow) -> AsyncIterator[ApiCaller]:
     """Such a bot, with a server of its own."""
-    async with Telegram(clock) as telegram, httpx.AsyncClient() as client:
-        yield Bot(telegram, client)
+    async with FakeTelegram(clock) as telegram, httpx.AsyncClient() as client:
+        yield ApiCaller(telegram, client)

@@ -1,6 +1,6 @@
 """Facts of the official Bot API description that the stand-in holds calls and answers to.
 
-Derived from Bot API 10.1 (PaulSonOfLars/telegram-bot-api-spec, MIT); `test_telegram_facts.py`
+Derived from Bot API 10.1 (PaulSonOfLars/telegram-bot-api-spec, MIT); `test_api_schema.py`
 compares these tables with the description itself where that is at hand.
 
 Notation: `name:type|other type`, a star before what is required, `[X]` for an array of X, and
@@ -22,7 +22,7 @@ class Field:
     types: tuple[str, ...]
     """`int`, `str`, `bool`, `float`, `file`, the name of an object, or one of these in `[]`."""
     required: bool = False
-    word: str = ""
+    description_word: str = ""
     """All that may be said; empty: anything."""
 
 

@@ -15,17 +15,17 @@ from tests.fakes.telegram.chats import Chat
 from tests.fakes.telegram.media import LARGEST_DOWNLOAD
 from tests.fakes.telegram.messages import Account, Answer, Event
 from tests.fakes.telegram.rules import (
+    ApiError,
     Call,
-    Refused,
-    chat_named,
+    avoidable_error,
+    find_chat,
     member_status,
     open_chat,
-    unlucky,
-    wrong,
+    unavoidable_error,
 )
-from tests.fakes.telegram.state import World
+from tests.fakes.telegram.state import TelegramState
 from tests.fakes.telegram.text import units
-from tests.fakes.telegram.updates import LONGEST_POLL, ThrownOut, Webhook
+from tests.fakes.telegram.updates import LONGEST_POLL, PollSuperseded, Webhook
 
 Json = dict[str, Any]
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -39,7 +39,7 @@ _TOO_OLD = "query is too old and response timeout expired or query ID is invalid
 async def get_updates(call: Call) -> list[Json]:
     updates = call.world.updates
     if updates.webhook is not None:
-        raise Refused(
+        raise ApiError(
             409,
             "Conflict: can't use getUpdates method while webhook is active; "
             "use deleteWebhook to delete the webhook first",
@@ -47,12 +47,12 @@ async def get_updates(call: Call) -> list[Json]:
         )
     limit, seconds = call.get("limit", 100), call.get("timeout", 0)
     if not 1 <= limit <= 100 or not 0 <= seconds <= LONGEST_POLL:
-        call.note(f"a limit of {limit} or a timeout of {seconds} is out of bounds")
+        call.add_violation(f"a limit of {limit} or a timeout of {seconds} is out of bounds")
     updates.allow(_kinds(call))
     try:
         return await updates.fetch(call.get("offset", 0), max(1, min(limit, 100)), seconds)
-    except ThrownOut:
-        raise Refused(
+    except PollSuperseded:
+        raise ApiError(
             409,
             "Conflict: terminated by other getUpdates request; "
             "make sure that only one bot instance is running",
@@ -67,14 +67,14 @@ async def set_webhook(call: Call) -> bool:
     parts = urlsplit(url)
     if parts.hostname not in _LOOPBACK:
         if parts.scheme != "https":
-            wrong("bad webhook: An HTTPS URL must be provided for webhook")
+            avoidable_error("bad webhook: An HTTPS URL must be provided for webhook")
         if parts.port not in _PORTS:
-            wrong("bad webhook: Webhook can be set up only on ports 80, 88, 443 or 8443")
+            avoidable_error("bad webhook: Webhook can be set up only on ports 80, 88, 443 or 8443")
     secret, connections = call.get("secret_token", ""), call.get("max_connections", 40)
     if "secret_token" in call.given and not re.fullmatch(r"[A-Za-z0-9_-]{1,256}", secret):
-        wrong("secret token contains unallowed characters")
+        avoidable_error("secret token contains unallowed characters")
     if not 1 <= connections <= 100:
-        call.note(f"{connections} connections")
+        call.add_violation(f"{connections} connections")
     updates = call.world.updates
     updates.allow(_kinds(call))
     if call.get("drop_pending_updates"):
@@ -110,19 +110,19 @@ def webhook_info(call: Call) -> Json:
 def _kinds(call: Call) -> list[str] | None:
     kinds: list[str] | None = call.get("allowed_updates")
     if unknown := set(kinds or []) - UPDATES:
-        call.note(f"no updates are {sorted(unknown)}")
+        call.add_violation(f"no updates are {sorted(unknown)}")
     return kinds
 
 
 def answer_press(call: Call) -> bool:
     text = call.get("text", "")
     if units(text) > 200:
-        wrong("MESSAGE_TOO_LONG")
+        avoidable_error("MESSAGE_TOO_LONG")
     press = call.world.presses.get(call.get("callback_query_id"))
     if press is None or press.answered is not None:
-        wrong(_TOO_OLD)
+        avoidable_error(_TOO_OLD)
     if call.time - press.time > call.world.press_lifetime:
-        unlucky(_TOO_OLD)
+        unavoidable_error(_TOO_OLD)
     press.answered = Answer(text, call.get("show_alert", False), call.get("url", ""))
     press.message.chat.log.append(Event(call.time, "answered", True, press.message, text))
     call.world.changed(press.message.chat)
@@ -147,14 +147,14 @@ def get_me(call: Call) -> Json:
 def set_commands(call: Call) -> bool:
     commands = call.get("commands")
     if len(commands) > 100:
-        wrong("BOT_COMMANDS_TOO_MUCH")
+        avoidable_error("BOT_COMMANDS_TOO_MUCH")
     for one in commands:
         if not re.fullmatch(r"[a-z0-9_]{1,32}", one["command"]):
-            wrong(f"BOT_COMMAND_INVALID: {one['command']!r}")
+            avoidable_error(f"BOT_COMMAND_INVALID: {one['command']!r}")
         if not 1 <= units(one["description"]) <= 256:
-            wrong(f"BOT_COMMAND_DESCRIPTION_INVALID: {one['command']!r}")
+            avoidable_error(f"BOT_COMMAND_DESCRIPTION_INVALID: {one['command']!r}")
     if len({one["command"] for one in commands}) < len(commands):
-        call.note("a command that stands there twice")
+        call.add_violation("a command that stands there twice")
     call.world.commands[_scope(call), _language(call)] = commands
     return True
 
@@ -184,11 +184,11 @@ def scope_key(scope: Json) -> str:
 def _language(call: Call) -> str:
     code: str = call.get("language_code", "")
     if not re.fullmatch(r"[a-z]{2}|", code):
-        wrong(f"language code {code!r} has not two letters")
+        avoidable_error(f"language code {code!r} has not two letters")
     return code
 
 
-def menu(world: World, person: Account, chat: Chat) -> list[Json]:
+def menu(world: TelegramState, person: Account, chat: Chat) -> list[Json]:
     """The commands that a person's app offers in a chat."""
     admin = member_status(chat, person) in {"creator", "administrator"}
     here: Json = {"chat_id": chat.id}
@@ -213,7 +213,7 @@ def _setting(name: str, longest: int) -> tuple[Callable[[Call], bool], Callable[
     def write(call: Call) -> bool:
         text = call.get(name, "")
         if units(text) > longest:
-            wrong(f"{name} is too long")
+            avoidable_error(f"{name} is too long")
         call.world.about[name, _language(call)] = text
         return True
 
@@ -235,9 +235,9 @@ _SET_SHORT, _GET_SHORT = _setting("short_description", 120)
 def get_file(call: Call) -> Json:
     stored = call.world.files.named(call.get("file_id"))
     if stored is None:
-        wrong("invalid file_id")
+        avoidable_error("invalid file_id")
     if stored.size > LARGEST_DOWNLOAD and not call.world.local:
-        wrong("file is too big")
+        avoidable_error("file is too big")
     path = str(stored.path) if call.world.local else stored.file_path
     ids = {"file_id": stored.file_id, "file_unique_id": stored.unique_id}
     return {**ids, "file_size": stored.size, "file_path": path}
@@ -245,11 +245,11 @@ def get_file(call: Call) -> Json:
 
 def _known_chat(call: Call) -> Chat:
     """A chat of which the bot may know something, although it may be blocked there."""
-    chat = chat_named(call)
+    chat = find_chat(call)
     if chat.kind != "private":
         return open_chat(call)
     if not chat.started:
-        unlucky("chat not found")
+        unavoidable_error("chat not found")
     return chat
 
 
@@ -261,11 +261,11 @@ def get_member(call: Call) -> Json:
     chat = _known_chat(call)
     account = call.world.accounts.get(call.get("user_id"))
     if account is None:
-        wrong("invalid user_id specified")
+        avoidable_error("invalid user_id specified")
     return shown.member(account, member_status(chat, account))
 
 
-DOERS: dict[str, Callable[[Call], Any | Awaitable[Any]]] = {
+METHOD_HANDLERS: dict[str, Callable[[Call], Any | Awaitable[Any]]] = {
     "getMe": get_me,
     "getUpdates": get_updates,
     "setWebhook": set_webhook,

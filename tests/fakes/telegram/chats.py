@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from tests.fakes.change_signal import Watch
+from tests.fakes.change_signal import ChangeSignal
 from tests.fakes.telegram.messages import ANONYMOUS, Account, Event, EventKind, Message
 
 if TYPE_CHECKING:
-    from tests.fakes.telegram.state import World
+    from tests.fakes.telegram.state import TelegramState
 
 T = TypeVar("T")
 Kind = Literal["private", "group", "supergroup", "channel"]
@@ -60,7 +60,7 @@ class Topic:
 class Chat:
     """One chat, with all that was ever said in it."""
 
-    world: World
+    world: TelegramState
     id: int
     kind: Kind
     title: str = ""
@@ -88,7 +88,7 @@ class Chat:
     """In large groups the first message tells of their making."""
 
     def __post_init__(self) -> None:
-        self.watch = Watch()
+        self.watch = ChangeSignal()
         self.general = Topic(self, "General", None)
         """The topic of a forum whose messages bear no thread."""
 

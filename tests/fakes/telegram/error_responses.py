@@ -10,7 +10,9 @@ from aiohttp import web
 from tests.fakes.telegram.faults import Fault, Faults
 
 
-def no(code: int, description: str, parameters: Mapping[str, int] | None = None) -> web.Response:
+def error_response(
+    code: int, description: str, parameters: Mapping[str, int] | None = None
+) -> web.Response:
     """A refusal."""
     body: dict[str, Any] = {"ok": False, "error_code": code, "description": description}
     if parameters:
@@ -18,7 +20,7 @@ def no(code: int, description: str, parameters: Mapping[str, int] | None = None)
     return web.json_response(body, status=code)
 
 
-def page(code: int, words: str) -> web.Response:
+def html_page(code: int, words: str) -> web.Response:
     """What a proxy says."""
     title = f"{code} {words}"
     text = (
@@ -29,33 +31,33 @@ def page(code: int, words: str) -> web.Response:
     return web.Response(status=code, text=text, content_type="text/html")
 
 
-def dropped(request: web.Request) -> web.Response:
+def drop_connection(request: web.Request) -> web.Response:
     """No answer at all."""
     if request.transport is not None:
         request.transport.abort()
     return web.Response()
 
 
-async def suffered(request: web.Request, fault: Fault, faults: Faults) -> web.Response:
+async def faulty_response(request: web.Request, fault: Fault, faults: Faults) -> web.Response:
     """What a call gets instead of its answer."""
     match fault.kind:
         case "429":
-            return no(429, *throttled(fault.retry_after))
+            return error_response(429, *flood_error(fault.retry_after))
         case "500":
-            return no(500, "Internal Server Error")
+            return error_response(500, "Internal Server Error")
         case "503":
-            return no(503, "Service Unavailable")
+            return error_response(503, "Service Unavailable")
         case "504":
-            return no(504, "Gateway Timeout")
+            return error_response(504, "Gateway Timeout")
         case "502-html":
-            return page(502, "Bad Gateway")
+            return html_page(502, "Bad Gateway")
         case "garbage" | "garbage-after":
             return web.Response(text='{"ok": tr', content_type="application/json")
         case "hanging" | "hanging-after":
             await faults.hold()
-    return dropped(request)
+    return drop_connection(request)
 
 
-def throttled(seconds: int) -> tuple[str, Mapping[str, int]]:
+def flood_error(seconds: int) -> tuple[str, Mapping[str, int]]:
     """What is said of a flood: (words, parameters)."""
     return f"Too Many Requests: retry after {seconds}", {"retry_after": seconds}

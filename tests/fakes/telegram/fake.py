@@ -23,22 +23,22 @@ from typing import Any, TypeVar
 from tests.fakes.telegram.bot_methods import menu
 from tests.fakes.telegram.chats import Chat
 from tests.fakes.telegram.messages import Account
-from tests.fakes.telegram.server import TOKEN, Called, Server
-from tests.fakes.telegram.transcript import story, transcript
+from tests.fakes.telegram.server import TOKEN, RecordedCall, Server
+from tests.fakes.telegram.transcript import event_log, transcript
 from tests.fakes.telegram.updates import Update
-from tests.fakes.telegram.users import Person
+from tests.fakes.telegram.users import FakeUser
 
-__all__ = ["TOKEN", "Called", "Telegram"]
+__all__ = ["TOKEN", "FakeTelegram", "RecordedCall"]
 
 T = TypeVar("T")
 
 
-class Telegram(Server):
+class FakeTelegram(Server):
     """The server, and the people who use it."""
 
     # --- people and chats ----------------------------------------------------------------
 
-    def person(
+    def user(
         self,
         name: str,
         *,
@@ -47,11 +47,11 @@ class Telegram(Server):
         last_name: str = "",
         started: bool = False,
         id: int | None = None,  # noqa: A002 - as everywhere on Telegram
-    ) -> Person:
+    ) -> FakeUser:
         """Someone new; `started`: has written to the bot before."""
         number = next(self.world.people_ids) if id is None else id
         chat = self.world.chat(id=number, kind="private", started=started)
-        chat.person = it = Person(
+        chat.person = it = FakeUser(
             world=self.world,
             chat=chat,
             id=number,
@@ -63,7 +63,7 @@ class Telegram(Server):
         self.world.accounts[number] = it
         return it
 
-    def private(self, person: Person) -> Chat:
+    def private(self, person: FakeUser) -> Chat:
         """Someone's chat with the bot."""
         return person.chat
 
@@ -101,7 +101,7 @@ class Telegram(Server):
             **more,
         )
 
-    def menu(self, person: Person, chat: Chat | None = None) -> dict[str, str]:
+    def menu(self, person: FakeUser, chat: Chat | None = None) -> dict[str, str]:
         """The commands that someone's app offers in a chat, with what is said of them."""
         found = menu(self.world, person, chat or person.chat)
         return {one["command"]: one["description"] for one in found}
@@ -123,7 +123,7 @@ class Telegram(Server):
         """How many updates the bot has not confirmed."""
         return len(self.world.updates.waiting)
 
-    def tell_again(self, update: Update) -> None:
+    def redeliver_update(self, update: Update) -> None:
         """The bot gets an update once more, as after a confirmation was lost."""
         self.world.updates.repeat(update)
 
@@ -136,7 +136,7 @@ class Telegram(Server):
     def privacy(self, on: bool) -> None:
         self.world.privacy = on
 
-    def called(self, method: str, chat: Chat | None = None) -> list[Called]:
+    def calls_to(self, method: str, chat: Chat | None = None) -> list[RecordedCall]:
         """All calls of a method, into one chat or any."""
         wanted = None if chat is None else chat.id
         return [one for one in self.calls if one.method == method and wanted in {None, one.chat}]
@@ -149,6 +149,6 @@ class Telegram(Server):
         """What stands in a chat now."""
         return transcript(chat)
 
-    def story(self, chat: Chat) -> str:
+    def event_log(self, chat: Chat) -> str:
         """All that happened in a chat, edits, presses and deletions included."""
-        return story(chat)
+        return event_log(chat)

@@ -39,7 +39,7 @@ class Fault:
     when: Callable[[Mapping[str, Any]], bool] | None
     retry_after: int
 
-    def befalls(self, method: str, given: Mapping[str, Any]) -> bool:
+    def matches(self, method: str, given: Mapping[str, Any]) -> bool:
         """Whether this call suffers it."""
         if self.left == 0 or not (
             self.method == method or (self.method == "*" and method != "getUpdates")
@@ -79,7 +79,7 @@ class Faults:
     def take(self, method: str, given: Mapping[str, Any]) -> Fault | None:
         """What this call suffers."""
         for fault in self._planned:
-            if fault.befalls(method, given):
+            if fault.matches(method, given):
                 if fault.left is not None:
                     fault.left -= 1
                 self.suffered.append((method, fault.kind))

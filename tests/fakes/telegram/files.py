@@ -42,7 +42,7 @@ _KINDS = {
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Stored:
+class StoredFile:
     """One file."""
 
     kind: str
@@ -61,8 +61,8 @@ class Stored:
     height: int = 0
     seconds: int = 0
     streaming: bool = False
-    thumbnail: Stored | None = None
-    cover: Stored | None = None
+    thumbnail: StoredFile | None = None
+    cover: StoredFile | None = None
 
     def shown(self) -> str:
         """What people see of it, for a transcript."""
@@ -83,15 +83,15 @@ class Files:
         self.folder = Path()
         """Where they lie; the server says so when it starts."""
         self._numbers = count(1)
-        self._by_id: dict[str, Stored] = {}
-        self._by_path: dict[str, Stored] = {}
-        self._photos: dict[str, tuple[Stored, ...]] = {}
+        self._by_id: dict[str, StoredFile] = {}
+        self._by_path: dict[str, StoredFile] = {}
+        self._photos: dict[str, tuple[StoredFile, ...]] = {}
 
-    def named(self, file_id: str) -> Stored | None:
+    def named(self, file_id: str) -> StoredFile | None:
         """The file of this id."""
         return self._by_id.get(file_id)
 
-    def at(self, file_path: str) -> Stored | None:
+    def at(self, file_path: str) -> StoredFile | None:
         """The file that is downloaded there."""
         return self._by_path.get(file_path)
 
@@ -99,12 +99,12 @@ class Files:
         """A new place for bytes that arrive."""
         return self.folder / f"upload-{next(self._numbers)}"
 
-    def keep(self, kind: str, upload: Upload, size: int | None = None) -> Stored:
+    def keep(self, kind: str, upload: Upload, size: int | None = None) -> StoredFile:
         """An upload as a file of this kind."""
         end = _ENDS.get(kind) or Path(upload.name).suffix
         number = next(self._numbers)
         file_path = f"{_FOLDERS[kind]}/file_{number}{end}"
-        seen = Stored(
+        seen = StoredFile(
             kind=kind,
             file_id=f"{_tag(kind)}AAC{upload.sha256[:24]}_{number:06d}-{kind[0].upper()}QADNgQ",
             unique_id=f"AgAD{upload.sha256[:10]}{kind[:2]}",
@@ -117,11 +117,11 @@ class Files:
         )
         return self._noted(seen)
 
-    def details(self, stored: Stored, **more: object) -> Stored:
+    def details(self, stored: StoredFile, **more: object) -> StoredFile:
         """The same file with more known of it."""
         return self._noted(replace(stored, **more))  # type: ignore[arg-type] # its own fields
 
-    def photo(self, upload: Upload) -> tuple[Stored, ...]:
+    def photo(self, upload: Upload) -> tuple[StoredFile, ...]:
         """A picture as Telegram keeps it: JPEGs in several sizes, the largest last.
 
         Raises `OSError` for what is no picture.
@@ -130,7 +130,7 @@ class Files:
             self._photos[upload.sha256] = tuple(self._sizes(upload))
         return self._photos[upload.sha256]
 
-    def document(self, upload: Upload, size: int | None = None) -> Stored:
+    def document(self, upload: Upload, size: int | None = None) -> StoredFile:
         """Something as a file; of a picture that Telegram can read also a small one."""
         kept = self.keep("document", upload, size)
         try:
@@ -144,7 +144,7 @@ class Files:
         known = self.details(thumbnail, width=small.width, height=small.height)
         return self.details(kept, thumbnail=known)
 
-    def sizes(self, photo: Stored) -> tuple[Stored, ...]:
+    def sizes(self, photo: StoredFile) -> tuple[StoredFile, ...]:
         """All sizes of the photo of which this is one."""
         return next(sizes for sizes in self._photos.values() if photo in sizes)
 
@@ -159,7 +159,7 @@ class Files:
             digest = _digest(file)
         return Upload("", name, path, path.stat().st_size, digest)
 
-    def _sizes(self, upload: Upload) -> Iterator[Stored]:
+    def _sizes(self, upload: Upload) -> Iterator[StoredFile]:
         with Image.open(upload.path) as opened:
             image = ImageOps.exif_transpose(opened).convert("RGB")
         longest = max(image.size)
@@ -171,7 +171,7 @@ class Files:
             part = self.bring(content.getvalue(), "photo.jpg")
             yield self.details(self.keep("photo", part), width=small.width, height=small.height)
 
-    def _noted(self, stored: Stored) -> Stored:
+    def _noted(self, stored: StoredFile) -> StoredFile:
         self._by_id[stored.file_id] = self._by_path[stored.file_path] = stored
         return stored
 

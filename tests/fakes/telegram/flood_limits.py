@@ -41,7 +41,7 @@ class Pause:
 
 
 @dataclass
-class Flood:
+class FloodLimits:
     """The limits, and what counts at present."""
 
     private_seconds: float = 1.0

@@ -8,8 +8,8 @@ from urllib.parse import unquote, urlsplit
 
 from PIL import Image, UnidentifiedImageError
 
-from tests.fakes.telegram.files import Stored, safe_name
-from tests.fakes.telegram.rules import Call, Refused, wrong
+from tests.fakes.telegram.files import StoredFile, safe_name
+from tests.fakes.telegram.rules import ApiError, Call, avoidable_error
 from tests.fakes.telegram.value_checks import Upload
 
 LARGEST_UPLOAD = 50_000_000
@@ -20,27 +20,27 @@ _LARGEST_THUMBNAIL = 200_000
 _LONGEST_SIDE_OF_THUMBNAIL = 320
 
 
-def photo_of(call: Call) -> tuple[Stored, ...]:
+def photo_of(call: Call) -> tuple[StoredFile, ...]:
     """All sizes of the photo that a call sends."""
     source = _source(call, "photo", "photo")
-    if isinstance(source, Stored):
+    if isinstance(source, StoredFile):
         return call.world.files.sizes(source)
     if source.size > LARGEST_PHOTO:
-        wrong("file is too big for a photo")
+        avoidable_error("file is too big for a photo")
     width, height = _sides(source)
     if width + height > 10_000 or max(width, height) > 20 * min(width, height):
-        wrong("PHOTO_INVALID_DIMENSIONS")
+        avoidable_error("PHOTO_INVALID_DIMENSIONS")
     return call.world.files.photo(source)
 
 
-def video_of(call: Call) -> Stored:
+def video_of(call: Call) -> StoredFile:
     """The video that a call sends, with what the call says of it."""
     source = _source(call, "video", "video")
-    if isinstance(source, Stored):
+    if isinstance(source, StoredFile):
         return source
     with source.path.open("rb") as file:
         if file.read(8)[4:] != b"ftyp":
-            call.note("a video that is no MP4")
+            call.add_violation("a video that is no MP4")
     return call.world.files.details(
         call.world.files.keep("video", source),
         width=call.get("width", 0),
@@ -52,21 +52,21 @@ def video_of(call: Call) -> Stored:
     )
 
 
-def document_of(call: Call) -> Stored:
+def document_of(call: Call) -> StoredFile:
     """The file that a call sends."""
     source = _source(call, "document", "document")
-    if isinstance(source, Stored):
+    if isinstance(source, StoredFile):
         return source
     kept = call.world.files.keep("document", source)
     return call.world.files.details(kept, name=safe_name(source.name), thumbnail=_thumbnail(call))
 
 
-def _source(call: Call, name: str, kind: str) -> Upload | Stored:
+def _source(call: Call, name: str, kind: str) -> Upload | StoredFile:
     """An upload, or a file that is known already."""
     value = call.get(name)
     if (upload := _upload(call, value)) is not None:
         if not upload.size:
-            wrong("file must be non-empty")
+            avoidable_error("file must be non-empty")
         call.world.uploads[kind] += 1
         return upload
     if call.world.local and value.startswith("file://"):
@@ -74,12 +74,12 @@ def _source(call: Call, name: str, kind: str) -> Upload | Stored:
         path = Path(unquote(urlsplit(value).path))
         return call.world.files.bring(path, path.name)
     if value.startswith(("http://", "https://")):
-        wrong("this stand-in fetches nothing from the Internet")
+        avoidable_error("this stand-in fetches nothing from the Internet")
     stored = call.world.files.named(value)
     if stored is None:
-        wrong("wrong file identifier/HTTP URL specified")
+        avoidable_error("wrong file identifier/HTTP URL specified")
     if stored.kind != kind:
-        wrong(f"can't use file of type {stored.kind.title()} as {kind.title()}")
+        avoidable_error(f"can't use file of type {stored.kind.title()} as {kind.title()}")
     return stored
 
 
@@ -91,36 +91,36 @@ def _upload(call: Call, value: Any) -> Upload | None:
     return None
 
 
-def _thumbnail(call: Call) -> Stored | None:
+def _thumbnail(call: Call) -> StoredFile | None:
     """The thumbnail, if it keeps to the rules; else the real server leaves it out."""
     value = call.get("thumbnail")
     if value is None:
         return None
     upload = _upload(call, value)
     if upload is None:
-        call.note("a thumbnail that is not uploaded")
+        call.add_violation("a thumbnail that is not uploaded")
         return None
     call.world.uploads["thumbnail"] += 1
     try:
         width, height = _sides(upload, kinds=("JPEG",))
-    except Refused:
-        call.note("a thumbnail that is no JPEG")
+    except ApiError:
+        call.add_violation("a thumbnail that is no JPEG")
         return None
     if upload.size >= _LARGEST_THUMBNAIL or max(width, height) > _LONGEST_SIDE_OF_THUMBNAIL:
-        call.note(f"a thumbnail of {width}x{height} and {upload.size} bytes")
+        call.add_violation(f"a thumbnail of {width}x{height} and {upload.size} bytes")
         return None
     files = call.world.files
     return files.details(files.keep("thumbnail", upload), width=width, height=height)
 
 
-def _cover(call: Call) -> Stored | None:
+def _cover(call: Call) -> StoredFile | None:
     value = call.get("cover")
     if value is None:
         return None
     upload = _upload(call, value)
     if upload is None:
         source = _source(call, "cover", "photo")
-        assert isinstance(source, Stored)
+        assert isinstance(source, StoredFile)
         return source
     return call.world.files.photo(upload)[-1]
 
@@ -130,4 +130,4 @@ def _sides(upload: Upload, kinds: tuple[str, ...] | None = None) -> tuple[int, i
         with Image.open(upload.path, formats=kinds) as image:
             return image.size
     except (UnidentifiedImageError, OSError):
-        wrong("IMAGE_PROCESS_FAILED")
+        avoidable_error("IMAGE_PROCESS_FAILED")

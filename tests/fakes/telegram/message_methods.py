@@ -10,9 +10,10 @@ from tests.fakes.telegram.media import document_of, photo_of, video_of
 from tests.fakes.telegram.messages import Message
 from tests.fakes.telegram.rules import (
     Call,
+    avoidable_error,
     caption_of,
-    chat_named,
     check_deletable,
+    find_chat,
     markup_of,
     may_send,
     open_chat,
@@ -20,8 +21,7 @@ from tests.fakes.telegram.rules import (
     replied,
     text_of,
     topic_for,
-    unlucky,
-    wrong,
+    unavoidable_error,
 )
 from tests.fakes.telegram.text import Parsed
 
@@ -76,9 +76,9 @@ def _source(call: Call, verb: str) -> Message:
     chat = open_chat(call, "from_chat_id")
     message = chat.history.get(call.get("message_id"))
     if message is None or message.deleted:
-        unlucky(f"message to {verb} not found")
+        unavoidable_error(f"message to {verb} not found")
     if message.service:
-        wrong(f"message can't be {'copied' if verb == 'copy' else 'forwarded'}")
+        avoidable_error(f"message can't be {'copied' if verb == 'copy' else 'forwarded'}")
     return message
 
 
@@ -86,10 +86,10 @@ def _posted(call: Call, kind: str, parsed: Parsed, **more: Any) -> Json:
     markup = markup_of(call)
     for name in ("business_connection_id", "direct_messages_topic_id", "allow_paid_broadcast"):
         if call.get(name):
-            call.note(f"{name} is for no chat of this stand-in")
+            call.add_violation(f"{name} is for no chat of this stand-in")
     chat = open_chat(call)
     if call.get("message_effect_id") and chat.kind != "private":
-        wrong("message effects are for private chats only")
+        avoidable_error("message effects are for private chats only")
     may_send(chat, kind)
     reply_to = replied(call, chat)
     topic = topic_for(call, chat, reply_to)
@@ -116,7 +116,7 @@ def edit_text(call: Call) -> Json:
     parsed = text_of(call)
     message = _to_edit(call)
     if message.media:
-        wrong("there is no text in the message to edit")
+        avoidable_error("there is no text in the message to edit")
     return _edited(call, message, parsed)
 
 
@@ -124,7 +124,7 @@ def edit_caption(call: Call) -> Json:
     parsed = caption_of(call)
     message = _to_edit(call)
     if not message.media:
-        wrong("there is no caption in the message to edit")
+        avoidable_error("there is no caption in the message to edit")
     return _edited(call, message, parsed)
 
 
@@ -135,24 +135,24 @@ def edit_markup(call: Call) -> Json:
 
 def _to_edit(call: Call) -> Message:
     if "inline_message_id" in call.given:
-        wrong("MESSAGE_ID_INVALID")
+        avoidable_error("MESSAGE_ID_INVALID")
     if "chat_id" not in call.given:
-        wrong("chat_id is empty")
+        avoidable_error("chat_id is empty")
     if "message_id" not in call.given:
-        wrong("message identifier is not specified")
+        avoidable_error("message identifier is not specified")
     return own_message(call, open_chat(call))
 
 
 def _edited(call: Call, message: Message, parsed: Parsed) -> Json:
     markup = markup_of(call)
     if message.markup is not None and "inline_keyboard" not in message.markup:
-        wrong("message can't be edited")
+        avoidable_error("message can't be edited")
     if (parsed.text, parsed.entities, markup) == (message.text, message.entities, message.markup):
-        wrong(_SAME)
+        avoidable_error(_SAME)
     call.world.change(message)
     message.text, message.entities, message.markup = parsed.text, parsed.entities, markup
     message.edited = call.world.clock.now()
-    call.world.note(message, "edited", by_bot=True)
+    call.world.record_event(message, "edited", by_bot=True)
     return shown.message(message)
 
 
@@ -162,7 +162,7 @@ def _edited(call: Call, message: Message, parsed: Parsed) -> Json:
 def delete_message(call: Call) -> bool:
     message = open_chat(call).history.get(call.get("message_id"))
     if message is None or message.deleted:
-        unlucky("message to delete not found")
+        unavoidable_error("message to delete not found")
     check_deletable(call, message)
     call.world.delete(message, by_bot=True)
     return True
@@ -171,7 +171,7 @@ def delete_message(call: Call) -> bool:
 def delete_messages(call: Call) -> bool:
     chat, wanted = open_chat(call), call.get("message_ids")
     if not 1 <= len(wanted) <= 100:
-        wrong("message identifiers must be from 1 to 100")
+        avoidable_error("message identifiers must be from 1 to 100")
     found = [chat.history[one] for one in wanted if one in chat.history]
     for message in found:
         if not message.deleted:
@@ -185,11 +185,11 @@ def delete_messages(call: Call) -> bool:
 
 def chat_action(call: Call) -> bool:
     if call.get("action") not in ACTIONS:
-        wrong("wrong parameter action in request")
+        avoidable_error("wrong parameter action in request")
     chat = open_chat(call)
     thread = call.get("message_thread_id")
     if thread is not None and not chat.forum:
-        wrong("message thread not found")
+        avoidable_error("message thread not found")
     call.world.act(chat, call.get("action"), thread)
     return True
 
@@ -207,19 +207,19 @@ _REACTIONS = words(
 def set_reaction(call: Call) -> bool:
     wanted = call.get("reaction") or []
     if len(wanted) > 1 or any(one.get("emoji") not in _REACTIONS for one in wanted):
-        wrong("REACTION_INVALID")
+        avoidable_error("REACTION_INVALID")
     message = open_chat(call).history.get(call.get("message_id"))
     if message is None or message.deleted:
-        unlucky("message to react not found")
+        unavoidable_error("message to react not found")
     message.reaction = wanted[0]["emoji"] if wanted else ""
-    call.world.note(message, "reaction", by_bot=True)
+    call.world.record_event(message, "reaction", by_bot=True)
     return True
 
 
 def leave_chat(call: Call) -> bool:
-    chat = chat_named(call)
+    chat = find_chat(call)
     if chat.kind == "private":
-        wrong("chat member status can't be changed in private chats")
+        avoidable_error("chat member status can't be changed in private chats")
     open_chat(call)
     call.world.bot_becomes(chat, "left", call.world.bot)
     return True

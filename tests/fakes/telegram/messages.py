@@ -6,7 +6,7 @@ from collections.abc import Awaitable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from tests.fakes.telegram.files import Stored
+from tests.fakes.telegram.files import StoredFile
 from tests.fakes.telegram.text import Entity
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class Button:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class Revision:
     """What a message said until it was edited."""
 
     time: float
@@ -69,7 +69,7 @@ class Message:
     text: str = ""
     """Its text or caption, without marks."""
     entities: list[Entity] = field(default_factory=list)
-    media: tuple[Stored, ...] = ()
+    media: tuple[StoredFile, ...] = ()
     """Its file; of a photo all sizes, the largest last."""
     reply_to: Message | None = None
     topic: Topic | None = None
@@ -83,26 +83,26 @@ class Message:
     extra: dict[str, Any] = field(default_factory=dict)
     """Further fields with which it is told."""
     edited: float | None = None
-    edits: list[Look] = field(default_factory=list)
+    edits: list[Revision] = field(default_factory=list)
     """What it said before, the oldest first."""
     deleted: bool = False
     asked: dict[str, Any] = field(default_factory=dict)
     """The call that sent it."""
     reaction: str = ""
 
-    def _file(self, kind: str) -> Stored | None:
+    def _file(self, kind: str) -> StoredFile | None:
         return self.media[-1] if self.media and self.media[-1].kind == kind else None
 
     @property
-    def photo(self) -> Stored | None:
+    def photo(self) -> StoredFile | None:
         return self._file("photo")
 
     @property
-    def video(self) -> Stored | None:
+    def video(self) -> StoredFile | None:
         return self._file("video")
 
     @property
-    def document(self) -> Stored | None:
+    def document(self) -> StoredFile | None:
         return self._file("document")
 
     @property
@@ -168,7 +168,7 @@ class Answer:
 
 
 @dataclass(eq=False)
-class Press:
+class ButtonPress:
     """One press of a button."""
 
     id: str

@@ -21,7 +21,7 @@ class TooLarge(Exception):
     """More than the proxy lets through."""
 
 
-async def read(
+async def read_body(
     request: web.Request, files: Files, largest: int
 ) -> tuple[Mapping[str, Any], Mapping[str, Upload], bool]:
     """(Parameters, files, whether the parameters are texts of a form).

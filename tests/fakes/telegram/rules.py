@@ -10,15 +10,15 @@ from typing import Any, NoReturn
 from tests.fakes.telegram.api_schema import STYLES
 from tests.fakes.telegram.chats import GENERAL, Chat, Topic
 from tests.fakes.telegram.messages import Account, Message
-from tests.fakes.telegram.state import World
+from tests.fakes.telegram.state import TelegramState
 from tests.fakes.telegram.text import (
     BadText,
     Entity,
     Parsed,
+    detect_entities,
     entity_problems,
-    found_in,
     parse_html,
-    plain,
+    plain_text,
     units,
 )
 from tests.fakes.telegram.value_checks import Upload
@@ -33,7 +33,7 @@ _ACTIONS_OF_BUTTONS = frozenset(
 )
 
 
-class Refused(Exception):
+class ApiError(Exception):
     """An answer that says no."""
 
     def __init__(self, code: int, description: str, *, foreseen: bool, **parameters: int) -> None:
@@ -45,26 +45,26 @@ class Refused(Exception):
         self.parameters = parameters
 
 
-def wrong(description: str) -> NoReturn:
+def avoidable_error(description: str) -> NoReturn:
     """Refuse what a careful bot would not have asked."""
-    raise Refused(400, f"Bad Request: {description}", foreseen=True)
+    raise ApiError(400, f"Bad Request: {description}", foreseen=True)
 
 
-def unlucky(description: str) -> NoReturn:
+def unavoidable_error(description: str) -> NoReturn:
     """Refuse what no bot could know beforehand."""
-    raise Refused(400, f"Bad Request: {description}", foreseen=False)
+    raise ApiError(400, f"Bad Request: {description}", foreseen=False)
 
 
 def forbidden(description: str) -> NoReturn:
     """Refuse since people or chats do not want the bot."""
-    raise Refused(403, f"Forbidden: {description}", foreseen=False)
+    raise ApiError(403, f"Forbidden: {description}", foreseen=False)
 
 
 @dataclass(slots=True)
 class Call:
     """One call of a method, checked against the facts."""
 
-    world: World
+    world: TelegramState
     method: str
     given: Mapping[str, Any]
     files: Mapping[str, Upload]
@@ -75,7 +75,7 @@ class Call:
         """A parameter."""
         return self.given.get(name, default)
 
-    def note(self, what: str) -> None:
+    def add_violation(self, what: str) -> None:
         """Something that the real server lets pass, but that is not right."""
         self.violations.append(what)
 
@@ -83,7 +83,7 @@ class Call:
 # --- chats -------------------------------------------------------------------------------
 
 
-def chat_named(call: Call, name: str = "chat_id") -> Chat:
+def find_chat(call: Call, name: str = "chat_id") -> Chat:
     """The chat of this id or name, whether or not the bot may do anything there."""
     wanted = call.get(name)
     chats = call.world.chats
@@ -91,23 +91,23 @@ def chat_named(call: Call, name: str = "chat_id") -> Chat:
         for chat in chats.values():
             if chat.username and wanted.lower() == f"@{chat.username.lower()}":
                 return chat
-        wrong("chat not found")
+        avoidable_error("chat not found")
     if wanted in chats:
         return chats[wanted]
-    wrong("chat not found")
+    avoidable_error("chat not found")
 
 
 def open_chat(call: Call, name: str = "chat_id") -> Chat:
     """A chat where the bot may act."""
-    chat = chat_named(call, name)
+    chat = find_chat(call, name)
     if chat.kind == "private":
         _open_private(chat)
     elif chat.gone:
         if chat.kind == "group":
             forbidden("the group chat was deleted")
-        unlucky("chat not found")
+        unavoidable_error("chat not found")
     elif chat.upgraded_to is not None:
-        raise Refused(
+        raise ApiError(
             400,
             "Bad Request: group chat was upgraded to a supergroup chat",
             foreseen=False,
@@ -132,14 +132,14 @@ def _open_private(chat: Chat) -> None:
             person in one.members and one.bot_status != "none" for one in chat.world.chats.values()
         ):
             forbidden("bot can't initiate conversation with a user")
-        unlucky("chat not found")
+        unavoidable_error("chat not found")
 
 
 def may_send(chat: Chat, kind: str) -> None:
     """Some chats let members send only some things."""
     if kind in chat.forbidden and chat.bot_status != "administrator":
         named = {"text": "text messages"}.get(kind, f"{kind}s")
-        unlucky(f"not enough rights to send {named} to the chat")
+        unavoidable_error(f"not enough rights to send {named} to the chat")
 
 
 def topic_for(call: Call, chat: Chat, reply_to: Message | None) -> Topic | None:
@@ -147,19 +147,19 @@ def topic_for(call: Call, chat: Chat, reply_to: Message | None) -> Topic | None:
     thread = call.get("message_thread_id")
     if not chat.forum:
         if thread is not None:
-            wrong("message thread not found")
+            avoidable_error("message thread not found")
         return None
     if thread == GENERAL:
-        wrong("message thread not found")
+        avoidable_error("message thread not found")
     topic = call.world.topic_of(chat, thread)
     if topic is None or topic.deleted:
-        unlucky("message thread not found")
+        unavoidable_error("message thread not found")
     if thread is None and reply_to is not None and reply_to.topic is not None:
         topic = reply_to.topic
     if reply_to is not None and reply_to.topic is not topic:
-        call.note(f"a reply in {topic.name} to a message of another topic")
+        call.add_violation(f"a reply in {topic.name} to a message of another topic")
     if topic.closed and chat.bot_status != "administrator":
-        unlucky("TOPIC_CLOSED")
+        unavoidable_error("TOPIC_CLOSED")
     return topic
 
 
@@ -169,12 +169,12 @@ def replied(call: Call, chat: Chat) -> Message | None:
     if asked is None:
         return None
     if asked.get("chat_id", chat.id) not in {chat.id, f"@{chat.username}"}:
-        wrong("replies to other chats are not known to this stand-in")
+        avoidable_error("replies to other chats are not known to this stand-in")
     message = chat.history.get(asked["message_id"])
     if message is None or message.deleted:
         if asked.get("allow_sending_without_reply"):
             return None
-        unlucky("message to be replied not found")
+        unavoidable_error("message to be replied not found")
     return message
 
 
@@ -185,9 +185,9 @@ def text_of(call: Call) -> Parsed:
     """The `text` of a call."""
     parsed = _parsed(call, call.get("text", ""), "entities")
     if not parsed.text:
-        wrong("message text is empty")
+        avoidable_error("message text is empty")
     if units(parsed.text) > LONGEST_TEXT:
-        wrong("message is too long")
+        avoidable_error("message is too long")
     return parsed
 
 
@@ -195,34 +195,34 @@ def caption_of(call: Call) -> Parsed:
     """The `caption` of a call, which may be empty."""
     parsed = _parsed(call, call.get("caption", ""), "caption_entities")
     if units(parsed.text) > LONGEST_CAPTION:
-        wrong("message caption is too long")
+        avoidable_error("message caption is too long")
     return parsed
 
 
 def _parsed(call: Call, source: str, entities: str) -> Parsed:
     mode = call.get("parse_mode", "")
     if mode and call.get(entities):
-        call.note(f"both parse_mode and {entities}")
+        call.add_violation(f"both parse_mode and {entities}")
     match mode.lower():
         case "":
-            parsed = plain(source)
+            parsed = plain_text(source)
         case "html":
             parsed = _html(call, source)
         case _:
-            wrong(f"unsupported parse_mode {mode!r} (this stand-in knows HTML)")
+            avoidable_error(f"unsupported parse_mode {mode!r} (this stand-in knows HTML)")
     given: list[Entity] = call.get(entities) or []
     if found := entity_problems(parsed.text, given):
-        wrong(f"{entities}: {found[0]}")
-    return Parsed(parsed.text, found_in(parsed.text, [*parsed.entities, *given]))
+        avoidable_error(f"{entities}: {found[0]}")
+    return Parsed(parsed.text, detect_entities(parsed.text, [*parsed.entities, *given]))
 
 
 def _html(call: Call, source: str) -> Parsed:
     try:
         parsed = parse_html(source)
     except BadText as error:
-        wrong(f"can't parse entities: {error}")
+        avoidable_error(f"can't parse entities: {error}")
     if parsed.sloppy:
-        call.note(f"a sign that is not escaped in {source[:80]!r}")
+        call.add_violation(f"a sign that is not escaped in {source[:80]!r}")
     known = call.world.accounts
     entities = [
         {**one, "user": known[one["user"]]} if one["type"] == "text_mention" else one
@@ -246,32 +246,32 @@ def markup_of(call: Call) -> dict[str, Any] | None:
             _check_button(button)
     if "inline_keyboard" in markup:
         if sum(map(len, rows)) > 100:
-            wrong("reply markup is too long")
+            avoidable_error("reply markup is too long")
         if any(len(row) > 8 for row in rows):
-            call.note("more than eight buttons in a row")
+            call.add_violation("more than eight buttons in a row")
         return {"inline_keyboard": [row for row in rows if row]} if any(rows) else None
     if "keyboard" in markup and not any(markup["keyboard"]):
-        wrong("reply keyboard is empty")
+        avoidable_error("reply keyboard is empty")
     if units(markup.get("input_field_placeholder", "")) > 64:
-        wrong("input field placeholder is too long")
+        avoidable_error("input field placeholder is too long")
     return markup
 
 
 def _check_button(button: dict[str, Any]) -> None:
     if not button["text"].strip():
-        wrong("button text must be non-empty")
+        avoidable_error("button text must be non-empty")
     if button.get("style", "primary") not in STYLES:
-        wrong(f"button style {button['style']!r} is not known")
+        avoidable_error(f"button style {button['style']!r} is not known")
     actions = _ACTIONS_OF_BUTTONS & set(button)
     if not actions:
-        wrong("text buttons are unallowed in the inline keyboard")
+        avoidable_error("text buttons are unallowed in the inline keyboard")
     if len(actions) > 1:
-        wrong(f"an inline button does one thing, not {sorted(actions)}")
+        avoidable_error(f"an inline button does one thing, not {sorted(actions)}")
     if "callback_data" in button and not 1 <= len(button["callback_data"].encode()) <= LONGEST_DATA:
-        wrong("BUTTON_DATA_INVALID")
+        avoidable_error("BUTTON_DATA_INVALID")
     if "url" in button and not re.match(r"(https?://[^/\s]+\.|https?://localhost|https?://\d|tg://)",
                                         button["url"]):  # fmt: skip
-        wrong(f"inline keyboard button URL '{button['url']}' is invalid: Wrong HTTP URL")
+        avoidable_error(f"inline keyboard button URL '{button['url']}' is invalid: Wrong HTTP URL")
 
 
 # --- messages ----------------------------------------------------------------------------
@@ -281,9 +281,9 @@ def own_message(call: Call, chat: Chat) -> Message:
     """The message that is to be edited."""
     message = chat.history.get(call.get("message_id", 0))
     if message is None or message.deleted:
-        unlucky("message to edit not found")
+        unavoidable_error("message to edit not found")
     if message.sender is not call.world.bot or message.service:
-        wrong("message can't be edited")
+        avoidable_error("message can't be edited")
     return message
 
 
@@ -291,12 +291,12 @@ def check_deletable(call: Call, message: Message) -> None:
     """Bots may delete what is theirs, and young."""
     chat = message.chat
     if message.service and ("forum_topic_created" in message.service or chat.kind == "private"):
-        wrong("message can't be deleted")
+        avoidable_error("message can't be deleted")
     foreign = message.sender is not call.world.bot
     if foreign and chat.kind != "private" and chat.bot_status != "administrator":
-        wrong("message can't be deleted")
+        avoidable_error("message can't be deleted")
     if call.time - message.date > TWO_DAYS and chat.bot_status != "administrator":
-        wrong("message can't be deleted for everyone")
+        avoidable_error("message can't be deleted for everyone")
 
 
 def member_status(chat: Chat, account: Account) -> str:

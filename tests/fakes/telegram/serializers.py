@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.fakes.telegram.chats import Chat
-from tests.fakes.telegram.files import Stored
+from tests.fakes.telegram.files import StoredFile
 from tests.fakes.telegram.messages import Account, Message
 from tests.fakes.telegram.text import Entity
 
@@ -141,13 +141,13 @@ def _entity(entity: Entity) -> Entity:
     return {**entity, "user": account(known)} if isinstance(known, Account) else entity
 
 
-def photo_size(stored: Stored) -> Json:
+def photo_size(stored: StoredFile) -> Json:
     """A `PhotoSize`."""
     sides = {"width": stored.width, "height": stored.height}
     return {**_ids(stored), **sides, "file_size": stored.size}
 
 
-def media(stored: Stored) -> Json:
+def media(stored: StoredFile) -> Json:
     """A `Video`, `Document`, `Voice` or `Sticker`."""
     shown = {**_ids(stored), "file_size": stored.size}
     if stored.kind in {"video", "sticker"}:
@@ -164,7 +164,7 @@ def media(stored: Stored) -> Json:
     return shown | _filled(file_name=name, mime_type=stored.mime)
 
 
-def _ids(stored: Stored) -> Json:
+def _ids(stored: StoredFile) -> Json:
     return {"file_id": stored.file_id, "file_unique_id": stored.unique_id}
 
 

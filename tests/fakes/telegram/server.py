@@ -16,16 +16,22 @@ from typing import Any, NamedTuple, Self
 from aiohttp import web
 
 from tests.fakes.telegram.api_schema import METHODS
-from tests.fakes.telegram.bot_methods import DOERS
+from tests.fakes.telegram.bot_methods import METHOD_HANDLERS
 from tests.fakes.telegram.chats import Chat
-from tests.fakes.telegram.error_responses import dropped, no, page, suffered, throttled
+from tests.fakes.telegram.error_responses import (
+    drop_connection,
+    error_response,
+    faulty_response,
+    flood_error,
+    html_page,
+)
 from tests.fakes.telegram.faults import AFTER, Faults, Outage
-from tests.fakes.telegram.flood_limits import Flood
+from tests.fakes.telegram.flood_limits import FloodLimits
 from tests.fakes.telegram.media import LARGEST_LOCAL_UPLOAD, LARGEST_UPLOAD
 from tests.fakes.telegram.messages import Account
-from tests.fakes.telegram.request_body import TooLarge, read
-from tests.fakes.telegram.rules import Call, Refused
-from tests.fakes.telegram.state import Now, World
+from tests.fakes.telegram.request_body import TooLarge, read_body
+from tests.fakes.telegram.rules import ApiError, Call
+from tests.fakes.telegram.state import HasNow, TelegramState
 from tests.fakes.telegram.value_checks import answer_problems, params
 
 TOKEN = "5550001111:AAF-standin-0123456789abcdefghijklmno"
@@ -38,7 +44,7 @@ class RealTime:
         return time.time()
 
 
-class Called(NamedTuple):
+class RecordedCall(NamedTuple):
     """One call, as it came."""
 
     time: float
@@ -52,7 +58,7 @@ class Server:
 
     def __init__(
         self,
-        clock: Now | None = None,
+        clock: HasNow | None = None,
         *,
         token: str = TOKEN,
         flood: bool = False,
@@ -66,17 +72,17 @@ class Server:
             first_name="Reelay",
             username="reelay_standin_bot",
         )
-        self.world = World(self.bot, self.clock)
+        self.world = TelegramState(self.bot, self.clock)
         self.world.local = local
         self.flood = flood
         """Whether floods are refused."""
-        self.limits = Flood()
+        self.limits = FloodLimits()
         self.faults = Faults()
-        self.calls: list[Called] = []
+        self.calls: list[RecordedCall] = []
         """All calls but polls."""
         self.polls = 0
         self.violations: list[str] = []
-        self.throttled: list[Called] = []
+        self.throttled: list[RecordedCall] = []
         """What was refused as a flood."""
         self.downloads: Counter[str] = Counter()
         """By path."""
@@ -150,24 +156,24 @@ class Server:
         if (down := self._unreachable(request)) is not None:
             return down
         if request.match_info["token"] != self.token:
-            return no(401, "Unauthorized")
+            return error_response(401, "Unauthorized")
         if name not in METHODS:
             self.violations.append(f"{name}: no such method")
-            return no(404, "Not Found: method not found")
+            return error_response(404, "Not Found: method not found")
         largest = LARGEST_LOCAL_UPLOAD if self.world.local else LARGEST_UPLOAD
         try:
-            given, files, form = await read(request, self.world.files, largest)
+            given, files, form = await read_body(request, self.world.files, largest)
         except TooLarge:
             self.violations.append(f"{name}: a file of more than {largest} bytes")
-            return page(413, "Request Entity Too Large")
+            return html_page(413, "Request Entity Too Large")
         except (OSError, web.RequestPayloadError):
             # Whoever called has hung up in the middle.
-            return dropped(request)
+            return drop_connection(request)
         except ValueError as error:
             self.violations.append(f"{name}: {error}")
-            return no(400, f"Bad Request: {error}")
+            return error_response(400, f"Bad Request: {error}")
         known, problems = params(name, given, files, form=form)
-        self._note(Called(arrived, name, known.get("chat_id"), known))
+        self._note(RecordedCall(arrived, name, known.get("chat_id"), known))
         fault = self.faults.take(name, known)
         if fault is not None and fault.kind == "held":
             await self.faults.hold()
@@ -175,7 +181,7 @@ class Server:
         if fault is not None and fault.kind not in AFTER:
             if fault.kind == "429" and isinstance(chat := known.get("chat_id"), int):
                 self.limits.pause(chat, name, self.clock.now(), fault.retry_after)
-            return await suffered(request, fault, self.faults)
+            return await faulty_response(request, fault, self.faults)
         key = f"{name} {json.dumps(given, default=str, sort_keys=True)}"
         call = Call(self.world, name, known, files, arrived)
         answer = await self._done(call, problems, key)
@@ -183,10 +189,10 @@ class Server:
             await self.faults.hold()
         elif fault is not None:
             self._unheard.add(key)
-            return await suffered(request, fault, self.faults)
+            return await faulty_response(request, fault, self.faults)
         return answer
 
-    def _note(self, called: Called) -> None:
+    def _note(self, called: RecordedCall) -> None:
         if called.method == "getUpdates":
             self.polls += 1
         else:
@@ -198,30 +204,30 @@ class Server:
             case None:
                 return None
             case "502":
-                return page(502, "Bad Gateway")
-        return dropped(request)
+                return html_page(502, "Bad Gateway")
+        return drop_connection(request)
 
     async def _done(self, call: Call, problems: list[str], key: str) -> web.Response:
         """The effect of a call, and the answer."""
         where = f"{call.method} {call.get('chat_id', '')}".strip()
         try:
             if problems:
-                raise Refused(400, f"Bad Request: {problems[0]}", foreseen=True)  # noqa: TRY301
+                raise ApiError(400, f"Bad Request: {problems[0]}", foreseen=True)  # noqa: TRY301
             self._bear(call)
-            result = DOERS[call.method](call)
+            result = METHOD_HANDLERS[call.method](call)
             if inspect.isawaitable(result):
                 result = await result
             found = answer_problems(call.method, result)
             assert not found, f"a wrong answer of the stand-in's own to {where}: {found}"
-        except Refused as refused:
+        except ApiError as refused:
             if refused.foreseen and key not in self._unheard:
                 more = "; ".join(problems[1:])
                 self.violations.append(f"{where}: {refused.description} {more}".strip())
-            return no(refused.code, refused.description, refused.parameters)
+            return error_response(refused.code, refused.description, refused.parameters)
         except Exception as mistake:  # noqa: BLE001 - told in the test that is running
             self.world.mistakes.append(mistake)
             self.world.changed()
-            return no(500, "Internal Server Error")
+            return error_response(500, "Internal Server Error")
         finally:
             self.violations += [f"{where}: {one}" for one in call.violations]
         return web.json_response({"ok": True, "result": result})
@@ -237,27 +243,27 @@ class Server:
         private = chat.kind == "private"
         seconds = self.limits.check(chat.id, call.method, call.time, private=private)
         if seconds is not None:
-            self.throttled.append(Called(call.time, call.method, chat.id, call.given))
-            words, parameters = throttled(seconds)
-            raise Refused(429, words, foreseen=True, **parameters)
+            self.throttled.append(RecordedCall(call.time, call.method, chat.id, call.given))
+            words, parameters = flood_error(seconds)
+            raise ApiError(429, words, foreseen=True, **parameters)
 
     def _obeyed(self, call: Call, chat: Chat) -> None:
         """Refuse again what was told to come later."""
         if (pause := self.limits.paused(chat.id, call.method, call.time)) is not None:
-            words, parameters = throttled(pause.left)
-            raise Refused(429, words, foreseen=pause.known, **parameters)
+            words, parameters = flood_error(pause.left)
+            raise ApiError(429, words, foreseen=pause.known, **parameters)
 
     async def _download(self, request: web.Request) -> web.StreamResponse:
         if (down := self._unreachable(request)) is not None:
             return down
         if request.match_info["token"] != self.token:
-            return no(401, "Unauthorized")
+            return error_response(401, "Unauthorized")
         path = request.match_info["path"]
         stored = self.world.files.at(path)
         if stored is None or self.world.local:
-            return no(404, "Not Found")
+            return error_response(404, "Not Found")
         fault = self.faults.take("download", {"path": path})
         if fault is not None:
-            return await suffered(request, fault, self.faults)
+            return await faulty_response(request, fault, self.faults)
         self.downloads[path] += 1
         return web.FileResponse(stored.path, headers={"Content-Type": "application/octet-stream"})

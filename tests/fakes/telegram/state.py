@@ -7,7 +7,7 @@ from collections.abc import Callable
 from itertools import count
 from typing import Any, Protocol, TypeVar
 
-from tests.fakes.change_signal import Watch
+from tests.fakes.change_signal import ChangeSignal
 from tests.fakes.telegram import serializers as shown
 from tests.fakes.telegram.chats import Chat, Topic
 from tests.fakes.telegram.files import Files
@@ -16,13 +16,13 @@ from tests.fakes.telegram.messages import (
     AS_CHANNEL,
     FORWARDER,
     Account,
+    ButtonPress,
     Event,
     EventKind,
-    Look,
     Message,
-    Press,
+    Revision,
 )
-from tests.fakes.telegram.text import part
+from tests.fakes.telegram.text import covered_text
 from tests.fakes.telegram.transcript import transcript
 from tests.fakes.telegram.updates import Update, Updates
 
@@ -30,7 +30,7 @@ T = TypeVar("T")
 _OWN_COUNT = frozenset({"supergroup", "channel"})
 
 
-class Now(Protocol):
+class HasNow(Protocol):
     """What the server asks of a clock."""
 
     def now(self) -> float:
@@ -38,16 +38,16 @@ class Now(Protocol):
         ...
 
 
-class World:
+class TelegramState:
     """The memory."""
 
-    def __init__(self, bot: Account, clock: Now) -> None:
+    def __init__(self, bot: Account, clock: HasNow) -> None:
         self.bot = bot
         self.clock = clock
         self.privacy = True
         """In groups the bot hears only what is meant for it."""
         self.files = Files()
-        self.watch = Watch()
+        self.watch = ChangeSignal()
         self.updates = Updates(self.watch.changed)
         self.mistakes: list[BaseException] = []
         """What went wrong in the stand-in itself."""
@@ -55,7 +55,7 @@ class World:
         self.accounts: dict[int, Account] = {
             one.id: one for one in (bot, ANONYMOUS, AS_CHANNEL, FORWARDER)
         }
-        self.presses: dict[str, Press] = {}
+        self.presses: dict[str, ButtonPress] = {}
         self.press_lifetime = 30.0
         """Seconds in which a press must be answered."""
         self.commands: dict[tuple[str, str], list[dict[str, Any]]] = {}
@@ -111,10 +111,12 @@ class World:
         if message.thread is None and chat.kind == "supergroup" and not chat.forum:
             message.thread = _chain(message)
         chat.history[number] = message
-        self.note(message, "sent")
+        self.record_event(message, "sent")
         return message
 
-    def note(self, message: Message, kind: EventKind, *, by_bot: bool | None = None) -> None:
+    def record_event(
+        self, message: Message, kind: EventKind, *, by_bot: bool | None = None
+    ) -> None:
         """Something happened to a message."""
         own = message.sender is self.bot if by_bot is None else by_bot
         message.chat.log.append(
@@ -127,7 +129,7 @@ class World:
         chat.log.append(Event(self.clock.now(), "action", True, None, action, thread))
         self.changed(chat)
 
-    def note_press(self, press: Press) -> None:
+    def record_press(self, press: ButtonPress) -> None:
         """Someone has pressed a button."""
         words = f"{press.by.name} presses [{press.button.text}]"
         press.message.chat.log.append(
@@ -137,13 +139,13 @@ class World:
 
     def change(self, message: Message) -> None:
         """Remember what a message said; the caller then changes it and notes that."""
-        look = Look(self.clock.now(), message.text, message.buttons)
+        look = Revision(self.clock.now(), message.text, message.buttons)
         message.edits.append(look)
 
     def delete(self, message: Message, *, by_bot: bool) -> None:
         """A message stands there no more."""
         message.deleted = True
-        self.note(message, "deleted", by_bot=by_bot)
+        self.record_event(message, "deleted", by_bot=by_bot)
 
     # --- who hears of it -----------------------------------------------------------------
 
@@ -169,7 +171,7 @@ class World:
         return any(self._means_bot(message, entity) for entity in message.entities)
 
     def _means_bot(self, message: Message, entity: dict[str, Any]) -> bool:
-        words = part(message.text, entity)
+        words = covered_text(message.text, entity)
         match entity["type"]:
             case "bot_command":
                 to = words.partition("@")[2]
@@ -187,9 +189,9 @@ class World:
         """The bot's standing in a chat changes, and it hears of that."""
         before = "left" if chat.bot_status == "none" else chat.bot_status
         chat.bot_status = status
-        self.tell_membership(chat, by or (chat.members or [ANONYMOUS])[0], before, status)
+        self.send_membership_update(chat, by or (chat.members or [ANONYMOUS])[0], before, status)
 
-    def tell_membership(self, chat: Chat, by: Account, before: str, now: str) -> None:
+    def send_membership_update(self, chat: Chat, by: Account, before: str, now: str) -> None:
         """A `my_chat_member` update."""
         told = {
             "chat": shown.chat(chat),

@@ -56,7 +56,7 @@ def _word(described: dict[str, Any]) -> str:
     return (found[1] or found[2]) if found and described["required"] else ""
 
 
-def test_a_method_drifts_from_the_description(spec: dict[str, Any]) -> None:
+def test_methods_equal_the_description(spec: dict[str, Any]) -> None:
     """Each method has the parameters described, with their types, and gives what is described."""
     for name, method in METHODS.items():
         described = spec["methods"][name]
@@ -64,7 +64,7 @@ def test_a_method_drifts_from_the_description(spec: dict[str, Any]) -> None:
         assert method.result == tuple(map(_type, described["returns"])), name
 
 
-def test_an_object_drifts_from_the_description(spec: dict[str, Any]) -> None:
+def test_objects_equal_the_description(spec: dict[str, Any]) -> None:
     """Each object has the fields described; one that is told in part lacks nothing required."""
     for name, fields in OBJECTS.items():
         described = _fields(spec["types"][name].get("fields", []))
@@ -74,7 +74,7 @@ def test_an_object_drifts_from_the_description(spec: dict[str, Any]) -> None:
         assert fields == described, name
 
 
-def test_words_drift_from_the_description(spec: dict[str, Any]) -> None:
+def test_constants_equal_the_description(spec: dict[str, Any]) -> None:
     """Unions, kinds of updates, actions and styles are those described."""
     types = spec["types"]
     for name, kinds in UNIONS.items():
@@ -89,7 +89,7 @@ def test_words_drift_from_the_description(spec: dict[str, Any]) -> None:
     assert set(re.findall(r"\"(\w+)\"", prose["style"])) == STYLES
 
 
-def test_every_type_that_is_told_is_known() -> None:
+def test_every_response_type_is_known() -> None:
     """What the stand-in itself tells never refers to an object without a table."""
     for name, fields in IN_PART.items():
         for field in fields.values():
@@ -123,7 +123,7 @@ _KEYS = {"inline_keyboard": [[{"text": "Go", "callback_data": "1"}]]}
         ("deleteMessages", {"chat_id": 1, "message_ids": [1, "2"]}, 1),
     ],
 )
-def test_a_wrong_call_passes(method: str, given: dict[str, object], count: int) -> None:
+def test_invalid_call_is_found(method: str, given: dict[str, object], count: int) -> None:
     """What the description forbids is found, and nothing else."""
     assert len(params(method, given, {}, form=False)[1]) == count
 
@@ -141,12 +141,12 @@ def test_a_wrong_call_passes(method: str, given: dict[str, object], count: int) 
         ({"chat_id": "1", "video": "BAAC"}, 1),
     ],
 )
-def test_a_wrong_form_passes(given: dict[str, object], count: int) -> None:
+def test_invalid_form_is_found(given: dict[str, object], count: int) -> None:
     """Texts of a form mean what the table says; a file that nothing asks for is found."""
     assert len(params("sendVideo", given, {"video": _UPLOAD}, form=True)[1]) == count
 
 
-def test_a_wrong_answer_passes() -> None:
+def test_invalid_response_is_found() -> None:
     """Our own objects are held to the same tables."""
     user = {"id": 1, "is_bot": False, "first_name": "Ann"}
     assert problems("User", user) == []

@@ -9,36 +9,36 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from tests.fakes.telegram.api_caller import Bot, calling
-from tests.fakes.telegram.fake import Telegram
+from tests.fakes.telegram.api_caller import ApiCaller, api_caller
+from tests.fakes.telegram.fake import FakeTelegram
 from tests.fakes.telegram.faults import FaultKind
 from tests.support.fake_clock import FakeClock
 
 
 @pytest.fixture
-async def bot(clock: FakeClock) -> AsyncIterator[Bot]:
+async def caller(clock: FakeClock) -> AsyncIterator[ApiCaller]:
     """Someone who calls the server, whose clock stands still."""
-    async with calling(clock) as it:
+    async with api_caller(clock) as it:
         yield it
 
 
 @pytest.fixture
-def telegram(bot: Bot) -> Telegram:
+def telegram(caller: ApiCaller) -> FakeTelegram:
     """The server."""
-    return bot.telegram
+    return caller.telegram
 
 
 @pytest.mark.parametrize(
     ("kind", "status"), [("500", 500), ("502-html", 502), ("503", 503), ("504", 504), ("429", 429)]
 )
-async def test_a_fault_comes_with_an_effect(
-    telegram: Telegram, bot: Bot, kind: FaultKind, status: int
+async def test_failed_call_has_no_effect(
+    telegram: FakeTelegram, caller: ApiCaller, kind: FaultKind, status: int
 ) -> None:
     """A call that is answered by an error has done nothing, and the next one goes well."""
-    ann = telegram.person("Ann", started=True)
+    ann = telegram.user("Ann", started=True)
     telegram.faults.add("sendMessage", kind, when=lambda given: given["text"] == "x")
-    await bot("sendMessage", chat_id=ann.id, text="other")
-    answer = await bot.raw("sendMessage", chat_id=ann.id, text="x")
+    await caller("sendMessage", chat_id=ann.id, text="other")
+    answer = await caller.raw("sendMessage", chat_id=ann.id, text="x")
     assert answer.status_code == status
     assert (answer.headers["Content-Type"] == "text/html; charset=utf-8") is (kind == "502-html")
     assert len(ann.chat.messages) == 1
@@ -46,25 +46,25 @@ async def test_a_fault_comes_with_an_effect(
 
 
 @pytest.mark.parametrize(("kind", "done"), [("dropped-before", 0), ("dropped-after", 1)])
-async def test_a_dropped_call_is_answered(
-    telegram: Telegram, bot: Bot, kind: FaultKind, done: int
+async def test_dropped_call_resets_the_connection(
+    telegram: FakeTelegram, caller: ApiCaller, kind: FaultKind, done: int
 ) -> None:
     """The connection is reset, before or after the call had its effect."""
-    ann = telegram.person("Ann", started=True)
+    ann = telegram.user("Ann", started=True)
     telegram.faults.add("*", kind)
     with pytest.raises(httpx.TransportError):
-        await bot("sendMessage", chat_id=ann.id, text="x")
+        await caller("sendMessage", chat_id=ann.id, text="x")
     assert len(ann.chat.messages) == done
 
 
 @pytest.mark.parametrize(("kind", "done"), [("hanging", 0), ("hanging-after", 1)])
-async def test_a_hanging_call_is_answered(
-    telegram: Telegram, bot: Bot, kind: FaultKind, done: int
+async def test_hanging_call_is_reset_on_release(
+    telegram: FakeTelegram, caller: ApiCaller, kind: FaultKind, done: int
 ) -> None:
     """It waits until it is released, and then the connection is reset."""
-    ann = telegram.person("Ann", started=True)
+    ann = telegram.user("Ann", started=True)
     telegram.faults.add("sendMessage", kind)
-    call = asyncio.create_task(bot("sendMessage", chat_id=ann.id, text="x"))
+    call = asyncio.create_task(caller("sendMessage", chat_id=ann.id, text="x"))
     await telegram.until(lambda: telegram.faults.hanging)
     assert len(ann.chat.messages) == done
     telegram.faults.release()
@@ -72,21 +72,21 @@ async def test_a_hanging_call_is_answered(
         await call
 
 
-async def test_a_held_call_is_lost(telegram: Telegram, bot: Bot) -> None:
+async def test_held_call_continues_on_release(telegram: FakeTelegram, caller: ApiCaller) -> None:
     """It goes on as soon as it is released."""
-    ann = telegram.person("Ann", started=True)
+    ann = telegram.user("Ann", started=True)
     for kind, done in (("held", 0), ("held-after", 2)):
         telegram.faults.add("sendMessage", kind)  # type: ignore[arg-type] # one of the kinds
-        call = asyncio.create_task(bot("sendMessage", chat_id=ann.id, text="x"))
+        call = asyncio.create_task(caller("sendMessage", chat_id=ann.id, text="x"))
         await telegram.until(lambda: telegram.faults.hanging)
         assert len(ann.chat.messages) == done
         telegram.faults.release()
         assert (await call)["text"] == "x"
 
 
-async def test_an_upload_that_breaks_off_counts(telegram: Telegram) -> None:
+async def test_interrupted_upload_has_no_effect(telegram: FakeTelegram) -> None:
     """Whoever dies in the middle of it has done nothing, and nothing wrong."""
-    ann = telegram.person("Ann", started=True)
+    ann = telegram.user("Ann", started=True)
     target = httpx.URL(telegram.url)
     for cut in (0, 20, 150):
         reader, writer = await asyncio.open_connection(target.host, target.port)
@@ -104,80 +104,84 @@ async def test_an_upload_that_breaks_off_counts(telegram: Telegram) -> None:
     assert ann.chat.messages == []
 
 
-async def test_garbage_is_json(telegram: Telegram, bot: Bot) -> None:
+async def test_truncated_response_has_status_200(telegram: FakeTelegram, caller: ApiCaller) -> None:
     """An answer that is cut off comes with 200."""
     telegram.faults.add("getMe", "garbage")
-    answer = await bot.raw("getMe")
+    answer = await caller.raw("getMe")
     assert (answer.status_code, answer.text) == (200, '{"ok": tr')
 
 
-async def test_a_429_is_not_obeyed(telegram: Telegram, bot: Bot, clock: FakeClock) -> None:
+async def test_call_within_retry_after_is_refused_and_recorded(
+    telegram: FakeTelegram, caller: ApiCaller, clock: FakeClock
+) -> None:
     """Who calls again too early is refused again, and it is noted; signs may go on."""
-    ann, bob = telegram.person("Ann", started=True), telegram.person("Bob", started=True)
+    ann, bob = telegram.user("Ann", started=True), telegram.user("Bob", started=True)
     telegram.faults.add("sendMessage", "429", retry_after=7)
-    await bot("sendMessage", chat_id=ann.id, text="x")
-    assert "retry after 7" in await bot("sendMessage", chat_id=ann.id, text="on its way")
+    await caller("sendMessage", chat_id=ann.id, text="x")
+    assert "retry after 7" in await caller("sendMessage", chat_id=ann.id, text="on its way")
     assert telegram.violations == []
     await clock.advance(3)
-    assert "retry after 4" in await bot("sendMessage", chat_id=ann.id, text="x")
-    assert await bot("sendChatAction", chat_id=ann.id, action="typing") is True
-    assert (await bot("sendMessage", chat_id=bob.id, text="x"))["text"] == "x"
+    assert "retry after 4" in await caller("sendMessage", chat_id=ann.id, text="x")
+    assert await caller("sendChatAction", chat_id=ann.id, action="typing") is True
+    assert (await caller("sendMessage", chat_id=bob.id, text="x"))["text"] == "x"
     await clock.advance(4)
-    assert (await bot("sendMessage", chat_id=ann.id, text="x"))["text"] == "x"
+    assert (await caller("sendMessage", chat_id=ann.id, text="x"))["text"] == "x"
     assert len(telegram.violations) == 1
 
 
-async def test_a_flood_is_borne(telegram: Telegram, bot: Bot, clock: FakeClock) -> None:
+async def test_chat_limits_are_enforced(
+    telegram: FakeTelegram, caller: ApiCaller, clock: FakeClock
+) -> None:
     """One a second in private, 20 a minute in a group; edits count, signs do not."""
     telegram.flood = True
-    ann = telegram.person("Ann", started=True)
+    ann = telegram.user("Ann", started=True)
     group = telegram.group("Kites", [ann])
-    sent = await bot("sendMessage", chat_id=ann.id, text="1")
+    sent = await caller("sendMessage", chat_id=ann.id, text="1")
     edit = {"chat_id": ann.id, "message_id": sent["message_id"], "text": "2"}
-    answer = await bot.raw("editMessageText", **edit)
+    answer = await caller.raw("editMessageText", **edit)
     assert answer.json()["parameters"] == {"retry_after": 1}
     for _ in range(3):
-        assert await bot("sendChatAction", chat_id=ann.id, action="typing") is True
+        assert await caller("sendChatAction", chat_id=ann.id, action="typing") is True
     await clock.advance(0.96)
-    assert (await bot("editMessageText", **edit))["text"] == "2"
+    assert (await caller("editMessageText", **edit))["text"] == "2"
     for number in range(20):
-        await bot("sendMessage", chat_id=group.id, text=str(number))
+        await caller("sendMessage", chat_id=group.id, text=str(number))
         await clock.advance(1)
-    answer = await bot.raw("sendMessage", chat_id=group.id, text="x")
+    answer = await caller.raw("sendMessage", chat_id=group.id, text="x")
     assert answer.json()["parameters"] == {"retry_after": 40}
     await clock.advance(40)
-    assert (await bot("sendMessage", chat_id=group.id, text="x"))["text"] == "x"
+    assert (await caller("sendMessage", chat_id=group.id, text="x"))["text"] == "x"
     assert [one.method for one in telegram.throttled] == ["editMessageText", "sendMessage"]
     assert len(telegram.violations) == 2
 
 
-async def test_too_much_overall_is_borne(telegram: Telegram, bot: Bot) -> None:
+async def test_overall_limit_is_enforced(telegram: FakeTelegram, caller: ApiCaller) -> None:
     """Thirty messages a second, however many chats."""
     telegram.flood = True
-    people = [telegram.person(f"P{one}", started=True) for one in range(31)]
+    people = [telegram.user(f"P{one}", started=True) for one in range(31)]
     for one in people:
-        await bot("sendMessage", chat_id=one.id, text="x")
+        await caller("sendMessage", chat_id=one.id, text="x")
     assert [one.chat for one in telegram.throttled] == [people[-1].id]
 
 
-async def test_an_outage_lets_something_through(telegram: Telegram, bot: Bot) -> None:
+async def test_outage_lets_nothing_through(telegram: FakeTelegram, caller: ApiCaller) -> None:
     """Nothing gets through of either kind, and afterwards all does, at the same address."""
-    ann = telegram.person("Ann", started=True)
-    await bot("sendMessage", chat_id=ann.id, text="before")
+    ann = telegram.user("Ann", started=True)
+    await caller("sendMessage", chat_id=ann.id, text="before")
     for kind in ("refused", "dropped"):
         await telegram.outage(kind)
         for _ in range(2):
             with pytest.raises(httpx.TransportError):
-                await bot("sendMessage", chat_id=ann.id, text="x")
+                await caller("sendMessage", chat_id=ann.id, text="x")
         await telegram.recovered()
     await telegram.outage("502")
-    assert (await bot.raw("sendMessage", chat_id=ann.id, text="x")).status_code == 502
+    assert (await caller.raw("sendMessage", chat_id=ann.id, text="x")).status_code == 502
     await telegram.recovered()
-    await bot("sendMessage", chat_id=ann.id, text="after")
+    await caller("sendMessage", chat_id=ann.id, text="after")
     assert [one.text for one in ann.chat.messages] == ["before", "after"]
 
 
-async def test_a_refused_connection_is_only_dropped(telegram: Telegram) -> None:
+async def test_refused_connection_keeps_the_port(telegram: FakeTelegram) -> None:
     """While refused, a fresh connection cannot be made at all, and nobody else gets the port."""
     await telegram.outage("refused")
     async with httpx.AsyncClient() as fresh:
@@ -185,23 +189,25 @@ async def test_a_refused_connection_is_only_dropped(telegram: Telegram) -> None:
             await fresh.get(f"{telegram.url}/bot{telegram.token}/getMe")
 
 
-async def test_a_poll_outlives_an_outage(telegram: Telegram, bot: Bot) -> None:
+async def test_outage_cuts_a_poll_and_keeps_its_updates(
+    telegram: FakeTelegram, caller: ApiCaller
+) -> None:
     """A poll that waits is cut off, and what comes meanwhile is kept."""
-    poll = asyncio.create_task(bot("getUpdates", timeout=50))
+    poll = asyncio.create_task(caller("getUpdates", timeout=50))
     await telegram.until(lambda: telegram.polls == 1)
     await telegram.outage("dropped")
     with pytest.raises(httpx.TransportError):
         await poll
-    await telegram.person("Ann").says("Hi")
+    await telegram.user("Ann").says("Hi")
     await telegram.recovered()
-    assert [one["message"]["text"] for one in await bot.updates()] == ["Hi"]
+    assert [one["message"]["text"] for one in await caller.updates()] == ["Hi"]
 
 
-async def test_a_mistake_of_the_stand_in_passes(clock: FakeClock) -> None:
+async def test_internal_error_fails_the_test(clock: FakeClock) -> None:
     """What goes wrong in the server itself is raised in the test, not only answered."""
 
     async def use() -> None:
-        async with calling(clock) as bot:
+        async with api_caller(clock) as bot:
             bot.telegram.bot.first_name = 5  # type: ignore[assignment] # the mistake
             await bot.raw("getMe")
 
@@ -209,9 +215,9 @@ async def test_a_mistake_of_the_stand_in_passes(clock: FakeClock) -> None:
         await use()
 
 
-async def test_waiting_in_vain_says_nothing(telegram: Telegram) -> None:
+async def test_timeout_shows_what_is_there(telegram: FakeTelegram) -> None:
     """Who waits for what never comes is told what stands there instead."""
-    ann = telegram.person("Ann")
+    ann = telegram.user("Ann")
     await ann.says("/video cat")
     with pytest.raises(AssertionError, match=r"no 'dog'(.|\n)*/video cat"):
         await ann.chat.shows("dog", timeout=0.01)

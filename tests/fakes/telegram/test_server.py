@@ -8,50 +8,56 @@ from typing import Any
 
 import pytest
 
-from tests.fakes.telegram.api_caller import GO, Bot, calling
-from tests.fakes.telegram.fake import Telegram
+from tests.fakes.telegram.api_caller import GO_ON_BUTTON, ApiCaller, api_caller
+from tests.fakes.telegram.fake import FakeTelegram
 from tests.support.fake_clock import FakeClock
 
 
 @pytest.fixture
-async def bot(clock: FakeClock) -> AsyncIterator[Bot]:
+async def caller(clock: FakeClock) -> AsyncIterator[ApiCaller]:
     """Someone who calls the server, whose clock stands still."""
-    async with calling(clock) as it:
+    async with api_caller(clock) as it:
         yield it
 
 
 @pytest.fixture
-def telegram(bot: Bot) -> Telegram:
+def telegram(caller: ApiCaller) -> FakeTelegram:
     """The server."""
-    return bot.telegram
+    return caller.telegram
 
 
-async def test_a_call_with_a_wrong_token_is_served(telegram: Telegram, bot: Bot) -> None:
+async def test_wrong_token_is_refused(telegram: FakeTelegram, caller: ApiCaller) -> None:
     """Only the bot's own token opens anything, files included."""
     for path in ("bot1:x/getMe", "file/bot1:x/photos/file_1.jpg"):
-        answer = await bot.client.get(f"{telegram.url}/{path}")
+        answer = await caller.client.get(f"{telegram.url}/{path}")
         assert answer.status_code == 401
         assert answer.json() == {"ok": False, "error_code": 401, "description": "Unauthorized"}
 
 
-async def test_a_method_that_nobody_knows_is_served(telegram: Telegram, bot: Bot) -> None:
+async def test_unknown_method_is_refused_and_recorded(
+    telegram: FakeTelegram, caller: ApiCaller
+) -> None:
     """A misspelt method is refused and noted."""
-    assert (await bot.raw("sendVidoe")).status_code == 404
+    assert (await caller.raw("sendVidoe")).status_code == 404
     assert telegram.violations == ["sendVidoe: no such method"]
 
 
-async def test_parameters_differ_by_the_way_they_are_sent(telegram: Telegram, bot: Bot) -> None:
+async def test_parameters_mean_the_same_in_every_encoding(
+    telegram: FakeTelegram, caller: ApiCaller
+) -> None:
     """Query, form, JSON and multipart mean the same."""
-    ann = telegram.person("Ann", started=True)
+    ann = telegram.user("Ann", started=True)
     path = f"{telegram.url}/bot{telegram.token}/sendMessage"
-    given = {"chat_id": str(ann.id), "text": "Hi", "reply_markup": json.dumps(GO)}
+    given = {"chat_id": str(ann.id), "text": "Hi", "reply_markup": json.dumps(GO_ON_BUTTON)}
     for answer in (
-        await bot.client.get(path, params=given),
-        await bot.client.post(path, data=given),
-        await bot.client.post(path, json={**given, "chat_id": ann.id, "reply_markup": GO}),
-        await bot.client.post(path, files={name: (None, one) for name, one in given.items()}),
+        await caller.client.get(path, params=given),
+        await caller.client.post(path, data=given),
+        await caller.client.post(
+            path, json={**given, "chat_id": ann.id, "reply_markup": GO_ON_BUTTON}
+        ),
+        await caller.client.post(path, files={name: (None, one) for name, one in given.items()}),
     ):
-        assert answer.json()["result"]["reply_markup"] == GO, answer.text
+        assert answer.json()["result"]["reply_markup"] == GO_ON_BUTTON, answer.text
     assert [one.text for one in ann.chat.messages] == ["Hi"] * 4
     assert telegram.violations == []
 
@@ -75,12 +81,12 @@ async def test_parameters_differ_by_the_way_they_are_sent(telegram: Telegram, bo
         ),
     ],
 )
-async def test_a_bad_text_is_posted(
-    telegram: Telegram, bot: Bot, given: dict[str, Any], says: str
+async def test_invalid_text_is_refused(
+    telegram: FakeTelegram, caller: ApiCaller, given: dict[str, Any], says: str
 ) -> None:
     """Lengths count after parsing in UTF-16, tags must be known and closed, and so on."""
-    ann = telegram.person("Ann", started=True)
-    assert says in await bot("sendMessage", chat_id=ann.id, **given)
+    ann = telegram.user("Ann", started=True)
+    assert says in await caller("sendMessage", chat_id=ann.id, **given)
     assert len(telegram.violations) == 1
     assert ann.chat.messages == []
 
@@ -97,19 +103,23 @@ async def test_a_bad_text_is_posted(
         {"text": "x", "callback_data": "1", "style": "green"},
     ],
 )
-async def test_a_bad_button_is_posted(telegram: Telegram, bot: Bot, button: Any) -> None:
+async def test_invalid_button_is_refused(
+    telegram: FakeTelegram, caller: ApiCaller, button: Any
+) -> None:
     """A button does one thing, with at most 64 bytes of data."""
-    ann = telegram.person("Ann", started=True)
+    ann = telegram.user("Ann", started=True)
     markup = {"inline_keyboard": [[button]]}
-    assert "Bad Request" in await bot("sendMessage", chat_id=ann.id, text="x", reply_markup=markup)
+    assert "Bad Request" in await caller(
+        "sendMessage", chat_id=ann.id, text="x", reply_markup=markup
+    )
     assert len(telegram.violations) == 1
 
 
-async def test_a_text_is_not_read_as_people_see_it(telegram: Telegram, bot: Bot) -> None:
+async def test_text_is_parsed_into_entities(telegram: FakeTelegram, caller: ApiCaller) -> None:
     """Marks become entities, offsets are in UTF-16, ends are trimmed, links are found."""
-    ann = telegram.person("Ann", started=True)
+    ann = telegram.user("Ann", started=True)
     html = ' 😀 <b>A &lt;&amp; <i>b</i></b> <a href="https://x.y/?a=1&amp;b">z</a> /help '
-    sent = await bot("sendMessage", chat_id=ann.id, text=html, parse_mode="HTML")
+    sent = await caller("sendMessage", chat_id=ann.id, text=html, parse_mode="HTML")
     assert sent["text"] == ann.chat.messages[0].text == "😀 A <& b z /help"
     assert sent["entities"] == [
         {"type": "bold", "offset": 3, "length": 6},
@@ -118,21 +128,23 @@ async def test_a_text_is_not_read_as_people_see_it(telegram: Telegram, bot: Bot)
         {"type": "bot_command", "offset": 12, "length": 5},
     ]
     assert telegram.violations == []
-    await bot("sendMessage", chat_id=ann.id, text="Tom & Jerry", parse_mode="HTML")
+    await caller("sendMessage", chat_id=ann.id, text="Tom & Jerry", parse_mode="HTML")
     assert ann.chat.messages[1].text == "Tom & Jerry"
     assert "not escaped" in telegram.violations[0]
 
 
-async def test_who_does_not_want_the_bot_gets_messages(telegram: Telegram, bot: Bot) -> None:
+async def test_closed_chats_refuse_with_their_reason(
+    telegram: FakeTelegram, caller: ApiCaller
+) -> None:
     """Each reason has the real server's words, and none of them is the bot's fault."""
-    ann, bob = telegram.person("Ann", started=True), telegram.person("Bob")
-    cid = telegram.person("Cid")
+    ann, bob = telegram.user("Ann", started=True), telegram.user("Bob")
+    cid = telegram.user("Cid")
     group = telegram.group("Kites", [ann, bob])
     large = telegram.supergroup("Films", [ann])
     lost = telegram.supergroup("Lost", [ann])
 
     async def refused(chat: int) -> str:
-        said: str = await bot("sendMessage", chat_id=chat, text="x")
+        said: str = await caller("sendMessage", chat_id=chat, text="x")
         return said
 
     await ann.blocks()
@@ -149,26 +161,28 @@ async def test_who_does_not_want_the_bot_gets_messages(telegram: Telegram, bot: 
     group.forbidden.add("text")
     assert "not enough rights to send text messages" in await refused(group.id)
     new = await group.upgrades()
-    body = (await bot.raw("sendMessage", chat_id=group.id, text="x")).json()
+    body = (await caller.raw("sendMessage", chat_id=group.id, text="x")).json()
     assert body["parameters"] == {"migrate_to_chat_id": new.id}
     assert telegram.violations == []
     assert await refused(12345) == "Bad Request: chat not found"
     assert len(telegram.violations) == 1
 
 
-async def test_a_reply_to_nothing_is_posted(telegram: Telegram, bot: Bot) -> None:
+async def test_reply_to_a_missing_message_is_refused(
+    telegram: FakeTelegram, caller: ApiCaller
+) -> None:
     """Unless the call allows it."""
-    ann = telegram.person("Ann")
+    ann = telegram.user("Ann")
     asked = await ann.says("/video cat")
-    said = await bot(
+    said = await caller(
         "sendMessage", chat_id=ann.id, text="1", reply_parameters={"message_id": asked.id}
     )
     assert said["reply_to_message"]["text"] == "/video cat"
     await ann.deletes(asked)
     lost: dict[str, Any] = {"message_id": asked.id}
-    said = await bot("sendMessage", chat_id=ann.id, text="2", reply_parameters=lost)
+    said = await caller("sendMessage", chat_id=ann.id, text="2", reply_parameters=lost)
     assert said == "Bad Request: message to be replied not found"
     lost["allow_sending_without_reply"] = True
-    said = await bot("sendMessage", chat_id=ann.id, text="3", reply_parameters=lost)
+    said = await caller("sendMessage", chat_id=ann.id, text="3", reply_parameters=lost)
     assert "reply_to_message" not in said
     assert telegram.violations == []

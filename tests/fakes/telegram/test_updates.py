@@ -9,73 +9,79 @@ from typing import Any, Self
 import pytest
 from aiohttp import web
 
-from tests.fakes.telegram.api_caller import Bot, calling
-from tests.fakes.telegram.fake import Telegram
+from tests.fakes.telegram.api_caller import ApiCaller, api_caller
+from tests.fakes.telegram.fake import FakeTelegram
 from tests.fakes.telegram.updates import SECRET_HEADER
 from tests.support.fake_clock import FakeClock
 
 
 @pytest.fixture
-async def bot(clock: FakeClock) -> AsyncIterator[Bot]:
+async def caller(clock: FakeClock) -> AsyncIterator[ApiCaller]:
     """Someone who calls the server, whose clock stands still."""
-    async with calling(clock) as it:
+    async with api_caller(clock) as it:
         yield it
 
 
 @pytest.fixture
-def telegram(bot: Bot) -> Telegram:
+def telegram(caller: ApiCaller) -> FakeTelegram:
     """The server."""
-    return bot.telegram
+    return caller.telegram
 
 
-async def test_an_update_is_forgotten_before_it_is_confirmed(telegram: Telegram, bot: Bot) -> None:
+async def test_update_stays_until_confirmed_by_an_offset(
+    telegram: FakeTelegram, caller: ApiCaller
+) -> None:
     """The offset of a poll confirms all before it, and nothing else does."""
-    ann = telegram.person("Ann")
+    ann = telegram.user("Ann")
     for word in "abc":
         await ann.says(word)
-    first = await bot.updates(limit=2)
+    first = await caller.updates(limit=2)
     assert [one["message"]["text"] for one in first] == ["a", "b"]
-    assert [one["update_id"] for one in await bot.updates(limit=2)] == [
+    assert [one["update_id"] for one in await caller.updates(limit=2)] == [
         one["update_id"] for one in first
     ]
-    rest = await bot.updates(first[-1]["update_id"] + 1)
+    rest = await caller.updates(first[-1]["update_id"] + 1)
     assert [one["message"]["text"] for one in rest] == ["c"]
     assert telegram.pending == 1
-    assert await bot.updates(rest[-1]["update_id"] + 1) == []
-    telegram.tell_again(telegram.updates[0])
-    assert await bot.updates(rest[-1]["update_id"] + 1) == first[:1]
+    assert await caller.updates(rest[-1]["update_id"] + 1) == []
+    telegram.redeliver_update(telegram.updates[0])
+    assert await caller.updates(rest[-1]["update_id"] + 1) == first[:1]
 
 
-async def test_a_poll_waits_although_something_has_come(telegram: Telegram, bot: Bot) -> None:
+async def test_long_poll_ends_with_the_first_update(
+    telegram: FakeTelegram, caller: ApiCaller
+) -> None:
     """A long poll ends with the first update."""
-    ann = telegram.person("Ann")
-    poll = asyncio.create_task(bot.updates(timeout=50))
+    ann = telegram.user("Ann")
+    poll = asyncio.create_task(caller.updates(timeout=50))
     await telegram.until(lambda: telegram.polls == 1)
     await ann.says("Hi")
     assert (await poll)[0]["message"]["text"] == "Hi"
 
 
-async def test_two_polls_live_side_by_side(telegram: Telegram, bot: Bot) -> None:
+async def test_newer_poll_ends_the_older_one(telegram: FakeTelegram, caller: ApiCaller) -> None:
     """The newer throws the older out."""
-    older = asyncio.create_task(bot.raw("getUpdates", timeout=50))
+    older = asyncio.create_task(caller.raw("getUpdates", timeout=50))
     await telegram.until(lambda: telegram.polls == 1)
-    newer = asyncio.create_task(bot.raw("getUpdates", timeout=50))
+    newer = asyncio.create_task(caller.raw("getUpdates", timeout=50))
     answer = await older
     assert answer.status_code == 409
     assert "make sure that only one bot instance is running" in answer.json()["description"]
-    await telegram.person("Ann").says("Hi")
+    await telegram.user("Ann").says("Hi")
     assert (await newer).status_code == 200
 
 
-async def test_unwanted_updates_are_told(telegram: Telegram, bot: Bot) -> None:
+async def test_updates_that_are_not_allowed_are_never_sent(
+    telegram: FakeTelegram, caller: ApiCaller
+) -> None:
     """What is not in `allowed_updates`, which is remembered, is never told."""
-    ann = telegram.person("Ann")
-    await bot.updates(allowed_updates=["callback_query"])
+    ann = telegram.user("Ann")
+    await caller.updates(allowed_updates=["callback_query"])
     await ann.says("Hi")
-    assert await bot.updates() == []
-    await bot.updates(allowed_updates=[])
+    assert await caller.updates() == []
+    await caller.updates(allowed_updates=[])
     await ann.says("Hi")
-    assert len(await bot.updates()) == 1
+    assert len(await caller.updates()) == 1
 
 
 class Hook:
@@ -103,24 +109,26 @@ class Hook:
         return web.Response(status=self.says.pop(0) if self.says else 200)
 
 
-async def test_a_webhook_that_fails_loses_an_update(telegram: Telegram, bot: Bot) -> None:
+async def test_failed_webhook_call_is_repeated_in_order(
+    telegram: FakeTelegram, caller: ApiCaller
+) -> None:
     """It is brought again, before what came later from the same chat, and with the secret."""
     telegram.world.updates.retry_seconds = 0.01
-    ann = telegram.person("Ann")
+    ann = telegram.user("Ann")
     async with Hook() as hook:
         await ann.says("a")
         hook.says = [500, 302]
-        assert await bot("setWebhook", url=hook.url, secret_token="s3cret", max_connections=2)
+        assert await caller("setWebhook", url=hook.url, secret_token="s3cret", max_connections=2)
         await ann.says("b")
         await telegram.until(lambda: telegram.pending == 0)
         assert [one["message"]["text"] for _, one in hook.got] == ["a", "a", "a", "b"]
         assert {secret for secret, _ in hook.got} == {"s3cret"}
-        assert (await bot("getWebhookInfo"))["url"] == hook.url
-        assert (await bot.raw("getUpdates")).status_code == 409
-        await bot("deleteWebhook")
-    assert (await bot("getWebhookInfo"))["url"] == ""
+        assert (await caller("getWebhookInfo"))["url"] == hook.url
+        assert (await caller.raw("getUpdates")).status_code == 409
+        await caller("deleteWebhook")
+    assert (await caller("getWebhookInfo"))["url"] == ""
     await ann.says("c")
-    assert [one["message"]["text"] for one in await bot.updates()] == ["c"]
+    assert [one["message"]["text"] for one in await caller.updates()] == ["c"]
     assert len(telegram.violations) == 1
 
 
@@ -133,18 +141,20 @@ async def test_a_webhook_that_fails_loses_an_update(telegram: Telegram, bot: Bot
         {"url": "https://example.org/hook", "secret_token": ""},
     ],
 )
-async def test_a_bad_webhook_is_set(telegram: Telegram, bot: Bot, given: dict[str, Any]) -> None:
+async def test_invalid_webhook_is_refused(
+    telegram: FakeTelegram, caller: ApiCaller, given: dict[str, Any]
+) -> None:
     """HTTPS, four ports, and a secret of plain signs."""
-    assert "Bad Request" in await bot("setWebhook", **given)
+    assert "Bad Request" in await caller("setWebhook", **given)
     assert len(telegram.violations) == 1
 
 
 # --- the menu ----------------------------------------------------------------------------
 
 
-async def test_a_person_sees_the_wrong_menu(telegram: Telegram, bot: Bot) -> None:
+async def test_nearest_command_scope_wins(telegram: FakeTelegram, caller: ApiCaller) -> None:
     """The nearest scope wins, and in it the person's language."""
-    ann, li = telegram.person("Ann", started=True), telegram.person("Li", language="zh-hans")
+    ann, li = telegram.user("Ann", started=True), telegram.user("Li", language="zh-hans")
     group = telegram.group("Kites", [ann, li])
 
     async def set_menu(name: str, scope: dict[str, Any] | None = None, code: str = "") -> None:
@@ -152,7 +162,7 @@ async def test_a_person_sees_the_wrong_menu(telegram: Telegram, bot: Bot) -> Non
         given["commands"] = [{"command": name, "description": "x"}]
         if scope is not None:
             given["scope"] = scope
-        assert await bot("setMyCommands", **given) is True
+        assert await caller("setMyCommands", **given) is True
 
     await set_menu("all")
     await set_menu("people", {"type": "all_private_chats"})
@@ -182,19 +192,19 @@ async def test_a_person_sees_the_wrong_menu(telegram: Telegram, bot: Bot) -> Non
         ("getFile", {"file_id": "nothing"}),
     ],
 )
-async def test_a_bad_setting_is_taken(
-    telegram: Telegram, bot: Bot, method: str, given: dict[str, Any]
+async def test_invalid_profile_setting_is_refused(
+    telegram: FakeTelegram, caller: ApiCaller, method: str, given: dict[str, Any]
 ) -> None:
     """Names, lengths and languages are bounded."""
-    assert "Bad Request" in await bot(method, **given)
+    assert "Bad Request" in await caller(method, **given)
     assert len(telegram.violations) == 1
 
 
-async def test_what_the_bot_says_of_itself_is_lost(bot: Bot) -> None:
+async def test_descriptions_are_kept_by_language(caller: ApiCaller) -> None:
     """Descriptions are told by language, or else the common one."""
-    await bot("setMyDescription", description="Films")
-    await bot("setMyDescription", description="影片", language_code="zh")
-    assert await bot("getMyDescription", language_code="zh") == {"description": "影片"}
-    assert await bot("getMyDescription", language_code="de") == {"description": "Films"}
-    assert await bot("getMyShortDescription") == {"short_description": ""}
-    assert (await bot("getMe"))["can_read_all_group_messages"] is False
+    await caller("setMyDescription", description="Films")
+    await caller("setMyDescription", description="影片", language_code="zh")
+    assert await caller("getMyDescription", language_code="zh") == {"description": "影片"}
+    assert await caller("getMyDescription", language_code="de") == {"description": "Films"}
+    assert await caller("getMyShortDescription") == {"short_description": ""}
+    assert (await caller("getMe"))["can_read_all_group_messages"] is False

@@ -69,7 +69,7 @@ def units(text: str) -> int:
     return len(text.encode("utf-16-le")) // 2
 
 
-def part(text: str, entity: Entity) -> str:
+def covered_text(text: str, entity: Entity) -> str:
     """What an entity covers."""
     raw = text.encode("utf-16-le")
     start = entity["offset"] * 2
@@ -107,7 +107,7 @@ def parse_html(source: str) -> Parsed:
     return _trimmed(Parsed(text, sorted(entities, key=_order), sloppy))
 
 
-def found_in(text: str, known: list[Entity]) -> list[Entity]:
+def detect_entities(text: str, known: list[Entity]) -> list[Entity]:
     """These entities and those that Telegram finds by itself outside of them, in order."""
     entities = list(known)
     for kind, pattern in _FOUND:
@@ -218,6 +218,6 @@ def _trimmed(parsed: Parsed) -> Parsed:
     return Parsed(text, entities, parsed.sloppy)
 
 
-def plain(source: str) -> Parsed:
+def plain_text(source: str) -> Parsed:
     """A text that is not parsed."""
     return _trimmed(Parsed(source))

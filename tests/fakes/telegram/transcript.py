@@ -14,7 +14,7 @@ def transcript(chat: Chat) -> str:
     return "\n".join([_head(chat), *lines, ""])
 
 
-def story(chat: Chat) -> str:
+def event_log(chat: Chat) -> str:
     """All that happened in a chat, in order: edits, presses and deletions as well."""
     lines = [line for event in chat.log for line in _told(event)]
     return "\n".join([_head(chat), *lines, ""])

@@ -20,7 +20,7 @@ _NOT_BY_DEFAULT = frozenset({"chat_member", "message_reaction", "message_reactio
 LONGEST_POLL = 50.0
 
 
-class ThrownOut(Exception):
+class PollSuperseded(Exception):
     """A newer poll has come."""
 
 
@@ -113,9 +113,9 @@ class Updates:
     # --- polling -------------------------------------------------------------------------
 
     async def fetch(self, offset: int, limit: int, seconds: float) -> list[dict[str, Any]]:
-        """A poll. Raises `ThrownOut` once a newer one comes."""
+        """A poll. Raises `PollSuperseded` once a newer one comes."""
         if self._polling is not None and not self._polling.done():
-            self._polling.set_exception(ThrownOut())
+            self._polling.set_exception(PollSuperseded())
         if offset < 0:
             keep = sorted(self.waiting)[offset:]
             self.waiting = {one: self.waiting[one] for one in keep}

@@ -11,21 +11,28 @@ from typing import Any
 
 from tests.fakes.telegram import serializers as shown
 from tests.fakes.telegram.chats import Chat, Topic
-from tests.fakes.telegram.files import Stored
-from tests.fakes.telegram.messages import ANONYMOUS, AS_CHANNEL, FORWARDER, Account, Message, Press
+from tests.fakes.telegram.files import StoredFile
+from tests.fakes.telegram.messages import (
+    ANONYMOUS,
+    AS_CHANNEL,
+    FORWARDER,
+    Account,
+    ButtonPress,
+    Message,
+)
 from tests.fakes.telegram.rules import LONGEST_CAPTION, LONGEST_TEXT
-from tests.fakes.telegram.state import World
-from tests.fakes.telegram.text import Entity, found_in, units
+from tests.fakes.telegram.state import TelegramState
+from tests.fakes.telegram.text import Entity, detect_entities, units
 
 _press_ids = count(1)
 _album_ids = count(13_900_000_000_001)
 
 
 @dataclass(eq=False, kw_only=True)
-class Person(Account):
+class FakeUser(Account):
     """Someone with a Telegram app."""
 
-    world: World
+    world: TelegramState
     chat: Chat
     """With the bot."""
 
@@ -47,7 +54,7 @@ class Person(Account):
         `mentions` has words of the text that point at people who have no username.
         """
         assert 1 <= units(text) <= LONGEST_TEXT
-        entities = found_in(text, _pointing(text, mentions or {}))
+        entities = detect_entities(text, _pointing(text, mentions or {}))
         return self._sent(
             chat, reply_to, topic, anonymous, as_channel, text=text, entities=entities
         )
@@ -118,7 +125,7 @@ class Person(Account):
 
     def _sent_media(
         self,
-        media: tuple[Stored, ...],
+        media: tuple[StoredFile, ...],
         caption: str,
         *,
         chat: Chat | None = None,
@@ -129,7 +136,7 @@ class Person(Account):
         **more: Any,
     ) -> Message:
         assert units(caption) <= LONGEST_CAPTION
-        entities = found_in(caption, [])
+        entities = detect_entities(caption, [])
         return self._sent(
             chat,
             reply_to,
@@ -189,16 +196,16 @@ class Person(Account):
         """Change what one has written."""
         assert message.sender is self
         self.world.change(message)
-        message.text, message.entities = text, found_in(text, [])
+        message.text, message.entities = text, detect_entities(text, [])
         message.edited = self.world.clock.now()
-        self.world.note(message, "edited")
+        self.world.record_event(message, "edited")
         self.world.arrive(message, "edited_message")
 
     async def deletes(self, message: Message) -> None:
         """Take a message away; bots do not hear of that."""
         self.world.delete(message, by_bot=False)
 
-    async def presses(self, message: Message, button: str, *, late: bool = False) -> Press:
+    async def presses(self, message: Message, button: str, *, late: bool = False) -> ButtonPress:
         """Press a button, told by its words or a part of them.
 
         `late`: although the message is gone already, which the bot then hears as inaccessible.
@@ -207,7 +214,7 @@ class Person(Account):
         found = message.button(button)
         assert found.data, f"{found.text!r} opens {found.url}"
         number = f"{self.id << 20 | next(_press_ids)}"
-        press = Press(number, self, message, found, self.world.clock.now())
+        press = ButtonPress(number, self, message, found, self.world.clock.now())
         self.world.presses[number] = press
         told = {
             "id": number,
@@ -216,7 +223,7 @@ class Person(Account):
             "chat_instance": str(-message.chat.id * 7919),
             "data": found.data,
         }
-        self.world.note_press(press)
+        self.world.record_press(press)
         self.world.updates.add("callback_query", told, message.chat.id)
         return press
 
@@ -235,12 +242,12 @@ class Person(Account):
     async def blocks(self) -> None:
         """The bot may not write any more."""
         self.chat.blocked = True
-        self.world.tell_membership(self.chat, self, "member", "kicked")
+        self.world.send_membership_update(self.chat, self, "member", "kicked")
 
     async def unblocks(self) -> None:
         """The bot may write again."""
         self.chat.blocked = False
-        self.world.tell_membership(self.chat, self, "kicked", "member")
+        self.world.send_membership_update(self.chat, self, "kicked", "member")
 
     async def leaves_telegram(self) -> None:
         """The account is deleted; nobody is told."""
@@ -249,7 +256,7 @@ class Person(Account):
     async def posts(self, channel: Chat, text: str) -> Message:
         """Post in a channel; what appears in its discussion group, or else the post itself."""
         assert channel.kind == "channel"
-        entities = found_in(text, [])
+        entities = detect_entities(text, [])
         post = self.world.put(channel, self, sender_chat=channel, text=text, entities=entities)
         self.world.arrive(post)
         if channel.linked is None:

@@ -87,8 +87,8 @@ def _of_fields(fields: Mapping[str, Field], given: Mapping[str, object]) -> list
     for name, field in fields.items():
         if name not in given:
             found += [f"{name} is required"] if field.required else []
-        elif field.word and given[name] != field.word:
-            found += [f"{name}: {given[name]!r} is not {field.word!r}"]
+        elif field.description_word and given[name] != field.description_word:
+            found += [f"{name}: {given[name]!r} is not {field.description_word!r}"]
         else:
             found += [f"{name}: {problem}" for problem in _of_types(field.types, given[name])]
     return found

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from bot.config import NAMES, Settings, SettingsError, load_settings
+from bot.config import SETTING_NAMES, Settings, SettingsError, load_settings
 from bot.presentation.i18n import LANGUAGES
 
 OPENAI = {"PROVIDERS__LOCAL__KIND": "openai", "PROVIDERS__LOCAL__API_KEY": "sk-0123456789"}
@@ -35,16 +35,16 @@ def complaints(**environ: str) -> tuple[str, ...]:
 # --- what is taken from where ------------------------------------------------------------
 
 
-def test_an_empty_environment_gives_the_embedded_default() -> None:
+def test_empty_environment_gives_the_embedded_default() -> None:
     """With nothing set there are the console, the sandbox and SQLite under `data`."""
     settings = load()
-    assert settings.console_on
+    assert settings.is_console_enabled
     assert {name: one.kind for name, one in settings.providers.items()} == {"sandbox": "sandbox"}
     assert settings.database_url.get_secret_value() == "sqlite:///data/reelay.db"
     assert settings == Settings()
 
 
-def test_the_environment_goes_before_the_file(tmp_path: Path) -> None:
+def test_environment_goes_before_the_file(tmp_path: Path) -> None:
     """What is in the environment wins over the same name in the file."""
     file = tmp_path / "some.env"
     file.write_text("HTTP_PORT=1\nDAILY_CREDITS=2\n")
@@ -52,7 +52,7 @@ def test_the_environment_goes_before_the_file(tmp_path: Path) -> None:
     assert (settings.http_port, settings.daily_credits) == (3, 2)
 
 
-def test_an_empty_value_means_not_set(tmp_path: Path) -> None:
+def test_empty_value_means_not_set(tmp_path: Path) -> None:
     """An empty or blank value leaves what stands below it: the file's value, or the default."""
     file = tmp_path / "some.env"
     file.write_text("HTTP_PORT=1\nDAILY_CREDITS=\n")
@@ -60,14 +60,14 @@ def test_an_empty_value_means_not_set(tmp_path: Path) -> None:
     assert (settings.http_port, settings.daily_credits) == (1, 60)
 
 
-def test_names_may_be_written_in_small_letters() -> None:
+def test_names_may_be_written_in_lower_case() -> None:
     """`http_port` is `HTTP_PORT`; where both are there, the capitals win."""
     assert load(http_port="7").http_port == 7
     assert load(HTTP_PORT="8", http_port="7").http_port == 8
     assert load(http_port="7", HTTP_PORT="8").http_port == 8
 
 
-def test_a_dotenv_file_in_the_working_directory_is_read(
+def test_dotenv_file_in_the_working_directory_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without a file named, `.env` is read, and it need not be there."""
@@ -77,7 +77,7 @@ def test_a_dotenv_file_in_the_working_directory_is_read(
     assert load_settings(environ={}).daily_credits == 5
 
 
-def test_the_process_environment_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_process_environment_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without an environment handed in, it is the process's own."""
     monkeypatch.setenv("DAILY_CREDITS", "9")
     assert load_settings(NOTHING).daily_credits == 9
@@ -89,7 +89,7 @@ def test_settings_made_by_hand_read_nothing(monkeypatch: pytest.MonkeyPatch) -> 
     assert Settings().daily_credits == 60
 
 
-def test_a_dotenv_value_is_taken_as_it_is_written(tmp_path: Path) -> None:
+def test_dotenv_value_is_taken_as_it_is_written(tmp_path: Path) -> None:
     """Quotes, comments, `export`, a byte-order mark and a `$` in a password do no harm."""
     file = tmp_path / "some.env"
     file.write_text(
@@ -101,7 +101,7 @@ def test_a_dotenv_value_is_taken_as_it_is_written(tmp_path: Path) -> None:
     assert settings.database_url.get_secret_value().endswith("a$b${HOME}@db/reelay")
 
 
-def test_lists_and_zones_come_out_typed() -> None:
+def test_lists_and_zones_are_parsed() -> None:
     """Commas, spaces and capitals in values are what people write."""
     settings = load(
         ADMINS="telegram:123, discord:456,",
@@ -119,7 +119,7 @@ def test_lists_and_zones_come_out_typed() -> None:
     assert settings.public_url == "https://example.org/bot"
 
 
-def test_every_language_that_there_is_can_be_the_default() -> None:
+def test_every_language_can_be_the_default() -> None:
     """A language that was added is allowed here too, and no other."""
     assert all(load(DEFAULT_LANGUAGE=code).default_language == code for code in LANGUAGES)
     (line,) = complaints(DEFAULT_LANGUAGE="xx")
@@ -139,17 +139,17 @@ def test_settings_cannot_be_changed() -> None:
     ("environ", "on"),
     [({}, True), ({"CONSOLE": "off"}, False), ({"CONSOLE": "yes"}, True)],
 )
-def test_the_console_is_on_where_nothing_else_is(environ: dict[str, str], on: bool) -> None:
+def test_console_is_on_where_no_other_front_end_is(environ: dict[str, str], on: bool) -> None:
     """What is said goes; where nothing is said, the console is on if no other front-end is."""
-    assert load(**environ).console_on is on
+    assert load(**environ).is_console_enabled is on
 
 
 def test_another_front_end_turns_the_console_off() -> None:
     """A bot with a token does not wait for a terminal."""
-    assert not Settings.model_validate({"discord_bot_token": "abc"}).console_on
+    assert not Settings.model_validate({"discord_bot_token": "abc"}).is_console_enabled
 
 
-def test_the_short_scheme_of_postgresql_is_understood() -> None:
+def test_short_scheme_of_postgresql_is_understood() -> None:
     """Hosts hand out `postgres://`, which libraries refuse."""
     url = load(DATABASE_URL="postgres://u:p@h/n").database_url
     assert url.get_secret_value() == "postgresql://u:p@h/n"
@@ -223,7 +223,7 @@ def test_the_short_scheme_of_postgresql_is_understood() -> None:
         ({"S3_BUCKET": "videos"}, "S3_ENDPOINT: is missing; other settings of S3 are there"),
     ],
 )
-def test_a_wrong_value_is_told_with_what_to_write(environ: dict[str, str], line: str) -> None:
+def test_wrong_value_is_reported_with_what_to_write(environ: dict[str, str], line: str) -> None:
     """One line: the name, what is wrong, what to write."""
     assert line in complaints(**environ)
 
@@ -240,7 +240,7 @@ def test_a_wrong_value_is_told_with_what_to_write(environ: dict[str, str], line:
         "reelay.db",
     ],
 )
-def test_what_is_no_database_is_refused_without_being_shown(url: str) -> None:
+def test_invalid_database_url_is_refused_without_being_shown(url: str) -> None:
     """An address that cannot be used is not repeated: it may hold a password."""
     (line,) = complaints(DATABASE_URL=url)
     assert line == (
@@ -249,7 +249,7 @@ def test_what_is_no_database_is_refused_without_being_shown(url: str) -> None:
     )
 
 
-def test_everything_wrong_is_told_at_once() -> None:
+def test_all_errors_are_reported_at_once() -> None:
     """Nobody mends one line only to be shown the next."""
     lines = complaints(
         HTTP_PORT="x", LOG_LEVEL="loud", PROVIDERS__A__KIND="no", PROVIDERS__OPENAI__KIND="openai"
@@ -262,7 +262,7 @@ def test_everything_wrong_is_told_at_once() -> None:
     ]
 
 
-def test_an_unknown_name_in_the_file_is_an_error_and_in_the_environment_is_not(
+def test_unknown_name_is_an_error_in_the_file_only(
     tmp_path: Path,
 ) -> None:
     """The environment is full of others' names; the file is ours alone."""
@@ -277,7 +277,7 @@ def test_an_unknown_name_in_the_file_is_an_error_and_in_the_environment_is_not(
     )
 
 
-def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+def test_unreadable_file_is_reported(tmp_path: Path) -> None:
     """A file that was named must be there, be text and hold names with values."""
     broken = tmp_path / "broken.env"
     missing = tmp_path / "missing.env"
@@ -316,7 +316,7 @@ def test_no_secret_shows_in_settings_or_errors() -> None:
         assert "classified" not in text
 
 
-def test_all_secrets_are_known_to_be_hidden() -> None:
+def test_all_secrets_are_registered_for_redaction() -> None:
     """Keys and passwords, raw and decoded; nothing so short that it guards nothing."""
     settings = load(
         **OPENAI,
@@ -342,12 +342,14 @@ def test_all_secrets_are_known_to_be_hidden() -> None:
 
 @given(
     st.dictionaries(
-        st.sampled_from([*NAMES, "PROVIDERS__A__KIND", "PROVIDERS__A__API_KEY", "PROVIDERS__A__X"]),
+        st.sampled_from(
+            [*SETTING_NAMES, "PROVIDERS__A__KIND", "PROVIDERS__A__API_KEY", "PROVIDERS__A__X"]
+        ),
         st.text(),
         max_size=6,
     )
 )
-def test_no_value_at_all_breaks_the_reading(
+def test_any_value_gives_settings_or_named_errors(
     environ: dict[str, str],
 ) -> None:
     """Whatever is written, there are settings or lines that name what is wrong."""

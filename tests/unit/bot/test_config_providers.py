@@ -10,13 +10,13 @@ import pytest
 
 from bot.config import SettingsError, load_settings
 from providers import PROVIDERS
-from providers.base import Options
+from providers.base import ProviderOptions
 
 NOTHING = Path(os.devnull)
 OPENAI = {"PROVIDERS__LOCAL__KIND": "openai", "PROVIDERS__LOCAL__API_KEY": "sk-0123456789"}
 
 
-def load(**environ: str) -> Mapping[str, Options]:
+def load(**environ: str) -> Mapping[str, ProviderOptions]:
     """The providers of an environment given by name."""
     return load_settings(NOTHING, environ).providers
 
@@ -28,7 +28,7 @@ def complaints(**environ: str) -> tuple[str, ...]:
     return caught.value.lines
 
 
-def test_a_provider_has_the_options_of_its_kind() -> None:
+def test_provider_has_the_options_of_its_kind() -> None:
     """Each name has its own options; the kind is the name in small letters if not said."""
     providers = load(
         **OPENAI,
@@ -46,14 +46,14 @@ def test_a_provider_has_the_options_of_its_kind() -> None:
     assert (openai.kind, openai.priority) == ("openai", -1)
 
 
-def test_the_sandbox_is_there_only_if_nothing_else_is_or_it_is_named() -> None:
+def test_sandbox_exists_only_alone_or_when_named() -> None:
     """One who pays for a gateway must not get test pictures."""
     assert set(load(**OPENAI)) == {"local"}
     both = load(**OPENAI, PROVIDERS__SANDBOX__KIND="sandbox")
     assert set(both) == {"local", "sandbox"}
 
 
-def test_a_key_of_digits_stays_text() -> None:
+def test_key_of_digits_stays_text() -> None:
     """A key is never read as a number."""
     providers = load(PROVIDERS__OPENAI__API_KEY="0012345678")
     assert providers["openai"].api_key.get_secret_value() == "0012345678"
@@ -128,6 +128,6 @@ def test_a_key_of_digits_stays_text() -> None:
         ),
     ],
 )
-def test_a_wrong_provider_setting_is_named(environ: dict[str, str], line: str) -> None:
+def test_wrong_provider_setting_is_named(environ: dict[str, str], line: str) -> None:
     """Each slip under `PROVIDERS__` is one line that says what to write."""
     assert line in complaints(**(OPENAI | environ))

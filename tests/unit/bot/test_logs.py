@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.config import Settings, load_settings
-from bot.logs import HIDDEN, Redactor, configure
+from bot.logs import REDACTED, Redactor, configure
 
 KEY = 'gateway"key\\with/odd+signs'
 TOKEN = "123456789:" + "AAE-" * 9
@@ -22,7 +22,7 @@ PASSWORD = "p@ss-word"
 
 
 @pytest.fixture(autouse=True)
-def undisturbed_logging() -> Iterator[None]:
+def restored_logging() -> Iterator[None]:
     """Put the logging of the process back as it was."""
     root = logging.getLogger()
     before = (root.handlers[:], root.level)
@@ -47,7 +47,7 @@ def settings(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 
 
 def _assert_hidden(text: str) -> None:
-    assert HIDDEN in text
+    assert REDACTED in text
     for secret in (KEY, TOKEN, PASSWORD):
         shown = repr(secret)[1:-1]
         assert secret not in text
@@ -94,7 +94,7 @@ def test_secrets_are_hidden_in_exceptions(
     _assert_hidden(text)
 
 
-def test_secrets_are_hidden_in_what_libraries_log(
+def test_secrets_are_hidden_in_library_logs(
     settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Any logger of any library passes the same handler; so do warnings."""
@@ -107,7 +107,7 @@ def test_secrets_are_hidden_in_what_libraries_log(
     _assert_hidden(capsys.readouterr().err)
 
 
-def test_a_log_call_that_cannot_be_written_tells_no_arguments(
+def test_failing_log_call_shows_no_arguments(
     settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The library's own complaint would print the arguments as they are."""
@@ -127,7 +127,7 @@ def test_logs_go_to_standard_error_only(
     assert "said" in captured.err
 
 
-def test_a_json_line_has_its_fields(capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_line_has_its_fields(capsys: pytest.CaptureFixture[str]) -> None:
     """One object a line, with what a collector looks for; other scripts stay readable."""
     configure(Settings(log_format="json"))
     structlog.get_logger("bot.test").info("task_accepted", prompt="一只猫")
@@ -143,14 +143,14 @@ def test_a_json_line_has_its_fields(capsys: pytest.CaptureFixture[str]) -> None:
     }
 
 
-def test_the_format_is_json_where_nobody_watches(capsys: pytest.CaptureFixture[str]) -> None:
+def test_format_is_json_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     """`auto` without a terminal is for machines."""
     configure(Settings(log_format="auto"))
     structlog.get_logger("bot.test").info("said")
     assert json.loads(capsys.readouterr().err)["message"] == "said"
 
 
-def test_the_level_is_obeyed_and_chatty_libraries_are_not_heard(
+def test_level_is_obeyed_and_chatty_libraries_are_silenced(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """A line for each request of a polling bot would drown all others, and carries addresses."""
@@ -174,7 +174,7 @@ def test_the_level_is_obeyed_and_chatty_libraries_are_not_heard(
         ("task-12345678 took 10:15:30", "task-12345678 took 10:15:30"),
     ],
 )
-def test_what_looks_like_a_secret_is_hidden_though_nobody_named_it(text: str, shown: str) -> None:
+def test_secret_looking_values_are_hidden(text: str, shown: str) -> None:
     """Tokens, keys and passwords in addresses are known by their look; plain text is left alone."""
     assert Redactor()(text) == shown
 
@@ -184,9 +184,9 @@ def test_what_looks_like_a_secret_is_hidden_though_nobody_named_it(text: str, sh
     st.text(),
     st.text(),
 )
-def test_a_known_secret_never_comes_through(secrets: list[str], before: str, after: str) -> None:
+def test_known_secret_never_comes_through(secrets: list[str], before: str, after: str) -> None:
     """Whatever stands around it, and also where one secret is a part of another."""
     redact = Redactor(secrets)
     for secret in secrets:
         text = redact(f"{before}{secret}{after}")
-        assert secret not in text or secret in f"{before}{HIDDEN}{after}"
+        assert secret not in text or secret in f"{before}{REDACTED}{after}"

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from bot.config import NAMES
+from bot.config import SETTING_NAMES
 from bot.store.connect import open_database
-from bot.store.migrate import HEAD, version
+from bot.store.migrate import HEAD, current_version
 from tests.support.paths import ROOT
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -28,12 +28,12 @@ def _clean_environment() -> dict[str, str]:
     return {
         name: value
         for name, value in os.environ.items()
-        if name.upper() not in NAMES and not name.upper().startswith("PROVIDERS_")
+        if name.upper() not in SETTING_NAMES and not name.upper().startswith("PROVIDERS_")
     }
 
 
 @pytest.fixture
-def reelay(tmp_path: Path) -> Run:
+def run_reelay(tmp_path: Path) -> Run:
     """`reelay` as a process of its own in an empty folder; settings by name."""
 
     def run(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
@@ -54,7 +54,7 @@ def reelay(tmp_path: Path) -> Run:
 
 
 @pytest.fixture
-def made_url(tmp_path: Path, migrated_file: Path) -> str:
+def migrated_url(tmp_path: Path, migrated_file: Path) -> str:
     """A database with all its tables, where the default settings look for it."""
     folder = tmp_path / "data"
     folder.mkdir()
@@ -65,7 +65,7 @@ def made_url(tmp_path: Path, migrated_file: Path) -> str:
 # --- usage -------------------------------------------------------------------------------
 
 
-def test_the_version_is_told_without_loading_the_program() -> None:
+def test_version_does_not_load_the_program() -> None:
     """Whoever asks for the version does not wait for a database library."""
     code = (
         "import sys; from bot.__main__ import main; status = main(['--version']);"
@@ -81,17 +81,17 @@ def test_the_version_is_told_without_loading_the_program() -> None:
 @pytest.mark.parametrize(
     "arguments", [[], ["dance"], ["backup"], ["run", "--fast"], ["check", "--env-file"]]
 )
-def test_wrong_usage_is_explained_on_standard_error(reelay: Run, arguments: list[str]) -> None:
+def test_wrong_usage_goes_to_standard_error(run_reelay: Run, arguments: list[str]) -> None:
     """Exit status 2, and nothing on standard output for a pipe to choke on."""
-    done = reelay(*arguments)
+    done = run_reelay(*arguments)
     assert done.returncode == 2
     assert done.stdout == ""
     assert "usage: reelay" in done.stderr
 
 
-def test_wrong_settings_are_told_one_a_line(reelay: Run) -> None:
+def test_each_wrong_setting_is_reported_in_one_line(run_reelay: Run) -> None:
     """Exit status 2, each wrong setting named, no traceback."""
-    done = reelay("run", HTTP_PORT="x", PROVIDERS__A__KIND="nobody", LOG_LEVEL="loud")
+    done = run_reelay("run", HTTP_PORT="x", PROVIDERS__A__KIND="nobody", LOG_LEVEL="loud")
     assert done.returncode == 2
     assert done.stdout == ""
     lines = done.stderr.splitlines()
@@ -99,40 +99,40 @@ def test_wrong_settings_are_told_one_a_line(reelay: Run) -> None:
     assert all(re.match(r"reelay: [A-Z_]+: .+; ", line) for line in lines)
 
 
-def test_a_missing_env_file_is_told(reelay: Run) -> None:
+def test_missing_env_file_is_reported(run_reelay: Run) -> None:
     """A file that was named must be there."""
-    done = reelay("check", "--env-file", "nowhere.env")
+    done = run_reelay("check", "--env-file", "nowhere.env")
     assert done.returncode == 2
     assert done.stderr == (
         "reelay: nowhere.env: No such file or directory; write the path of a file\n"
     )
 
 
-def test_a_wrong_catalogue_is_a_wrong_setting(reelay: Run, tmp_path: Path) -> None:
+def test_wrong_catalog_is_reported_as_a_wrong_setting(run_reelay: Run, tmp_path: Path) -> None:
     """The start ends with the line that the catalogue is refused with."""
     (tmp_path / "own.toml").write_text("models = 5")
-    done = reelay("run", CATALOG_FILE="own.toml")
+    done = run_reelay("run", CATALOG_FILE="own.toml")
     assert done.returncode == 2
     assert done.stderr.startswith("reelay: own.toml: models: ")
     assert len(done.stderr.splitlines()) == 1
 
 
-@pytest.mark.usefixtures("made_url")
-def test_a_data_folder_that_cannot_be_made_ends_the_start_in_one_line(
-    reelay: Run, tmp_path: Path
+@pytest.mark.usefixtures("migrated_url")
+def test_data_folder_that_cannot_be_made_ends_the_start_in_one_line(
+    run_reelay: Run, tmp_path: Path
 ) -> None:
     """The start says which path and why."""
     (tmp_path / "file").touch()
-    done = reelay("run", DATA_DIR="file/data", LOG_LEVEL="error")
+    done = run_reelay("run", DATA_DIR="file/data", LOG_LEVEL="error")
     assert (done.returncode, done.stdout) == (1, "")
     assert re.fullmatch(r"reelay: .*file/data.*: Not a directory\n", done.stderr)
 
 
-def test_a_fault_that_nobody_foresaw_is_one_line_and_its_story_is_in_the_log(
-    tmp_path: Path, made_url: str
+def test_unexpected_error_is_one_line_with_its_traceback_in_the_log(
+    tmp_path: Path, migrated_url: str
 ) -> None:
     """The last line is for people; the traceback is a log line like every other, so no secrets."""
-    with closing(sqlite3.connect(made_url.removeprefix("sqlite:///"))) as connection:
+    with closing(sqlite3.connect(migrated_url.removeprefix("sqlite:///"))) as connection:
         connection.execute("DROP TABLE durations")
     done = subprocess.run(
         [sys.executable, "-m", "bot", "run"],
@@ -153,38 +153,40 @@ def test_a_fault_that_nobody_foresaw_is_one_line_and_its_story_is_in_the_log(
 # --- migrate -----------------------------------------------------------------------------
 
 
-def test_migrate_makes_the_tables_and_may_be_repeated(reelay: Run, tmp_path: Path) -> None:
+def test_migrate_makes_the_tables_and_may_be_repeated(run_reelay: Run, tmp_path: Path) -> None:
     """The first time and every time after it ends well."""
     for _ in range(2):
-        done = reelay("migrate")
+        done = run_reelay("migrate")
         assert (done.returncode, done.stdout) == (0, "The database is up to date.\n")
     assert (tmp_path / "data" / "reelay.db").is_file()
 
 
-async def test_a_second_process_is_refused_in_one_line(reelay: Run, made_url: str) -> None:
+async def test_second_process_is_refused_in_one_line(run_reelay: Run, migrated_url: str) -> None:
     """Two processes on one SQLite file would hand tasks over twice."""
-    database = open_database(made_url)
+    database = open_database(migrated_url)
     await database.open()
     try:
-        done = reelay("migrate")
+        done = run_reelay("migrate")
     finally:
         await database.close()
     assert done.returncode == 1
     assert re.fullmatch(r"reelay: another Reelay is using .*reelay\.db; .*\n", done.stderr)
 
 
-def test_an_unreachable_database_is_told_in_one_line_without_its_password(reelay: Run) -> None:
+def test_unreachable_database_is_reported_without_its_password(run_reelay: Run) -> None:
     """Which database and why, and never the password."""
-    done = reelay("migrate", DATABASE_URL="postgresql://reelay:hunter22@127.0.0.1:1/reelay")
+    done = run_reelay("migrate", DATABASE_URL="postgresql://reelay:hunter22@127.0.0.1:1/reelay")
     assert done.returncode == 1
     assert re.fullmatch(r"reelay: .*127\.0\.0\.1.*\n", done.stderr)
     assert "hunter22" not in done.stderr
 
 
-def test_a_folder_that_cannot_be_made_is_told_in_one_line(reelay: Run, tmp_path: Path) -> None:
+def test_folder_that_cannot_be_made_is_reported_in_one_line(
+    run_reelay: Run, tmp_path: Path
+) -> None:
     """A file in the place of the data folder is a person's mistake."""
     (tmp_path / "data").touch()
-    done = reelay("migrate")
+    done = run_reelay("migrate")
     assert done.returncode == 1
     assert re.fullmatch(r"reelay: .*data.*\n", done.stderr)
 
@@ -192,17 +194,17 @@ def test_a_folder_that_cannot_be_made_is_told_in_one_line(reelay: Run, tmp_path:
 # --- backup ------------------------------------------------------------------------------
 
 
-async def test_a_backup_is_whole_while_the_database_is_in_use(
-    reelay: Run, made_url: str, tmp_path: Path
+async def test_backup_is_complete_while_the_database_is_in_use(
+    run_reelay: Run, migrated_url: str, tmp_path: Path
 ) -> None:
     """The copy has what was committed last, though it stands only in the write-ahead log."""
-    database = open_database(made_url)
+    database = open_database(migrated_url)
     await database.open()
     try:
         await database.transact(
             lambda tx: tx.exec_driver_sql("CREATE TABLE marker AS SELECT 'last' AS word")
         )
-        done = reelay("backup", "copy.db")
+        done = run_reelay("backup", "copy.db")
     finally:
         await database.close()
     copy = tmp_path / "copy.db"
@@ -212,20 +214,20 @@ async def test_a_backup_is_whole_while_the_database_is_in_use(
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
 
 
-@pytest.mark.usefixtures("made_url")
-async def test_a_backup_can_be_started_from(reelay: Run, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("migrated_url")
+async def test_backup_can_be_started_from(run_reelay: Run, tmp_path: Path) -> None:
     """A restored copy is a database like the one it was made of, and private to its owner."""
-    assert reelay("backup", "copy.db").returncode == 0
+    assert run_reelay("backup", "copy.db").returncode == 0
     copy = open_database(f"sqlite:///{tmp_path}/copy.db")
     await copy.open()
     try:
-        assert await copy.read(version) == HEAD
+        assert await copy.read(current_version) == HEAD
     finally:
         await copy.close()
     assert (tmp_path / "copy.db").stat().st_mode & 0o077 == 0
 
 
-@pytest.mark.usefixtures("made_url")
+@pytest.mark.usefixtures("migrated_url")
 @pytest.mark.parametrize(
     ("file", "settings", "line"),
     [
@@ -248,14 +250,14 @@ async def test_a_backup_can_be_started_from(reelay: Run, tmp_path: Path) -> None
         ),
     ],
 )
-def test_a_backup_that_cannot_be_made_leaves_everything_as_it_was(
-    reelay: Run, tmp_path: Path, file: str, settings: dict[str, str], line: str
+def test_failed_backup_leaves_everything_unchanged(
+    run_reelay: Run, tmp_path: Path, file: str, settings: dict[str, str], line: str
 ) -> None:
     """One line, exit status 1, no file overwritten and none left behind."""
     there = tmp_path / "there.db"
     there.write_text("precious, and longer than the header of a database would ever be" * 20)
     before = sorted(tmp_path.iterdir())
-    done = reelay("backup", file, **settings)
+    done = run_reelay("backup", file, **settings)
     assert (done.returncode, done.stdout, done.stderr) == (1, "", f"{line}\n")
     assert there.read_text().startswith("precious")
     assert sorted(tmp_path.iterdir()) == before
@@ -264,9 +266,9 @@ def test_a_backup_that_cannot_be_made_leaves_everything_as_it_was(
 # --- check -------------------------------------------------------------------------------
 
 
-def test_check_finds_the_embedded_default_in_order(reelay: Run, tmp_path: Path) -> None:
+def test_check_passes_with_the_embedded_defaults(run_reelay: Run, tmp_path: Path) -> None:
     """In an empty folder all is well, and looking makes nothing."""
-    done = reelay("check")
+    done = run_reelay("check")
     assert done.returncode == 0, done.stdout
     names = [line.split("  ")[0] for line in done.stdout.splitlines() if line[0] != " "]
     assert names == [
@@ -282,14 +284,14 @@ def test_check_finds_the_embedded_default_in_order(reelay: Run, tmp_path: Path) 
     assert list(tmp_path.iterdir()) == []
 
 
-async def test_check_proves_the_ledger_though_the_database_is_in_use(
-    reelay: Run, made_url: str
+async def test_check_verifies_the_ledger_while_the_bot_runs(
+    run_reelay: Run, migrated_url: str
 ) -> None:
     """A running bot is no reason not to look."""
-    database = open_database(made_url)
+    database = open_database(migrated_url)
     await database.open()
     try:
-        done = reelay("check")
+        done = run_reelay("check")
     finally:
         await database.close()
     assert done.returncode == 0, done.stdout
@@ -297,11 +299,11 @@ async def test_check_proves_the_ledger_though_the_database_is_in_use(
     assert verdict in done.stdout
 
 
-def test_check_tells_what_is_wrong_and_looks_at_the_rest(reelay: Run, tmp_path: Path) -> None:
+def test_check_reports_each_fault_and_goes_on(run_reelay: Run, tmp_path: Path) -> None:
     """A broken database and a provider out of reach are two lines; the rest is there; status 1."""
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "reelay.db").write_text("this is no database at all" * 100)
-    done = reelay(
+    done = run_reelay(
         "check",
         PROVIDERS__LOCAL__KIND="openai",
         PROVIDERS__LOCAL__API_KEY="sk-verysecretindeed",
@@ -314,7 +316,7 @@ def test_check_tells_what_is_wrong_and_looks_at_the_rest(reelay: Run, tmp_path: 
     assert "sk-verysecretindeed" not in done.stdout + done.stderr
 
 
-def test_check_hides_why_nothing_can_be_asked_for(reelay: Run, tmp_path: Path) -> None:
+def test_check_names_models_that_cannot_be_requested(run_reelay: Run, tmp_path: Path) -> None:
     """Models switched off or retired are named, and so is the provider that is there for none."""
     (tmp_path / "catalog.toml").write_text("""
 [[models]]
@@ -324,7 +326,7 @@ durations = [4]
 sizes = [{ name = "1280x720", price = 1 }]
 offers = [{ kind = "sandbox", model = "sandbox" }]
 """)
-    done = reelay("check", CATALOG_FILE="catalog.toml")
+    done = run_reelay("check", CATALOG_FILE="catalog.toml")
     assert done.returncode == 1
     rows = {line.split("  ")[0]: line for line in done.stdout.splitlines()}
     gone = "WRONG  no model can be asked for; switched off or retired: sandbox; see CATALOG_FILE"
@@ -333,27 +335,29 @@ offers = [{ kind = "sandbox", model = "sandbox" }]
     assert "serves no model that can be asked for; see CATALOG_FILE" in rows["provider sandbox"]
 
 
-def test_check_calls_it_a_fault_that_pictures_need_links(reelay: Run) -> None:
+def test_check_explains_how_images_reach_link_only_gateways(run_reelay: Run) -> None:
     """Where a gateway takes links only, it is told how it gets them; text makes videos there."""
     mountsea = {
         "PROVIDERS__MOUNTSEA__API_KEY": "sk-verysecretindeed",
         "PROVIDERS__MOUNTSEA__BASE_URL": "http://127.0.0.1:1",
     }
-    rows = {line.split("  ")[0]: line for line in reelay("check", **mountsea).stdout.splitlines()}
+    rows = {
+        line.split("  ")[0]: line for line in run_reelay("check", **mountsea).stdout.splitlines()
+    }
     assert " ok " in rows["pictures"]
     assert "not to mountsea" in rows["pictures"]
     assert "set PUBLIC_URL" in rows["pictures"]
-    with_links = reelay("check", PUBLIC_URL="https://video.example.org", **mountsea)
+    with_links = run_reelay("check", PUBLIC_URL="https://video.example.org", **mountsea)
     assert "pictures" not in with_links.stdout
 
 
-@pytest.mark.usefixtures("made_url")
-def test_check_tells_of_an_unsound_ledger(reelay: Run, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("migrated_url")
+def test_check_reports_a_wrong_ledger(run_reelay: Run, tmp_path: Path) -> None:
     """A balance that nobody can explain is an alarm, not a detail."""
     with closing(sqlite3.connect(tmp_path / "data" / "reelay.db")) as connection, connection:
         connection.execute(
             "INSERT INTO accounts (id, daily, granted, held) VALUES ('telegram:1', 0, 7, 0)"
         )
-    done = reelay("check")
+    done = run_reelay("check")
     assert done.returncode == 1
     assert "the ledger is not sound: account telegram:1" in done.stdout

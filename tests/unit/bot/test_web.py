@@ -17,11 +17,26 @@ from sqlalchemy import text
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from bot.store.database import Database
-from bot.web import LARGEST_BODY, CannotListen, Check, Web, database_parts, health, webhooks
-from providers.errors import Malformed, Untrusted
-from providers.types import Capabilities, Event
+from bot.web import (
+    MAX_BODY_BYTES,
+    ListenError,
+    ReadinessCheck,
+    WebServer,
+    database_checks,
+    health_routes,
+    webhook_routes,
+)
+from providers.errors import InvalidSignature, MalformedResponse
+from providers.types import Capabilities, WebhookEvent
 from tests.fakes.engine.scripted import ScriptedProvider
-from tests.support.web_server import asking, connected, get, parts, say, serving
+from tests.support.web_server import (
+    get_request,
+    http_client,
+    raw_connection,
+    send_raw,
+    split_response,
+    started_server,
+)
 
 SECRET = "whsec_" + "c2VjcmV0" * 4
 
@@ -29,7 +44,7 @@ SECRET = "whsec_" + "c2VjcmV0" * 4
 # --- health ------------------------------------------------------------------------------
 
 
-def _saying(answer: bool | Exception) -> Check:
+def _saying(answer: bool | Exception) -> ReadinessCheck:
     async def check() -> bool:
         if isinstance(answer, Exception):
             raise answer
@@ -43,14 +58,14 @@ async def _never() -> bool:
     return True
 
 
-async def test_the_process_lives_whatever_its_parts_say() -> None:
+async def test_liveness_ignores_broken_parts() -> None:
     """A broken database is no reason to kill the process that waits for it."""
-    async with asking(*health({"database": _saying(False)})) as client:
+    async with http_client(*health_routes({"database": _saying(False)})) as client:
         answer = await client.get("/healthz")
     assert (answer.status_code, answer.text) == (200, "ok")
 
 
-async def test_readiness_names_each_part_and_tells_no_secret() -> None:
+async def test_readiness_names_each_part_and_hides_details() -> None:
     """The one that is down, hangs or breaks is named; its own words stay inside."""
     checks = {
         "database": _saying(True),
@@ -58,7 +73,7 @@ async def test_readiness_names_each_part_and_tells_no_secret() -> None:
         "front_ends": _never,
         "migrations": _saying(OSError("password=secret")),
     }
-    async with asking(*health(checks, patience=0.05)) as client:
+    async with http_client(*health_routes(checks, timeout_s=0.05)) as client:
         answer = await client.get("/readyz")
     assert answer.status_code == 503
     assert answer.json() == {
@@ -72,16 +87,16 @@ async def test_readiness_names_each_part_and_tells_no_secret() -> None:
     }
 
 
-async def test_ready_is_said_when_every_part_is() -> None:
+async def test_readiness_is_ok_when_every_part_is() -> None:
     """What a load balancer waits for."""
-    async with asking(*health({"a": _saying(True), "b": _saying(True)})) as client:
+    async with http_client(*health_routes({"a": _saying(True), "b": _saying(True)})) as client:
         answer = await client.get("/readyz")
     assert (answer.status_code, answer.json()["ready"]) == (200, True)
 
 
-async def test_the_database_is_asked_itself(database: Database) -> None:
+async def test_readiness_asks_the_database(database: Database) -> None:
     """Its answer and the state of its tables are two things."""
-    async with asking(*health(database_parts(database))) as client:
+    async with http_client(*health_routes(database_checks(database))) as client:
         ready = await client.get("/readyz")
         await database.transact(
             lambda tx: tx.execute(text("UPDATE alembic_version SET version_num='9'"))
@@ -97,31 +112,31 @@ async def test_the_database_is_asked_itself(database: Database) -> None:
 class Caller(ScriptedProvider):
     """A gateway that signs its calls as the official one does."""
 
-    capabilities = Capabilities(events=True)
+    capabilities = Capabilities(webhooks=True)
 
     def __init__(self, directory: Path) -> None:
         super().__init__(directory)
-        self.capabilities = Capabilities(events=True)
+        self.capabilities = Capabilities(webhooks=True)
 
-    def heard(self, headers: Mapping[str, str], body: bytes) -> Event:
+    def parse_webhook(self, headers: Mapping[str, str], body: bytes) -> WebhookEvent:
         assert all(name == name.lower() for name in headers)
         try:
             said = Webhook(SECRET).verify(body, dict(headers))
         except (WebhookVerificationError, ValueError):
-            raise Untrusted("no good signature") from None
+            raise InvalidSignature("no good signature") from None
         if "data" not in said:
-            raise Malformed("no data")
-        return Event(headers["webhook-id"], said["data"].get("id"))
+            raise MalformedResponse("no data")
+        return WebhookEvent(headers["webhook-id"], said["data"].get("id"))
 
 
 class Heard:
     """Keeps the hints; fails as it is told."""
 
     def __init__(self) -> None:
-        self.hints: list[tuple[str, Event]] = []
+        self.hints: list[tuple[str, WebhookEvent]] = []
         self.fails: Exception | None = None
 
-    async def __call__(self, identity: str, event: Event) -> None:
+    async def __call__(self, identity: str, event: WebhookEvent) -> None:
         if self.fails is not None:
             raise self.fails
         self.hints.append((identity, event))
@@ -136,7 +151,7 @@ async def gateway(tmp_path: Path) -> AsyncIterator[Caller]:
 
 
 @pytest.fixture
-async def silent(tmp_path: Path) -> AsyncIterator[ScriptedProvider]:
+async def quiet_provider(tmp_path: Path) -> AsyncIterator[ScriptedProvider]:
     """A provider that never calls."""
     provider = ScriptedProvider(tmp_path)
     yield provider
@@ -155,31 +170,31 @@ def _signed(body: str, secret: str = SECRET, number: str = "evt_1") -> dict[str,
 BODY = json.dumps({"type": "video.completed", "data": {"id": "job-1"}})
 
 
-async def test_a_signed_call_is_a_hint_to_look(gateway: Caller) -> None:
+async def test_signed_call_marks_the_job_due(gateway: Caller) -> None:
     """The account that made the job and the event's id go on; the answer comes at once."""
     heard = Heard()
-    async with asking(*webhooks({"caller": gateway}, heard)) as client:
+    async with http_client(*webhook_routes({"caller": gateway}, heard)) as client:
         answer = await client.post("/webhooks/caller", content=BODY, headers=_signed(BODY))
     assert (answer.status_code, answer.content) == (204, b"")
-    assert heard.hints == [(gateway.identity, Event("evt_1", "job-1"))]
+    assert heard.hints == [(gateway.identity, WebhookEvent("evt_1", "job-1"))]
 
 
-async def test_a_call_that_proves_no_gateway_is_refused(gateway: Caller) -> None:
+async def test_unproven_call_is_refused(gateway: Caller) -> None:
     """Unsigned, signed by another, signed for other words: nobody looks anywhere."""
     heard = Heard()
-    async with asking(*webhooks({"caller": gateway}, heard)) as client:
+    async with http_client(*webhook_routes({"caller": gateway}, heard)) as client:
         for headers in ({}, _signed(BODY, "whsec_" + "b3RoZXJz" * 4), _signed(BODY + " ")):
             answer = await client.post("/webhooks/caller", content=BODY, headers=headers)
             assert answer.status_code == 401
     assert heard.hints == []
 
 
-async def test_nobody_learns_which_providers_there_are(
-    gateway: Caller, silent: ScriptedProvider
+async def test_unknown_providers_answer_alike(
+    gateway: Caller, quiet_provider: ScriptedProvider
 ) -> None:
     """One that does not call, one that is not there and any other address answer alike."""
-    routes = webhooks({"caller": gateway, "silent": silent}, Heard())
-    async with asking(*routes) as client:
+    routes = webhook_routes({"caller": gateway, "silent": quiet_provider}, Heard())
+    async with http_client(*routes) as client:
         answers = [
             await client.post(path, content=BODY, headers=_signed(BODY))
             for path in ("/webhooks/silent", "/webhooks/nobody", "/elsewhere", "/webhooks/")
@@ -187,10 +202,10 @@ async def test_nobody_learns_which_providers_there_are(
     assert {(answer.status_code, answer.text) for answer in answers} == {(404, "404: Not Found")}
 
 
-async def test_an_event_about_no_job_is_taken_and_let_be(gateway: Caller) -> None:
+async def test_event_without_a_job_is_accepted_and_ignored(gateway: Caller) -> None:
     """Signed and of no use: the gateway must not repeat it for days."""
     heard = Heard()
-    async with asking(*webhooks({"caller": gateway}, heard)) as client:
+    async with http_client(*webhook_routes({"caller": gateway}, heard)) as client:
         for body in ('{"data": {}}', "{}"):
             answer = await client.post("/webhooks/caller", content=body, headers=_signed(body))
             assert answer.status_code == 204
@@ -198,12 +213,12 @@ async def test_an_event_about_no_job_is_taken_and_let_be(gateway: Caller) -> Non
 
 
 @pytest.mark.parametrize("fault", [OSError("disk"), ConnectionResetError("db"), TimeoutError()])
-async def test_a_hint_that_cannot_be_stored_is_asked_for_again(
+async def test_hint_that_cannot_be_stored_is_answered_500(
     gateway: Caller, fault: Exception
 ) -> None:
     """The gateway repeats what was answered 500."""
     heard = Heard()
-    async with asking(*webhooks({"caller": gateway}, heard)) as client:
+    async with http_client(*webhook_routes({"caller": gateway}, heard)) as client:
         heard.fails = fault
         answer = await client.post("/webhooks/caller", content=BODY, headers=_signed(BODY))
         assert (answer.status_code, answer.text) == (500, "500: Internal Server Error")
@@ -213,7 +228,7 @@ async def test_a_hint_that_cannot_be_stored_is_asked_for_again(
     assert len(heard.hints) == 1
 
 
-async def test_body_and_signature_are_in_no_log(
+async def test_body_and_signature_are_never_logged(
     gateway: Caller, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Not when taken, refused, not understood or failed."""
@@ -222,7 +237,7 @@ async def test_body_and_signature_are_in_no_log(
     heard = Heard()
     odd = '{"what": "private words"}'
     private = json.dumps({"data": {"id": "job-1", "prompt": "private words"}})
-    async with asking(*webhooks({"caller": gateway}, heard)) as client:
+    async with http_client(*webhook_routes({"caller": gateway}, heard)) as client:
         good = _signed(private)
         await client.post("/webhooks/caller", content=private, headers=good)
         await client.post("/webhooks/caller", content=private + " ", headers=good)
@@ -236,18 +251,18 @@ async def test_body_and_signature_are_in_no_log(
     assert good["webhook-signature"] not in said
 
 
-async def test_a_large_body_is_refused_before_it_is_read(gateway: Caller) -> None:
+async def test_large_body_is_refused_before_it_is_read(gateway: Caller) -> None:
     """Also where no length is told, or a small one that unfolds."""
 
     async def endless() -> AsyncIterator[bytes]:
-        for _ in range(LARGEST_BODY // 1024 + 1):
+        for _ in range(MAX_BODY_BYTES // 1024 + 1):
             yield b"x" * 1024
 
     heard = Heard()
-    async with asking(*webhooks({"caller": gateway}, heard)) as client:
-        large = await client.post("/webhooks/caller", content=b"x" * (LARGEST_BODY + 1))
+    async with http_client(*webhook_routes({"caller": gateway}, heard)) as client:
+        large = await client.post("/webhooks/caller", content=b"x" * (MAX_BODY_BYTES + 1))
         unknown = await client.post("/webhooks/caller", content=endless())
-        fitting = await client.post("/webhooks/caller", content=b"x" * LARGEST_BODY)
+        fitting = await client.post("/webhooks/caller", content=b"x" * MAX_BODY_BYTES)
         packed = {"Content-Encoding": "gzip"} | _signed(BODY)
         small = await client.post(
             "/webhooks/caller", content=compress(BODY.encode()), headers=packed
@@ -258,33 +273,35 @@ async def test_a_large_body_is_refused_before_it_is_read(gateway: Caller) -> Non
     assert heard.hints == []
 
 
-async def test_a_body_that_is_announced_and_never_comes_is_given_up(gateway: Caller) -> None:
+async def test_announced_body_that_never_comes_is_given_up(gateway: Caller) -> None:
     """A gigabyte promised holds neither memory nor the connection."""
-    routes = webhooks({"caller": gateway}, Heard(), patience=0.05)
-    async with serving(*routes) as it, connected(it) as (reader, writer):
-        writer.write(get("/webhooks/caller", "Content-Length: 1000000000", method="POST") + b"x")
+    routes = webhook_routes({"caller": gateway}, Heard(), timeout_s=0.05)
+    async with started_server(*routes) as it, raw_connection(it) as (reader, writer):
+        writer.write(
+            get_request("/webhooks/caller", "Content-Length: 1000000000", method="POST") + b"x"
+        )
         assert (await reader.readline()).startswith(b"HTTP/1.1 408 ")
 
 
-async def test_a_body_in_broken_pieces_is_refused(gateway: Caller) -> None:
+async def test_malformed_chunks_are_refused(gateway: Caller) -> None:
     """What is no HTTP gets a plain answer."""
-    head = get("/webhooks/caller", "Transfer-Encoding: chunked", method="POST")
-    async with serving(*webhooks({"caller": gateway}, Heard())) as it:
-        status, _, body = parts(await say(it, head + b"oh no\r\n"))
+    head = get_request("/webhooks/caller", "Transfer-Encoding: chunked", method="POST")
+    async with started_server(*webhook_routes({"caller": gateway}, Heard())) as it:
+        status, _, body = split_response(await send_raw(it, head + b"oh no\r\n"))
     assert (status, body) == (400, b"400: Bad Request")
 
 
-async def test_a_caller_who_hangs_up_is_no_fault_of_ours(
+async def test_client_that_hangs_up_is_not_logged_as_an_error(
     gateway: Caller, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Anybody can do that all day; the log must stay readable."""
-    routes = [*webhooks({"caller": gateway}, Heard()), *health({})]
-    async with serving(*routes) as it:
-        async with connected(it) as (_, writer):
-            writer.write(get("/webhooks/caller", "Content-Length: 9", method="POST") + b"x")
+    routes = [*webhook_routes({"caller": gateway}, Heard()), *health_routes({})]
+    async with started_server(*routes) as it:
+        async with raw_connection(it) as (_, writer):
+            writer.write(get_request("/webhooks/caller", "Content-Length: 9", method="POST") + b"x")
             # By the time this one is answered the other one is being read.
-            await say(it, get("/healthz"))
-        while it.connections:
+            await send_raw(it, get_request("/healthz"))
+        while it.connection_count:
             await asyncio.sleep(0)
     assert "web_request_failed" not in "".join(capsys.readouterr())
 
@@ -292,9 +309,9 @@ async def test_a_caller_who_hangs_up_is_no_fault_of_ours(
 # --- the server itself -------------------------------------------------------------------
 
 
-async def test_unknown_addresses_are_answered_plainly() -> None:
+async def test_unknown_paths_are_answered_plainly() -> None:
     """No page, no list, no hint at what it is made of."""
-    async with asking(*health({})) as client:
+    async with http_client(*health_routes({})) as client:
         for path in ("/", "/index.html", "/healthz/", "/.env", "/metrics"):
             answer = await client.get(path, headers={"Accept": "text/html"})
             assert (answer.status_code, answer.text) == (404, "404: Not Found")
@@ -302,21 +319,21 @@ async def test_unknown_addresses_are_answered_plainly() -> None:
             assert answer.headers["Server"] == "reelay"
 
 
-async def test_routes_of_others_are_served_within_the_same_limits() -> None:
+async def test_routes_of_front_ends_have_the_same_limits() -> None:
     """A front-end's webhook stands beside ours."""
 
     async def update(request: web.Request) -> web.Response:
         return web.json_response(await request.json())
 
-    async with asking(*health({}), web.post("/telegram/webhook", update)) as client:
+    async with http_client(*health_routes({}), web.post("/telegram/webhook", update)) as client:
         taken = await client.post("/telegram/webhook", json={"update_id": 1})
-        large = await client.post("/telegram/webhook", content=b"x" * (LARGEST_BODY + 1))
+        large = await client.post("/telegram/webhook", content=b"x" * (MAX_BODY_BYTES + 1))
         odd = await client.post("/telegram/webhook", content=b"{")
     assert taken.json() == {"update_id": 1}
     assert (large.status_code, odd.status_code) == (413, 500)
 
 
-async def test_a_fault_in_the_middle_of_an_answer_ends_it() -> None:
+async def test_error_in_the_middle_of_a_response_ends_it() -> None:
     """No second answer lands in the first; the client sees that it is not whole."""
 
     async def breaking(request: web.Request) -> web.StreamResponse:
@@ -325,36 +342,36 @@ async def test_a_fault_in_the_middle_of_an_answer_ends_it() -> None:
         await answer.write(b"the beginning")
         raise ValueError("broken")
 
-    async with serving(web.get("/", breaking)) as it:
-        raw = await say(it, get("/"))
+    async with started_server(web.get("/", breaking)) as it:
+        raw = await send_raw(it, get_request("/"))
     assert raw.startswith(b"HTTP/1.1 200 ")
     assert raw.endswith(b"the beginning")
 
 
 @pytest.mark.parametrize("begun", [b"", b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-Slow: "])
-async def test_a_client_that_never_ends_its_request_is_let_go(begun: bytes) -> None:
+async def test_request_that_never_ends_is_dropped(begun: bytes) -> None:
     """It holds a connection for a while, and no longer."""
-    async with serving(*health({}), idle=0.05) as it:
-        assert await say(it, begun) == b""
+    async with started_server(*health_routes({}), idle_timeout_s=0.05) as it:
+        assert await send_raw(it, begun) == b""
 
 
-async def test_more_connections_than_allowed_are_closed_at_once() -> None:
+async def test_excess_connections_are_closed_at_once() -> None:
     """The process needs its descriptors for other things; those who are served notice nothing."""
-    async with serving(*health({}), most_connections=1) as it:
-        async with connected(it) as (reader, writer):
+    async with started_server(*health_routes({}), max_connections=1) as it:
+        async with raw_connection(it) as (reader, writer):
             writer.write(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
             await reader.readuntil(b"ok")
-            assert await say(it, get("/healthz")) == b""
-            writer.write(get("/healthz"))
+            assert await send_raw(it, get_request("/healthz")) == b""
+            writer.write(get_request("/healthz"))
             assert (await reader.read()).endswith(b"ok")
-        while not (answer := await say(it, get("/healthz"))):
+        while not (answer := await send_raw(it, get_request("/healthz"))):
             pass
         assert answer.endswith(b"ok")
 
 
-async def test_a_stopped_server_answers_no_more_and_frees_its_port() -> None:
+async def test_stopped_server_frees_its_port() -> None:
     """Another process can take over at once."""
-    first = Web("127.0.0.1", 0, health({}))
+    first = WebServer("127.0.0.1", 0, health_routes({}))
     await first.start()
     port = httpx.URL(first.address).port
     assert port
@@ -363,12 +380,12 @@ async def test_a_stopped_server_answers_no_more_and_frees_its_port() -> None:
     async with httpx.AsyncClient() as client:
         with pytest.raises(httpx.ConnectError):
             await client.get(f"http://127.0.0.1:{port}/healthz")
-    second = Web("127.0.0.1", port, health({}))
+    second = WebServer("127.0.0.1", port, health_routes({}))
     await second.start()
     await second.stop()
 
 
-async def test_a_request_under_way_is_answered_before_the_stop() -> None:
+async def test_running_request_is_answered_before_the_stop() -> None:
     """A gateway's call that was taken in is not cut off."""
     arrived, leave = asyncio.Event(), asyncio.Event()
 
@@ -377,9 +394,9 @@ async def test_a_request_under_way_is_answered_before_the_stop() -> None:
         await leave.wait()
         return web.Response(text="done")
 
-    it = Web("127.0.0.1", 0, [web.get("/slow", slow)])
+    it = WebServer("127.0.0.1", 0, [web.get("/slow", slow)])
     await it.start()
-    asked = asyncio.create_task(say(it, get("/slow")))
+    asked = asyncio.create_task(send_raw(it, get_request("/slow")))
     await arrived.wait()
     stopped = asyncio.create_task(it.stop())
     leave.set()
@@ -387,13 +404,13 @@ async def test_a_request_under_way_is_answered_before_the_stop() -> None:
     await stopped
 
 
-async def test_a_port_that_is_taken_is_named() -> None:
+async def test_taken_port_is_named() -> None:
     """In words that tell which setting to change."""
-    async with serving(*health({})) as it:
+    async with started_server(*health_routes({})) as it:
         port = httpx.URL(it.address).port
         assert port
-        other = Web("127.0.0.1", port, health({}))
-        with pytest.raises(CannotListen) as caught:
+        other = WebServer("127.0.0.1", port, health_routes({}))
+        with pytest.raises(ListenError) as caught:
             await other.start()
         await other.stop()
     assert f"HTTP_PORT={port} cannot be listened on" in (caught.value.strerror or "")

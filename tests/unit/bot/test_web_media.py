@@ -14,11 +14,19 @@ from aiohttp import web
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.media.links import Links
-from bot.media.storage import Spool
-from bot.web import media
+from bot.media.links import SignedLinks
+from bot.media.storage import MediaStorage
+from bot.web import media_routes
 from tests.support.fake_clock import FakeClock
-from tests.support.web_server import asking, connected, get, left, parts, say, serving
+from tests.support.web_server import (
+    count_remaining,
+    get_request,
+    http_client,
+    raw_connection,
+    send_raw,
+    split_response,
+    started_server,
+)
 
 CONTENT = bytes(range(256)) * 400
 PICTURE, RESULT = "k3xw-0a1b2c3d.jpg", "k3xw.mp4"
@@ -27,41 +35,43 @@ Link = Callable[[str], str]
 
 
 @pytest.fixture
-def spool(tmp_path: Path) -> Spool:
+def spool(tmp_path: Path) -> MediaStorage:
     """A spool with a picture and a result, and something beside them that is nobody's business."""
-    spool = Spool(tmp_path / "data")
-    for path in (spool.path(PICTURE), spool.result(RESULT)):
+    spool = MediaStorage(tmp_path / "data")
+    for path in (spool.image_path(PICTURE), spool.result_path(RESULT)):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(CONTENT)
     (tmp_path / "data" / "links.key").write_text("the key")
-    spool.path("k3xw.mp4.part").write_bytes(CONTENT)
+    spool.image_path("k3xw.mp4.part").write_bytes(CONTENT)
     return spool
 
 
 @pytest.fixture
-def links() -> Links:
+def links() -> SignedLinks:
     """Links whose address is left out, so that a link is a path."""
-    return Links("", bytes(range(32)))
+    return SignedLinks("", bytes(range(32)))
 
 
 @pytest.fixture
-async def client(links: Links, spool: Spool, clock: FakeClock) -> AsyncIterator[httpx.AsyncClient]:
+async def client(
+    links: SignedLinks, spool: MediaStorage, clock: FakeClock
+) -> AsyncIterator[httpx.AsyncClient]:
     """A client of a server that shows the spool."""
-    async with asking(*media(links, spool, clock)) as client:
+    async with http_client(*media_routes(links, spool, clock)) as client:
         yield client
 
 
 @pytest.fixture
-def link(links: Links, clock: FakeClock) -> Link:
+def link(links: SignedLinks, clock: FakeClock) -> Link:
     """A link to a file, good for a minute."""
-    return lambda name: links.link(name, clock.now(), 60)
+    return lambda name: links.create_link(name, clock.now(), 60)
 
 
 @pytest.mark.parametrize(
     ("name", "media_type", "shown"),
     [(PICTURE, "image/jpeg", "image.jpg"), (RESULT, "video/mp4", "video.mp4")],
 )
-async def test_a_link_shows_its_file(
+async def test_link_serves_its_file(
     client: httpx.AsyncClient, link: Link, name: str, media_type: str, shown: str
 ) -> None:
     """Whole, with its type, under a neutral name, and to be kept by nobody."""
@@ -82,16 +92,16 @@ async def test_a_link_shows_its_file(
 
 
 @pytest.mark.parametrize("ending", [".png", ".webp"])
-async def test_every_kind_of_picture_has_its_type(
-    client: httpx.AsyncClient, link: Link, spool: Spool, ending: str
+async def test_every_image_format_has_its_content_type(
+    client: httpx.AsyncClient, link: Link, spool: MediaStorage, ending: str
 ) -> None:
     """A gateway may well refuse a PNG that calls itself bytes."""
-    spool.path(f"a{ending}").write_bytes(CONTENT)
+    spool.image_path(f"a{ending}").write_bytes(CONTENT)
     answer = await client.get(link(f"a{ending}"))
     assert answer.headers["Content-Type"] == f"image/{ending[1:]}"
 
 
-async def test_head_tells_all_but_the_file(client: httpx.AsyncClient, link: Link) -> None:
+async def test_head_has_all_but_the_body(client: httpx.AsyncClient, link: Link) -> None:
     """Chats look before they fetch."""
     got, headed = await client.get(link(RESULT)), await client.head(link(RESULT))
     assert (headed.status_code, headed.content) == (200, b"")
@@ -112,7 +122,7 @@ async def test_head_tells_all_but_the_file(client: httpx.AsyncClient, link: Link
         ("bytes=0-0", 0, 1),
     ],
 )
-async def test_a_piece_is_given_as_asked(
+async def test_range_is_served(
     client: httpx.AsyncClient, link: Link, wanted: str, start: int, end: int
 ) -> None:
     """Players jump; downloads go on where they broke off."""
@@ -123,7 +133,7 @@ async def test_a_piece_is_given_as_asked(
 
 
 @pytest.mark.parametrize("wanted", ["bytes=999999999-", f"bytes={len(CONTENT)}-", "bytes=9-3"])
-async def test_a_piece_that_is_not_there_is_refused(
+async def test_range_beyond_the_end_is_refused_with_the_size(
     client: httpx.AsyncClient, link: Link, wanted: str
 ) -> None:
     """With the true size, so that the client can ask better."""
@@ -135,7 +145,7 @@ async def test_a_piece_that_is_not_there_is_refused(
 @pytest.mark.parametrize(
     "wanted", ["bytes=0-1,5-6", "bytes=0-1, -5", "frames=1-2", "bytes=a-b", "bytes=-", "nonsense"]
 )
-async def test_several_pieces_or_other_units_bring_the_whole_file(
+async def test_multiple_ranges_or_other_units_serve_the_whole_file(
     client: httpx.AsyncClient, link: Link, wanted: str
 ) -> None:
     """Nobody has to understand them, and the whole is always right."""
@@ -143,9 +153,7 @@ async def test_several_pieces_or_other_units_bring_the_whole_file(
     assert (answer.status_code, answer.content) == (200, CONTENT)
 
 
-async def test_a_file_that_the_client_has_is_not_sent_again(
-    client: httpx.AsyncClient, link: Link
-) -> None:
+async def test_unchanged_file_is_not_sent_again(client: httpx.AsyncClient, link: Link) -> None:
     """By its tag or its time."""
     first = await client.get(link(RESULT))
     for header, value in (
@@ -157,23 +165,23 @@ async def test_a_file_that_the_client_has_is_not_sent_again(
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND"])
-async def test_a_link_is_for_reading_only(
-    client: httpx.AsyncClient, link: Link, spool: Spool, method: str
+async def test_link_is_read_only(
+    client: httpx.AsyncClient, link: Link, spool: MediaStorage, method: str
 ) -> None:
     """Another method gets neither the file nor at it."""
     answer = await client.request(method, link(PICTURE))
     assert (answer.status_code, answer.text) == (405, "405: Method Not Allowed")
-    assert spool.path(PICTURE).read_bytes() == CONTENT
+    assert spool.image_path(PICTURE).read_bytes() == CONTENT
 
 
-async def test_forged_expired_and_gone_links_answer_alike(
-    client: httpx.AsyncClient, link: Link, spool: Spool, clock: FakeClock
+async def test_forged_expired_and_missing_links_answer_alike(
+    client: httpx.AsyncClient, link: Link, spool: MediaStorage, clock: FakeClock
 ) -> None:
     """So nobody learns what was there once."""
-    spool.path("gone.jpg").write_bytes(CONTENT)
+    spool.image_path("gone.jpg").write_bytes(CONTENT)
     gone, forged = link("gone.jpg"), link(PICTURE).replace(".jpg", "A.jpg")
-    spool.path("gone.jpg").unlink()
-    other = Links("", bytes(32)).link(PICTURE, clock.now(), 60)
+    spool.image_path("gone.jpg").unlink()
+    other = SignedLinks("", bytes(32)).create_link(PICTURE, clock.now(), 60)
     answers = [await client.get(one) for one in (gone, forged, other, "/media/", "/media")]
     old = link(PICTURE)
     assert (await client.get(old)).status_code == 200
@@ -214,11 +222,11 @@ async def test_forged_expired_and_gone_links_answer_alike(
     ],
 )
 async def test_no_path_leads_to_another_file(
-    links: Links, spool: Spool, clock: FakeClock, target: str
+    links: SignedLinks, spool: MediaStorage, clock: FakeClock, target: str
 ) -> None:
     """Walked, encoded once or twice, absolute, or simply the file's name."""
-    async with serving(*media(links, spool, clock)) as it:
-        status, headers, body = parts(await say(it, get(target)))
+    async with started_server(*media_routes(links, spool, clock)) as it:
+        status, headers, body = split_response(await send_raw(it, get_request(target)))
     assert (status, body) == (404, b"404: Not Found")
     assert headers["Content-Type"] == "text/plain; charset=utf-8"
 
@@ -234,39 +242,39 @@ async def test_no_path_leads_to_another_file(
         "/x/media/{}",
     ],
 )
-async def test_a_good_token_in_a_bent_path_opens_nothing(
-    links: Links, spool: Spool, clock: FakeClock, link: Link, around: str
+async def test_valid_token_in_another_path_is_refused(
+    links: SignedLinks, spool: MediaStorage, clock: FakeClock, link: Link, around: str
 ) -> None:
     """One file has one address."""
     token = link(PICTURE).removeprefix("/media/")
-    async with serving(*media(links, spool, clock)) as it:
-        status, _, body = parts(await say(it, get(around.format(token))))
+    async with started_server(*media_routes(links, spool, clock)) as it:
+        status, _, body = split_response(await send_raw(it, get_request(around.format(token))))
     assert (status, body) == (404, b"404: Not Found")
 
 
 @settings(max_examples=40, deadline=None)
 @given(st.binary(max_size=200))
-def test_no_bytes_at_all_open_a_file_or_break_the_server(
+def test_arbitrary_paths_are_refused_without_an_error(
     tmp_path_factory: pytest.TempPathFactory, noise: bytes
 ) -> None:
     """Whatever comes in place of a path, the answer is short and there is no fault of ours."""
 
     async def ask() -> bytes:
-        spool = Spool(tmp_path_factory.mktemp("spool"))
-        spool.path(PICTURE).parent.mkdir()
-        spool.path(PICTURE).write_bytes(CONTENT)
-        routes = media(Links("", bytes(32)), spool, FakeClock())
-        async with serving(*routes, idle=0.2) as it:
-            return await say(it, b"GET /media/" + noise + b" HTTP/1.1\r\nHost: x\r\n\r\n")
+        spool = MediaStorage(tmp_path_factory.mktemp("spool"))
+        spool.image_path(PICTURE).parent.mkdir()
+        spool.image_path(PICTURE).write_bytes(CONTENT)
+        routes = media_routes(SignedLinks("", bytes(32)), spool, FakeClock())
+        async with started_server(*routes, idle_timeout_s=0.2) as it:
+            return await send_raw(it, b"GET /media/" + noise + b" HTTP/1.1\r\nHost: x\r\n\r\n")
 
     answer = asyncio.run(ask())
     assert CONTENT[:64] not in answer
     assert not answer or int(answer.split()[1]) < 500
 
 
-async def test_tokens_are_in_no_log(
-    links: Links,
-    spool: Spool,
+async def test_tokens_are_never_logged(
+    links: SignedLinks,
+    spool: MediaStorage,
     clock: FakeClock,
     link: Link,
     caplog: pytest.LogCaptureFixture,
@@ -281,55 +289,55 @@ async def test_tokens_are_in_no_log(
 
     path = link(PICTURE)
     token = path.removeprefix("/media/")
-    routes = [*media(links, spool, clock), web.get("/broken/{token}", broken)]
-    async with serving(*routes, idle=0.2) as it:
+    routes = [*media_routes(links, spool, clock), web.get("/broken/{token}", broken)]
+    async with started_server(*routes, idle_timeout_s=0.2) as it:
         for raw in (
-            get(path),
-            get(path, "Range: bytes=5-"),
-            get(path, method="POST"),
-            get(path, "Expect: nothing"),
-            get(path, "Content-Length: x"),
-            get(path, "Bad Header: x"),
-            get(path, f"X-Long: {'x' * 9000}"),
-            get(path, *(f"X-{n}: x" for n in range(200))),
-            get(path, "Upgrade: websocket", "Connection: Upgrade"),
-            get(path + "\x01"),
-            get(path).replace(b"HTTP/1.1", b"HTTP/9.9"),
-            get(path).replace(b"HTTP/1.1", b"SPEAKS ODDLY"),
-            get(path, method="G\x00T"),
-            get(f"{path}?{'x' * 9000}"),
-            get(f"/broken/{token}"),
-            get(f"/elsewhere/{token}"),
+            get_request(path),
+            get_request(path, "Range: bytes=5-"),
+            get_request(path, method="POST"),
+            get_request(path, "Expect: nothing"),
+            get_request(path, "Content-Length: x"),
+            get_request(path, "Bad Header: x"),
+            get_request(path, f"X-Long: {'x' * 9000}"),
+            get_request(path, *(f"X-{n}: x" for n in range(200))),
+            get_request(path, "Upgrade: websocket", "Connection: Upgrade"),
+            get_request(path + "\x01"),
+            get_request(path).replace(b"HTTP/1.1", b"HTTP/9.9"),
+            get_request(path).replace(b"HTTP/1.1", b"SPEAKS ODDLY"),
+            get_request(path, method="G\x00T"),
+            get_request(f"{path}?{'x' * 9000}"),
+            get_request(f"/broken/{token}"),
+            get_request(f"/elsewhere/{token}"),
         ):
-            answer = await say(it, raw)
+            answer = await send_raw(it, raw)
             assert token.encode() not in answer
             assert b"aiohttp" not in answer
             assert b"Python" not in answer
-        spool.path(PICTURE).unlink()
-        await say(it, get(path))
+        spool.image_path(PICTURE).unlink()
+        await send_raw(it, get_request(path))
         await clock.advance(100)
-        await say(it, get(path))
+        await send_raw(it, get_request(path))
     said = caplog.text + "".join(capsys.readouterr())
     assert "web_started" in said
     assert said.count("web_request_failed") == 1
     assert token[:60] not in said
 
 
-async def test_a_reader_who_stops_reading_is_let_go(
-    links: Links, spool: Spool, clock: FakeClock, link: Link
+async def test_reader_that_stops_is_dropped(
+    links: SignedLinks, spool: MediaStorage, clock: FakeClock, link: Link
 ) -> None:
     """A file larger than all buffers that nobody takes holds its connection only for a time."""
     size = 64 << 20
-    os.truncate(spool.result(RESULT), size)
+    os.truncate(spool.result_path(RESULT), size)
     async with (
-        serving(*media(links, spool, clock, patience=0.2)) as it,
-        connected(it) as (reader, writer),
+        started_server(*media_routes(links, spool, clock, timeout_s=0.2)) as it,
+        raw_connection(it) as (reader, writer),
     ):
-        writer.write(get(link(RESULT)))
+        writer.write(get_request(link(RESULT)))
         head = await reader.readuntil(b"\r\n\r\n")
         assert f"Content-Length: {size}".encode() in head
         # The client stops here; the rest stays in the buffers between the two.
-        while it.connections:
+        while it.connection_count:
             await asyncio.sleep(0)
-        taken = await left(reader)
+        taken = await count_remaining(reader)
     assert taken < size

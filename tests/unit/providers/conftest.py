@@ -6,12 +6,12 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from providers.http import Http
+from providers.http import HttpClient
 
 
 @pytest.fixture
-async def http() -> AsyncIterator[Http]:
+async def http() -> AsyncIterator[HttpClient]:
     """The client."""
-    client = Http(read_timeout=5.0)
+    client = HttpClient(read_timeout=5.0)
     yield client
     await client.close()

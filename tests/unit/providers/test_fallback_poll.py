@@ -7,8 +7,8 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from providers import errors
-from providers.fallback_poll import Lookups
-from providers.http import Http
+from providers.fallback_poll import FallbackPoller
+from providers.http import HttpClient
 from providers.types import Finished
 
 _NO_ROUTE = (404, '{"message": "Cannot GET /other"}')
@@ -37,12 +37,12 @@ class _Server:
         kind = "text/html" if text.startswith("<") else "application/json"
         return web.Response(status=status, text=text, content_type=kind)
 
-    def lookups(self, http: Http) -> Lookups:
+    def lookups(self, http: HttpClient) -> FallbackPoller:
         """Both routes, the first one first."""
         routes = [
             lambda _, path=path: (str(self.server.make_url(path)), None) for path in self.said
         ]
-        return Lookups(http, "sk-0123456789", routes)
+        return FallbackPoller(http, "sk-0123456789", routes)
 
 
 @pytest.mark.parametrize(
@@ -55,13 +55,13 @@ class _Server:
         (_NO_ROUTE, _NO_JOB, errors.NotFound, "Task not found"),
         (_NO_ROUTE, _WRONG_KEY, errors.Misconfigured, "Unauthorized"),
         (_NO_ROUTE, _BAD, errors.NotFound, "Cannot GET"),
-        (_NO_ROUTE, (500, "{}"), errors.Upstream, "500"),
+        (_NO_ROUTE, (500, "{}"), errors.UpstreamError, "500"),
         (_WRONG_KEY, _DONE, errors.Misconfigured, "Unauthorized"),
-        (_BAD, _DONE, errors.Refused, "Bad Request"),
+        (_BAD, _DONE, errors.Rejected, "Bad Request"),
     ],
 )
 async def test_a_route_that_is_not_there_is_believed(
-    http: Http, first: Said, second: Said, kind: type[errors.ProviderError], text: str
+    http: HttpClient, first: Said, second: Said, kind: type[errors.ProviderError], text: str
 ) -> None:
     """Word of the job counts most; what else the second route says counts only without it."""
     server = _Server(first, second)
@@ -72,7 +72,7 @@ async def test_a_route_that_is_not_there_is_believed(
     assert len(server.asked) <= 2
 
 
-async def test_the_route_that_works_is_forgotten(http: Http) -> None:
+async def test_the_route_that_works_is_forgotten(http: HttpClient) -> None:
     """It is asked first from then on; the other one still is, where that fails."""
     server = _Server(_NO_ROUTE, _DONE)
     async with server.server:
@@ -95,7 +95,7 @@ async def test_the_route_that_works_is_forgotten(http: Http) -> None:
         ((200, ""), "not about jobs"),
     ],
 )
-async def test_a_check_says_more_than_it_saw(http: Http, first: Said, word: str) -> None:
+async def test_a_check_says_more_than_it_saw(http: HttpClient, first: Said, word: str) -> None:
     """That the key is taken is said only where somebody spoke of a job."""
     server = _Server(first, _NO_ROUTE)
     async with server.server:
@@ -106,13 +106,13 @@ async def test_a_check_says_more_than_it_saw(http: Http, first: Said, word: str)
     ("said", "kind"),
     [
         (_PAGE, errors.NotFound),
-        ((200, "<html>Welcome</html>"), errors.Malformed),
+        ((200, "<html>Welcome</html>"), errors.MalformedResponse),
         (_WRONG_KEY, errors.Misconfigured),
-        ((500, "{}"), errors.Upstream),
+        ((500, "{}"), errors.UpstreamError),
     ],
 )
 async def test_some_other_server_passes_the_check(
-    http: Http, said: Said, kind: type[errors.ProviderError]
+    http: HttpClient, said: Said, kind: type[errors.ProviderError]
 ) -> None:
     """A page for people is no gateway, whatever its status."""
     server = _Server(said, said)

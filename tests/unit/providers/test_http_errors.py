@@ -7,7 +7,7 @@ import json
 import pytest
 
 from providers import errors, response_parser
-from providers.http_errors import check_status
+from providers.http_errors import raise_for_status
 from providers.types import Failed, FailureKind
 
 GONE = [
@@ -59,18 +59,18 @@ def test_a_model_that_is_gone_is_asked_on_and_on(said: str) -> None:
 @pytest.mark.parametrize("said", OPTIONS)
 def test_one_persons_wish_switches_a_model_off_for_all(said: str) -> None:
     """A no to an option is a refusal of that request alone."""
-    assert _refused(said) is errors.Refused
+    assert _refused(said) is errors.Rejected
     assert _failed(said) is FailureKind.UPSTREAM
 
 
 def _refused(said: str) -> type[errors.ProviderError]:
     with pytest.raises(errors.ProviderError) as raised:
-        check_status(400, {}, json.dumps({"error": {"message": said}}).encode())
+        raise_for_status(400, {}, json.dumps({"error": {"message": said}}).encode())
     return type(raised.value)
 
 
 def _failed(said: str) -> FailureKind:
-    progress = response_parser.progress_of(
+    progress = response_parser.parse_progress(
         {"id": "v", "status": "failed", "error": {"message": said}}
     )
     assert isinstance(progress, Failed)

@@ -10,19 +10,25 @@ import pytest
 
 from providers import errors
 from providers.base import Provider
-from providers.http import Http
+from providers.http import HttpClient
 from providers.types import Failed, FailureKind, Finished, ReferenceImage, VideoRequest
-from tests.contract.gateways.benches import end_of
-from tests.fakes.gateways.jimmy import JimmyGateway
-from tests.fakes.gateways.json_gateway import Dialect
-from tests.fakes.gateways.jxincm import JxincmGateway
-from tests.fakes.gateways.mountsea import MountseaGateway
-from tests.support.json_gateways import REFUSALS, account, asking, film, quick
+from tests.contract.gateways.benches import poll_until_settled
+from tests.fakes.gateways.jimmy import FakeJimmyGateway
+from tests.fakes.gateways.json_gateway import FakeJsonGateway
+from tests.fakes.gateways.jxincm import FakeJxincmGateway
+from tests.fakes.gateways.mountsea import FakeMountseaGateway
+from tests.support.json_gateways import (
+    REFUSALS,
+    download_video,
+    open_provider,
+    quick_gateway,
+    with_prompt,
+)
 
-_KINDS: dict[str, tuple[type[Dialect], VideoRequest]] = {
-    "jimmy": (JimmyGateway, VideoRequest("task1", "sora2-12s", "a red kite", 12)),
-    "jxincm": (JxincmGateway, VideoRequest("task1", "sora-2", "a red kite", 10)),
-    "mountsea": (MountseaGateway, VideoRequest("task1", "sora-2", "a red kite", 10)),
+_KINDS: dict[str, tuple[type[FakeJsonGateway], VideoRequest]] = {
+    "jimmy": (FakeJimmyGateway, VideoRequest("task1", "sora2-12s", "a red kite", 12)),
+    "jxincm": (FakeJxincmGateway, VideoRequest("task1", "sora-2", "a red kite", 10)),
+    "mountsea": (FakeMountseaGateway, VideoRequest("task1", "sora-2", "a red kite", 10)),
 }
 
 
@@ -30,17 +36,19 @@ _KINDS: dict[str, tuple[type[Dialect], VideoRequest]] = {
 class There:
     """An account at a gateway of one kind."""
 
-    gateway: Dialect
+    gateway: FakeJsonGateway
     provider: Provider
     request: VideoRequest
 
 
 @pytest.fixture
-async def there(request: pytest.FixtureRequest, http: Http, tmp_path: Path) -> AsyncIterator[There]:
+async def there(
+    request: pytest.FixtureRequest, http: HttpClient, tmp_path: Path
+) -> AsyncIterator[There]:
     """The kind that the test's table names first."""
     made, wish = _KINDS[request.param]
-    async with quick(made) as gateway:
-        yield There(gateway, account(request.param, http, gateway, tmp_path), wish)
+    async with quick_gateway(made) as gateway:
+        yield There(gateway, open_provider(request.param, http, gateway, tmp_path), wish)
 
 
 _SQUARE: dict[str, object] = {"orientation": "square"}
@@ -80,22 +88,22 @@ async def test_a_refusal_gets_the_wrong_kind(
 ) -> None:
     """With its own status, or with 200 and only a code: the same error, as certain as it is."""
     with pytest.raises(errors.ProviderError) as raised:
-        await there.provider.submit(asking(there.request, words))
+        await there.provider.submit(with_prompt(there.request, words))
     assert type(raised.value) is kind
-    assert raised.value.accepted is accepted
+    assert raised.value.maybe_accepted is accepted
 
 
 @pytest.mark.parametrize("there", ["jimmy", "mountsea"], indirect=True)
 async def test_success_without_a_link_is_lost_or_believed(there: There) -> None:
     """It is finished, and the video is asked for again: a later look may name it."""
     one = there.provider
-    job = await one.submit(asking(there.request, "!late-link"))
-    done = await end_of(one, job.remote_id)
+    job = await one.submit(with_prompt(there.request, "!late-link"))
+    done = await poll_until_settled(one, job.remote_id)
     assert done == Finished()
     with pytest.raises(errors.NoResult):
         one.download(job.remote_id, done)
     await one.poll(job.remote_id)
-    assert len(await film(one, job.remote_id)) > 1000
+    assert len(await download_video(one, job.remote_id)) > 1000
 
 
 @pytest.mark.parametrize(
@@ -105,10 +113,10 @@ async def test_success_without_a_link_is_lost_or_believed(there: There) -> None:
 )
 async def test_a_link_that_expired_is_the_end(there: There, words: str) -> None:
     """It is told as not found, and another look brings a new one."""
-    job = await there.provider.submit(asking(there.request, words))
+    job = await there.provider.submit(with_prompt(there.request, words))
     with pytest.raises(errors.NotFound):
-        await film(there.provider, job.remote_id)
-    assert len(await film(there.provider, job.remote_id)) > 1000
+        await download_video(there.provider, job.remote_id)
+    assert len(await download_video(there.provider, job.remote_id)) > 1000
 
 
 @pytest.mark.parametrize(
@@ -143,7 +151,10 @@ async def test_a_link_that_expired_is_the_end(there: There, words: str) -> None:
 )
 async def test_a_failure_gets_the_wrong_kind(there: There, words: str, kind: FailureKind) -> None:
     """Its words for the end, its names for the reason, wherever that stands."""
-    job = await there.provider.submit(asking(there.request, words))
-    end = await end_of(there.provider, job.remote_id)
+    job = await there.provider.submit(with_prompt(there.request, words))
+    end = await poll_until_settled(there.provider, job.remote_id)
     assert isinstance(end, Failed)
-    assert (end.kind, "render" in end.raw or "blocked" in end.raw) == (kind, True)
+    assert (end.kind, "render" in end.provider_message or "blocked" in end.provider_message) == (
+        kind,
+        True,
+    )

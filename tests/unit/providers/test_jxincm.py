@@ -11,18 +11,24 @@ import pytest
 from hypothesis import given
 
 from providers import errors, response_parser
-from providers.http import Http
+from providers.http import HttpClient
 from providers.jxincm import _payload
 from providers.types import Pending, ReferenceImage, VideoRequest
-from tests.contract.gateways.benches import finished
-from tests.fakes.gateways.jxincm import JxincmGateway
-from tests.support.json_gateways import account, asking, film, picture, quick
+from tests.contract.gateways.benches import poll_until_finished
+from tests.fakes.gateways.jxincm import FakeJxincmGateway
+from tests.support.json_gateways import (
+    download_video,
+    open_provider,
+    quick_gateway,
+    reference_image,
+    with_prompt,
+)
 from tests.support.response_strategies import (
+    any_json,
     any_speed,
-    anything,
-    like,
-    made_without_harm,
-    read_without_harm,
+    check_create_parsing,
+    check_poll_parsing,
+    mutations_of,
 )
 
 _REQUEST = VideoRequest("task1", "sora-2", "a red kite", 10, orientation="portrait")
@@ -45,13 +51,13 @@ _OFFICIAL |= {"video_url": "https://x/v.mp4", "seconds": "10", "size": "1280x720
 
 
 @pytest.fixture
-async def gateway() -> AsyncIterator[JxincmGateway]:
+async def gateway() -> AsyncIterator[FakeJxincmGateway]:
     """A server that is quick."""
-    async with quick(JxincmGateway) as it:
+    async with quick_gateway(FakeJxincmGateway) as it:
         yield it
 
 
-provider = partial(account, "jxincm")
+provider = partial(open_provider, "jxincm")
 """An account there."""
 
 
@@ -115,13 +121,13 @@ def test_an_orientation_is_not_the_one_asked_for(changes: dict[str, object], wor
 
 @pytest.mark.parametrize("shape", ["url", "data.url", "data", "data.links.url"])
 async def test_the_link_of_the_store_is_not_found(
-    http: Http, gateway: JxincmGateway, tmp_path: Path, shape: str
+    http: HttpClient, gateway: FakeJxincmGateway, tmp_path: Path, shape: str
 ) -> None:
     """Its answer is not described: wherever the link stands, it is the one that the create has."""
     gateway.store_shape = shape
     one = provider(http, gateway, tmp_path, base_url=f"{gateway.url}/v1/")
-    sent = picture(tmp_path)
-    link = await one.upload(sent)
+    sent = reference_image(tmp_path)
+    link = await one.upload_image(sent)
     assert [*gateway.pictures.values()] == [sent.path.read_bytes()]
     await one.submit(replace(_REQUEST, image=replace(sent, url=link)))
     assert gateway.bodies[0]["images"] == [link]
@@ -148,22 +154,22 @@ async def test_the_link_of_the_store_is_not_found(
     ],
 )
 async def test_a_shape_of_its_answers_is_not_understood(
-    http: Http, gateway: JxincmGateway, tmp_path: Path, words: str, query: str
+    http: HttpClient, gateway: FakeJxincmGateway, tmp_path: Path, words: str, query: str
 ) -> None:
     """Both shapes on both routes, the link anywhere or nowhere: the video comes."""
     gateway.looks_to_finish = 2
     one = provider(http, gateway, tmp_path, query=query)
-    job = await one.submit(asking(_REQUEST, words))
+    job = await one.submit(with_prompt(_REQUEST, words))
     assert (":" in job.remote_id) is ("!official" not in words)
     progress = await one.poll(job.remote_id)
     assert isinstance(progress, Pending)
     assert progress.running
     assert progress.percent in {50, 40}
-    assert len(await film(one, job.remote_id)) > 1000
+    assert len(await download_video(one, job.remote_id)) > 1000
 
 
 async def test_a_route_that_is_not_there_is_asked_for_ever(
-    http: Http, gateway: JxincmGateway, tmp_path: Path
+    http: HttpClient, gateway: FakeJxincmGateway, tmp_path: Path
 ) -> None:
     """Where one says 404 the other is asked, once, and from then on it is the first."""
     gateway.unified = False
@@ -181,7 +187,7 @@ async def test_a_route_that_is_not_there_is_asked_for_ever(
 
 @pytest.mark.parametrize(("unified", "official"), [(True, True), (True, False), (False, True)])
 async def test_an_unknown_job_is_waited_for(
-    http: Http, gateway: JxincmGateway, tmp_path: Path, unified: bool, official: bool
+    http: HttpClient, gateway: FakeJxincmGateway, tmp_path: Path, unified: bool, official: bool
 ) -> None:
     """Nobody knows it, whichever routes there are, also where that is said with status 400."""
     gateway.unified, gateway.official = unified, official
@@ -192,17 +198,17 @@ async def test_an_unknown_job_is_waited_for(
 
 
 async def test_a_change_of_a_private_video_is_tried(
-    http: Http, gateway: JxincmGateway, tmp_path: Path
+    http: HttpClient, gateway: FakeJxincmGateway, tmp_path: Path
 ) -> None:
     """A change has a prompt and nothing else; one of a private video is known to be refused."""
     one = provider(http, gateway, tmp_path)
     assert not one.capabilities.remix_private
     for private, refused in ((None, False), (True, True)):
         first = await one.submit(replace(_REQUEST, private=private))
-        await finished(one, first.remote_id)
+        await poll_until_finished(one, first.remote_id)
         change = replace(_REQUEST, prompt="a blue kite", remix_of=first.remote_id)
         if refused:
-            with pytest.raises(errors.Refused):
+            with pytest.raises(errors.Rejected):
                 await one.submit(change)
         else:
             second = await one.submit(change)
@@ -216,11 +222,11 @@ async def test_a_change_of_a_private_video_is_tried(
 @pytest.mark.parametrize(
     ("body", "kind"),
     [
-        ({"code": "invalid_size", "message": "sora-2 size is invalid"}, errors.Refused),
+        ({"code": "invalid_size", "message": "sora-2 size is invalid"}, errors.Rejected),
         ({"code": "pre_consume_token_quota_failed", "message": "x"}, errors.Misconfigured),
         ({"error": {"message": "内容违规", "type": "t"}}, errors.Moderated),
-        ({"error": {"message": "no", "message_zh": "不", "type": "t"}}, errors.Upstream),
-        ({"code": "fail_to_fetch_task", "message": "x", "data": None}, errors.Upstream),
+        ({"error": {"message": "no", "message_zh": "不", "type": "t"}}, errors.UpstreamError),
+        ({"code": "fail_to_fetch_task", "message": "x", "data": None}, errors.UpstreamError),
     ],
 )
 def test_a_refusal_with_status_200_passes_for_a_job(
@@ -228,16 +234,16 @@ def test_a_refusal_with_status_200_passes_for_a_job(
 ) -> None:
     """Clear words are a certain no; anything else may have been accepted."""
     with pytest.raises(errors.ProviderError) as raised:
-        response_parser.job_of(body)
+        response_parser.parse_job(body)
     assert type(raised.value) is kind
 
 
 async def test_a_wrong_key_passes_the_check(
-    http: Http, gateway: JxincmGateway, tmp_path: Path
+    http: HttpClient, gateway: FakeJxincmGateway, tmp_path: Path
 ) -> None:
     """Neither that, nor a page of some other server, is a gateway that works."""
     stranger = provider(http, gateway, tmp_path, api_key="sk-wrong-0123456789")
-    for asked in (stranger.check(), stranger.models()):
+    for asked in (stranger.check(), stranger.served_models()):
         with pytest.raises(errors.Misconfigured):
             await asked
     with pytest.raises(errors.Unreachable):
@@ -245,7 +251,7 @@ async def test_a_wrong_key_passes_the_check(
 
 
 async def test_an_api_that_is_gone_is_tried_for_ever(
-    http: Http, gateway: JxincmGateway, tmp_path: Path
+    http: HttpClient, gateway: FakeJxincmGateway, tmp_path: Path
 ) -> None:
     """No route for creates: no such model any more. No such original: that is another matter."""
     one = provider(http, gateway, tmp_path, base_url=f"{gateway.url}/elsewhere")
@@ -259,42 +265,42 @@ async def test_an_api_that_is_gone_is_tried_for_ever(
 
 @pytest.mark.parametrize("listed", [("sora-2", "veo3"), (), None])
 async def test_a_list_of_models_is_made_up(
-    http: Http, gateway: JxincmGateway, tmp_path: Path, listed: tuple[str, ...] | None
+    http: HttpClient, gateway: FakeJxincmGateway, tmp_path: Path, listed: tuple[str, ...] | None
 ) -> None:
     """Where it does not say, nobody knows; the list is inferred from gateways like it."""
     gateway.listed = listed
-    models = await provider(http, gateway, tmp_path).models()
+    models = await provider(http, gateway, tmp_path).served_models()
     assert models == (frozenset(listed) if listed else None)
 
 
 @any_speed
-@given(anything | like(_LOOK) | like(_OFFICIAL))
+@given(any_json | mutations_of(_LOOK) | mutations_of(_OFFICIAL))
 def test_an_answer_to_a_look_does_harm(body: object) -> None:
     """Whatever it holds: never a traceback, never a false success."""
-    read_without_harm(body)
+    check_poll_parsing(body)
 
 
 @any_speed
-@given(anything | like(_CREATE) | like(_OFFICIAL))
+@given(any_json | mutations_of(_CREATE) | mutations_of(_OFFICIAL))
 def test_an_answer_to_a_create_does_harm(body: object) -> None:
     """Whatever it holds: a job that can be asked for, or an error of our tree."""
-    made_without_harm(body)
+    check_create_parsing(body)
 
 
 @any_speed
-@given(anything | like({"data": {"links": {"url": "https://x/1.png"}, "url": "/a/1.png"}}))
+@given(any_json | mutations_of({"data": {"links": {"url": "https://x/1.png"}, "url": "/a/1.png"}}))
 def test_an_answer_of_the_store_does_harm(body: object) -> None:
     """Whatever it holds: a link, or an error of our tree."""
     try:
-        link = response_parser.stored_link(body, "https://api.jxincm.cn")
+        link = response_parser.parse_upload_url(body, "https://api.jxincm.cn")
     except errors.ProviderError:
         return
     assert link.startswith("http")
 
 
 @any_speed
-@given(anything | like({"object": "list", "data": [{"id": "sora-2"}]}))
+@given(any_json | mutations_of({"object": "list", "data": [{"id": "sora-2"}]}))
 def test_a_list_of_models_does_harm(body: object) -> None:
     """Whatever it holds: names, or nothing known."""
-    names = response_parser.model_names(body)
+    names = response_parser.parse_model_ids(body)
     assert names is None or all(names)

@@ -18,14 +18,20 @@ from pydantic import SecretStr, ValidationError
 from standardwebhooks import Webhook
 
 from providers import PROVIDERS, errors
-from providers.http import Http
+from providers.http import HttpClient
 from providers.openai import OpenAI
-from providers.openai_format import Official, OfficialOptions, _fits, _page, _progress_in_list
+from providers.openai_format import (
+    OpenAIVideoOptions,
+    OpenAIVideoProvider,
+    _listed_progress,
+    _matches_request,
+    _parse_page,
+)
 from providers.types import Failed, Finished, Pending, VideoRequest
-from tests.fakes.gateways.openai import KEY, Gateway
-from tests.fakes.gateways.webhooks import TELL_SECRET, signed_event
-from tests.fakes.raw_server import answer, answering, server
-from tests.support.response_strategies import any_speed, anything, like, told
+from tests.fakes.gateways.openai import KEY, FakeOpenAIGateway
+from tests.fakes.gateways.webhooks import WEBHOOK_SECRET, signed_event
+from tests.fakes.raw_server import http_response, raw_server, respond_with
+from tests.support.response_strategies import any_json, any_speed, mutations_of, reports_success
 
 _NOW = 1_790_000_000.0
 Paging = Callable[[dict[str, str]], object]
@@ -50,7 +56,7 @@ async def listing(paging: Paging) -> AsyncIterator[tuple[str, list[dict[str, str
     await runner.cleanup()
 
 
-def account(http: Http, url: str, **more: object) -> Official:
+def account(http: HttpClient, url: str, **more: object) -> OpenAIVideoProvider:
     """One account there."""
     options = {"kind": "openai", "api_key": SecretStr(KEY), "base_url": url, **more}
     return OpenAI(OpenAI.options_type.model_validate(options), http, Path())
@@ -76,7 +82,7 @@ def pages(videos: list[dict[str, object]], size: int) -> Paging:
 # --- lists -------------------------------------------------------------------------------
 
 
-async def test_a_list_is_read_beyond_what_is_wanted(http: Http) -> None:
+async def test_a_list_is_read_beyond_what_is_wanted(http: HttpClient) -> None:
     """It ends where all were seen, or where it is older than the oldest wanted."""
     videos = [video(number, status="completed") for number in range(60)]
     async with listing(pages(videos, 20)) as (url, asked):
@@ -104,7 +110,7 @@ async def test_a_list_is_read_beyond_what_is_wanted(http: Http) -> None:
     ],
     ids=["after is not known", "without end", "no ids", "empty", "no truth"],
 )
-async def test_a_list_is_read_for_ever(http: Http, answered: Paging, requests: int) -> None:
+async def test_a_list_is_read_for_ever(http: HttpClient, answered: Paging, requests: int) -> None:
     """Whatever the server says, there is an end."""
     numbers = iter(range(100))
 
@@ -119,7 +125,7 @@ async def test_a_list_is_read_for_ever(http: Http, answered: Paging, requests: i
         assert len(asked) == requests
 
 
-async def test_one_bad_entry_hides_the_others(http: Http) -> None:
+async def test_one_bad_entry_hides_the_others(http: HttpClient) -> None:
     """What cannot be read is left out, and so is what nobody asked for."""
     strange: list[object] = [None, 7, "video_2", [], {}, {"id": None}, {"id": ["video_2"]}]
     strange += [{"id": "video_4"}, {"id": "video_5", "code": 401, "msg": "no"}]
@@ -136,10 +142,10 @@ async def test_one_bad_entry_hides_the_others(http: Http) -> None:
 
 
 @pytest.mark.parametrize("body", [[], {}, {"data": None}, {"data": {}}, "videos", 7])
-async def test_what_is_no_list_passes_for_an_empty_one(http: Http, body: object) -> None:
+async def test_what_is_no_list_passes_for_an_empty_one(http: HttpClient, body: object) -> None:
     """An empty list proves something; an answer that is none proves nothing."""
     async with listing(lambda _: body) as (url, _):
-        with pytest.raises(errors.Malformed):
+        with pytest.raises(errors.MalformedResponse):
             await account(http, url).poll_many(["video_1"], 0)
 
 
@@ -154,17 +160,17 @@ _REQUEST = VideoRequest("task1", "sora-2", "a red kite", 4, size="720x1280")
 
 
 @any_speed
-@given(like(_LISTED) | anything)
+@given(mutations_of(_LISTED) | any_json)
 def test_a_list_of_any_kind_makes_a_traceback_or_a_false_success(body: object) -> None:
     """Each entry is read or left out; success needs its word, and ours our prompt."""
     try:
-        page = _page(body)
-    except errors.Malformed:
+        page = _parse_page(body)
+    except errors.MalformedResponse:
         return
     for one in page:
-        progress = _progress_in_list(one)
-        assert not isinstance(progress, Finished) or told(one)
-        assert not _fits(one, _REQUEST) or one["prompt"] == "a red kite"
+        progress = _listed_progress(one)
+        assert not isinstance(progress, Finished) or reports_success(one)
+        assert not _matches_request(one, _REQUEST) or one["prompt"] == "a red kite"
 
 
 # --- models ------------------------------------------------------------------------------
@@ -173,33 +179,33 @@ def test_a_list_of_any_kind_makes_a_traceback_or_a_false_success(body: object) -
 @pytest.mark.parametrize(
     ("raw", "names"),
     [
-        (answer("200 OK", '{"data": [{"id": "a"}, {"id": 7}, {}, null]}'), {"a"}),
-        (answer("200 OK", '{"data": []}'), None),
-        (answer("200 OK", '{"models": ["a"]}'), None),
-        (answer("200 OK", "<html>"), None),
-        (answer("404 Not Found", "404 page not found"), None),
-        (answer("405 No", '{"detail": "Method Not Allowed"}'), None),
-        (answer("500 No", "oops"), None),
+        (http_response("200 OK", '{"data": [{"id": "a"}, {"id": 7}, {}, null]}'), {"a"}),
+        (http_response("200 OK", '{"data": []}'), None),
+        (http_response("200 OK", '{"models": ["a"]}'), None),
+        (http_response("200 OK", "<html>"), None),
+        (http_response("404 Not Found", "404 page not found"), None),
+        (http_response("405 No", '{"detail": "Method Not Allowed"}'), None),
+        (http_response("500 No", "oops"), None),
     ],
     ids=["some", "none", "another form", "a page", "no route", "no method", "broken"],
 )
 async def test_models_that_are_not_told_pass_for_none(
-    http: Http, raw: bytes, names: set[str] | None
+    http: HttpClient, raw: bytes, names: set[str] | None
 ) -> None:
     """None means that it does not say; that no model is there is never concluded."""
-    async with server(answering(raw)) as url:
-        listed = await account(http, url).models()
+    async with raw_server(respond_with(raw)) as url:
+        listed = await account(http, url).served_models()
     assert (set(listed) if listed is not None else None) == names
 
 
-async def test_a_wrong_key_passes_for_a_gateway_without_models(http: Http) -> None:
+async def test_a_wrong_key_passes_for_a_gateway_without_models(http: HttpClient) -> None:
     """What is wrong with key or connection is told."""
-    async with Gateway() as gateway:
-        assert await account(http, gateway.url).models() == frozenset(gateway.models)
+    async with FakeOpenAIGateway() as gateway:
+        assert await account(http, gateway.url).served_models() == frozenset(gateway.models)
         with pytest.raises(errors.Misconfigured):
-            await account(http, gateway.url, api_key="sk-wrong").models()
+            await account(http, gateway.url, api_key="sk-wrong").served_models()
     with pytest.raises(errors.Unreachable):
-        await account(http, "http://127.0.0.1:9").models()
+        await account(http, "http://127.0.0.1:9").served_models()
 
 
 # --- checks ------------------------------------------------------------------------------
@@ -208,28 +214,28 @@ async def test_a_wrong_key_passes_for_a_gateway_without_models(http: Http) -> No
 @pytest.mark.parametrize(
     ("raw", "said"),
     [
-        (answer("404 No", '{"error": {"message": "Video not found."}}'), "accepts the key"),
-        (answer("404 No", '{"error": {"code": "task_not_exist"}}'), "accepts the key"),
-        (answer("200 OK", '{"id": "v", "status": "queued"}'), "accepts the key"),
-        (answer("404 No", '{"detail": "Not Found"}'), "not about videos"),
-        (answer("404 No", "404 page not found"), "not about videos"),
-        (answer("400 No", '{"error": {"message": "bad id"}}'), "rejected a poll"),
+        (http_response("404 No", '{"error": {"message": "Video not found."}}'), "accepts the key"),
+        (http_response("404 No", '{"error": {"code": "task_not_exist"}}'), "accepts the key"),
+        (http_response("200 OK", '{"id": "v", "status": "queued"}'), "accepts the key"),
+        (http_response("404 No", '{"detail": "Not Found"}'), "not about videos"),
+        (http_response("404 No", "404 page not found"), "not about videos"),
+        (http_response("400 No", '{"error": {"message": "bad id"}}'), "rejected a poll"),
     ],
     ids=["no video", "no task", "a video", "no route", "no page", "refused"],
 )
-async def test_a_check_proves_what_it_did_not_see(http: Http, raw: bytes, said: str) -> None:
+async def test_a_check_proves_what_it_did_not_see(http: HttpClient, raw: bytes, said: str) -> None:
     """Where no list is documented, only an answer about the job shows that the key was taken."""
-    async with server(answering(raw)) as url:
+    async with raw_server(respond_with(raw)) as url:
         told_by_it = await account(http, url, find=False).check()
     assert said in told_by_it
     assert len(told_by_it) < 200
 
 
 @pytest.mark.parametrize("kind", ["zenlayer", "relay147"])
-async def test_a_check_of_a_relay_calls_a_wrong_key_right(http: Http, kind: str) -> None:
+async def test_a_check_of_a_relay_calls_a_wrong_key_right(http: HttpClient, kind: str) -> None:
     """Free of charge, by documented routes alone."""
     made = PROVIDERS[kind]
-    async with Gateway(dialect=kind) as gateway:  # type: ignore[arg-type]
+    async with FakeOpenAIGateway(dialect=kind) as gateway:  # type: ignore[arg-type]
         options = {"kind": kind, "base_url": gateway.url}
         for key, right in ((KEY, True), ("sk-wrong", False)):
             chosen = made.options_type.model_validate({**options, "api_key": key})
@@ -246,9 +252,9 @@ async def test_a_check_of_a_relay_calls_a_wrong_key_right(http: Http, kind: str)
 # --- calls -------------------------------------------------------------------------------
 
 
-def listening(secret: str = TELL_SECRET) -> Official:
+def listening(secret: str = WEBHOOK_SECRET) -> OpenAIVideoProvider:
     """An account that is called."""
-    return account(Http(), "http://127.0.0.1:9", webhook_secret=secret)
+    return account(HttpClient(), "http://127.0.0.1:9", webhook_secret=secret)
 
 
 @any_speed
@@ -260,39 +266,39 @@ def listening(secret: str = TELL_SECRET) -> Official:
     st.binary(max_size=60),
 )
 def test_a_call_of_noise_makes_a_traceback(headers: dict[str, str], body: bytes) -> None:
-    """Whatever is not signed is `Untrusted`, whatever the library makes of it."""
-    with pytest.raises(errors.Untrusted):
-        listening().heard(headers, body)
+    """Whatever is not signed is `InvalidSignature`, whatever the library makes of it."""
+    with pytest.raises(errors.InvalidSignature):
+        listening().parse_webhook(headers, body)
 
 
 @any_speed
-@given(like({"type": "video.completed", "data": {"id": "video_1"}}) | anything)
+@given(mutations_of({"type": "video.completed", "data": {"id": "video_1"}}) | any_json)
 def test_a_signed_call_of_any_kind_makes_a_traceback(body: object) -> None:
     """What the gateway certainly said is heard, and is about a job only if it names one."""
     _, headers = signed_event("video.completed", "video_1")
     said = json.dumps(body)
     at = int(headers["webhook-timestamp"])
     headers["webhook-signature"] = _signed(headers["webhook-id"], at, said)
-    event = listening().heard(headers, said.encode())
+    event = listening().parse_webhook(headers, said.encode())
     assert event.id == headers["webhook-id"]
     assert event.remote_id is None or event.remote_id.isprintable()
 
 
 def _signed(event: str, at: int, said: str) -> str:
-    return Webhook(TELL_SECRET).sign(event, datetime.fromtimestamp(at, UTC), said)
+    return Webhook(WEBHOOK_SECRET).sign(event, datetime.fromtimestamp(at, UTC), said)
 
 
 @pytest.mark.parametrize("secret", ["whsec_", "whsec_a", "abcde", "!!", "sécret"])
 def test_a_secret_that_can_be_none_refuses_every_call(secret: str) -> None:
     """It is named at the start, without being told."""
     with pytest.raises(ValidationError) as raised:
-        OfficialOptions.model_validate({"kind": "openai", "webhook_secret": secret})
+        OpenAIVideoOptions.model_validate({"kind": "openai", "webhook_secret": secret})
     (fault,) = raised.value.errors(include_input=False)
     assert fault["loc"] == ("webhook_secret",)
     assert secret not in fault["msg"].replace("whsec_...", "")
 
 
-async def test_a_gateway_that_calls_is_not_understood(http: Http) -> None:
+async def test_a_gateway_that_calls_is_not_understood(http: HttpClient) -> None:
     """What the stand-in calls in when a job is over, twice, is heard as one event."""
     calls: list[tuple[dict[str, str], bytes]] = []
 
@@ -307,11 +313,11 @@ async def test_a_gateway_that_calls_is_not_understood(http: Http) -> None:
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     tell = f"http://127.0.0.1:{runner.addresses[0][1]}/webhooks/one"
-    async with Gateway(render_seconds=0.01, tell=tell) as gateway, asyncio.timeout(20):
+    async with FakeOpenAIGateway(render_seconds=0.01, tell=tell) as gateway, asyncio.timeout(20):
         job = await account(http, gateway.url).submit(_REQUEST)
         while gateway.requests["told 204"] < 2:
             await asyncio.sleep(0.01)
     await runner.cleanup()
-    first, second = (listening().heard(*call) for call in calls)
+    first, second = (listening().parse_webhook(*call) for call in calls)
     assert first == second
     assert first.remote_id == job.remote_id

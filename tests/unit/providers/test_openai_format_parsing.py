@@ -10,13 +10,20 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from providers import errors
-from providers.http_errors import check_after, check_status, decoded, error_fields, extent, link_in
-from providers.openai_format import _fits, _page
-from providers.response_parser import job_of, percent_of, progress_of
+from providers.http_errors import (
+    error_fields,
+    parse_content_range,
+    parse_json,
+    parse_poll_after,
+    raise_for_status,
+    video_url_in_body,
+)
+from providers.openai_format import _matches_request, _parse_page
+from providers.response_parser import parse_job, parse_percent, parse_progress
 from providers.types import Failed, FailureKind, Finished, Pending, VideoRequest
 
 _REQUEST = VideoRequest(
-    key="task1", model="sora-2", prompt="a red kite", seconds=4, size="720x1280"
+    idempotency_key="task1", model="sora-2", prompt="a red kite", seconds=4, size="720x1280"
 )
 
 any_speed = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -33,10 +40,10 @@ _videos = st.dictionaries(st.sampled_from(_names), _json)
 @any_speed
 @given(_json | _videos)
 def test_an_answer_makes_a_traceback_or_a_false_success(body: object) -> None:
-    """Whatever an answer holds: a progress or a `Malformed`; success only where a word says so."""
+    """Any answer gives a progress or a `MalformedResponse`; success only if a word says so."""
     try:
-        progress = progress_of(body)
-    except errors.Malformed:
+        progress = parse_progress(body)
+    except errors.MalformedResponse:
         return
     if isinstance(progress, Finished):
         assert "success" in str(body).lower() or any(
@@ -52,7 +59,7 @@ def test_an_answer_makes_a_traceback_or_a_false_success(body: object) -> None:
 def test_an_answer_to_a_create_makes_a_traceback(body: object) -> None:
     """Whatever it holds: a job with an id that can be stored and asked for, or an error."""
     try:
-        job = job_of(body, None)
+        job = parse_job(body, None)
     except errors.ProviderError:
         return
     assert job.remote_id.strip()
@@ -69,11 +76,11 @@ _listed = st.dictionaries(
 def test_a_list_makes_a_traceback_or_a_wrongjob_of(body: object) -> None:
     """Whatever it holds: nothing without our prompt is ours."""
     try:
-        page = _page(body)
-    except errors.Malformed:
+        page = _parse_page(body)
+    except errors.MalformedResponse:
         return
     for video in page:
-        assert not _fits(video, _REQUEST) or video["prompt"] == "a red kite"
+        assert not _matches_request(video, _REQUEST) or video["prompt"] == "a red kite"
 
 
 _PERCENTS = [
@@ -95,7 +102,7 @@ _PERCENTS = [
 @pytest.mark.parametrize(("raw", "percent"), _PERCENTS)
 def test_a_progress_is_misread(raw: object, percent: float | None) -> None:
     """Numbers in every form, kept between 0 and 100; anything else is not known."""
-    assert percent_of(raw) == percent
+    assert parse_percent(raw) == percent
 
 
 @pytest.mark.parametrize(
@@ -109,7 +116,7 @@ def test_a_progress_is_misread(raw: object, percent: float | None) -> None:
 )
 def test_moderation_is_taken_for_a_fault(video: dict[str, object]) -> None:
     """Moderation is known by its code and by its text, wherever they stand."""
-    progress = progress_of(video)
+    progress = parse_progress(video)
     assert isinstance(progress, Failed)
     assert progress.kind is FailureKind.MODERATION
 
@@ -117,7 +124,7 @@ def test_moderation_is_taken_for_a_fault(video: dict[str, object]) -> None:
 def test_a_time_is_misread() -> None:
     """Seconds and milliseconds are told apart."""
     for raw in (1_790_000_000, 1_790_000_000_000):
-        progress = progress_of({"id": "v", "status": "completed", "expires_at": raw})
+        progress = parse_progress({"id": "v", "status": "completed", "expires_at": raw})
         assert progress == Finished(None, 1_790_000_000)
 
 
@@ -136,10 +143,10 @@ def test_a_time_is_misread() -> None:
 )
 def test_a_failure_gets_the_wrong_kind(video: dict[str, object], kind: FailureKind) -> None:
     """Each way to fail has its kind, and something for an admin to read."""
-    progress = progress_of(video)
+    progress = parse_progress(video)
     assert isinstance(progress, Failed)
     assert progress.kind is kind
-    assert progress.raw
+    assert progress.provider_message
     assert progress.code
 
 
@@ -160,7 +167,7 @@ def test_a_failure_gets_the_wrong_kind(video: dict[str, object], kind: FailureKi
 )
 def test_a_status_is_misread(video: dict[str, object], progress: object) -> None:
     """Unknown words mean at work; a link without the word is a preview, not success."""
-    assert progress_of(video) == progress
+    assert parse_progress(video) == progress
 
 
 @pytest.mark.parametrize(
@@ -168,8 +175,8 @@ def test_a_status_is_misread(video: dict[str, object], progress: object) -> None
 )
 def test_an_answer_without_a_job_is_a_job_that_waits(body: object) -> None:
     """Else one would look at nothing until the deadline."""
-    with pytest.raises(errors.Malformed):
-        progress_of(body)
+    with pytest.raises(errors.MalformedResponse):
+        parse_progress(body)
 
 
 @pytest.mark.parametrize(
@@ -189,8 +196,10 @@ def test_an_answer_without_a_job_is_a_job_that_waits(body: object) -> None:
 )
 def test_what_a_list_shows_is_misjudged(shown: dict[str, object], *, ours: bool) -> None:
     """What is not shown says nothing, but the prompt must be; what is shown must be as asked."""
-    assert _fits({"prompt": "a red kite", **shown}, _REQUEST) is ours
-    assert _fits({"prompt": "a red kite", "size": "720x1280"}, replace(_REQUEST, size=None))
+    assert _matches_request({"prompt": "a red kite", **shown}, _REQUEST) is ours
+    assert _matches_request(
+        {"prompt": "a red kite", "size": "720x1280"}, replace(_REQUEST, size=None)
+    )
 
 
 # --- any answer at all -------------------------------------------------------------------
@@ -220,17 +229,17 @@ def test_any_bytes_and_headers_make_a_traceback(
     status: int, body: bytes, headers: dict[str, str]
 ) -> None:
     """Every answer is a value or an error of our tree, and no wait is endless."""
-    for wait in (check_after(headers), *_waits(status, headers, body)):
+    for wait in (parse_poll_after(headers), *_waits(status, headers, body)):
         assert wait is None or 0 <= wait <= 86400
-    start, total = extent(status, headers, 7)
+    start, total = parse_content_range(status, headers, 7)
     assert start >= 0
     assert total is None or total >= 0
 
 
 def _waits(status: int, headers: dict[str, str], body: bytes) -> list[float | None]:
     try:
-        check_status(status, headers, body)
-        link_in(decoded(body))
+        raise_for_status(status, headers, body)
+        video_url_in_body(parse_json(body))
     except errors.ProviderError as error:
         return [error.retry_after]
     return []
@@ -250,13 +259,13 @@ def test_a_fault_after_the_create_passes_for_a_refusal(
 ) -> None:
     """Words in a 5xx may stand there after the job was made: it must not be sent elsewhere."""
     with pytest.raises(errors.ProviderError) as raised:
-        check_status(status, {}, json.dumps(body).encode())
-    assert raised.value.accepted
+        raise_for_status(status, {}, json.dumps(body).encode())
+    assert raised.value.maybe_accepted
 
 
 @pytest.mark.parametrize("code", ["model_not_found", "moderation_blocked"])
 def test_a_clear_refusal_passes_for_a_fault(code: str) -> None:
     """The exact words of gateways are a no, whatever the status."""
     with pytest.raises(errors.ProviderError) as raised:
-        check_status(503, {}, json.dumps({"error": {"code": code, "message": "no"}}).encode())
-    assert not raised.value.accepted
+        raise_for_status(503, {}, json.dumps({"error": {"code": code, "message": "no"}}).encode())
+    assert not raised.value.maybe_accepted

@@ -9,14 +9,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from providers import errors
-from providers.response_parser import id_of, job_of, link_of, progress_of, time_of
+from providers.response_parser import (
+    find_job_id,
+    find_video_url,
+    parse_job,
+    parse_progress,
+    parse_time,
+)
 from providers.types import Failed, FailureKind, Finished, Pending
 from tests.support.response_strategies import (
+    any_json,
     any_speed,
-    anything,
-    like,
-    made_without_harm,
-    read_without_harm,
+    check_create_parsing,
+    check_poll_parsing,
+    mutations_of,
 )
 
 _LINK = "https://cdn.example/v.mp4"
@@ -54,14 +60,14 @@ def test_a_word_of_some_gateway_is_unknown(words: str, meant: object) -> None:
     """Each status word, however it is spelled."""
     for word in words.split():
         for spelled in (word, word.upper(), f" {word} ", word.replace("_", "-")):
-            assert progress_of({"id": "v", "status": spelled}) == meant, spelled
+            assert parse_progress({"id": "v", "status": spelled}) == meant, spelled
 
 
 def test_a_word_for_failure_is_unknown() -> None:
     """Each is an end, and what it says of the reason is kept."""
     kinds = {"cancelled": FailureKind.CANCELLED, "timed_out": FailureKind.TIMEOUT}
     for word in _FAILED.split():
-        verdict = progress_of({"id": "v", "status": word})
+        verdict = parse_progress({"id": "v", "status": word})
         assert isinstance(verdict, Failed), word
         assert verdict.code == word
         assert verdict.kind is kinds.get(word, verdict.kind)
@@ -72,7 +78,7 @@ def test_a_word_for_failure_is_unknown() -> None:
 )
 def test_a_status_stands_where_nobody_looks(path: str) -> None:
     """Each place in which a gateway has its word."""
-    assert progress_of({"id": "v", **at(path, "completed")}) == Finished()
+    assert parse_progress({"id": "v", **at(path, "completed")}) == Finished()
 
 
 # --- places ------------------------------------------------------------------------------
@@ -84,7 +90,7 @@ _IDS = "id task_id taskId data.task_id data.taskId data.id data output.task_id"
 @pytest.mark.parametrize("path", _IDS.split())
 def test_an_id_stands_where_nobody_looks(path: str) -> None:
     """Each place in which a gateway names its job."""
-    assert job_of(at(path, "sora-2:task_01k6")).remote_id == "sora-2:task_01k6"
+    assert parse_job(at(path, "sora-2:task_01k6")).remote_id == "sora-2:task_01k6"
 
 
 _LINKS = "video_url videoUrl url result_url output_url data.result.video_url result.video_url"
@@ -96,12 +102,14 @@ _LINKS += " detail.draft_info.url detail.generations.0.url content.0.url"
 @pytest.mark.parametrize("path", _LINKS.split())
 def test_a_link_stands_where_nobody_looks(path: str) -> None:
     """Each place in which a gateway has its link, whether the job stands inside or outside."""
-    assert progress_of({"id": "v", "status": "completed", **at(path, _LINK)}) == Finished(_LINK)
+    assert parse_progress({"id": "v", "status": "completed", **at(path, _LINK)}) == Finished(_LINK)
     if not path.startswith("data."):
         inside = {"code": "20000", "msg": "ok", "data": {"task_id": "v", "status": "completed"}}
         inside["data"] |= at(path, _LINK)  # type: ignore[operator]
-        assert progress_of(inside) == Finished(_LINK)
-    assert isinstance(progress_of({"id": "v", "status": "processing", **at(path, _LINK)}), Pending)
+        assert parse_progress(inside) == Finished(_LINK)
+    assert isinstance(
+        parse_progress({"id": "v", "status": "processing", **at(path, _LINK)}), Pending
+    )
 
 
 _STILLS = "thumbnail_url thumbnailUrl result.thumbnail_url detail.thumbnail_url"
@@ -111,7 +119,7 @@ _STILLS += " detail.draft_info.encodings.thumbnail.path"
 @pytest.mark.parametrize("path", _STILLS.split())
 def test_a_thumbnail_stands_where_nobody_looks(path: str) -> None:
     """Each place in which a gateway has a still picture."""
-    done = progress_of({"id": "v", "status": "completed", **at(path, _LINK)})
+    done = parse_progress({"id": "v", "status": "completed", **at(path, _LINK)})
     assert isinstance(done, Finished)
     assert done.thumbnail_url == _LINK
 
@@ -125,11 +133,11 @@ _REASONS += " detail.failure_reason"
 def test_moderation_hides_where_nobody_looks(path: str) -> None:
     """Each place in which a gateway gives its reason, also beside a text that says nothing."""
     for text in ("PROVIDER_MODERATION_ERROR", "内容审核未通过", "sora_content_violation"):
-        verdict = progress_of({"id": "v", "status": "failed", **at(path, text)})
+        verdict = parse_progress({"id": "v", "status": "failed", **at(path, text)})
         assert isinstance(verdict, Failed)
-        assert (verdict.kind, verdict.raw) == (FailureKind.MODERATION, text)
+        assert (verdict.kind, verdict.provider_message) == (FailureKind.MODERATION, text)
         general = {"id": "v", "status": "failed", "message": "failed", "error_message": "failed"}
-        beside = progress_of({**general, **at(path, text)})
+        beside = parse_progress({**general, **at(path, text)})
         assert isinstance(beside, Failed)
         assert beside.kind is FailureKind.MODERATION
 
@@ -157,7 +165,7 @@ def test_moderation_hides_where_nobody_looks(path: str) -> None:
 )
 def test_a_time_is_misread(raw: object, seconds: float | None) -> None:
     """Seconds, milliseconds and ISO 8601, as numbers or as text; anything else is none."""
-    assert time_of(raw) == seconds
+    assert parse_time(raw) == seconds
 
 
 # --- envelopes ---------------------------------------------------------------------------
@@ -187,14 +195,14 @@ def test_a_time_is_misread(raw: object, seconds: float | None) -> None:
 )
 def test_an_envelopes_success_is_taken_for_the_jobs(body: object, meant: object) -> None:
     """That a request went well says nothing of the video, unless it is there."""
-    assert progress_of(body) == meant
+    assert parse_progress(body) == meant
 
 
 def test_an_envelope_that_says_well_is_an_error() -> None:
     """Each code that means well, as a number and as a text."""
     for code in ("0", 0, 200, "200", 20000, "20000", "success", "SUCCESS", None):
         body = {"code": code, "msg": "", "data": {"task_id": "v", "status": "completed"}}
-        assert progress_of(body) == Finished()
+        assert parse_progress(body) == Finished()
 
 
 @pytest.mark.parametrize(
@@ -204,8 +212,8 @@ def test_an_envelope_that_says_well_is_an_error() -> None:
         ("401", errors.Misconfigured),
         (429, errors.Throttled),
         (404, errors.NotFound),
-        ("-1", errors.Upstream),
-        (500, errors.Upstream),
+        ("-1", errors.UpstreamError),
+        (500, errors.UpstreamError),
     ],
 )
 def test_a_fault_of_the_asking_is_a_verdict_on_the_job(
@@ -214,9 +222,9 @@ def test_a_fault_of_the_asking_is_a_verdict_on_the_job(
     """An error with status 200 that names no job is no failed job, even if it says "error"."""
     for more in ({}, {"status": "error"}, {"status": "failed"}):
         with pytest.raises(errors.ProviderError) as raised:
-            progress_of({"code": code, "message": "no", **more})
+            parse_progress({"code": code, "message": "no", **more})
         assert type(raised.value) is kind
-    verdict = progress_of({"code": code, "message": "no", "status": "failed", "task_id": "v"})
+    verdict = parse_progress({"code": code, "message": "no", "status": "failed", "task_id": "v"})
     assert isinstance(verdict, Failed)
 
 
@@ -224,10 +232,10 @@ def test_a_fault_of_the_asking_is_a_verdict_on_the_job(
 def test_what_is_no_id_is_polled_for_ever(data: object) -> None:
     """A create whose answer names no job may have been accepted: that is for review."""
     body = {"code": "20000", "msg": "ok", "data": data}
-    assert id_of(body) is None
+    assert find_job_id(body) is None
     with pytest.raises(errors.ProviderError) as raised:
-        job_of(body)
-    assert raised.value.accepted
+        parse_job(body)
+    assert raised.value.maybe_accepted
 
 
 # --- whatever comes ----------------------------------------------------------------------
@@ -252,17 +260,17 @@ _ENVELOPED = {"code": "20000", "msg": "ok", "status": "success", "data": _OFFICI
 
 
 @any_speed
-@given(like(_OFFICIAL) | like(_SGLANG) | like(_ENVELOPED) | anything)
+@given(mutations_of(_OFFICIAL) | mutations_of(_SGLANG) | mutations_of(_ENVELOPED) | any_json)
 def test_an_answer_of_the_format_makes_a_traceback_or_a_false_success(body: object) -> None:
     """Parts missing, null, of other types, huge, and more than belongs: for looks and creates."""
-    read_without_harm(body)
-    read_without_harm(body, "https://api.example/v1")
-    made_without_harm(body)
+    check_poll_parsing(body)
+    check_poll_parsing(body, "https://api.example/v1")
+    check_create_parsing(body)
 
 
 @any_speed
-@given(like(_ENVELOPED), st.text(max_size=20))
+@given(mutations_of(_ENVELOPED), st.text(max_size=20))
 def test_a_link_is_made_up(body: object, base: str) -> None:
     """Only what can be opened is a link, whatever it is joined to."""
-    link = link_of(body, base) if isinstance(body, dict) else None
+    link = find_video_url(body, base) if isinstance(body, dict) else None
     assert link is None or link.isprintable()

@@ -11,12 +11,17 @@ from PIL import Image
 from pydantic import SecretStr
 
 from providers import errors
-from providers.http import Http
+from providers.http import HttpClient
 from providers.types import Finished, ReferenceImage, VideoRequest
 from providers.zenlayer import Zenlayer, ZenlayerOptions
-from tests.contract.gateways.benches import finished
-from tests.fakes.gateways.openai import KEY, Gateway
-from tests.support.response_strategies import any_speed, like, made_without_harm, read_without_harm
+from tests.contract.gateways.benches import poll_until_finished
+from tests.fakes.gateways.openai import KEY, FakeOpenAIGateway
+from tests.support.response_strategies import (
+    any_speed,
+    check_create_parsing,
+    check_poll_parsing,
+    mutations_of,
+)
 
 _REQUEST = VideoRequest("task1", "sora-2", "a red kite", 4, size="1280x720")
 _ANSWER = {
@@ -36,33 +41,33 @@ _ANSWER = {
 
 
 @pytest.fixture
-async def gateway() -> AsyncIterator[Gateway]:
+async def gateway() -> AsyncIterator[FakeOpenAIGateway]:
     """Its stand-in, which refuses what its documents do not have."""
-    async with Gateway(render_seconds=0.05, cheap=True, dialect="zenlayer") as it:
+    async with FakeOpenAIGateway(render_seconds=0.05, cheap=True, dialect="zenlayer") as it:
         yield it
         assert it.violations == []
 
 
 @pytest.fixture
-def provider(http: Http, gateway: Gateway, tmp_path: Path) -> Zenlayer:
+def provider(http: HttpClient, gateway: FakeOpenAIGateway, tmp_path: Path) -> Zenlayer:
     """An account there."""
     options = ZenlayerOptions(kind="zenlayer", api_key=SecretStr(KEY), base_url=gateway.url)
     return Zenlayer(options, http, tmp_path)
 
 
 async def test_a_result_is_given_less_time_than_it_has(
-    gateway: Gateway, provider: Zenlayer
+    gateway: FakeOpenAIGateway, provider: Zenlayer
 ) -> None:
     """A video is kept for a day from its create, and has no link but the content route."""
     job = await provider.submit(_REQUEST)
-    done = await finished(provider, job.remote_id)
+    done = await poll_until_finished(provider, job.remote_id)
     assert done == Finished(expires_at=int(gateway.jobs[job.remote_id].created) + 86400)
     async with provider.download(job.remote_id, done) as download:
         assert download.media_type == "video/mp4"
 
 
 async def test_a_picture_or_a_change_goes_another_way(
-    gateway: Gateway, provider: Zenlayer, tmp_path: Path
+    gateway: FakeOpenAIGateway, provider: Zenlayer, tmp_path: Path
 ) -> None:
     """Creates are multipart, changes are JSON; the stand-in takes nothing else."""
     path = tmp_path / "picture.png"
@@ -70,32 +75,34 @@ async def test_a_picture_or_a_change_goes_another_way(
     picture = ReferenceImage(path, "image/png", 1280, 720)
     job = await provider.submit(VideoRequest("t", "sora-2", "a", 8, size="1280x720", image=picture))
     assert gateway.jobs[job.remote_id].picture == path.read_bytes()
-    await finished(provider, job.remote_id)
+    await poll_until_finished(provider, job.remote_id)
     change = await provider.submit(
         VideoRequest("t2", "sora-2", "now blue", 8, remix_of=job.remote_id)
     )
     assert gateway.jobs[change.remote_id].remix_of == job.remote_id
 
 
-async def test_what_its_documents_lack_is_asked_for(gateway: Gateway, provider: Zenlayer) -> None:
+async def test_what_its_documents_lack_is_asked_for(
+    gateway: FakeOpenAIGateway, provider: Zenlayer
+) -> None:
     """No list, no DELETE, no thumbnail and no call, until somebody has tried and said so."""
     with pytest.raises(errors.Unsupported):
         await provider.poll_many(["video_1"], 0)
     with pytest.raises(errors.Unsupported):
-        await provider.find(_REQUEST, 0)
+        await provider.find_job(_REQUEST, 0)
     with pytest.raises(errors.Unsupported):
         await provider.cancel("video_1")
     with pytest.raises(errors.Unsupported):
         provider.thumbnail("video_1", Finished())
     with pytest.raises(errors.Unsupported):
-        provider.heard({}, b"")
+        provider.parse_webhook({}, b"")
     assert not gateway.requests
     assert Zenlayer.default_url == "https://gateway.theturbo.ai/v1"
 
 
 @any_speed
-@given(like(_ANSWER))
+@given(mutations_of(_ANSWER))
 def test_an_answer_of_its_shape_makes_a_traceback_or_a_false_success(body: object) -> None:
     """Its own example with parts missing, null, of other types, huge, and more than belongs."""
-    read_without_harm(body)
-    made_without_harm(body)
+    check_poll_parsing(body)
+    check_create_parsing(body)

@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 
 from bot.catalog.catalog import Catalog
 from bot.catalog.catalog_file import ModelEntry, OfferEntry, SizeEntry
-from bot.catalog.models import Defaults
+from bot.catalog.models import UserDefaults
 from bot.domain.commands import MakeVideo
 from bot.domain.errors import Refusal
 from bot.domain.tasks import Order
 from providers import PROVIDERS
 from providers.types import Orientation
-from tests.support.catalog_files import KINDS, NOW, model, written
+from tests.support.catalog_files import KINDS, NOW, model_toml, write_file
 from tests.support.paths import ROOT
 
 EXAMPLE = ROOT / "deploy" / "catalog.example.toml"
@@ -51,53 +51,53 @@ offers = [{ kind = "sandbox", model = "bare-1" }]
 
 def served(catalog: Catalog, name: str) -> list[tuple[str, str, int]]:
     """(provider, its own id, priority) of whoever serves a model."""
-    return [(one.provider, one.model, one.priority) for one in catalog.offers(name)]
+    return [(one.provider, one.remote_model, one.priority) for one in catalog.offers(name)]
 
 
 @pytest.fixture
-def built_in() -> Catalog:
+def built_in_catalog() -> Catalog:
     return Catalog.load(None, KINDS)
 
 
 @pytest.fixture(scope="module")
-def own(tmp_path_factory: pytest.TempPathFactory) -> Catalog:
-    return Catalog.load(written(tmp_path_factory.mktemp("own"), EVERYTHING), KINDS)
+def own_catalog(tmp_path_factory: pytest.TempPathFactory) -> Catalog:
+    return Catalog.load(write_file(tmp_path_factory.mktemp("own"), EVERYTHING), KINDS)
 
 
 def complete(
     catalog: Catalog,
     wish: MakeVideo,
-    defaults: Defaults | None = None,
+    defaults: UserDefaults | None = None,
     picture: Orientation | None = None,
 ) -> tuple[Order, int]:
-    return catalog.complete(wish, defaults or Defaults(), NOW, picture)
+    return catalog.build_order(wish, defaults or UserDefaults(), NOW, picture)
 
 
 def refused(catalog: Catalog, wish: MakeVideo) -> tuple[str, dict[str, str | float]]:
     with pytest.raises(Refusal) as caught:
         complete(catalog, wish)
-    return caught.value.sentence, caught.value.facts
+    return caught.value.text_key, caught.value.params
 
 
 def names(catalog: Catalog, now: float = NOW) -> list[str]:
-    return [one.name for one in catalog.models(now)]
+    return [one.name for one in catalog.available_models(now)]
 
 
 # --- which models there are --------------------------------------------------------------
 
 
-def test_a_model_is_shown_that_nobody_serves() -> None:
+def test_only_models_with_a_served_offer_exist() -> None:
     """Only models with an offer at a configured provider exist."""
     assert names(Catalog.load(None, {"sandbox": "sandbox"})) == ["sandbox"]
     assert names(Catalog.load(None, {"local": "openai"})) == ["sora-2", "sora-2-pro"]
     assert names(Catalog.load(None, {})) == []
     with pytest.raises(Refusal, match="models-none"):
-        Catalog.load(None, {}).default(NOW)
+        Catalog.load(None, {}).default_model(NOW)
 
 
-def test_the_sandbox_is_the_default_beside_a_real_gateway(built_in: Catalog) -> None:
+def test_sandbox_is_not_the_default_beside_a_real_gateway(built_in_catalog: Catalog) -> None:
     """Whoever configures a gateway and keeps the sandbox for tries gets real videos."""
-    assert built_in.default(NOW).name == "sora-2"
+    assert built_in_catalog.default_model(NOW).name == "sora-2"
 
 
 def test_every_built_in_kind_has_a_model() -> None:
@@ -106,7 +106,7 @@ def test_every_built_in_kind_has_a_model() -> None:
         assert names(Catalog.load(None, {"mine": kind})), kind
 
 
-def test_a_second_account_of_a_kind_serves_nothing() -> None:
+def test_offer_of_a_kind_applies_to_each_provider_of_it() -> None:
     """An offer of a kind is one of each provider of that kind."""
     catalog = Catalog.load(None, {"a": "openai", "b": "openai", "c": "sandbox"})
     assert served(catalog, "sora-2") == [("a", "sora-2", 0), ("b", "sora-2", 0)]
@@ -114,46 +114,48 @@ def test_a_second_account_of_a_kind_serves_nothing() -> None:
     assert served(catalog, "sandbox") == [("c", "sandbox", 0)]
 
 
-def test_an_offer_to_one_provider_goes_to_all(tmp_path: Path) -> None:
+def test_offer_that_names_a_provider_is_its_alone(tmp_path: Path) -> None:
     """An offer that names a provider is of that one alone, however its name is written."""
     offers = '[{ provider = "B", model = "x", priority = 2 }, { kind = "OpenAI", model = "y" }]'
-    file = written(tmp_path, model(offers=offers))
+    file = write_file(tmp_path, model_toml(offers=offers))
     catalog = Catalog.load(file, {"a": "openai", "b": "sandbox"})
     assert served(catalog, "m") == [("b", "x", 2), ("a", "y", 0)]
 
 
-def test_the_operators_models_stand_behind_the_built_in_ones(own: Catalog) -> None:
+def test_models_of_the_file_come_first(own_catalog: Catalog) -> None:
     """Those of the file come first, and the first of all is the default."""
-    assert names(own) == ["all", "bare", "sora-2", "sora-2-pro", "sandbox"]
-    assert own.default(NOW).name == "all"
+    assert names(own_catalog) == ["all", "bare", "sora-2", "sora-2-pro", "sandbox"]
+    assert own_catalog.default_model(NOW).name == "all"
 
 
-def test_a_model_of_the_file_is_mixed_with_the_built_in_one(tmp_path: Path) -> None:
+def test_model_of_the_file_replaces_the_built_in_one(tmp_path: Path) -> None:
     """An entry of the same name replaces the built-in one whole."""
-    catalog = Catalog.load(written(tmp_path, model(name='"sandbox"')), KINDS)
+    catalog = Catalog.load(write_file(tmp_path, model_toml(name='"sandbox"')), KINDS)
     sandbox = catalog.find("sandbox", NOW)
     assert names(catalog).count("sandbox") == 1
     assert sandbox.durations == (4,)
     assert not sandbox.remix
 
 
-def test_the_first_second_of_retirement_is_off_by_a_day(tmp_path: Path) -> None:
+def test_retirement_begins_at_midnight_utc(tmp_path: Path) -> None:
     """From midnight UTC of its day on a model cannot be asked for, and its jobs can go on."""
-    catalog = Catalog.load(written(tmp_path, model(retire_at="2026-11-21")), KINDS)
+    catalog = Catalog.load(write_file(tmp_path, model_toml(retire_at="2026-11-21")), KINDS)
     end = datetime(2026, 11, 21, tzinfo=UTC).timestamp()
     assert catalog.find("m", end - 1).name == "m"
     assert "m" in names(catalog, end - 1)
     assert "m" not in names(catalog, end)
     with pytest.raises(Refusal) as caught:
         catalog.find("m", end)
-    assert caught.value.sentence == "model-retired"
-    assert caught.value.facts == {"name": "m", "all": "sora-2, sora-2-pro, sandbox"}
+    assert caught.value.text_key == "model-retired"
+    assert caught.value.params == {"name": "m", "all": "sora-2, sora-2-pro, sandbox"}
     assert catalog.offers("m")
 
 
-def test_a_model_that_is_switched_off_can_be_asked_for(tmp_path: Path) -> None:
+def test_disabled_model_is_hidden_and_refused(tmp_path: Path) -> None:
     """`enabled = false` hides a model and refuses it by name; built-in ones as well."""
-    catalog = Catalog.load(written(tmp_path, model(name='"sora-2"', enabled="false")), KINDS)
+    catalog = Catalog.load(
+        write_file(tmp_path, model_toml(name='"sora-2"', enabled="false")), KINDS
+    )
     assert "sora-2" not in names(catalog)
     with pytest.raises(Refusal, match="model-retired"):
         catalog.find("sora-2", NOW)
@@ -163,39 +165,39 @@ def test_a_model_that_is_switched_off_can_be_asked_for(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["all", "ALL", " all ", "everything", "Everything"])
-def test_a_name_must_be_typed_exactly(own: Catalog, name: str) -> None:
+def test_model_name_ignores_case_blanks_and_uses_aliases(own_catalog: Catalog, name: str) -> None:
     """Upper case, blanks and aliases lead to the model."""
-    assert own.find(name, NOW).name == "all"
+    assert own_catalog.find(name, NOW).name == "all"
 
 
-def test_a_slip_costs_a_hunt_for_the_right_name() -> None:
+def test_unknown_model_is_refused_with_suggestions() -> None:
     """An unknown model is refused with the nearest names and all of them."""
     catalog = Catalog.load(None, {"sandbox": "sandbox"})
     with pytest.raises(Refusal) as caught:
         catalog.find("sanbox", NOW)
-    assert caught.value.sentence == "model-unknown"
-    assert caught.value.facts == {"name": "sanbox", "nearest": "sandbox", "all": "sandbox"}
+    assert caught.value.text_key == "model-unknown"
+    assert caught.value.params == {"name": "sanbox", "nearest": "sandbox", "all": "sandbox"}
     with pytest.raises(Refusal) as caught:
         catalog.find("qqq", NOW)
-    assert caught.value.facts["nearest"] == ""
+    assert caught.value.params["nearest"] == ""
 
 
-def test_a_self_hosted_model_needs_a_catalogue(built_in: Catalog) -> None:
+def test_self_hosted_model_id_passes_unchanged(built_in_catalog: Catalog) -> None:
     """Behind the official format any id is passed through as it was typed, under its own name."""
     name = "Wan-AI/Wan2.2-T2V-A14B-Diffusers"
-    order, price = complete(built_in, MakeVideo("a kite", model=name))
+    order, price = complete(built_in_catalog, MakeVideo("a kite", model=name))
     assert (order.model, order.seconds, price) == (name, 4, 4)
-    assert served(built_in, name) == [("local", name, 0)]
+    assert served(built_in_catalog, name) == [("local", name, 0)]
 
 
 @pytest.mark.parametrize("name", ["", "two words", "-x", "\u6a21\u578b", "x" * 101, "a;b"])
-def test_anything_is_passed_through(built_in: Catalog, name: str) -> None:
+def test_invalid_model_id_is_an_unknown_model(built_in_catalog: Catalog, name: str) -> None:
     """What can be no id is an unknown model, not a job that fails at the gateway."""
     with pytest.raises(Refusal, match="model-unknown"):
-        built_in.find(name, NOW)
+        built_in_catalog.find(name, NOW)
 
 
-def test_the_example_shows_less_than_there_is() -> None:
+def test_example_shows_every_key() -> None:
     """It loads, every key stands in it, and its model can be asked for."""
     text = EXAMPLE.read_text(encoding="utf-8")
     for shape in (ModelEntry, SizeEntry, OfferEntry):
@@ -208,9 +210,9 @@ def test_the_example_shows_less_than_there_is() -> None:
 # --- making an order whole ---------------------------------------------------------------
 
 
-def test_an_order_has_holes(built_in: Catalog) -> None:
+def test_order_always_has_duration_size_and_orientation(built_in_catalog: Catalog) -> None:
     """Duration, size and orientation are always said, whatever the person left out."""
-    order, price = complete(built_in, MakeVideo("  a red kite\n"))
+    order, price = complete(built_in_catalog, MakeVideo("  a red kite\n"))
     assert order == Order(
         model="sora-2",
         prompt="a red kite",
@@ -233,20 +235,22 @@ def test_an_order_has_holes(built_in: Catalog) -> None:
         ("sandbox", "854x480", 5, 5),
     ],
 )
-def test_a_price_is_not_the_public_one(
-    built_in: Catalog,
+def test_price_follows_quality_and_size(
+    built_in_catalog: Catalog,
     name: str,
     size: str,
     seconds: int,
     credits: int,  # noqa: A002 - what people call it
 ) -> None:
     """Standard 720p counts once, pro 720p three times, pro at 1024 lines and more five times."""
-    order, price = complete(built_in, MakeVideo("x", model=name, size=size, seconds=seconds))
+    order, price = complete(
+        built_in_catalog, MakeVideo("x", model=name, size=size, seconds=seconds)
+    )
     assert price == credits
     assert f"{order.width}x{order.height}" == size
 
 
-def test_every_wish_that_can_be_had_is_had(own: Catalog) -> None:
+def test_every_available_option_is_applied(own_catalog: Catalog) -> None:
     """Each wish reaches the order, in the catalogue's own spelling."""
     wish = MakeVideo(
         "a kite",
@@ -259,7 +263,7 @@ def test_every_wish_that_can_be_had_is_had(own: Catalog) -> None:
         private=True,
         image=Path("a.png"),
     )
-    order, price = complete(own, wish)
+    order, price = complete(own_catalog, wish)
     assert order == Order(
         model="all",
         prompt="a kite",
@@ -324,71 +328,71 @@ REFUSED = [
     REFUSED,
     ids=[f"{number}-{sentence}" for number, (_, sentence, _) in enumerate(REFUSED)],
 )
-def test_a_wish_that_cannot_be_had_is_bent(
-    own: Catalog, wish: MakeVideo, sentence: str, facts: dict[str, str | float]
+def test_unavailable_option_is_refused_with_the_allowed_values(
+    own_catalog: Catalog, wish: MakeVideo, sentence: str, facts: dict[str, str | float]
 ) -> None:
     """It is refused with what is allowed instead."""
-    assert refused(own, wish) == (sentence, facts)
+    assert refused(own_catalog, wish) == (sentence, facts)
 
 
 @pytest.mark.parametrize("typed", ["720X1280", "720*1280", "720\u00d71280"])
-def test_a_size_must_be_typed_with_the_right_sign(own: Catalog, typed: str) -> None:
+def test_size_accepts_any_multiplication_sign(own_catalog: Catalog, typed: str) -> None:
     """People write the sign between the numbers as they know it."""
-    assert complete(own, MakeVideo("x", size=typed))[0].size == "720x1280"
+    assert complete(own_catalog, MakeVideo("x", size=typed))[0].size == "720x1280"
 
 
-def test_a_prompt_as_long_as_allowed_is_refused(own: Catalog) -> None:
+def test_prompt_of_the_maximum_length_is_accepted(own_catalog: Catalog) -> None:
     """The limit itself is allowed, and blanks around it do not count."""
-    assert len(complete(own, MakeVideo(f" {'x' * 20} "))[0].prompt) == 20
+    assert len(complete(own_catalog, MakeVideo(f" {'x' * 20} "))[0].prompt) == 20
 
 
 # --- defaults and pictures ---------------------------------------------------------------
 
 
-def test_a_default_that_cannot_be_had_stops_the_person(built_in: Catalog) -> None:
+def test_unavailable_default_falls_back_to_the_models(built_in_catalog: Catalog) -> None:
     """Nobody asked for it now, so the model's own takes its place in silence."""
-    gone = Defaults(model="two words", orientation="square", seconds=7)
-    order, _ = complete(built_in, MakeVideo("x"), gone)
+    gone = UserDefaults(model="two words", orientation="square", seconds=7)
+    order, _ = complete(built_in_catalog, MakeVideo("x"), gone)
     assert (order.model, order.orientation, order.seconds) == ("sora-2", "landscape", 4)
 
 
-def test_a_default_is_forgotten(built_in: Catalog) -> None:
+def test_user_default_applies_where_nothing_is_given(built_in_catalog: Catalog) -> None:
     """What a person has set is taken where they do not say."""
-    mine = Defaults(model="sora-2-pro", orientation="portrait", seconds=12)
-    order, price = complete(built_in, MakeVideo("x"), mine)
+    mine = UserDefaults(model="sora-2-pro", orientation="portrait", seconds=12)
+    order, price = complete(built_in_catalog, MakeVideo("x"), mine)
     assert (order.model, order.size, order.seconds, price) == ("sora-2-pro", "720x1280", 12, 36)
 
 
-def test_a_default_beats_a_wish(built_in: Catalog) -> None:
+def test_given_option_overrides_the_default(built_in_catalog: Catalog) -> None:
     """What is said now goes before what was set."""
-    mine = Defaults(model="sora-2-pro", orientation="portrait", seconds=12)
+    mine = UserDefaults(model="sora-2-pro", orientation="portrait", seconds=12)
     wish = MakeVideo("x", model="sora-2", orientation="landscape", seconds=8)
-    order, _ = complete(built_in, wish, mine)
+    order, _ = complete(built_in_catalog, wish, mine)
     assert (order.model, order.size, order.seconds) == ("sora-2", "1280x720", 8)
 
 
-def test_a_portrait_photo_becomes_a_landscape_video(built_in: Catalog) -> None:
+def test_orientation_of_the_image_goes_before_the_default(built_in_catalog: Catalog) -> None:
     """The picture goes before the person's default, the word of now before the picture."""
-    mine = Defaults(orientation="landscape")
-    assert complete(built_in, MakeVideo("x"), mine, "portrait")[0].size == "720x1280"
+    mine = UserDefaults(orientation="landscape")
+    assert complete(built_in_catalog, MakeVideo("x"), mine, "portrait")[0].size == "720x1280"
     said = MakeVideo("x", orientation="landscape")
-    assert complete(built_in, said, mine, "portrait")[0].size == "1280x720"
+    assert complete(built_in_catalog, said, mine, "portrait")[0].size == "1280x720"
 
 
-def test_a_square_picture_has_no_place(built_in: Catalog) -> None:
+def test_square_image_falls_back_to_the_default_orientation(built_in_catalog: Catalog) -> None:
     """Where a model knows no square, the person's default counts, then the model's."""
-    mine = Defaults(orientation="portrait")
-    assert complete(built_in, MakeVideo("x"), mine, "square")[0].orientation == "portrait"
-    assert complete(built_in, MakeVideo("x"), None, "square")[0].orientation == "landscape"
+    mine = UserDefaults(orientation="portrait")
+    assert complete(built_in_catalog, MakeVideo("x"), mine, "square")[0].orientation == "portrait"
+    assert complete(built_in_catalog, MakeVideo("x"), None, "square")[0].orientation == "landscape"
 
 
-def test_a_size_named_by_its_word_has_no_orientation(own: Catalog) -> None:
+def test_named_size_takes_the_orientation(own_catalog: Catalog) -> None:
     """A size that fits any orientation takes the one asked for, the picture's or the default."""
     small = MakeVideo("x", size="small")
-    assert complete(own, small)[0].orientation == "landscape"
-    assert complete(own, small, None, "portrait")[0].orientation == "portrait"
+    assert complete(own_catalog, small)[0].orientation == "landscape"
+    assert complete(own_catalog, small, None, "portrait")[0].orientation == "portrait"
     wish = replace(small, orientation="portrait")
-    assert complete(own, wish)[0].orientation == "portrait"
+    assert complete(own_catalog, wish)[0].orientation == "portrait"
 
 
 _WISHES = st.builds(
@@ -404,7 +408,7 @@ _WISHES = st.builds(
     image=st.sampled_from([None, Path("a.png")]),
 )
 _DEFAULTS = st.builds(
-    Defaults,
+    UserDefaults,
     model=st.sampled_from([None, "bare", "gone", "x y"]),
     orientation=st.sampled_from([None, "portrait", "square"]),
     seconds=st.none() | st.integers(0, 30),
@@ -416,12 +420,12 @@ _DEFAULTS = st.builds(
     defaults=_DEFAULTS,
     picture=st.sampled_from([None, "portrait", "landscape", "square"]),
 )
-def test_an_order_contradicts_the_wish(
-    own: Catalog, wish: MakeVideo, defaults: Defaults, picture: Orientation | None
+def test_order_never_contradicts_the_request(
+    own_catalog: Catalog, wish: MakeVideo, defaults: UserDefaults, picture: Orientation | None
 ) -> None:
     """Whatever is asked for, what comes is a refusal or an order that says just that."""
     try:
-        order, price = own.complete(wish, defaults, NOW, picture)
+        order, price = own_catalog.build_order(wish, defaults, NOW, picture)
     except Refusal:
         return
     assert wish.model in (None, order.model)

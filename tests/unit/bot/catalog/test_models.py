@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from bot.catalog.catalog import Catalog
 from bot.catalog.catalog_file import CatalogError
-from bot.catalog.models import Defaults, Offer
+from bot.catalog.models import Offer, UserDefaults
 from bot.domain.commands import MakeVideo
 from bot.domain.errors import Refusal
 from bot.domain.tasks import Order
-from bot.presentation.i18n import refusal
+from bot.presentation.i18n import format_error
 from providers import PROVIDERS
 
 NOW = 1_800_000_000.0
@@ -62,12 +62,12 @@ def file(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def two(file: Path) -> Catalog:
+def two_providers(file: Path) -> Catalog:
     return Catalog.load(file, {"plain": "openai", "fancy": "openai"})
 
 
 def complete(catalog: Catalog, wish: MakeVideo) -> Order:
-    return catalog.complete(wish, Defaults(), NOW, None)[0]
+    return catalog.build_order(wish, UserDefaults(), NOW, None)[0]
 
 
 def makers(catalog: Catalog, order: Order) -> list[str]:
@@ -77,98 +77,111 @@ def makers(catalog: Catalog, order: Order) -> list[str]:
 # --- going where it can be made ----------------------------------------------------------
 
 
-def test_an_order_goes_where_it_cannot_be_made(two: Catalog) -> None:
+def test_order_goes_only_where_it_can_be_made(two_providers: Catalog) -> None:
     """Duration, size, style, picture and change: each leaves only those who can do it."""
-    plain = complete(two, MakeVideo("kite"))
-    assert (plain.seconds, plain.size, makers(two, plain)) == (4, "1280x720", ["plain"])
-    assert makers(two, complete(two, MakeVideo("kite", seconds=10))) == ["fancy"]
-    assert makers(two, complete(two, MakeVideo("kite", size="large"))) == ["fancy"]
-    assert makers(two, complete(two, MakeVideo("kite", storyboard=True))) == ["fancy"]
-    assert makers(two, replace(plain, image="picture.png")) == ["plain"]
-    assert makers(two, replace(plain, remix_of="abcd2345", seconds=10)) == []
-    assert makers(two, complete(two, MakeVideo("a longer prompt than fancy takes"))) == ["plain"]
+    plain = complete(two_providers, MakeVideo("kite"))
+    assert (plain.seconds, plain.size, makers(two_providers, plain)) == (4, "1280x720", ["plain"])
+    assert makers(two_providers, complete(two_providers, MakeVideo("kite", seconds=10))) == [
+        "fancy"
+    ]
+    assert makers(two_providers, complete(two_providers, MakeVideo("kite", size="large"))) == [
+        "fancy"
+    ]
+    assert makers(two_providers, complete(two_providers, MakeVideo("kite", storyboard=True))) == [
+        "fancy"
+    ]
+    assert makers(two_providers, replace(plain, image="picture.png")) == ["plain"]
+    assert makers(two_providers, replace(plain, remix_of="abcd2345", seconds=10)) == []
+    assert makers(
+        two_providers, complete(two_providers, MakeVideo("a longer prompt than fancy takes"))
+    ) == ["plain"]
 
 
-def test_what_nobody_asked_for_stands_in_the_way(two: Catalog) -> None:
+def test_style_alone_selects_a_matching_duration(two_providers: Catalog) -> None:
     """Somebody who names a style alone gets the duration that goes with it."""
-    order = complete(two, MakeVideo("kite", style="Anime"))
-    assert (order.style, order.seconds, makers(two, order)) == ("anime", 10, ["fancy"])
-    usual = two.complete(
-        MakeVideo("kite", style="anime"), Defaults(seconds=8, orientation="portrait"), NOW, None
+    order = complete(two_providers, MakeVideo("kite", style="Anime"))
+    assert (order.style, order.seconds, makers(two_providers, order)) == ("anime", 10, ["fancy"])
+    usual = two_providers.build_order(
+        MakeVideo("kite", style="anime"), UserDefaults(seconds=8, orientation="portrait"), NOW, None
     )
     assert (usual[0].seconds, usual[0].orientation) == (10, "portrait")
 
 
-def test_wishes_that_exclude_each_other_are_bent(two: Catalog) -> None:
+def test_conflicting_options_are_named(two_providers: Catalog) -> None:
     """Each can be had, but not together: which ones, and what would go."""
     with pytest.raises(Refusal) as raised:
-        complete(two, MakeVideo("kite", style="anime", seconds=4))
-    assert raised.value.sentence == "together-not-possible"
-    assert raised.value.facts["wishes"] == "--duration 4, --style anime"
-    assert raised.value.facts["durations"] == "10"
+        complete(two_providers, MakeVideo("kite", style="anime", seconds=4))
+    assert raised.value.text_key == "together-not-possible"
+    assert raised.value.params["wishes"] == "--duration 4, --style anime"
+    assert raised.value.params["durations"] == "10"
     with pytest.raises(Refusal) as raised:
-        complete(two, MakeVideo("kite", storyboard=True, image=Path("a.png")))
-    assert raised.value.facts["without"] == "--image, --storyboard"
+        complete(two_providers, MakeVideo("kite", storyboard=True, image=Path("a.png")))
+    assert raised.value.params["without"] == "--image, --storyboard"
 
 
-def test_what_has_nothing_to_do_with_it_is_blamed(two: Catalog) -> None:
+def test_only_conflicting_options_are_named(two_providers: Catalog) -> None:
     """Of many wishes only those are named that exclude each other, in a whole sentence."""
     with pytest.raises(Refusal) as raised:
-        complete(two, MakeVideo("kite", style="anime", image=Path("a.png"), size="small"))
-    assert raised.value.facts["wishes"] == "--style anime, --image"
+        complete(two_providers, MakeVideo("kite", style="anime", image=Path("a.png"), size="small"))
+    assert raised.value.params["wishes"] == "--style anime, --image"
     for language, sentence in (
         ("en", "m cannot do all of this at once: --style anime, --image. It could without"),
         ("zh", "m 不能同时满足：--style anime, --image。去掉"),
     ):
-        assert refusal(language, raised.value).startswith(sentence)
-    with pytest.raises(Refusal) as raised:
-        complete(two, MakeVideo("kite", style="anime", image=Path("a.png"), storyboard=True))
-    assert refusal("en", raised.value).endswith("It could without one of these: --image.")
+        assert format_error(language, raised.value).startswith(sentence)
     with pytest.raises(Refusal) as raised:
         complete(
-            two, MakeVideo("kite", style="anime", image=Path("a.png"), seconds=4, size="large")
+            two_providers, MakeVideo("kite", style="anime", image=Path("a.png"), storyboard=True)
         )
-    assert refusal("en", raised.value).endswith("Please ask for less.")
+    assert format_error("en", raised.value).endswith("It could without one of these: --image.")
+    with pytest.raises(Refusal) as raised:
+        complete(
+            two_providers,
+            MakeVideo("kite", style="anime", image=Path("a.png"), seconds=4, size="large"),
+        )
+    assert format_error("en", raised.value).endswith("Please ask for less.")
 
 
-def test_a_prompt_too_long_for_a_style_is_blamed_on_the_style(two: Catalog) -> None:
+def test_prompt_too_long_for_a_style_names_its_limit(two_providers: Catalog) -> None:
     """Where only a shorter prompt goes with the wishes, it is told how short."""
     with pytest.raises(Refusal) as raised:
-        complete(two, MakeVideo("a red kite over the sea", style="anime"))
-    assert raised.value.sentence == "prompt-too-long"
-    assert raised.value.facts == {"count": 23, "limit": 10, "model": "m --style anime"}
+        complete(two_providers, MakeVideo("a red kite over the sea", style="anime"))
+    assert raised.value.text_key == "prompt-too-long"
+    assert raised.value.params == {"count": 23, "limit": 10, "model": "m --style anime"}
 
 
-def test_a_size_must_be_called_by_its_number(two: Catalog) -> None:
+def test_shared_alias_is_decided_by_orientation(two_providers: Catalog) -> None:
     """An alias that several sizes share is decided by the orientation."""
-    assert complete(two, MakeVideo("kite", size="small")).size == "1280x720"
-    upright = complete(two, MakeVideo("kite", size="Small", orientation="portrait"))
+    assert complete(two_providers, MakeVideo("kite", size="small")).size == "1280x720"
+    upright = complete(two_providers, MakeVideo("kite", size="Small", orientation="portrait"))
     assert upright.size == "720x1280"
     with pytest.raises(Refusal, match="size-against-orientation"):
-        complete(two, MakeVideo("kite", size="large", orientation="portrait"))
+        complete(two_providers, MakeVideo("kite", size="large", orientation="portrait"))
 
 
-def test_the_public_limits_promise_what_nobody_can_make(two: Catalog) -> None:
+def test_model_limits_are_those_of_usable_offers(two_providers: Catalog) -> None:
     """A model shows what its usable offers make; without any it cannot be had."""
-    (model,) = [one for one in two.models(NOW) if one.name == "m"]
+    (model,) = [one for one in two_providers.available_models(NOW) if one.name == "m"]
     assert model.durations == (4, 8, 10)
     assert model.prompt_limit == 4000
 
     def fancy(offer: Offer) -> bool:
         return offer.provider == "fancy"
 
-    (model,) = [one for one in two.models(NOW, fancy) if one.name == "m"]
+    (model,) = [one for one in two_providers.available_models(NOW, fancy) if one.name == "m"]
     assert (model.durations, model.default_duration, model.images) == ((10,), 10, 0)
     assert (model.remix, model.prompt_limit) == (False, 10)
     with pytest.raises(Refusal) as raised:
-        two.complete(MakeVideo("kite", model="m"), Defaults(), NOW, None, lambda _: False)
-    assert raised.value.sentence == "model-off"
-    assert "none" not in refusal("en", raised.value)
+        two_providers.build_order(
+            MakeVideo("kite", model="m"), UserDefaults(), NOW, None, lambda _: False
+        )
+    assert raised.value.text_key == "model-off"
+    assert "none" not in format_error("en", raised.value)
     with pytest.raises(Refusal, match="models-none"):
-        two.find("no such model", NOW, lambda _: False)
+        two_providers.find("no such model", NOW, lambda _: False)
 
 
-def test_a_size_is_sold_in_a_duration_that_it_is_not_made_in(tmp_path: Path) -> None:
+def test_durations_may_depend_on_the_size(tmp_path: Path) -> None:
     """Durations may hang on the size, those of an offer on a range."""
     file = tmp_path / "catalog.toml"
     file.write_text("""
@@ -191,7 +204,7 @@ offers = [{ kind = "openai", model = "x", duration_range = [6, 25] }]
     assert makers(catalog, replace(large, seconds=25)) == []
     with pytest.raises(Refusal) as raised:
         complete(catalog, MakeVideo("kite", size="large", seconds=25))
-    assert raised.value.facts["durations"] == "10, 20"
+    assert raised.value.params["durations"] == "10, 20"
 
 
 _SHAPED = """
@@ -229,7 +242,7 @@ def _toml(offer: dict[str, object]) -> str:
 
 
 @given(st.sampled_from([[4], [8], [4, 8]]), st.lists(_offers, min_size=1, max_size=3))
-def test_something_is_shown_that_cannot_be_had(
+def test_every_shown_option_can_be_ordered(
     tmp_path_factory: pytest.TempPathFactory, wide: list[int], offers: list[dict[str, object]]
 ) -> None:
     """Whatever offers leave out: a catalogue that is refused, or one that keeps each promise."""
@@ -252,23 +265,23 @@ def test_something_is_shown_that_cannot_be_had(
 # --- reading it again --------------------------------------------------------------------
 
 
-def test_a_changed_catalogue_needs_a_restart(two: Catalog, file: Path) -> None:
+def test_changed_catalog_is_reloaded_without_restart(two_providers: Catalog, file: Path) -> None:
     """A change is seen on disk and taken over; one that is wrong changes nothing, told once."""
-    assert not two.changed_on_disk()
+    assert not two_providers.has_changed_on_disk()
     file.write_text(TWO.replace("durations = [4, 8]\n", "durations = [8]\n"))
-    assert two.changed_on_disk()
-    assert two.reload()
-    assert not two.changed_on_disk()
-    assert not two.reload()
+    assert two_providers.has_changed_on_disk()
+    assert two_providers.reload()
+    assert not two_providers.has_changed_on_disk()
+    assert not two_providers.reload()
     file.write_text("[[models]]\nname = 3\n")
     with pytest.raises(CatalogError):
-        two.reload()
-    assert not two.changed_on_disk()
-    assert complete(two, MakeVideo("kite", model="m")).seconds == 8
+        two_providers.reload()
+    assert not two_providers.has_changed_on_disk()
+    assert complete(two_providers, MakeVideo("kite", model="m")).seconds == 8
     file.unlink()
-    assert two.changed_on_disk()
+    assert two_providers.has_changed_on_disk()
     with pytest.raises(CatalogError):
-        two.reload()
+        two_providers.reload()
 
 
 # --- built in ----------------------------------------------------------------------------
@@ -289,7 +302,7 @@ def test_a_changed_catalogue_needs_a_restart(two: Catalog, file: Path) -> None:
         ("jimmy", "sora2-12s", (12,), 2),
     ],
 )
-def test_a_gateway_is_asked_for_what_it_does_not_document(
+def test_models_of_one_kind_allow_what_its_documents_say(
     kind: str, model: str, durations: tuple[int, ...], sizes: int
 ) -> None:
     """With one kind configured, its models allow just what its documents say."""
@@ -302,7 +315,7 @@ def test_a_gateway_is_asked_for_what_it_does_not_document(
     assert found.remix == (kind in {"openai", "zenlayer", "jxincm", "mountsea"})
 
 
-def test_a_long_large_video_is_sold_where_it_is_not_made() -> None:
+def test_mountsea_sells_25_seconds_only_in_small() -> None:
     """Mountsea makes 25 seconds only where small."""
     catalog = Catalog.load(None, {"mine": "mountsea"})
     wish = MakeVideo("kite", model="sora-2-pro", seconds=25)
@@ -312,7 +325,7 @@ def test_a_long_large_video_is_sold_where_it_is_not_made() -> None:
 
 
 _catalog = Catalog.load(None, EVERY_KIND)
-_models = _catalog.models(NOW)
+_models = _catalog.available_models(NOW)
 _wishes = st.builds(
     MakeVideo,
     prompt=st.sampled_from(["a kite", "x" * 4500, "x" * 20000]),
@@ -329,14 +342,14 @@ _wishes = st.builds(
 
 
 @given(_wishes, st.sets(st.sampled_from(sorted(EVERY_KIND))))
-def test_an_accepted_order_can_be_made_by_nobody(wish: MakeVideo, off: set[str]) -> None:
+def test_accepted_order_can_be_made_by_a_provider(wish: MakeVideo, off: set[str]) -> None:
     """Whatever is wished for and whoever is off: an order that somebody makes, or a refusal."""
 
     def usable(offer: Offer) -> bool:
         return offer.provider not in off
 
     try:
-        order, price = _catalog.complete(wish, Defaults(), NOW, None, usable)
+        order, price = _catalog.build_order(wish, UserDefaults(), NOW, None, usable)
     except Refusal:
         return
     whole = replace(order, image="picture.png" if wish.image else None)
@@ -346,11 +359,11 @@ def test_an_accepted_order_can_be_made_by_nobody(wish: MakeVideo, off: set[str])
         assert getattr(wish, field) in {None, getattr(order, field)}
 
 
-def test_any_name_is_sent_to_a_gateway_of_few_models() -> None:
+def test_unknown_model_ids_go_only_to_open_servers() -> None:
     """Unknown ids go only where servers have models of any name."""
     catalog = Catalog.load(None, {"one": "mountsea", "two": "openai", "three": "relay147"})
     assert [offer.provider for offer in catalog.offers("Wan-AI/Wan2.2")] == ["two"]
-    assert catalog.lists("one", "sora-2")
-    assert not catalog.lists("two", "Wan-AI/Wan2.2")
+    assert catalog.has_offer("one", "sora-2")
+    assert not catalog.has_offer("two", "Wan-AI/Wan2.2")
     with pytest.raises(Refusal, match="model-unknown"):
         Catalog.load(None, {"one": "mountsea"}).find("Wan-AI/Wan2.2", NOW)

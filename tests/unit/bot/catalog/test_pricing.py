@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.catalog.pricing import price
+from bot.catalog.pricing import video_price
 from bot.credits import limits
 
 
@@ -18,26 +18,26 @@ from bot.credits import limits
     ("rate", "seconds", "costs"),
     [(1, 4, 4), (3, 12, 36), (5, 8, 40), (0.5, 4, 2), (0.5, 5, 3), (0.01, 4, 1), (0, 20, 0)],
 )
-def test_a_price_is_not_what_the_catalogue_says(rate: float, seconds: int, costs: int) -> None:
+def test_price_is_rate_times_seconds_rounded_up(rate: float, seconds: int, costs: int) -> None:
     """Rate times seconds, rounded up; only what costs nothing is free."""
-    assert price(rate, seconds) == costs
+    assert video_price(rate, seconds) == costs
 
 
-def test_binary_fractions_make_a_video_dearer() -> None:
+def test_decimal_rate_is_not_raised_by_binary_fractions() -> None:
     """0.1 a second for 30 s are 3 credits, though as floats they are a little more."""
     assert 0.1 * 3 > 0.3
-    assert price(0.1, 30) == 3
-    assert price(1e-7, 1) == 1
+    assert video_price(0.1, 30) == 3
+    assert video_price(1e-7, 1) == 1
 
 
 @given(
     cents=st.integers(min_value=0, max_value=100_000),
     seconds=st.integers(min_value=1, max_value=3600),
 )
-def test_a_price_is_off_by_one(cents: int, seconds: int) -> None:
+def test_price_is_exact_or_rounded_up_to_the_next_credit(cents: int, seconds: int) -> None:
     """Never below the exact price, and never a whole credit above it."""
     exact = Fraction(cents, 100) * seconds
-    assert exact <= price(cents / 100, seconds) < exact + 1
+    assert exact <= video_price(cents / 100, seconds) < exact + 1
 
 
 @given(
@@ -45,15 +45,13 @@ def test_a_price_is_off_by_one(cents: int, seconds: int) -> None:
     daily=st.integers(min_value=0, max_value=300),
     granted=st.integers(min_value=0, max_value=300),
 )
-def test_credits_that_stay_are_spent_before_those_that_lapse(
-    cost: int, daily: int, granted: int
-) -> None:
+def test_daily_credits_are_spent_first(cost: int, daily: int, granted: int) -> None:
     """Daily credits go first, all of the price is taken, and nothing that is not there."""
     if cost > daily + granted:
         with pytest.raises(ValueError, match="exceeds the balance"):
-            limits.split(cost, daily, granted)
+            limits.split_price(cost, daily, granted)
         return
-    from_daily, from_granted = limits.split(cost, daily, granted)
+    from_daily, from_granted = limits.split_price(cost, daily, granted)
     assert from_daily + from_granted == cost
     assert from_daily == min(cost, daily)
     assert 0 <= from_granted <= granted
@@ -71,9 +69,7 @@ def test_credits_that_stay_are_spent_before_those_that_lapse(
         (70, 60, 60, 60),
     ],
 )
-def test_a_new_limit_gives_back_what_was_spent_today(
-    daily: int, old: int, new: int, left: int
-) -> None:
+def test_new_limit_keeps_what_was_spent_today(daily: int, old: int, new: int, left: int) -> None:
     """What was spent today stays spent under the new limit, and nothing falls below zero."""
     assert limits.daily_after_limit_change(daily, old, new) == left
 
@@ -82,11 +78,11 @@ def _at(zone: str, *when: int) -> float:
     return datetime(*when, tzinfo=ZoneInfo(zone)).timestamp()  # type: ignore[misc, arg-type]
 
 
-def test_the_day_is_that_of_the_server() -> None:
+def test_day_follows_the_configured_zone() -> None:
     """The date is the one of the zone that was set, not of UTC."""
     now = datetime(2026, 11, 20, 23, 30, tzinfo=UTC).timestamp()
-    assert limits.day_of(now, ZoneInfo("Asia/Shanghai")) == date(2026, 11, 21)
-    assert limits.day_of(now, ZoneInfo("America/New_York")) == date(2026, 11, 20)
+    assert limits.local_date(now, ZoneInfo("Asia/Shanghai")) == date(2026, 11, 21)
+    assert limits.local_date(now, ZoneInfo("America/New_York")) == date(2026, 11, 20)
 
 
 @pytest.mark.parametrize(
@@ -101,11 +97,11 @@ def test_the_day_is_that_of_the_server() -> None:
         ("Pacific/Apia", (2011, 12, 29, 12), 12),
     ],
 )
-def test_credits_come_back_an_hour_early_or_late(
+def test_next_reset_is_the_first_moment_of_the_next_local_day(
     zone: str, now: tuple[int, ...], hours: int
 ) -> None:
     """The next reset is the next local day's first moment, whatever the clocks do."""
     start = _at(zone, *now)
     reset = limits.next_reset(start, ZoneInfo(zone))
     assert reset - start == hours * 3600
-    assert limits.day_of(reset - 1, ZoneInfo(zone)) < limits.day_of(reset, ZoneInfo(zone))
+    assert limits.local_date(reset - 1, ZoneInfo(zone)) < limits.local_date(reset, ZoneInfo(zone))

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from bot.inbox import Arrived, Inbox, Later
+from bot.inbox import Inbox, Later, StoredUpdate
 from bot.store import schema
 from bot.store.connect import open_database
 from bot.store.database import Database, DatabaseError
@@ -51,7 +51,7 @@ class Handler:
         self.open = asyncio.Event()
         self._changed = asyncio.Event()
 
-    async def __call__(self, one: Arrived) -> None:
+    async def __call__(self, one: StoredUpdate) -> None:
         self.given.append(one.id)
         self._changed.set()
         if one.id in self.fail_with:
@@ -71,7 +71,7 @@ class Handler:
                 await self._changed.wait()
 
 
-class Lives:
+class Processes:
     """Processes on one database, one after the other or side by side."""
 
     def __init__(self, database: Database) -> None:
@@ -80,7 +80,7 @@ class Lives:
         self.inboxes: list[tuple[Inbox, Handler]] = []
         self._running: list[asyncio.Task[None]] = []
 
-    def born(self) -> tuple[Inbox, Handler]:
+    def start(self) -> tuple[Inbox, Handler]:
         """One more process, which does not yet look for what others have left."""
         handler = Handler()
         inbox = Inbox(self.database, self.clock, "chat", handler)
@@ -115,15 +115,15 @@ class Lives:
 
 
 @pytest.fixture
-async def lives(database: Database) -> AsyncIterator[Lives]:
+async def processes(database: Database) -> AsyncIterator[Processes]:
     """Nobody is alive yet."""
-    lives = Lives(database)
+    lives = Processes(database)
     yield lives
     await lives.end()
 
 
-def update(number: int, lane: str = "ann") -> Arrived:
-    return Arrived(number, lane, "{}")
+def update(number: int, lane: str = "ann") -> StoredUpdate:
+    return StoredUpdate(number, lane, "{}")
 
 
 async def _done(database: Database) -> list[int]:
@@ -131,24 +131,24 @@ async def _done(database: Database) -> list[int]:
     return sorted(await database.read(lambda tx: list(tx.execute(query).scalars())))
 
 
-async def test_a_repeated_update_does_something_twice(lives: Lives) -> None:
+async def test_repeated_update_is_handled_once(processes: Processes) -> None:
     """The same one in one call, in two, and in another process after it was done: it is one."""
-    inbox, handler = lives.born()
+    inbox, handler = processes.start()
     await inbox.take([update(1), update(1)])
     await inbox.take([update(1), update(2)])
     await inbox.quiet()
-    other, later = lives.born()
+    other, later = processes.start()
     await other.take([update(2), update(1)])
-    await lives.looks(other)
+    await processes.looks(other)
     await other.quiet()
     assert handler.done == [1, 2]
     assert later.given == []
-    assert await _done(lives.database) == [1, 2]
+    assert await _done(processes.database) == [1, 2]
 
 
-async def test_one_persons_slow_update_blocks_the_others(lives: Lives) -> None:
+async def test_slow_update_delays_only_its_own_key(processes: Processes) -> None:
     """Who waits holds up their own updates, which stay in order, and nobody else's."""
-    inbox, handler = lives.born()
+    inbox, handler = processes.start()
     handler.hang_on = {1}
     await inbox.take([update(1), update(2), update(3, "bob")])
     await inbox.take([update(4), update(5, "bob")])
@@ -159,77 +159,79 @@ async def test_one_persons_slow_update_blocks_the_others(lives: Lives) -> None:
     assert [one for one in handler.done if one not in {3, 5}] == [1, 2, 4]
 
 
-async def test_what_cannot_be_done_now_is_not_done_at_all(lives: Lives) -> None:
+async def test_delayed_update_is_retried_in_order(processes: Processes) -> None:
     """It is tried again after the time that was asked for, those behind it waiting."""
-    inbox, handler = lives.born()
+    inbox, handler = processes.start()
     handler.fail_with[1] = Later("throttled", 7)
     await inbox.take([update(1), update(2), update(3, "bob")])
     await handler.until(lambda: handler.done == [3])
-    await lives.clock.until_naps(1)
-    assert lives.clock.naps == [7]
-    await lives.clock.advance(6.9)
+    await processes.clock.until_naps(1)
+    assert processes.clock.naps == [7]
+    await processes.clock.advance(6.9)
     assert handler.given.count(1) == 1
     handler.fail_with.clear()
-    await lives.clock.advance(0.2)
+    await processes.clock.advance(0.2)
     await inbox.quiet()
     assert handler.done == [3, 1, 2]
 
 
 @pytest.mark.parametrize("fault", [Later("away"), DatabaseError("away")])
-async def test_what_never_can_be_done_is_tried_for_ever(lives: Lives, fault: Exception) -> None:
+async def test_failing_update_is_given_up_after_twelve_tries(
+    processes: Processes, fault: Exception
+) -> None:
     """Twelve tries with doubling waits, at most two minutes each; then those behind it."""
-    inbox, handler = lives.born()
+    inbox, handler = processes.start()
     handler.fail_with[1] = fault
     await inbox.take([update(1), update(2)])
     for tries in range(1, 13):
-        await lives.clock.until_naps(tries)
-        await lives.clock.advance(lives.clock.naps[-1])
+        await processes.clock.until_naps(tries)
+        await processes.clock.advance(processes.clock.naps[-1])
     await inbox.quiet()
-    assert lives.clock.naps == [1, 2, 4, 8, 16, 32, 64, *[LONGEST_NAP] * 5]
+    assert processes.clock.naps == [1, 2, 4, 8, 16, 32, 64, *[LONGEST_NAP] * 5]
     assert handler.done == [2]
     assert handler.given.count(1) == 12
-    assert await _done(lives.database) == [1, 2]
+    assert await _done(processes.database) == [1, 2]
 
 
-async def test_an_update_that_fails_stops_those_behind_it(lives: Lives) -> None:
+async def test_unexpected_error_costs_one_update(processes: Processes) -> None:
     """A mistake of ours costs one update, not its person's whole lane."""
-    inbox, handler = lives.born()
+    inbox, handler = processes.start()
     handler.fail_with[1] = ValueError("a mistake")
     await inbox.take([update(1), update(2)])
     await inbox.quiet()
     assert handler.given == [1, 2]
-    assert await _done(lives.database) == [1, 2]
+    assert await _done(processes.database) == [1, 2]
 
 
-async def test_what_a_dead_process_had_taken_is_lost(lives: Lives, dialect: str) -> None:
+async def test_claims_of_a_dead_process_are_taken_over(processes: Processes, dialect: str) -> None:
     """The next life begins with it at once where no other can be alive, else after the lease."""
-    dead, dying = lives.born()
+    dead, dying = processes.start()
     dying.hang_on = {1, 3}
     await dead.take([update(1), update(2), update(3, "bob")])
     await dying.until(lambda: dying.given == [1, 3])
-    heir, handler = lives.born()
-    await lives.looks(heir)
+    heir, handler = processes.start()
+    await processes.looks(heir)
     if dialect == "postgresql":
-        await lives.let_pass(LEASE - 10)
+        await processes.let_pass(LEASE - 10)
         assert handler.given == []
-        await lives.let_pass(10)
+        await processes.let_pass(10)
     await heir.quiet()
     assert sorted(handler.done) == [1, 2, 3]
     assert handler.done.index(1) < handler.done.index(2)
-    assert await _done(lives.database) == [1, 2, 3]
+    assert await _done(processes.database) == [1, 2, 3]
 
 
 @pytest.mark.parametrize("dialect", ["postgresql"])
-async def test_a_living_process_is_robbed(lives: Lives) -> None:
+async def test_long_handling_keeps_its_lease(processes: Processes) -> None:
     """An update that takes longer than the lease stays with the one who is at work on it."""
-    slow, handler = lives.born()
+    slow, handler = processes.start()
     handler.hang_on = {1}
-    await lives.looks(slow)
+    await processes.looks(slow)
     await slow.take([update(1), update(2)])
     await handler.until(lambda: handler.given == [1])
-    other, robber = lives.born()
-    await lives.looks(other)
-    await lives.let_pass(3 * LEASE)
+    other, robber = processes.start()
+    await processes.looks(other)
+    await processes.let_pass(3 * LEASE)
     assert robber.given == []
     handler.open.set()
     await slow.quiet()
@@ -237,24 +239,24 @@ async def test_a_living_process_is_robbed(lives: Lives) -> None:
 
 
 @pytest.mark.parametrize("dialect", ["postgresql"])
-async def test_a_full_hand_is_robbed(lives: Lives) -> None:
+async def test_full_process_keeps_its_claims(processes: Processes) -> None:
     """Who has too many updates to take more keeps those that it has."""
-    full, handler = lives.born()
+    full, handler = processes.start()
     handler.hang_on = set(range(1, 2001))
-    await lives.looks(full)
+    await processes.looks(full)
     await full.take([update(number, f"lane{number}") for number in range(1, 2001)])
-    other, robber = lives.born()
-    await lives.looks(other)
-    await lives.let_pass(2 * LEASE)
+    other, robber = processes.start()
+    await processes.looks(other)
+    await processes.let_pass(2 * LEASE)
     assert robber.given == []
     handler.open.set()
     await full.quiet()
     assert len(handler.done) == 2000
 
 
-async def test_a_full_hand_asks_for_more(lives: Lives) -> None:
+async def test_full_process_takes_no_more_until_there_is_room(processes: Processes) -> None:
     """With two thousand in hand there is no room; there is again once they are done."""
-    inbox, handler = lives.born()
+    inbox, handler = processes.start()
     handler.hang_on = {1}
     await inbox.take([update(number) for number in range(1, 2001)])
     waiting = asyncio.create_task(inbox.room())
@@ -266,14 +268,14 @@ async def test_a_full_hand_asks_for_more(lives: Lives) -> None:
     assert handler.done == list(range(1, 2001))
 
 
-async def test_after_a_restart_new_words_overtake_old_ones(lives: Lives) -> None:
+async def test_new_updates_follow_old_ones_after_restart(processes: Processes) -> None:
     """What comes while the last life's updates are taken up goes behind them, however many."""
-    dead, dying = lives.born()
+    dead, dying = processes.start()
     dying.hang_on = {1}
     before = [update(number) for number in range(1, 451)]
     await dead.take(before)
     await dead.stop(0)
-    heir, handler = lives.born()
+    heir, handler = processes.start()
     running = asyncio.create_task(heir.run())
     await asyncio.sleep(0)
     await heir.take([update(451)])
@@ -283,38 +285,38 @@ async def test_after_a_restart_new_words_overtake_old_ones(lives: Lives) -> None
     assert handler.done == list(range(1, 452))
 
 
-async def test_who_leaves_takes_updates_along(lives: Lives) -> None:
+async def test_stop_leaves_unfinished_updates_for_the_next_process(processes: Processes) -> None:
     """What was not done at a stop is there for the next one at once, what was done is not."""
-    leaving, handler = lives.born()
+    leaving, handler = processes.start()
     handler.hang_on = {2}
     await leaving.take([update(1), update(2), update(3)])
     await handler.until(lambda: handler.given == [1, 2])
     await leaving.stop(0)
     assert handler.done == [1]
-    heir, later = lives.born()
-    await lives.looks(heir)
+    heir, later = processes.start()
+    await processes.looks(heir)
     await heir.quiet()
     assert later.done == [2, 3]
 
 
-async def test_a_stop_lasts_as_long_as_an_outage(lives: Lives) -> None:
+async def test_stop_does_not_wait_for_delayed_updates(processes: Processes) -> None:
     """Who only waits for a better time is not waited for; the next life tries it at once."""
-    leaving, handler = lives.born()
+    leaving, handler = processes.start()
     handler.fail_with[1] = Later("away", 100)
     await leaving.take([update(1), update(2)])
-    await lives.clock.until_naps(1)
+    await processes.clock.until_naps(1)
     async with asyncio.timeout(5):
         await leaving.stop(60)
-    heir, later = lives.born()
-    await lives.looks(heir)
+    heir, later = processes.start()
+    await processes.looks(heir)
     await heir.quiet()
     assert later.done == [1, 2]
 
 
-async def test_an_update_that_kills_each_process_is_taken_for_ever(lives: Lives) -> None:
+async def test_update_that_kills_processes_is_given_up(processes: Processes) -> None:
     """It is given up after as many lives as it may have tries; what stands behind it is done."""
     lived = 0
-    first, handler = lives.born()
+    first, handler = processes.start()
     handler.hang_on = {1}
     await first.take([update(1), update(2)])
     while True:
@@ -322,18 +324,18 @@ async def test_an_update_that_kills_each_process_is_taken_for_ever(lives: Lives)
         if handler.given != [1]:
             break
         lived += 1
-        heir, handler = lives.born()
+        heir, handler = processes.start()
         handler.hang_on = {1}
-        await lives.clock.advance(LEASE)
-        await lives.looks(heir)
-        await lives.stop_looking()
+        await processes.clock.advance(LEASE)
+        await processes.looks(heir)
+        await processes.stop_looking()
     assert lived == 13
     assert handler.given == [2]
     await heir.quiet()
-    assert await _done(lives.database) == [1, 2]
+    assert await _done(processes.database) == [1, 2]
 
 
-async def test_an_update_is_confirmed_that_was_not_kept(dialect: str, tmp_path: Path) -> None:
+async def test_update_that_cannot_be_stored_is_not_started(dialect: str, tmp_path: Path) -> None:
     """Without its database `take` raises, and nothing is begun."""
     nowhere = {
         "sqlite": f"sqlite:///{tmp_path}/not-opened.db",

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.inbox import Arrived, Inbox, Later
+from bot.inbox import Inbox, Later, StoredUpdate
 from bot.store.connect import open_database
 from bot.store.database import Database, Tx
 
@@ -82,8 +82,8 @@ class CrashingDatabase(Database):
         self.check_alive()
         return result
 
-    async def exclusively(self, function: Callable[[Tx], T]) -> T:
-        return await self.real.exclusively(function)
+    async def run_exclusive(self, function: Callable[[Tx], T]) -> T:
+        return await self.real.run_exclusive(function)
 
     async def open(self) -> None:
         """The test has opened it."""
@@ -96,10 +96,10 @@ class CrashingDatabase(Database):
 class Platform:
     """Updates that were not confirmed yet; the platform brings them again."""
 
-    unconfirmed: list[Arrived]
+    unconfirmed: list[StoredUpdate]
     confirmed: list[int] = field(default_factory=list)
 
-    def confirm(self, batch: list[Arrived]) -> None:
+    def confirm(self, batch: list[StoredUpdate]) -> None:
         self.confirmed += [update.id for update in batch]
         del self.unconfirmed[: len(batch)]
 
@@ -113,14 +113,14 @@ class Process:
         self.asked_for_time: set[int] = set()
         self.queue = Inbox(database, FastClock(), "chat", self._handle)
 
-    async def _handle(self, update: Arrived) -> None:
+    async def _handle(self, update: StoredUpdate) -> None:
         self.database.check_alive()
         await asyncio.sleep(0)
         if update.id % 7 == 0 and update.id not in self.asked_for_time:
             self.asked_for_time.add(update.id)
             raise Later("not now", 3.0)
         self.database.check_alive()
-        self.effects[update.lane].append(update.id)
+        self.effects[update.ordering_key].append(update.id)
 
     async def live(self, platform: Platform, sizes: list[int], ended: Callable[[], bool]) -> None:
         """Work until this process dies, or until `ended` says that all is done."""
@@ -150,14 +150,15 @@ _LIFE = st.tuples(
 @pytest.mark.parametrize("single_process", [True, False])
 @settings(max_examples=25, deadline=None)
 @given(
-    keys=st.lists(st.sampled_from(KEYS), min_size=1, max_size=30), lives=st.lists(_LIFE, max_size=6)
+    keys=st.lists(st.sampled_from(KEYS), min_size=1, max_size=30),
+    processes=st.lists(_LIFE, max_size=6),
 )
 async def test_random_crashes_lose_no_update(
     migrated_file: Path,
     tmp_path_factory: pytest.TempPathFactory,
     single_process: bool,
     keys: list[str],
-    lives: list[tuple[int, bool, list[int]]],
+    processes: list[tuple[int, bool, list[int]]],
 ) -> None:
     """Each update takes effect, and twice only where a crash was in between.
 
@@ -168,7 +169,7 @@ async def test_random_crashes_lose_no_update(
     shutil.copy(migrated_file, file)
     real = open_database(f"sqlite:///{file}")
     await real.open()
-    platform = Platform([Arrived(number, key, "{}") for number, key in enumerate(keys, 1)])
+    platform = Platform([StoredUpdate(number, key, "{}") for number, key in enumerate(keys, 1)])
     effects: dict[str, list[int]] = {key: [] for key in KEYS}
     handled: set[int] = set()
 
@@ -180,7 +181,7 @@ async def test_random_crashes_lose_no_update(
         return not platform.unconfirmed and handled.issuperset(platform.confirmed)
 
     try:
-        for transaction, after_commit, sizes in lives:
+        for transaction, after_commit, sizes in processes:
             crash = Crash(transaction, after_commit)
             await process(crash).live(platform, sizes, all_handled)
         await process(None).live(platform, [len(keys)], all_handled)
@@ -190,6 +191,6 @@ async def test_random_crashes_lose_no_update(
             for order in effects.values():
                 assert all(earlier <= later for earlier, later in pairwise(order))
         repeated = sum(map(len, effects.values())) - len(handled)
-        assert repeated <= len(lives)
+        assert repeated <= len(processes)
     finally:
         await real.close()

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import pytest
 
-from bot.inbox import Arrived, Inbox
+from bot.inbox import Inbox, StoredUpdate
 from bot.store import updates
 from bot.store.database import Database, DatabaseUnavailable, Tx
 from tests.support.fake_clock import FakeClock
@@ -42,8 +42,8 @@ class Unheard(Database):
     async def read(self, function: Callable[[Tx], T]) -> T:
         return await self.real.read(function)
 
-    async def exclusively(self, function: Callable[[Tx], T]) -> T:
-        return await self.real.exclusively(function)
+    async def run_exclusive(self, function: Callable[[Tx], T]) -> T:
+        return await self.real.run_exclusive(function)
 
     async def open(self) -> None:
         """Somebody else has opened it."""
@@ -60,7 +60,7 @@ class Process:
         self.clock = clock
         self.inbox = Inbox(database, clock, "chat", self._handle)
 
-    async def _handle(self, one: Arrived) -> None:
+    async def _handle(self, one: StoredUpdate) -> None:
         self.given.append(one.id)
 
     async def live(self, seconds: float) -> None:
@@ -85,71 +85,71 @@ async def _living(database: Database, clock: FakeClock) -> AsyncIterator[Process
 
 
 @pytest.fixture
-def unheard(database: Database) -> Unheard:
+def mute_database(database: Database) -> Unheard:
     """A database that hears, and is not heard."""
     return Unheard(database)
 
 
-async def test_an_update_that_was_kept_unheard_is_never_dealt_with(
-    unheard: Unheard, clock: FakeClock
+async def test_update_stored_without_answer_is_handled(
+    mute_database: Unheard, clock: FakeClock
 ) -> None:
     """The platform brings it again, and it is known already: it is dealt with all the same."""
-    async with _living(unheard, clock) as process:
-        unheard.lose = lambda name: "keep" in name
+    async with _living(mute_database, clock) as process:
+        mute_database.lose = lambda name: "keep" in name
         with pytest.raises(DatabaseUnavailable):
-            await process.inbox.take([Arrived(1, "ann", "{}"), Arrived(2, "bob", "{}")])
-        unheard.lose = lambda _: False
-        await process.inbox.take([Arrived(1, "ann", "{}"), Arrived(3, "ann", "{}")])
+            await process.inbox.take([StoredUpdate(1, "ann", "{}"), StoredUpdate(2, "bob", "{}")])
+        mute_database.lose = lambda _: False
+        await process.inbox.take([StoredUpdate(1, "ann", "{}"), StoredUpdate(3, "ann", "{}")])
         await process.live(20)
         await process.inbox.quiet()
         assert sorted(process.given) == [1, 2, 3]
 
 
-async def test_an_update_that_was_taken_over_unheard_is_never_dealt_with(
-    unheard: Unheard, database: Database, clock: FakeClock
+async def test_claim_taken_over_without_answer_is_handled(
+    mute_database: Unheard, database: Database, clock: FakeClock
 ) -> None:
     """What a dead process has left is ours, although nobody told us."""
-    left = [Arrived(1, "ann", "{}"), Arrived(2, "ann", "{}")]
+    left = [StoredUpdate(1, "ann", "{}"), StoredUpdate(2, "ann", "{}")]
     now = clock.now()
     await database.transact(lambda tx: updates.add(tx, "chat", left, "dead", now, now + LEASE))
-    async with _living(unheard, clock) as process:
-        unheard.lose = lambda name: "claim" in name
+    async with _living(mute_database, clock) as process:
+        mute_database.lose = lambda name: "claim" in name
         await process.live(LEASE + 10)
-        unheard.lose = lambda _: False
+        mute_database.lose = lambda _: False
         await process.live(20)
         await process.inbox.quiet()
         assert process.given == [1, 2]
 
 
-async def test_what_was_done_is_done_again_in_the_next_life(
-    unheard: Unheard, clock: FakeClock
+async def test_handled_update_is_acknowledged_later(
+    mute_database: Unheard, clock: FakeClock
 ) -> None:
     """Where it could not be noted that an update is dealt with, that is noted later."""
-    async with _living(unheard, clock) as process:
-        unheard.refuse = lambda name: DatabaseUnavailable("away") if "_done" in name else None
-        await process.inbox.take([Arrived(1, "ann", "{}")])
+    async with _living(mute_database, clock) as process:
+        mute_database.refuse = lambda name: DatabaseUnavailable("away") if "_done" in name else None
+        await process.inbox.take([StoredUpdate(1, "ann", "{}")])
         await process.inbox.quiet()
-        unheard.refuse = lambda _: None
+        mute_database.refuse = lambda _: None
         await process.live(20)
         assert process.given == [1]
-    async with _living(unheard, clock) as heir:
+    async with _living(mute_database, clock) as heir:
         await heir.live(2 * LEASE)
         await heir.inbox.quiet()
         assert heir.given == []
 
 
-async def test_one_odd_fault_ends_the_looking(
-    unheard: Unheard, database: Database, clock: FakeClock
+async def test_poll_loop_survives_an_unexpected_error(
+    mute_database: Unheard, database: Database, clock: FakeClock
 ) -> None:
     """Whatever a look has met, there is another one."""
     now = clock.now()
     await database.transact(
-        lambda tx: updates.add(tx, "chat", [Arrived(1, "ann", "{}")], "dead", now, now + LEASE)
+        lambda tx: updates.add(tx, "chat", [StoredUpdate(1, "ann", "{}")], "dead", now, now + LEASE)
     )
-    async with _living(unheard, clock) as process:
-        unheard.refuse = lambda name: ValueError("odd") if "claim" in name else None
+    async with _living(mute_database, clock) as process:
+        mute_database.refuse = lambda name: ValueError("odd") if "claim" in name else None
         await process.live(20)
-        unheard.refuse = lambda _: None
+        mute_database.refuse = lambda _: None
         await process.live(LEASE)
         await process.inbox.quiet()
         assert process.given == [1]

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.commands.admin_parser import ADMIN_WORDS
-from bot.commands.parser import COMMANDS, ORIENTATIONS, SETTINGS, VIDEO_OPTIONS
-from bot.commands.parser import parse as parse_line
+from bot.commands.admin_parser import ADMIN_COMMANDS
+from bot.commands.parser import COMMANDS, ORIENTATIONS, SETTING_NAMES, VIDEO_OPTIONS
+from bot.commands.parser import parse_command as parse_line
 from bot.domain.commands import (
-    Admin,
+    AdminCommand,
     Cancel,
     ChangeLanguage,
     ChangeSettings,
@@ -34,12 +34,12 @@ from bot.domain.errors import Refusal
 from bot.domain.tasks import State
 
 OPTIONS = " ".join(f"--{name}" for name in VIDEO_OPTIONS)
-WORDS = ", ".join(word.name for word in ADMIN_WORDS)
+WORDS = ", ".join(word.name for word in ADMIN_COMMANDS)
 
-parse = partial(parse_line, files=True)
+parse = partial(parse_line, allow_files=True)
 
 
-def test_a_stranger_names_a_file_of_this_machine() -> None:
+def test_only_the_console_may_name_local_files() -> None:
     """Only the console may name files; anybody else is told to attach the picture."""
     with pytest.raises(Refusal, match="image-by-path"):
         parse_line("/video --image /etc/passwd a kite")
@@ -54,7 +54,7 @@ def video(line: str) -> MakeVideo:
 def refused(line: str) -> tuple[str, dict[str, str | float]]:
     with pytest.raises(Refusal) as caught:
         parse(line)
-    return caught.value.sentence, caught.value.facts
+    return caught.value.text_key, caught.value.params
 
 
 # --- prompts -----------------------------------------------------------------------------
@@ -78,12 +78,12 @@ def refused(line: str) -> tuple[str, dict[str, str | float]]:
         "/tasks",
     ],
 )
-def test_a_prompt_is_changed(prompt: str) -> None:
+def test_prompt_is_left_unchanged(prompt: str) -> None:
     """Apostrophes, quotes, backslashes, dashes and blanks in a prompt are left alone."""
     assert video(prompt) == MakeVideo(prompt)
 
 
-def test_an_option_must_stand_first() -> None:
+def test_options_may_stand_anywhere() -> None:
     """Options are taken before, after and amid the prompt."""
     wanted = MakeVideo("a cat at the piano", model="sandbox", seconds=8, orientation="portrait")
     for line in (
@@ -95,7 +95,7 @@ def test_an_option_must_stand_first() -> None:
         assert video(line) == wanted
 
 
-def test_an_option_is_lost() -> None:
+def test_every_option_reaches_its_field() -> None:
     """Each option of the table reaches its field."""
     line = "x --model m --duration 4 --landscape --size large --style anime --no-watermark"
     assert video(f"{line} --private --image a.png") == MakeVideo(
@@ -113,12 +113,12 @@ def test_an_option_is_lost() -> None:
 
 
 @pytest.mark.parametrize("typed", ["\u2014portrait", "\u2013portrait", "--portrait"])
-def test_a_phone_spoils_an_option(typed: str) -> None:
+def test_long_dash_begins_an_option(typed: str) -> None:
     """The long dash that phones make of two short ones is an option's beginning."""
     assert video(f"a cat {typed} asleep") == MakeVideo("a cat asleep", orientation="portrait")
 
 
-def test_words_with_dashes_can_be_in_no_prompt() -> None:
+def test_double_dash_ends_the_options() -> None:
     """A lone `--` ends the options; what follows is prompt."""
     assert video("--portrait -- a --landscape -- cat") == MakeVideo(
         "a --landscape -- cat", orientation="portrait"
@@ -139,7 +139,7 @@ def test_words_with_dashes_can_be_in_no_prompt() -> None:
         ("x --image ~/a.png", str(Path.home() / "a.png")),
     ],
 )
-def test_a_file_with_blanks_cannot_be_named(typed: str, path: str) -> None:
+def test_value_may_be_quoted(typed: str, path: str) -> None:
     """A value may be quoted, with any marks; a stray mark is part of the name."""
     assert video(typed) == MakeVideo("x", image=Path(path))
 
@@ -147,19 +147,19 @@ def test_a_file_with_blanks_cannot_be_named(typed: str, path: str) -> None:
 @pytest.mark.parametrize(
     "typed", ["4", "4s", "4 s", "4S", "4 sec", "4secs", "4 seconds", "4\u79d2", "4 \u79d2", "=4s"]
 )
-def test_seconds_must_stand_alone(typed: str) -> None:
+def test_seconds_accept_a_unit(typed: str) -> None:
     """A unit behind the number is understood and does not end up in the prompt."""
     gap = "" if typed.startswith("=") else " "
     assert video(f"a cat --duration{gap}{typed} asleep") == MakeVideo("a cat asleep", seconds=4)
 
 
-def test_a_unit_is_taken_out_of_the_prompt() -> None:
+def test_unit_must_be_a_whole_word_after_the_number() -> None:
     """Only a whole word directly behind the number is one."""
     assert video("--duration 4 s-curve road").prompt == "s-curve road"
     assert video("--duration 4 a s b").prompt == "a s b"
 
 
-def test_an_unknown_model_is_the_parsers_business() -> None:
+def test_parser_leaves_model_and_values_to_the_catalog() -> None:
     """An empty prompt and strange values pass: the catalogue knows what is allowed."""
     assert video("") == MakeVideo("")
     assert video("--model x --size y --style z --duration 0") == MakeVideo(
@@ -203,7 +203,7 @@ REFUSED_VIDEOS = [
 
 
 @pytest.mark.parametrize(("line", "sentence", "facts"), REFUSED_VIDEOS)
-def test_a_slip_in_an_option_makes_another_video(
+def test_misspelt_option_is_refused_with_a_suggestion(
     line: str, sentence: str, facts: dict[str, str | float]
 ) -> None:
     """It is refused with what to write, and nothing is made."""
@@ -248,41 +248,49 @@ UNDERSTOOD: list[tuple[str, Command]] = [
     ("/start from-a-link", Start()),
     ("/help", Help()),
     ("/help me", Help()),
-    ("/admin", Admin("help")),
-    ("/admin help", Admin("help")),
-    ("/admin GRANT telegram:123 50", Admin("grant", {"person": "telegram:123", "credits": 50})),
-    ("/admin grant Discord:4 -5", Admin("grant", {"person": "discord:4", "credits": -5})),
-    ("/admin limit console:local 0", Admin("limit", {"person": "console:local", "credits": 0})),
-    ("/admin ban telegram:1", Admin("ban", {"person": "telegram:1"})),
+    ("/admin", AdminCommand("help")),
+    ("/admin help", AdminCommand("help")),
+    (
+        "/admin GRANT telegram:123 50",
+        AdminCommand("grant", {"person": "telegram:123", "credits": 50}),
+    ),
+    ("/admin grant Discord:4 -5", AdminCommand("grant", {"person": "discord:4", "credits": -5})),
+    (
+        "/admin limit console:local 0",
+        AdminCommand("limit", {"person": "console:local", "credits": 0}),
+    ),
+    ("/admin ban telegram:1", AdminCommand("ban", {"person": "telegram:1"})),
     (
         "/admin ban telegram:1 sends  --spam",
-        Admin("ban", {"person": "telegram:1", "text": "sends  --spam"}),
+        AdminCommand("ban", {"person": "telegram:1", "text": "sends  --spam"}),
     ),
-    ("/admin unban telegram:1", Admin("unban", {"person": "telegram:1"})),
-    ("/admin user telegram:1", Admin("user", {"person": "telegram:1"})),
-    ("/admin tasks", Admin("tasks")),
-    ("/admin tasks Review", Admin("tasks", {"state": "review"})),
-    ("/admin task #ABCD2345", Admin("task", {"task": "abcd2345"})),
-    ("/admin requeue abcd2345", Admin("requeue", {"task": "abcd2345"})),
+    ("/admin unban telegram:1", AdminCommand("unban", {"person": "telegram:1"})),
+    ("/admin user telegram:1", AdminCommand("user", {"person": "telegram:1"})),
+    ("/admin tasks", AdminCommand("tasks")),
+    ("/admin tasks Review", AdminCommand("tasks", {"state": "review"})),
+    ("/admin task #ABCD2345", AdminCommand("task", {"task": "abcd2345"})),
+    ("/admin requeue abcd2345", AdminCommand("requeue", {"task": "abcd2345"})),
     (
         "/admin resolve abcd2345 Charge",
-        Admin("resolve", {"task": "abcd2345", "verdict": "charge"}),
+        AdminCommand("resolve", {"task": "abcd2345", "verdict": "charge"}),
     ),
     (
         "/admin resolve abcd2345 refund",
-        Admin("resolve", {"task": "abcd2345", "verdict": "refund"}),
+        AdminCommand("resolve", {"task": "abcd2345", "verdict": "refund"}),
     ),
     (
         "/admin resolve abcd2345 attach Video_1:X",
-        Admin("resolve", {"task": "abcd2345", "verdict": "attach", "remote_id": "Video_1:X"}),
+        AdminCommand(
+            "resolve", {"task": "abcd2345", "verdict": "attach", "remote_id": "Video_1:X"}
+        ),
     ),
-    ("/admin audit", Admin("audit")),
-    ("/admin audit 50", Admin("audit", {"count": 50})),
+    ("/admin audit", AdminCommand("audit")),
+    ("/admin audit 50", AdminCommand("audit", {"count": 50})),
 ]
 
 
 @pytest.mark.parametrize(("line", "command"), UNDERSTOOD)
-def test_a_command_is_misunderstood(line: str, command: Command) -> None:
+def test_every_form_of_every_command_is_parsed(line: str, command: Command) -> None:
     """Each form of each command means just this."""
     assert parse(line) == command
 
@@ -308,7 +316,11 @@ REFUSED: list[tuple[str, str, dict[str, str | float]]] = [
     ("/cancel all-of-them", "task-not-an-id", {"task": "all-of-them"}),
     ("/cancel abcd2345 now", "too-much", {"command": "/cancel", "rest": "now"}),
     ("/tasks all", "too-much", {"command": "/tasks", "rest": "all"}),
-    ("/settings colour red", "setting-unknown", {"name": "colour", "all": ", ".join(SETTINGS)}),
+    (
+        "/settings colour red",
+        "setting-unknown",
+        {"name": "colour", "all": ", ".join(SETTING_NAMES)},
+    ),
     ("/settings model", "setting-needs-value", {"name": "model"}),
     ("/settings duration 0", "duration-not-a-number", {"asked": "0"}),
     ("/settings duration long", "duration-not-a-number", {"asked": "long"}),
@@ -362,7 +374,7 @@ REFUSED: list[tuple[str, str, dict[str, str | float]]] = [
     REFUSED,
     ids=[f"{number}-{sentence}" for number, (_, sentence, _) in enumerate(REFUSED)],
 )
-def test_a_slip_does_something_else(
+def test_invalid_line_is_refused_with_a_suggestion(
     line: str, sentence: str, facts: dict[str, str | float]
 ) -> None:
     """A line that means nothing, or too much, is refused with what to write."""
@@ -370,7 +382,7 @@ def test_a_slip_does_something_else(
 
 
 @pytest.mark.parametrize("sign", ["\0", "\x1b", "\x7f", "\x9b", "\ud800"])
-def test_signs_that_no_database_takes_get_through(sign: str) -> None:
+def test_control_characters_are_removed_and_newlines_kept(sign: str) -> None:
     """Control signs and halves of letters are left out; a line's end is kept."""
     assert video(f"a{sign}b\nc\td") == MakeVideo("ab\nc\td")
 
@@ -378,11 +390,11 @@ def test_signs_that_no_database_takes_get_through(sign: str) -> None:
 # --- the tables --------------------------------------------------------------------------
 
 
-def test_a_command_of_the_table_is_not_understood() -> None:
+def test_every_listed_command_is_parsed() -> None:
     """Whatever /help lists is a command, with its arguments as they are written there."""
     for word in COMMANDS:
         assert _meant(f"/{word.name} {word.usage}") != "command-unknown"
-    for word in ADMIN_WORDS:
+    for word in ADMIN_COMMANDS:
         assert _meant(f"/admin {word.name} {word.usage}") != "admin-word-unknown"
 
 
@@ -390,10 +402,10 @@ def _meant(line: str) -> str:
     try:
         return type(parse(line)).__name__
     except Refusal as refusal:
-        return refusal.sentence
+        return refusal.text_key
 
 
-def test_an_option_of_the_table_is_unknown() -> None:
+def test_every_listed_option_is_parsed() -> None:
     """Whatever the menus offer is an option."""
     for name, usage in VIDEO_OPTIONS.items():
         value = {"duration": "4", "fit": "pad"}.get(name, usage or "")
@@ -404,7 +416,7 @@ def test_an_option_of_the_table_is_unknown() -> None:
 
 _PIECES = st.sampled_from(
     [f"/{word.name}" for word in COMMANDS]
-    + [f"/admin {word.name}" for word in ADMIN_WORDS]
+    + [f"/admin {word.name}" for word in ADMIN_COMMANDS]
     + [f"--{name}" for name in VIDEO_OPTIONS]
     + [
         "--",
@@ -445,7 +457,7 @@ _LINES = st.one_of(
 
 
 @given(line=_LINES)
-def test_a_line_brings_the_parser_down(line: str) -> None:
+def test_any_line_is_a_command_or_a_refusal(line: str) -> None:
     """Whatever is typed, the answer is a command or a refusal."""
     try:
         parse(line)
@@ -454,7 +466,7 @@ def test_a_line_brings_the_parser_down(line: str) -> None:
 
 
 @given(prompt=st.from_regex(r"[^\W\d_][\w ,.'\"!?\u2014-]{0,40}[\w.!?]", fullmatch=True))
-def test_a_prompt_with_quotes_and_dashes_is_changed(prompt: str) -> None:
+def test_prompt_with_quotes_and_dashes_is_unchanged(prompt: str) -> None:
     """Without an option in it, the prompt is what was typed."""
     if "--" not in prompt and "\u2014" not in prompt:
         assert video(f"--portrait {prompt}") == MakeVideo(prompt, orientation="portrait")

@@ -13,14 +13,14 @@ from sqlalchemy import update
 from sqlalchemy.exc import IntegrityError
 
 from bot.credits import ledger, limits
-from bot.credits.ledger import Rules
+from bot.credits.ledger import CreditRules
 from bot.domain.errors import Refusal
-from bot.domain.tasks import Order, Place
+from bot.domain.tasks import Destination, Order
 from bot.domain.users import Balance
 from bot.services import accept_task
-from bot.services.accept_task import Draft
+from bot.services.accept_task import NewTask
 from bot.store import accounts, schema
-from bot.store.accounts import Entry
+from bot.store.accounts import LedgerEntry
 from bot.store.database import Database, Tx
 
 UTC_ZONE = ZoneInfo("UTC")
@@ -29,15 +29,15 @@ DAY = 86400.0
 WHO = "console:a"
 
 
-def rules(daily: int = 10, zone: ZoneInfo = UTC_ZONE) -> Rules:
-    return Rules(daily, zone)
+def rules(daily: int = 10, zone: ZoneInfo = UTC_ZONE) -> CreditRules:
+    return CreditRules(daily, zone)
 
 
 async def order(database: Database, price: int, now: float = NOW, daily: int = 10) -> str:
     made = Order(model="m", prompt="p", seconds=1)
-    draft = Draft(accept_task.new_task_id(), WHO, Place("console"), "en", made, price)
+    draft = NewTask(accept_task.new_task_id(), WHO, Destination("console"), "en", made, price)
     taken = await database.transact(
-        lambda tx: accept_task.accept(tx, draft, rules(daily), 1000, now)
+        lambda tx: accept_task.accept_task(tx, draft, rules(daily), 1000, now)
     )
     return taken.task.id
 
@@ -48,31 +48,31 @@ async def balance(database: Database, now: float = NOW, daily: int = 10) -> Bala
 
 async def grant(database: Database, amount: int) -> int:
     def give(tx: Tx) -> int:
-        accounts.ensure(tx, WHO, NOW)
+        accounts.ensure_account(tx, WHO, NOW)
         return ledger.grant(tx, WHO, amount, "console:local", NOW)
 
     return await database.transact(give)
 
 
 async def sound(database: Database) -> bool:
-    return await database.read(accounts.disagreements) == []
+    return await database.read(accounts.unbalanced_accounts) == []
 
 
-async def test_two_hundred_at_once_spend_the_credits_of_one(database: Database) -> None:
+async def test_one_of_200_concurrent_requests_gets_the_last_credits(database: Database) -> None:
     """Of two hundred requests with credits for one, one is accepted and the rest hear why."""
     results = await asyncio.gather(
         *(order(database, 10) for _ in range(200)), return_exceptions=True
     )
     refusals = [one for one in results if isinstance(one, Refusal)]
     assert len(refusals) == 199
-    assert {one.sentence for one in refusals} == {"no-credits"}
-    assert refusals[0].facts["needed"] == 10
-    assert refusals[0].facts["have"] == 0
+    assert {one.text_key for one in refusals} == {"no-credits"}
+    assert refusals[0].params["needed"] == 10
+    assert refusals[0].params["have"] == 0
     assert (await balance(database)).held == 10
     assert await sound(database)
 
 
-async def test_a_hold_ends_twice(database: Database) -> None:
+async def test_hold_ends_exactly_once(database: Database) -> None:
     """A hold is settled or released exactly once, whatever is called and how often."""
     first, second = await order(database, 3), await order(database, 4)
     assert await database.transact(lambda tx: ledger.settle(tx, first, NOW)) == 3
@@ -92,43 +92,43 @@ async def test_a_hold_ends_twice(database: Database) -> None:
         {"kind": "release", "daily": 3, "held": -3},
     ],
 )
-async def test_the_database_lets_a_hold_be_written_or_ended_twice(
+async def test_tables_refuse_a_second_hold_or_settlement(
     database: Database, entry: dict[str, int]
 ) -> None:
     """Without any of our own checks, a second hold or a second ending is refused by the tables."""
     task = await order(database, 3)
     await database.transact(lambda tx: ledger.settle(tx, task, NOW))
-    wrong = Entry(WHO, NOW, task=task, **entry)  # type: ignore[arg-type]
+    wrong = LedgerEntry(WHO, NOW, task_id=task, **entry)  # type: ignore[arg-type]
     with pytest.raises(IntegrityError):
-        await database.transact(lambda tx: accounts.post(tx, wrong))
+        await database.transact(lambda tx: accounts.post_entry(tx, wrong))
     assert await sound(database)
 
 
 @pytest.mark.parametrize("column", ["daily", "granted", "held"])
-async def test_a_balance_falls_below_zero(database: Database, column: str) -> None:
+async def test_tables_refuse_a_negative_balance(database: Database, column: str) -> None:
     """The tables refuse a negative balance of any kind."""
     await grant(database, 1)
     with pytest.raises(IntegrityError):
         await database.transact(lambda tx: tx.execute(update(schema.accounts).values({column: -1})))
 
 
-async def test_a_spoilt_ledger_looks_sound(database: Database) -> None:
+async def test_verify_finds_wrong_balances_and_missing_holds(database: Database) -> None:
     """The proof finds an account that is not the sum of its entries, and a task without a hold."""
     task = await order(database, 3)
-    assert await database.read(ledger.prove) == []
+    assert await database.read(ledger.verify) == []
     await database.transact(lambda tx: tx.execute(update(schema.accounts).values(granted=5)))
     await database.transact(
         lambda tx: tx.execute(
             update(schema.tasks).values(state="cancelled").where(schema.tasks.c.id == task)
         )
     )
-    lines = await database.read(ledger.prove)
+    lines = await database.read(ledger.verify)
     assert len(lines) == 2
     assert WHO in lines[0]
     assert task in lines[1]
 
 
-async def test_granted_credits_are_spent_before_those_that_lapse(database: Database) -> None:
+async def test_daily_credits_are_spent_before_granted_credits(database: Database) -> None:
     """Daily credits go first; what was granted stays over midnight."""
     await grant(database, 5)
     await order(database, 12)
@@ -138,7 +138,7 @@ async def test_granted_credits_are_spent_before_those_that_lapse(database: Datab
     assert (tomorrow.daily, tomorrow.granted) == (10, 3)
 
 
-async def test_credits_of_yesterday_come_back_today(database: Database) -> None:
+async def test_daily_credits_released_after_midnight_expire(database: Database) -> None:
     """Daily credits released after midnight lapse; granted ones come back; none are made."""
     await grant(database, 5)
     task = await order(database, 12)
@@ -149,7 +149,7 @@ async def test_credits_of_yesterday_come_back_today(database: Database) -> None:
     assert await sound(database)
 
 
-async def test_a_clock_set_back_refills_twice(database: Database) -> None:
+async def test_clock_set_back_does_not_refill_twice(database: Database) -> None:
     """A day is refilled once, even when the clock goes back over midnight and on again."""
     await order(database, 10)
     with pytest.raises(Refusal, match="no-credits"):
@@ -158,31 +158,31 @@ async def test_a_clock_set_back_refills_twice(database: Database) -> None:
         await order(database, 1)
 
 
-async def test_a_limit_of_zero_means_the_default(database: Database) -> None:
+async def test_limit_of_zero_removes_daily_credits(database: Database) -> None:
     """A limit of 0 takes the daily credits away at once; a higher one gives what is left of it."""
 
     async def limit(amount: int) -> None:
         await database.transact(
-            lambda tx: ledger.set_limit(tx, WHO, amount, rules(), NOW, "console:local")
+            lambda tx: ledger.set_daily_limit(tx, WHO, amount, rules(), NOW, "console:local")
         )
 
     await order(database, 4)
     await limit(0)
-    assert (await balance(database)).free == 0
-    assert (await balance(database, NOW + DAY)).free == 0
+    assert (await balance(database)).available == 0
+    assert (await balance(database, NOW + DAY)).available == 0
     await limit(20)
     assert (await balance(database)).daily_limit == 20
     assert await sound(database)
 
 
-async def test_an_admin_takes_more_than_there_is(database: Database) -> None:
+async def test_granted_credits_can_be_taken_back_down_to_zero(database: Database) -> None:
     """Granted credits can be taken back down to zero, not below."""
     await grant(database, 5)
     assert await grant(database, -9) == -5
     assert (await balance(database)).granted == 0
 
 
-def test_a_day_has_no_end_or_two() -> None:
+def test_next_reset_is_the_next_local_midnight() -> None:
     """The next reset is the next local midnight, in zones that change their clocks as well."""
     for zone in ("UTC", "Europe/Berlin", "America/Sao_Paulo", "Asia/Shanghai", "America/Havana"):
         there = ZoneInfo(zone)
@@ -190,8 +190,8 @@ def test_a_day_has_no_end_or_two() -> None:
             now = datetime(2026, 1, 1, tzinfo=UTC).timestamp() + hour * 3600
             reset = limits.next_reset(now, there)
             assert now < reset <= now + 25 * 3600
-            assert limits.day_of(reset, there) > limits.day_of(now, there)
-            assert limits.day_of(reset - 1, there) == limits.day_of(now, there)
+            assert limits.local_date(reset, there) > limits.local_date(now, there)
+            assert limits.local_date(reset - 1, there) == limits.local_date(now, there)
 
 
 _MOVES = st.lists(
@@ -207,7 +207,7 @@ _MOVES = st.lists(
     max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(moves=_MOVES)
-async def test_some_order_of_moves_breaks_the_ledger(
+async def test_balances_equal_their_entries_after_any_sequence(
     database: Database, moves: list[tuple[str, int]]
 ) -> None:
     """Whatever is done in whatever order, balances are the sums of the entries."""
@@ -225,8 +225,8 @@ async def test_some_order_of_moves_breaks_the_ledger(
         elif move == "limit":
 
             def limit(tx: Tx, number: int = number, now: float = now) -> None:
-                accounts.ensure(tx, WHO, now)
-                ledger.set_limit(tx, WHO, number, rules(), now, "x")
+                accounts.ensure_account(tx, WHO, now)
+                ledger.set_daily_limit(tx, WHO, number, rules(), now, "x")
 
             await database.transact(limit)
         elif held:

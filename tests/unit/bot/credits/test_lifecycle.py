@@ -7,7 +7,7 @@ import re
 import pytest
 
 from bot.credits import lifecycle
-from bot.domain.tasks import ACTIVE, AT_REST, FINAL, State
+from bot.domain.tasks import ACTIVE, FINAL, SETTLED, State
 
 _ARROW = re.compile(r"^\s{4}(\w+)\s+->\s+(.+)$", re.MULTILINE)
 
@@ -20,13 +20,13 @@ def _picture() -> dict[State, frozenset[State]]:
     return found
 
 
-def test_the_picture_shows_arrows_that_the_code_does_not_have() -> None:
+def test_docstring_diagram_equals_the_transition_table() -> None:
     """The docstring's picture and the table of arrows are equal, every state included."""
-    assert _picture() == lifecycle.ARROWS
-    assert set(lifecycle.ARROWS) == set(State)
+    assert _picture() == lifecycle.TRANSITIONS
+    assert set(lifecycle.TRANSITIONS) == set(State)
 
 
-def test_a_state_has_no_story() -> None:
+def test_each_state_is_described() -> None:
     """Each state has its own paragraph: who moves it on and what a crash leaves."""
     text = lifecycle.__doc__ or ""
     assert [
@@ -35,24 +35,24 @@ def test_a_state_has_no_story() -> None:
 
 
 @pytest.mark.parametrize("state", sorted(FINAL))
-def test_a_final_state_can_be_left(state: State) -> None:
+def test_final_states_have_no_transition(state: State) -> None:
     """Nothing leads out of a final state."""
-    assert lifecycle.ARROWS[state] == frozenset()
+    assert lifecycle.TRANSITIONS[state] == frozenset()
 
 
-def test_a_task_gets_stuck() -> None:
+def test_every_state_reaches_a_final_state() -> None:
     """From every state that is not final a final one can be reached."""
     for state in State:
         seen, front = {state}, [state]
         while front:
-            new = lifecycle.ARROWS[front.pop()] - seen
+            new = lifecycle.TRANSITIONS[front.pop()] - seen
             seen |= new
             front += new
         assert seen & FINAL
 
 
-def test_a_state_is_neither_at_work_nor_at_rest() -> None:
+def test_named_sets_partition_the_states() -> None:
     """The named sets part the states among themselves."""
-    assert set(State) == ACTIVE | AT_REST
-    assert not ACTIVE & AT_REST
-    assert FINAL < AT_REST
+    assert set(State) == ACTIVE | SETTLED
+    assert not ACTIVE & SETTLED
+    assert FINAL < SETTLED

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from bot.store.database import Database
-from tests.fakes.engine.harness import Stage
+from tests.fakes.engine.harness import EngineHarness
 from tests.support.fake_clock import FakeClock
 
 
 @pytest.fixture
-def stage(database: Database, clock: FakeClock, tmp_path: Path) -> Stage:
+def harness(database: Database, clock: FakeClock, tmp_path: Path) -> EngineHarness:
     """The engine, ready to play."""
-    return Stage(database, tmp_path / "data", clock)
+    return EngineHarness(database, tmp_path / "data", clock)

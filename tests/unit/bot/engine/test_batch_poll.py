@@ -9,12 +9,20 @@ from statistics import fmean, quantiles
 
 import pytest
 
-from bot.catalog.job_durations import Durations
+from bot.catalog.job_durations import DurationStats
 from bot.domain.tasks import State
 from bot.store import tasks
 from providers import errors
-from providers.types import LISTED, Capabilities, Finished, Job, Pending, Progress, VideoRequest
-from tests.fakes.engine.harness import Stage
+from providers.types import (
+    MAX_LISTED_JOBS,
+    Capabilities,
+    Finished,
+    Job,
+    Pending,
+    Progress,
+    VideoRequest,
+)
+from tests.fakes.engine.harness import EngineHarness
 from tests.fakes.engine.scripted import ScriptedProvider
 from tests.support.fake_clock import FakeClock
 
@@ -24,9 +32,9 @@ JOBS = 1000
 class Farm(ScriptedProvider):
     """A gateway whose jobs take their time, and whose requests are counted."""
 
-    def __init__(self, stage: Stage, *, batch: bool) -> None:
+    def __init__(self, stage: EngineHarness, *, batch: bool) -> None:
         super().__init__(stage.folder, max_concurrent=2 * JOBS)
-        self.capabilities = Capabilities(batch=batch)
+        self.capabilities = Capabilities(batch_poll=batch)
         self.clock: FakeClock = stage.clock
         self.chance = Random(7)
         self.over: dict[str, float] = {}
@@ -37,7 +45,7 @@ class Farm(ScriptedProvider):
         self.list_fails = False
 
     async def submit(self, request: VideoRequest) -> Job:
-        job = f"job-{request.key}"
+        job = f"job-{request.idempotency_key}"
         self.over[job] = self.clock.now() + self.chance.lognormvariate(4.6, 0.4)
         return Job(job)
 
@@ -52,29 +60,29 @@ class Farm(ScriptedProvider):
     async def poll_many(self, remote_ids: Collection[str], since: float) -> dict[str, Progress]:
         if self.list_fails:
             self.requests += 1
-            raise errors.Upstream("no list today")
+            raise errors.UpstreamError("no list today")
         wanted = set(remote_ids)
         found: dict[str, Progress] = {}
         newest = list(reversed(self.over))
-        for start in range(0, len(newest), LISTED):
+        for start in range(0, len(newest), MAX_LISTED_JOBS):
             self.requests += 1
-            page = newest[start : start + LISTED]
+            page = newest[start : start + MAX_LISTED_JOBS]
             found |= {one: self._seen(one) for one in page if one in wanted - self.hidden}
             if found.keys() == wanted:
                 break
         return found
 
 
-async def crowd(stage: Stage, farm: Farm, jobs: int = JOBS) -> list[float]:
+async def crowd(stage: EngineHarness, farm: Farm, jobs: int = JOBS) -> list[float]:
     """So many jobs within a minute and a half; how much later than it was over each was seen."""
-    stage.world = replace(stage.world, durations=Durations())
-    stage.use(farm)
-    await stage.register()
+    stage.engine = replace(stage.engine, duration_stats=DurationStats())
+    stage.use_provider(farm)
+    await stage.register_providers()
     for number in range(jobs):
-        await stage.order(f"console:{number}")
+        await stage.accept_task(f"console:{number}")
         if number % 20 == 19:
-            await stage.run(1.5)
-    await stage.run(900)
+            await stage.run_for(1.5)
+    await stage.run_for(900)
     listed = await stage.database.read(lambda tx: tasks.in_state(tx, State.DONE, 4 * jobs))
     done = [task for task in listed if task.remote_id in farm.over]
     assert len(done) == jobs
@@ -82,71 +90,71 @@ async def crowd(stage: Stage, farm: Farm, jobs: int = JOBS) -> list[float]:
 
 
 @pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
-async def test_a_list_costs_more_than_it_spares_or_delays(stage: Stage) -> None:
+async def test_list_polling_needs_far_fewer_requests_without_delay(harness: EngineHarness) -> None:
     """A thousand jobs: at least ten times fewer requests than one by one, seen no later."""
-    alone, together = Farm(stage, batch=False), Farm(stage, batch=True)
-    late_alone = await crowd(stage, alone, jobs=JOBS // 5)
-    late_together = await crowd(stage, together)
+    alone, together = Farm(harness, batch=False), Farm(harness, batch=True)
+    late_alone = await crowd(harness, alone, jobs=JOBS // 5)
+    late_together = await crowd(harness, together)
     # One by one, each job costs the same, however many there are.
     assert together.requests * 10 <= alone.requests * 5
     assert fmean(late_together) <= fmean(late_alone)
     assert quantiles(late_together, n=20)[-1] <= quantiles(late_alone, n=20)[-1]
 
 
-async def test_a_job_that_a_list_hides_is_lost(stage: Stage) -> None:
+async def test_job_missing_from_list_is_polled_individually(harness: EngineHarness) -> None:
     """What a list does not show is looked at by itself."""
-    farm = Farm(stage, batch=True)
-    stage.use(farm)
-    hidden = [await stage.order(f"console:{number}") for number in range(40)][::5]
+    farm = Farm(harness, batch=True)
+    harness.use_provider(farm)
+    hidden = [await harness.accept_task(f"console:{number}") for number in range(40)][::5]
     farm.hidden = {f"job-{task.id}" for task in hidden}
-    await stage.run(900)
+    await harness.run_for(900)
     for task in hidden:
-        assert (await stage.task(task)).state is State.DONE
+        assert (await harness.task(task)).state is State.DONE
 
 
-async def test_a_list_that_fails_hides_all_jobs(stage: Stage) -> None:
+async def test_jobs_are_polled_individually_while_list_fails(harness: EngineHarness) -> None:
     """Without its list a gateway is asked for each job; and not for the list again and again."""
-    farm = Farm(stage, batch=True)
+    farm = Farm(harness, batch=True)
     farm.list_fails = True
-    late = await crowd(stage, farm, jobs=60)
+    late = await crowd(harness, farm, jobs=60)
     assert max(late) < 60
 
 
-async def test_a_few_jobs_are_asked_for_by_a_list(stage: Stage) -> None:
+async def test_few_jobs_are_polled_without_a_list(harness: EngineHarness) -> None:
     """Where a list spares nothing, jobs are asked for one by one."""
-    farm = Farm(stage, batch=True)
-    stage.use(farm)
-    task = await stage.order()
+    farm = Farm(harness, batch=True)
+    harness.use_provider(farm)
+    task = await harness.accept_task()
     farm.list_fails = True
-    await stage.run(900)
-    assert (await stage.task(task)).state is State.DONE
+    await harness.run_for(900)
+    assert (await harness.task(task)).state is State.DONE
 
 
-async def test_a_wish_to_stop_is_lost_in_a_crowd(stage: Stage) -> None:
+async def test_task_to_cancel_is_polled_individually(harness: EngineHarness) -> None:
     """A task that is to be stopped is looked at by itself, since a list cannot stop it."""
-    farm = Farm(stage, batch=True)
-    farm.capabilities = Capabilities(batch=True, cancel=True)
-    stage.use(farm)
-    ordered = [await stage.order(f"console:{number}") for number in range(40)]
-    await stage.run(5)
-    now = stage.clock.now()
-    await stage.database.transact(lambda tx: tasks.ask_to_cancel(tx, ordered[7].id, now))
-    await stage.run(5)
-    assert (await stage.task(ordered[7])).state is State.CANCELLED
-    await stage.run(900)
-    assert (await stage.task(ordered[8])).state is State.DONE
+    farm = Farm(harness, batch=True)
+    farm.capabilities = Capabilities(batch_poll=True, cancel=True)
+    harness.use_provider(farm)
+    ordered = [await harness.accept_task(f"console:{number}") for number in range(40)]
+    await harness.run_for(5)
+    now = harness.clock.now()
+    await harness.database.transact(lambda tx: tasks.request_cancel(tx, ordered[7].id, now))
+    await harness.run_for(5)
+    assert (await harness.task(ordered[7])).state is State.CANCELLED
+    await harness.run_for(900)
+    assert (await harness.task(ordered[8])).state is State.DONE
 
 
-async def test_a_batch_dies_with_its_worker(stage: Stage) -> None:
+async def test_batch_of_dead_worker_falls_due_when_its_lease_ends(harness: EngineHarness) -> None:
     """Jobs that a dead worker was looking at together fall due again when the lease ends."""
-    farm = Farm(stage, batch=True)
-    stage.use(farm)
-    ordered = [await stage.order(f"console:{number}") for number in range(40)]
-    await stage.settle()
-    await stage.clock.advance(8)
-    claimed = await stage.database.transact(stage.worker.claim())
+    farm = Farm(harness, batch=True)
+    harness.use_provider(farm)
+    ordered = [await harness.accept_task(f"console:{number}") for number in range(40)]
+    await harness.run_due_steps()
+    await harness.clock.advance(8)
+    claimed = await harness.database.transact(harness.worker.claim_transaction())
     assert len(claimed.batches) == 1
-    stage.restart()
-    await stage.run(900)
+    harness.restart()
+    await harness.run_for(900)
     for task in ordered:
-        assert (await stage.task(task)).state is State.DONE
+        assert (await harness.task(task)).state is State.DONE

@@ -9,7 +9,7 @@ import pytest
 from bot.domain.tasks import State
 from bot.store.database import Tx
 from providers.types import Pending
-from tests.fakes.engine.harness import Stage
+from tests.fakes.engine.harness import EngineHarness
 
 _RIVALS = (
     "CREATE SEQUENCE races",
@@ -29,21 +29,21 @@ def dialect() -> str:
     return "postgresql"
 
 
-async def test_a_paid_job_is_forgotten_after_five_lost_races(stage: Stage) -> None:
+async def test_outcome_of_paid_create_is_written_despite_lost_races(harness: EngineHarness) -> None:
     """The outcome of a create is written again later, until it is through: made once, and ours."""
 
     def set_up(tx: Tx) -> None:
         for statement in _RIVALS:
             tx.exec_driver_sql(statement)
 
-    await stage.database.exclusively(set_up)
-    stage.provider.polls = [Pending(running=True)]
-    task = await stage.order()
-    settling = asyncio.create_task(stage.settle())
+    await harness.database.run_exclusive(set_up)
+    harness.provider.polls = [Pending(running=True)]
+    task = await harness.accept_task()
+    settling = asyncio.create_task(harness.run_due_steps())
     while not settling.done():
-        await stage.database.read(lambda tx: tx.exec_driver_sql("SELECT 1").close())
-        await stage.clock.advance(0.1)
+        await harness.database.read(lambda tx: tx.exec_driver_sql("SELECT 1").close())
+        await harness.clock.advance(0.1)
     await settling
-    found = await stage.task(task)
+    found = await harness.task(task)
     assert (found.state, found.remote_id) == (State.RUNNING, f"job-{task.id}")
-    assert stage.provider.count("submit") == 1
+    assert harness.provider.count("submit") == 1

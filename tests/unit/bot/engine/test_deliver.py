@@ -10,137 +10,141 @@ import pytest
 
 from bot.domain.tasks import State
 from bot.engine.worker import Worker
-from bot.media.links import Links
-from bot.media.transcoder import Fitter
-from bot.ports import DeliveryError, DeliveryUnclear
-from tests.fakes.engine.harness import Stage
-from tests.support.large_videos import lasting, weighing
-from tests.support.video_frames import complaints
+from bot.media.links import SignedLinks
+from bot.media.transcoder import Transcoder
+from bot.ports import DeliveryError, DeliveryOutcomeUnknown
+from tests.fakes.engine.harness import EngineHarness
+from tests.support.large_videos import video_of_length, video_of_size
+from tests.support.video_frames import player_errors
 
 MB = 1_000_000
 LIMIT = 10 << 20
 
 
 @pytest.fixture
-async def fitter(stage: Stage) -> AsyncIterator[Fitter]:
+async def fitter(harness: EngineHarness) -> AsyncIterator[Transcoder]:
     """One that makes one thing at once."""
-    it = Fitter(stage.folder, asyncio.Semaphore(1))
+    it = Transcoder(harness.folder, asyncio.Semaphore(1))
     yield it
     it.close()
 
 
 @pytest.fixture(scope="session")
-def heavy(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+def large_video(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """A film of 11 MB."""
-    return weighing(tmp_path_factory.mktemp("heavy") / "heavy.mp4", 11 * MB).read_bytes()
+    return video_of_size(tmp_path_factory.mktemp("heavy") / "heavy.mp4", 11 * MB).read_bytes()
 
 
 @pytest.fixture(scope="session")
-def long(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+def long_video(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """A film that would look bad under the limit."""
-    film = lasting(tmp_path_factory.mktemp("long") / "long.mp4", 300, 30 * MB)
+    film = video_of_length(tmp_path_factory.mktemp("long") / "long.mp4", 300, 30 * MB)
     return film.read_bytes()
 
 
-def use(stage: Stage, fitter: Fitter, *, links: bool = False) -> None:
-    publisher = Links("https://bot.example.org", b"s" * 32) if links else None
-    stage.world = replace(stage.world, fitter=fitter, publisher=publisher)
-    stage.worker = Worker(stage.world)
+def use(stage: EngineHarness, fitter: Transcoder, *, links: bool = False) -> None:
+    publisher = SignedLinks("https://bot.example.org", b"s" * 32) if links else None
+    stage.engine = replace(stage.engine, transcoder=fitter, publisher=publisher)
+    stage.worker = Worker(stage.engine)
     stage.chat.limit = LIMIT
 
 
 @pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
-async def test_a_video_that_is_too_large_is_lost(
-    stage: Stage, fitter: Fitter, heavy: bytes
+async def test_too_large_video_is_reencoded_and_original_kept(
+    harness: EngineHarness, fitter: Transcoder, large_video: bytes
 ) -> None:
     """It is made smaller before it is posted, and is kept as it was."""
-    use(stage, fitter)
-    stage.provider.downloads = [heavy]
-    task = await stage.order()
-    await stage.run(60)
-    found = await stage.task(task)
-    assert (found.state, found.bytes) == (State.DONE, len(heavy))
-    (sent,) = stage.chat.sent
-    assert sent.bytes == sent.path.stat().st_size <= LIMIT
+    use(harness, fitter)
+    harness.provider.downloads = [large_video]
+    task = await harness.accept_task()
+    await harness.run_for(60)
+    found = await harness.task(task)
+    assert (found.state, found.bytes) == (State.DONE, len(large_video))
+    (sent,) = harness.chat.posted_videos
+    assert sent.size_bytes == sent.path.stat().st_size <= LIMIT
     assert (sent.seconds, sent.width, sent.height) == (3, 480, 270)
-    assert not complaints(sent.path)
+    assert not player_errors(sent.path)
     assert sent.thumbnail is not None
-    assert stage.world.spool.result(found.file or "").read_bytes() == heavy
+    assert harness.engine.storage.result_path(found.file or "").read_bytes() == large_video
 
 
 @pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
-async def test_what_would_look_bad_is_posted(stage: Stage, fitter: Fitter, long: bytes) -> None:
+async def test_preview_and_link_replace_a_video_that_would_look_bad(
+    harness: EngineHarness, fitter: Transcoder, long_video: bytes
+) -> None:
     """A preview with a link to the whole, or with word of who has it; the same after a restart."""
-    use(stage, fitter, links=True)
-    stage.chat.deliveries = [DeliveryError("blocked", retry_after=5), None]
-    stage.provider.downloads = [long]
-    task = await stage.order()
-    await stage.run(3)
-    stage.restart()
-    await stage.run(120)
-    assert (await stage.task(task)).state is State.DONE
-    first, second = stage.chat.sent
+    use(harness, fitter, links=True)
+    harness.chat.delivery_results = [DeliveryError("blocked", retry_after=5), None]
+    harness.provider.downloads = [long_video]
+    task = await harness.accept_task()
+    await harness.run_for(3)
+    harness.restart()
+    await harness.run_for(120)
+    assert (await harness.task(task)).state is State.DONE
+    first, second = harness.chat.posted_videos
     assert first == second
-    assert first.bytes <= LIMIT
+    assert first.size_bytes <= LIMIT
     assert first.seconds < 10
-    (text,) = stage.chat.posted_texts
+    (text,) = harness.chat.posted_texts
     assert "It has 30 MB, and this chat takes at most 10 MB" in text
     assert "https://bot.example.org/media/" in text
-    use(stage, fitter)
-    await stage.order("console:b")
-    await stage.run(120)
-    assert "This is a preview" in stage.chat.posted_texts[-1]
-    assert "/media/" not in stage.chat.posted_texts[-1]
+    use(harness, fitter)
+    await harness.accept_task("console:b")
+    await harness.run_for(120)
+    assert "This is a preview" in harness.chat.posted_texts[-1]
+    assert "/media/" not in harness.chat.posted_texts[-1]
 
 
 @pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
-async def test_a_full_disk_loses_a_video_on_its_way(stage: Stage, heavy: bytes) -> None:
+async def test_full_disk_before_reencoding_delays_the_delivery(
+    harness: EngineHarness, large_video: bytes
+) -> None:
     """Where there is no room to make it smaller it waits, told so, and goes on when there is."""
-    hungry = Fitter(stage.folder, asyncio.Semaphore(1), keep_free=1 << 60)
-    use(stage, hungry)
-    stage.provider.downloads = [heavy]
-    task = await stage.order()
-    await stage.run(300)
-    found = await stage.task(task)
+    hungry = Transcoder(harness.folder, asyncio.Semaphore(1), min_free_bytes=1 << 60)
+    use(harness, hungry)
+    harness.provider.downloads = [large_video]
+    task = await harness.accept_task()
+    await harness.run_for(300)
+    found = await harness.task(task)
     assert (found.state, found.reason) == (State.DELIVERING, "disk-full")
     hungry.close()
-    roomy = Fitter(stage.folder, asyncio.Semaphore(1))
-    use(stage, roomy)
-    await stage.run(120)
-    assert (await stage.task(task)).state is State.DONE
+    roomy = Transcoder(harness.folder, asyncio.Semaphore(1))
+    use(harness, roomy)
+    await harness.run_for(120)
+    assert (await harness.task(task)).state is State.DONE
     roomy.close()
 
 
 @pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
-async def test_an_unclear_send_is_made_smaller_anew(
-    stage: Stage, fitter: Fitter, heavy: bytes
+async def test_unclear_send_reuses_the_reencoded_file(
+    harness: EngineHarness, fitter: Transcoder, large_video: bytes
 ) -> None:
     """What was made once is sent again as it is, marked as a repeat."""
-    use(stage, fitter)
-    stage.chat.deliveries = [DeliveryUnclear(), None]
-    stage.provider.downloads = [heavy]
-    task = await stage.order()
-    await stage.run(3)
-    made = {path: path.stat().st_mtime_ns for path in (stage.folder / "fitted").iterdir()}
-    await stage.run(120)
-    assert (await stage.task(task)).state is State.DONE
+    use(harness, fitter)
+    harness.chat.delivery_results = [DeliveryOutcomeUnknown(), None]
+    harness.provider.downloads = [large_video]
+    task = await harness.accept_task()
+    await harness.run_for(3)
+    made = {path: path.stat().st_mtime_ns for path in (harness.folder / "fitted").iterdir()}
+    await harness.run_for(120)
+    assert (await harness.task(task)).state is State.DONE
     assert {path: path.stat().st_mtime_ns for path in made} == made
-    assert stage.chat.posted_texts[-1].startswith("(repeated)")
+    assert harness.chat.posted_texts[-1].startswith("(repeated)")
 
 
 @pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
-async def test_what_was_made_smaller_is_kept_for_ever(
-    stage: Stage, fitter: Fitter, heavy: bytes
+async def test_reencoded_files_are_removed_with_the_result(
+    harness: EngineHarness, fitter: Transcoder, large_video: bytes
 ) -> None:
     """With the result goes all that was made of it."""
-    from bot.engine.retention import tidy
+    from bot.engine.retention import purge_expired
 
-    use(stage, fitter)
-    stage.provider.downloads = [heavy]
-    await stage.order()
-    await stage.run(60)
-    assert list((stage.folder / "fitted").iterdir())
-    await stage.clock.advance(31 * 86400)
-    await tidy(stage.world)
-    assert list((stage.folder / "fitted").iterdir()) == []
-    assert list((stage.folder / "results").iterdir()) == []
+    use(harness, fitter)
+    harness.provider.downloads = [large_video]
+    await harness.accept_task()
+    await harness.run_for(60)
+    assert list((harness.folder / "fitted").iterdir())
+    await harness.clock.advance(31 * 86400)
+    await purge_expired(harness.engine)
+    assert list((harness.folder / "fitted").iterdir()) == []
+    assert list((harness.folder / "results").iterdir()) == []

@@ -12,12 +12,12 @@ import pytest
 
 from bot.domain.tasks import State, Task
 from bot.engine.worker import Worker
-from bot.media.storage import Spool
-from bot.presentation.task_messages import Outlook, status_text
+from bot.media.storage import MediaStorage
+from bot.presentation.task_messages import Eta, status_text
 from bot.store.database import DatabaseUnavailable, Tx
 from bot.store.sqlite import SqliteDatabase
 from providers.types import Job
-from tests.fakes.engine.harness import Stage
+from tests.fakes.engine.harness import EngineHarness
 from tests.fakes.engine.scripted import MP4
 from tests.support.fake_clock import FakeClock
 
@@ -37,9 +37,9 @@ async def database(migrated_file: Path, tmp_path: Path) -> AsyncIterator[SqliteD
 
 
 @pytest.fixture
-def stage(database: SqliteDatabase, clock: FakeClock, tmp_path: Path) -> Stage:
+def harness(database: SqliteDatabase, clock: FakeClock, tmp_path: Path) -> EngineHarness:
     """A stage on it."""
-    return Stage(database, tmp_path / "data", clock)
+    return EngineHarness(database, tmp_path / "data", clock)
 
 
 async def _fill_up(database: SqliteDatabase) -> None:
@@ -49,127 +49,129 @@ async def _fill_up(database: SqliteDatabase) -> None:
         pages = tx.exec_driver_sql("PRAGMA page_count").scalar_one()
         tx.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
 
-    await database.exclusively(stop)
+    await database.run_exclusive(stop)
 
 
 async def _make_room(database: SqliteDatabase) -> None:
-    await database.exclusively(lambda tx: tx.exec_driver_sql("PRAGMA max_page_count = 1000000"))
+    await database.run_exclusive(lambda tx: tx.exec_driver_sql("PRAGMA max_page_count = 1000000"))
 
 
-async def _let_it_try(stage: Stage, database: SqliteDatabase) -> None:
+async def _let_it_try(stage: EngineHarness, database: SqliteDatabase) -> None:
     """Time for one more try; its transaction is through when this returns."""
     await stage.clock.advance(10)
-    await database.exclusively(lambda _: None)
+    await database.run_exclusive(lambda _: None)
 
 
-def _use_spool(stage: Stage, spool: Spool) -> None:
-    stage.world = replace(stage.world, spool=spool)
-    stage.worker = Worker(stage.world)
+def _use_spool(stage: EngineHarness, spool: MediaStorage) -> None:
+    stage.engine = replace(stage.engine, storage=spool)
+    stage.worker = Worker(stage.engine)
 
 
-async def test_a_download_is_given_up_for_lack_of_room(stage: Stage) -> None:
+async def test_download_without_room_waits_and_resumes(harness: EngineHarness) -> None:
     """The task waits, says why, keeps its credits held as they are, and goes on with room."""
-    roomy = stage.world.spool
-    _use_spool(stage, Spool(stage.folder, keep_free=1 << 60))
-    task = await stage.order()
-    await stage.run(24 * 3600)
-    waiting = await stage.task(task)
+    roomy = harness.engine.storage
+    _use_spool(harness, MediaStorage(harness.folder, min_free_bytes=1 << 60))
+    task = await harness.accept_task()
+    await harness.run_for(24 * 3600)
+    waiting = await harness.task(task)
     assert (waiting.state, waiting.reason) == (State.FETCHING, "disk-full")
     for language, word in (("en", "room on the disk"), ("zh", "磁盘")):
-        assert word in status_text(language, waiting, Outlook())
-    _use_spool(stage, roomy)
-    await stage.run(120)
-    done = await stage.task(task)
+        assert word in status_text(language, waiting, Eta())
+    _use_spool(harness, roomy)
+    await harness.run_for(120)
+    done = await harness.task(task)
     assert (done.state, done.reason) == (State.DONE, None)
-    assert status_text("en", done, Outlook()) == f"{task.id}: done."
-    assert roomy.result(done.file or "").read_bytes() == MP4
-    assert stage.provider.count("submit") == 1
+    assert status_text("en", done, Eta()) == f"{task.id}: done."
+    assert roomy.result_path(done.file or "").read_bytes() == MP4
+    assert harness.provider.count("submit") == 1
 
 
-async def test_a_disk_that_fills_up_amid_a_download_costs_what_came(stage: Stage) -> None:
+async def test_download_resumes_from_partial_file_after_disk_full(harness: EngineHarness) -> None:
     """The beginning stays; the next try asks for the rest alone."""
-    task = await stage.order()
-    stage.provider.downloads = [MP4]
-    path = stage.world.spool.path(f"{task.id}.mp4.part")
-    _use_spool(stage, _Filling(stage.folder, writes=1))
-    await stage.run(30)
-    assert (await stage.task(task)).reason == "disk-full"
-    _use_spool(stage, Spool(stage.folder))
-    await stage.run(120)
-    assert (await stage.task(task)).state is State.DONE
+    task = await harness.accept_task()
+    harness.provider.downloads = [MP4]
+    path = harness.engine.storage.image_path(f"{task.id}.mp4.part")
+    _use_spool(harness, _Filling(harness.folder, writes=1))
+    await harness.run_for(30)
+    assert (await harness.task(task)).reason == "disk-full"
+    _use_spool(harness, MediaStorage(harness.folder))
+    await harness.run_for(120)
+    assert (await harness.task(task)).state is State.DONE
     assert not path.exists()
 
 
-class _Filling(Spool):
+class _Filling(MediaStorage):
     """A spool on a disk that is full after so many looks at it."""
 
     def __init__(self, folder: Path, writes: int) -> None:
         super().__init__(folder)
         self._left = writes
 
-    def _check_room(self, needed: int) -> None:
+    def _check_free_space(self, needed_bytes: int) -> None:
         self._left -= 1
-        self._keep_free = 0 if self._left >= 0 else 1 << 60
-        super()._check_room(needed)
+        self._min_free_bytes = 0 if self._left >= 0 else 1 << 60
+        super()._check_free_space(needed_bytes)
 
 
 async def _create_while_it_fills_up(
-    stage: Stage, database: SqliteDatabase
+    stage: EngineHarness, database: SqliteDatabase
 ) -> tuple[Task, asyncio.Task[None]]:
     """(a task whose answer to the create cannot be written down, what brings it to its end)."""
-    stage.provider.open.clear()
+    stage.provider.answer_creates.clear()
     stage.provider.submits = [LARGE]
-    task = await stage.order()
-    settling = asyncio.create_task(stage.settle())
-    await stage.provider.arrived.wait()
+    task = await stage.accept_task()
+    settling = asyncio.create_task(stage.run_due_steps())
+    await stage.provider.create_received.wait()
     await _fill_up(database)
-    stage.provider.open.set()
+    stage.provider.answer_creates.set()
     return task, settling
 
 
-async def test_an_answer_is_lost_that_could_not_be_written_down(
-    stage: Stage, database: SqliteDatabase
+async def test_create_answer_survives_full_database(
+    harness: EngineHarness, database: SqliteDatabase
 ) -> None:
     """The database fills up while a paid create is under way: the job is kept, and made once."""
-    task, settling = await _create_while_it_fills_up(stage, database)
-    await _let_it_try(stage, database)
-    await _let_it_try(stage, database)
-    assert (await stage.task(task)).remote_id is None
+    task, settling = await _create_while_it_fills_up(harness, database)
+    await _let_it_try(harness, database)
+    await _let_it_try(harness, database)
+    assert (await harness.task(task)).remote_id is None
     await _make_room(database)
     while not settling.done():
-        await _let_it_try(stage, database)
-    await stage.run(600)
-    done = await stage.task(task)
+        await _let_it_try(harness, database)
+    await harness.run_for(600)
+    done = await harness.task(task)
     assert (done.state, done.remote_id) == (State.DONE, LARGE.remote_id)
-    assert stage.provider.count("submit") == 1
-    assert (await stage.held(), await stage.spent()) == (0, 4)
+    assert harness.provider.count("submit") == 1
+    assert (await harness.held(), await harness.spent()) == (0, 4)
 
 
-async def test_a_database_that_stays_full_costs_a_job(
-    stage: Stage, database: SqliteDatabase
+async def test_create_is_never_resent_while_database_stays_full(
+    harness: EngineHarness, database: SqliteDatabase
 ) -> None:
     """Full for an hour: the create is never sent again, and an admin finds the task in review."""
-    task, settling = await _create_while_it_fills_up(stage, database)
+    task, settling = await _create_while_it_fills_up(harness, database)
     while not settling.done():
-        await _let_it_try(stage, database)
-    assert (await stage.task(task)).remote_id is None
+        await _let_it_try(harness, database)
+    assert (await harness.task(task)).remote_id is None
     await _make_room(database)
-    await stage.run(24 * 3600)
-    ended = await stage.task(task)
+    await harness.run_for(24 * 3600)
+    ended = await harness.task(task)
     assert ended.state is State.REVIEW
-    assert stage.provider.count("submit") == 1
-    assert await stage.held() == 4
+    assert harness.provider.count("submit") == 1
+    assert await harness.held() == 4
 
 
-async def test_a_request_is_half_taken_in(stage: Stage, database: SqliteDatabase) -> None:
+async def test_request_on_full_database_is_refused_as_a_whole(
+    harness: EngineHarness, database: SqliteDatabase
+) -> None:
     """On a full database a request is refused whole: no task, no hold; with room it is taken."""
-    await stage.register()
+    await harness.register_providers()
     await _fill_up(database)
     with pytest.raises(DatabaseUnavailable, match="full"):
-        await stage.order(prompt="x" * 30_000)
-    assert await stage.held() == 0
+        await harness.accept_task(prompt="x" * 30_000)
+    assert await harness.held() == 0
     await _make_room(database)
-    task = await stage.order()
-    assert await stage.held() == 4
-    await stage.run(60)
-    assert (await stage.task(task)).state is State.DONE
+    task = await harness.accept_task()
+    assert await harness.held() == 4
+    await harness.run_for(60)
+    assert (await harness.task(task)).state is State.DONE

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from bot.domain.tasks import State
-from bot.engine.retention import tidy
+from bot.engine.retention import purge_expired
 from bot.engine.worker import Worker
 from bot.media.links import PublishError
 from bot.store import tasks
-from providers.types import Capabilities, PictureWay, VideoRequest
-from tests.fakes.engine.harness import Stage
+from providers.types import Capabilities, ImageTransport, VideoRequest
+from tests.fakes.engine.harness import EngineHarness
 from tests.support import sample_images
 
 HOUR = 3600.0
@@ -25,25 +25,25 @@ class Place:
     """A publisher that has trouble as long as it is told to."""
 
     fails: bool = False
-    longest: float = 7 * 24 * HOUR
+    max_validity_s: float = 7 * 24 * HOUR
     published: list[tuple[str, float]] = field(default_factory=list)
     swept: list[float] = field(default_factory=list)
     meanwhile: Callable[[], Awaitable[None]] | None = None
     """What else happens while a file is being published."""
 
-    async def publish(self, path: Path, now: float, valid_for: float) -> str:
+    async def publish(self, path: Path, now: float, valid_for_s: float) -> str:
         assert path.is_file()
         if self.meanwhile is not None:
             await self.meanwhile()
         if self.fails:
             raise PublishError("the server says 503 SlowDown")
-        self.published.append((path.name, valid_for))
+        self.published.append((path.name, valid_for_s))
         return f"https://films.example.org/{path.name}"
 
-    async def withdraw(self, file_name: str) -> None:
+    async def revoke(self, file_name: str) -> None:
         raise AssertionError(file_name)
 
-    async def sweep(self, now: float) -> int:
+    async def remove_expired(self, now: float) -> int:
         self.swept.append(now)
         if self.fails:
             raise PublishError("the server says 503 SlowDown")
@@ -57,110 +57,114 @@ def place() -> Place:
 
 
 @pytest.fixture
-def stage(stage: Stage, place: Place) -> Stage:
+def harness(harness: EngineHarness, place: Place) -> EngineHarness:
     """A stage whose gateway takes links only."""
-    stage.provider.capabilities = Capabilities(pictures=(PictureWay.LINK,))
-    stage.world = replace(stage.world, publisher=place)
-    stage.worker = Worker(stage.world)
-    return stage
+    harness.provider.capabilities = Capabilities(image_transports=(ImageTransport.LINK,))
+    harness.engine = replace(harness.engine, publisher=place)
+    harness.worker = Worker(harness.engine)
+    return harness
 
 
-async def _picture(stage: Stage, tmp_path: Path) -> str:
-    source = sample_images.turned(tmp_path / "photo.jpg", 1)
-    return (await stage.world.spool.keep_picture(source, "k3xw", 1280, 720)).file
+async def _picture(stage: EngineHarness, tmp_path: Path) -> str:
+    source = sample_images.rotated_photo(tmp_path / "photo.jpg", 1)
+    return (await stage.engine.storage.store_image(source, "k3xw", 1280, 720)).file_name
 
 
-def _sent(stage: Stage) -> list[VideoRequest]:
-    return [one for verb, one in stage.provider.asked if verb == "submit"]  # type: ignore[misc]
+def _sent(stage: EngineHarness) -> list[VideoRequest]:
+    return [one for verb, one in stage.provider.received if verb == "submit"]  # type: ignore[misc]
 
 
-async def test_a_picture_gets_there_without_a_link(
-    stage: Stage, place: Place, tmp_path: Path
+async def test_image_is_published_for_link_only_gateway(
+    harness: EngineHarness, place: Place, tmp_path: Path
 ) -> None:
     """It is published for as long as the gateway may want it, and the create names where."""
-    image = await _picture(stage, tmp_path)
-    task = await stage.order(image=image)
-    await stage.run(60)
-    assert (await stage.task(task)).state is State.DONE
-    assert place.published == [(image, stage.world.limits.deadline + HOUR)]
-    (request,) = _sent(stage)
+    image = await _picture(harness, tmp_path)
+    task = await harness.accept_task(image=image)
+    await harness.run_for(60)
+    assert (await harness.task(task)).state is State.DONE
+    assert place.published == [(image, harness.engine.limits.deadline_s + HOUR)]
+    (request,) = _sent(harness)
     assert request.image is not None
     assert request.image.url == f"https://films.example.org/{image}"
 
 
-async def test_trouble_with_the_bucket_is_blamed_on_the_gateway(
-    stage: Stage, place: Place, tmp_path: Path
+async def test_bucket_outage_delays_the_task_without_blaming_provider(
+    harness: EngineHarness, place: Place, tmp_path: Path
 ) -> None:
     """The task waits with its credits held, text goes on, and the gateway is not left alone."""
     place.fails = True
-    task = await stage.order(image=await _picture(stage, tmp_path))
-    await stage.run(60)
-    waiting = await stage.task(task)
+    task = await harness.accept_task(image=await _picture(harness, tmp_path))
+    await harness.run_for(60)
+    waiting = await harness.task(task)
     assert waiting.state is State.QUEUED
-    assert waiting.raw == "the server says 503 SlowDown"
-    assert await stage.held() == 4
-    text = await stage.order("console:b")
-    await stage.run(60)
-    assert (await stage.task(text)).state is State.DONE
+    assert waiting.provider_message == "the server says 503 SlowDown"
+    assert await harness.held() == 4
+    text = await harness.accept_task("console:b")
+    await harness.run_for(60)
+    assert (await harness.task(text)).state is State.DONE
     place.fails = False
-    await stage.run(600)
-    assert (await stage.task(task)).state is State.DONE
-    assert len(_sent(stage)) == 2
+    await harness.run_for(600)
+    assert (await harness.task(task)).state is State.DONE
+    assert len(_sent(harness)) == 2
 
 
-async def test_a_bucket_that_stays_away_is_waited_for_for_ever(
-    stage: Stage, place: Place, tmp_path: Path
+async def test_bucket_outage_past_deadline_releases_credits(
+    harness: EngineHarness, place: Place, tmp_path: Path
 ) -> None:
     """After its deadline the task fails with its reason, and the credits come back."""
     place.fails = True
-    task = await stage.order(image=await _picture(stage, tmp_path))
-    await stage.run(2 * HOUR)
-    ended = await stage.task(task)
+    task = await harness.accept_task(image=await _picture(harness, tmp_path))
+    await harness.run_for(2 * HOUR)
+    ended = await harness.task(task)
     assert (ended.state, ended.reason) == (State.FAILED, "no-link")
-    assert await stage.held() == 0
-    assert _sent(stage) == []
-    assert any("handed to the gateway" in text for text in stage.chat.told_texts)
+    assert await harness.held() == 0
+    assert _sent(harness) == []
+    assert any("handed to the gateway" in text for text in harness.chat.final_messages)
 
 
-async def test_a_cancel_waits_for_the_bucket(stage: Stage, place: Place, tmp_path: Path) -> None:
+async def test_cancel_during_publishing_releases_credits(
+    harness: EngineHarness, place: Place, tmp_path: Path
+) -> None:
     """Who gives up while the picture is on its way has the credits back at the next try."""
     place.fails = True
-    task = await stage.order(image=await _picture(stage, tmp_path))
+    task = await harness.accept_task(image=await _picture(harness, tmp_path))
 
     async def give_up() -> None:
-        now = stage.clock.now()
-        await stage.database.transact(lambda tx: tasks.ask_to_cancel(tx, task.id, now))
+        now = harness.clock.now()
+        await harness.database.transact(lambda tx: tasks.request_cancel(tx, task.id, now))
 
     place.meanwhile = give_up
-    await stage.run(60)
-    assert (await stage.task(task)).state is State.CANCELLED
-    assert await stage.held() == 0
+    await harness.run_for(60)
+    assert (await harness.task(task)).state is State.CANCELLED
+    assert await harness.held() == 0
 
 
-async def test_links_are_swept_only_at_the_start(stage: Stage, place: Place) -> None:
+async def test_expired_links_are_swept_periodically(harness: EngineHarness, place: Place) -> None:
     """With the other tidying; a bucket that is away keeps nothing else from being tidied."""
     place.fails = True
-    await tidy(stage.world)
-    assert place.swept == [stage.clock.now()]
+    await purge_expired(harness.engine)
+    assert place.swept == [harness.clock.now()]
 
 
 @pytest.mark.parametrize(
     ("wanted", "publisher", "way"),
     [
-        ("auto", True, PictureWay.UPLOAD),
-        ("auto", False, PictureWay.UPLOAD),
-        ("link", True, PictureWay.LINK),
+        ("auto", True, ImageTransport.UPLOAD),
+        ("auto", False, ImageTransport.UPLOAD),
+        ("link", True, ImageTransport.LINK),
         ("link", False, None),
-        ("upload", True, PictureWay.UPLOAD),
+        ("upload", True, ImageTransport.UPLOAD),
     ],
 )
-def test_a_setting_is_not_obeyed(
-    stage: Stage, place: Place, wanted: str, publisher: bool, way: PictureWay | None
+def test_configured_image_transport_is_respected(
+    harness: EngineHarness, place: Place, wanted: str, publisher: bool, way: ImageTransport | None
 ) -> None:
     """What the settings say goes before what would be best; the impossible is known before."""
-    provider = stage.provider
-    provider.capabilities = Capabilities(pictures=(PictureWay.UPLOAD, PictureWay.LINK))
+    provider = harness.provider
+    provider.capabilities = Capabilities(
+        image_transports=(ImageTransport.UPLOAD, ImageTransport.LINK)
+    )
     provider.options = provider.options.model_copy(update={"pictures": wanted})
-    world = replace(stage.world, publisher=place if publisher else None)
-    assert provider.allowed.picture_way(links=publisher) is way
-    assert world.takes_pictures("p") == (way is not None)
+    world = replace(harness.engine, publisher=place if publisher else None)
+    assert provider.effective_capabilities.choose_image_transport(links_available=publisher) is way
+    assert world.accepts_pictures("p") == (way is not None)

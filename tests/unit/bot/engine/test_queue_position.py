@@ -5,42 +5,42 @@ from __future__ import annotations
 from bot.credits import lifecycle
 from bot.domain.tasks import State
 from bot.engine import queue_position
-from bot.presentation.i18n import say
+from bot.presentation.i18n import translate
 from bot.store import frontend_state
-from tests.fakes.engine.harness import Stage
+from tests.fakes.engine.harness import EngineHarness
 
 
-async def test_a_place_in_line_is_told_once_and_never_again(stage: Stage) -> None:
+async def test_queue_position_is_updated_in_order(harness: EngineHarness) -> None:
     """As the line gets shorter, each who waits hears their new place, in the line's order."""
-    await stage.register()
-    waits = [await stage.order(f"console:{name}") for name in "abc"]
-    await queue_position.tell(stage.world)
-    assert stage.chat.shown_texts == []
-    await stage.clock.advance(queue_position.EVERY)
-    await queue_position.tell(stage.world)
-    first, second, third = stage.chat.shown_texts
+    await harness.register_providers()
+    waits = [await harness.accept_task(f"console:{name}") for name in "abc"]
+    await queue_position.update_queue_positions(harness.engine)
+    assert harness.chat.status_texts == []
+    await harness.clock.advance(queue_position.INTERVAL_S)
+    await queue_position.update_queue_positions(harness.engine)
+    first, second, third = harness.chat.status_texts
     assert [one.id for one in waits] == [text[:8] for text in (first, second, third)]
-    assert say("en", "expected-line", line=2) in third
-    await stage.database.transact(
-        lambda tx: lifecycle.move(tx, waits[0], State.CANCELLED, stage.clock.now())
+    assert translate("en", "expected-line", line=2) in third
+    await harness.database.transact(
+        lambda tx: lifecycle.transition(tx, waits[0], State.CANCELLED, harness.clock.now())
     )
-    await queue_position.tell(stage.world)
-    assert say("en", "expected-line", line=1) in stage.chat.shown_texts[-1]
-    assert len(stage.chat.shown_texts) == 5
+    await queue_position.update_queue_positions(harness.engine)
+    assert translate("en", "expected-line", line=1) in harness.chat.status_texts[-1]
+    assert len(harness.chat.status_texts) == 5
 
 
-async def test_two_processes_tell_the_same_place(stage: Stage) -> None:
+async def test_queue_position_is_sent_by_one_process_only(harness: EngineHarness) -> None:
     """While one process tells the line, another with the same chats does not."""
-    await stage.order()
-    await stage.clock.advance(queue_position.EVERY)
+    await harness.accept_task()
+    await harness.clock.advance(queue_position.INTERVAL_S)
     other = "another-process"
-    until = stage.clock.now() + 1000
-    now = stage.clock.now()
-    await stage.database.transact(
-        lambda tx: frontend_state.claim_mark(tx, "console", "line", other, now, until)
+    until = harness.clock.now() + 1000
+    now = harness.clock.now()
+    await harness.database.transact(
+        lambda tx: frontend_state.try_lock(tx, "console", "line", other, now, until)
     )
-    await queue_position.tell(stage.world)
-    assert stage.chat.shown_texts == []
-    await stage.clock.advance(1001)
-    await queue_position.tell(stage.world)
-    assert len(stage.chat.shown_texts) == 1
+    await queue_position.update_queue_positions(harness.engine)
+    assert harness.chat.status_texts == []
+    await harness.clock.advance(1001)
+    await queue_position.update_queue_positions(harness.engine)
+    assert len(harness.chat.status_texts) == 1

@@ -9,332 +9,340 @@ from sqlalchemy import select
 
 from bot.catalog.catalog import Catalog
 from bot.catalog.models import Offer
-from bot.domain.provider_health import Breaker, Health, Mode
+from bot.domain.provider_health import BreakerState, ProviderHealth, ProviderMode
 from bot.domain.tasks import State, Task
-from bot.engine.circuit_breaker import after_error, after_success
-from bot.engine.routing import Standing, choose
+from bot.engine.circuit_breaker import health_after_error, health_after_success
+from bot.engine.routing import ProviderCapacity, choose_offer
 from bot.store import provider_health, schema, tasks
 from bot.store.database import Tx
 from providers import errors
 from providers.types import Failed, FailureKind, Finished, Pending
-from tests.fakes.engine.harness import Stage
+from tests.fakes.engine.harness import EngineHarness
 from tests.fakes.engine.scripted import ScriptedProvider
 
 A, B, C = Offer("a", "m"), Offer("b", "m", priority=2), Offer("c", "m")
 HOUR = 3600.0
 
 
-def standing(room: int, priority: int = 0, **health: object) -> Standing:
+def standing(room: int, priority: int = 0, **health: object) -> ProviderCapacity:
     """A provider with ten places."""
-    return Standing(priority, 10, room, replace(Health("x"), **health))  # type: ignore[arg-type]
+    return ProviderCapacity(priority, 10, room, replace(ProviderHealth("x"), **health))  # type: ignore[arg-type]
 
 
 # --- choosing ----------------------------------------------------------------------------
 
 
-def test_a_full_provider_is_chosen() -> None:
+def test_only_providers_with_capacity_are_chosen() -> None:
     """Only providers with room are chosen; with none there is no choice."""
-    assert choose([A, B], {"a": standing(1), "b": standing(0)}) == A
-    assert choose([A, B], {"a": standing(0)}) is None
-    assert choose([], {"a": standing(5)}) is None
+    assert choose_offer([A, B], {"a": standing(1), "b": standing(0)}) == A
+    assert choose_offer([A, B], {"a": standing(0)}) is None
+    assert choose_offer([], {"a": standing(5)}) is None
 
 
-def test_the_priority_of_a_provider_is_ignored() -> None:
+def test_priority_decides_before_free_capacity() -> None:
     """The operator's priority goes first, then the catalogue's, then the room that is left."""
     rooms = {"a": standing(1, 5), "b": standing(9), "c": standing(3)}
-    assert choose([A, B, C], rooms) == A
+    assert choose_offer([A, B, C], rooms) == A
     rooms["a"] = standing(1)
-    assert choose([A, B, C], rooms) == B
-    assert choose([A, C], rooms) == C
+    assert choose_offer([A, B, C], rooms) == B
+    assert choose_offer([A, C], rooms) == C
 
 
-def test_a_provider_in_trouble_is_preferred() -> None:
+def test_healthy_provider_is_preferred_among_equals() -> None:
     """Among equals the one whose last creates went well, then the one that is not nearly full."""
-    shaky = standing(9, failures=2)
-    assert choose([A, C], {"a": shaky, "c": standing(1)}) == C
-    assert choose([A, C], {"a": standing(9), "c": standing(1)}) == A
+    shaky = standing(9, consecutive_failures=2)
+    assert choose_offer([A, C], {"a": shaky, "c": standing(1)}) == C
+    assert choose_offer([A, C], {"a": standing(9), "c": standing(1)}) == A
 
 
-def test_the_dearer_of_equals_is_chosen() -> None:
+def test_cheaper_provider_is_chosen_among_equals() -> None:
     """With ample room at both, the cost decides, and only then the most room."""
-    dear, cheap = replace(A, cost=0.3), replace(C, cost=0.1)
-    assert choose([dear, cheap], {"a": standing(9), "c": standing(5)}) == cheap
-    assert choose([dear, cheap], {"a": standing(9), "c": standing(1)}) == dear
+    dear, cheap = replace(A, cost_per_second=0.3), replace(C, cost_per_second=0.1)
+    assert choose_offer([dear, cheap], {"a": standing(9), "c": standing(5)}) == cheap
+    assert choose_offer([dear, cheap], {"a": standing(9), "c": standing(1)}) == dear
 
 
 @pytest.mark.parametrize(
     ("health", "room"),
     [
-        (Health("p"), 7),
-        (Health("p", Mode.DRAIN), 0),
-        (Health("p", Mode.OFF), 0),
-        (Health("p", breaker=Breaker.OPEN), 0),
-        (Health("p", paused_until=101.0), 0),
-        (Health("p", paused_until=99.0), 7),
+        (ProviderHealth("p"), 7),
+        (ProviderHealth("p", ProviderMode.DRAIN), 0),
+        (ProviderHealth("p", ProviderMode.OFF), 0),
+        (ProviderHealth("p", breaker=BreakerState.OPEN), 0),
+        (ProviderHealth("p", paused_until=101.0), 0),
+        (ProviderHealth("p", paused_until=99.0), 7),
     ],
 )
-def test_a_provider_that_takes_nothing_has_room(stage: Stage, health: Health, room: int) -> None:
+def test_paused_or_disabled_provider_has_no_capacity(
+    harness: EngineHarness, health: ProviderHealth, room: int
+) -> None:
     """Switched off, drained, paused or open: there is no room, whatever is free."""
-    assert Standing.now(stage.world, health, (3, 0), 100.0).room == room
+    assert ProviderCapacity.measure(harness.engine, health, (3, 0), 100.0).free_slots == room
 
 
-def test_a_provider_on_trial_gets_a_crowd(stage: Stage) -> None:
+def test_half_open_provider_gets_one_create_at_a_time(harness: EngineHarness) -> None:
     """Half-open: one create at a time, until one was answered."""
-    trial = Health("p", breaker=Breaker.HALF_OPEN)
-    assert Standing.now(stage.world, trial, (3, 0), 0.0).room == 1
-    assert Standing.now(stage.world, trial, (3, 1), 0.0).room == 0
+    trial = ProviderHealth("p", breaker=BreakerState.HALF_OPEN)
+    assert ProviderCapacity.measure(harness.engine, trial, (3, 0), 0.0).free_slots == 1
+    assert ProviderCapacity.measure(harness.engine, trial, (3, 1), 0.0).free_slots == 0
 
 
 # --- failover ----------------------------------------------------------------------------
 
 
 @pytest.fixture
-def three(stage: Stage) -> dict[str, ScriptedProvider]:
+def three_providers(harness: EngineHarness) -> dict[str, ScriptedProvider]:
     """Three accounts that serve one model, asked in this order."""
     found = {
-        name: ScriptedProvider(stage.folder, key=name, priority=priority)
+        name: ScriptedProvider(harness.folder, key=name, priority=priority)
         for name, priority in (("first", 3), ("second", 2), ("third", 1))
     }
-    stage.use_all(found)
+    harness.use_providers(found)
     return found
 
 
-async def test_a_person_notices_who_is_down(
-    stage: Stage, three: dict[str, ScriptedProvider]
+async def test_failover_creates_once_at_each_provider(
+    harness: EngineHarness, three_providers: dict[str, ScriptedProvider]
 ) -> None:
     """The first is unreachable, the second throttles, the third makes it: one create each."""
-    three["first"].submits = [errors.Unreachable()]
-    three["second"].submits = [errors.Throttled(retry_after=60)]
-    task = await stage.order()
-    await stage.run(20)
-    found = await stage.task(task)
+    three_providers["first"].submits = [errors.Unreachable()]
+    three_providers["second"].submits = [errors.Throttled(retry_after=60)]
+    task = await harness.accept_task()
+    await harness.run_for(20)
+    found = await harness.task(task)
     assert (found.state, found.provider) == (State.DONE, "third")
-    assert [one.count("submit") for one in three.values()] == [1, 1, 1]
-    assert stage.chat.told_texts == []
-    assert await stage.spent() == 4
+    assert [one.count("submit") for one in three_providers.values()] == [1, 1, 1]
+    assert harness.chat.final_messages == []
+    assert await harness.spent() == 4
 
 
 @pytest.mark.parametrize(
-    "error", [errors.Unanswered(), errors.Upstream(), errors.Malformed()], ids=repr
+    "error", [errors.Unanswered(), errors.UpstreamError(), errors.MalformedResponse()], ids=repr
 )
-async def test_an_unclear_create_goes_elsewhere(
-    stage: Stage, three: dict[str, ScriptedProvider], error: errors.ProviderError
+async def test_unclear_create_never_goes_to_another_provider(
+    harness: EngineHarness,
+    three_providers: dict[str, ScriptedProvider],
+    error: errors.ProviderError,
 ) -> None:
     """What may have been accepted is not sent to anybody else: review, one create in all."""
-    three["first"].submits = [error]
-    task = await stage.order()
-    await stage.run(HOUR)
-    assert (await stage.task(task)).state is State.REVIEW
-    assert [one.count("submit") for one in three.values()] == [1, 0, 0]
+    three_providers["first"].submits = [error]
+    task = await harness.accept_task()
+    await harness.run_for(HOUR)
+    assert (await harness.task(task)).state is State.REVIEW
+    assert [one.count("submit") for one in three_providers.values()] == [1, 0, 0]
 
 
-async def test_a_forbidden_prompt_is_tried_elsewhere(
-    stage: Stage, three: dict[str, ScriptedProvider]
+async def test_moderated_prompt_is_not_tried_elsewhere(
+    harness: EngineHarness, three_providers: dict[str, ScriptedProvider]
 ) -> None:
     """Moderated is moderated: not retried, not charged."""
-    three["first"].submits = [errors.Moderated("raw")]
-    task = await stage.order()
-    await stage.run(HOUR)
-    found = await stage.task(task)
+    three_providers["first"].submits = [errors.Moderated("raw")]
+    task = await harness.accept_task()
+    await harness.run_for(HOUR)
+    found = await harness.task(task)
     assert (found.state, found.reason) == (State.FAILED, "moderation")
-    assert [one.count("submit") for one in three.values()] == [1, 0, 0]
-    assert await stage.spent() == 0
+    assert [one.count("submit") for one in three_providers.values()] == [1, 0, 0]
+    assert await harness.spent() == 0
 
 
-async def test_a_gateway_without_the_model_ends_the_task(
-    stage: Stage, three: dict[str, ScriptedProvider]
+async def test_missing_model_moves_the_task_to_the_next_provider(
+    harness: EngineHarness, three_providers: dict[str, ScriptedProvider]
 ) -> None:
     """The next one that serves it makes it, and nobody is sent to the first for a while."""
-    three["first"].submits = [errors.ModelUnavailable("gone")]
+    three_providers["first"].submits = [errors.ModelUnavailable("gone")]
     for _ in range(2):
-        task = await stage.order()
-        await stage.run(60)
-        assert (await stage.task(task)).provider == "second"
-    assert three["first"].count("submit") == 1
-    (alert,) = stage.chat.alerts
+        task = await harness.accept_task()
+        await harness.run_for(60)
+        assert (await harness.task(task)).provider == "second"
+    assert three_providers["first"].count("submit") == 1
+    (alert,) = harness.chat.alerts
     assert "no longer serves sandbox" in alert
-    await stage.run(7 * HOUR)
-    three["first"].submits = [None]
-    again = await stage.order()
-    await stage.run(60)
-    assert (await stage.task(again)).provider == "first"
+    await harness.run_for(7 * HOUR)
+    three_providers["first"].submits = [None]
+    again = await harness.accept_task()
+    await harness.run_for(60)
+    assert (await harness.task(again)).provider == "first"
 
 
-async def test_a_dead_model_is_asked_for_again_and_again(stage: Stage) -> None:
+async def test_missing_model_fails_new_tasks_until_enabled_again(harness: EngineHarness) -> None:
     """Served nowhere, the next task fails at once, without asking; an admin's `on` tries again."""
-    stage.provider.submits = [errors.ModelUnavailable("gone")]
+    harness.provider.submits = [errors.ModelUnavailable("gone")]
     for _ in range(3):
-        task = await stage.order()
-        await stage.run(10)
-        found = await stage.task(task)
+        task = await harness.accept_task()
+        await harness.run_for(10)
+        found = await harness.task(task)
         assert (found.state, found.reason) == (State.FAILED, "model-unavailable")
-    assert stage.provider.count("submit") == 1
-    stage.provider.submits = [None]
-    await stage.database.transact(lambda tx: provider_health.clean(tx, "p"))
-    task = await stage.order()
-    await stage.run(60)
-    assert (await stage.task(task)).state is State.DONE
+    assert harness.provider.count("submit") == 1
+    harness.provider.submits = [None]
+    await harness.database.transact(lambda tx: provider_health.reset(tx, "p"))
+    task = await harness.accept_task()
+    await harness.run_for(60)
+    assert (await harness.task(task)).state is State.DONE
 
 
-async def test_a_job_that_died_of_its_model_says_nothing_of_it(stage: Stage) -> None:
+async def test_failed_job_can_mark_the_model_as_missing(harness: EngineHarness) -> None:
     """A failed job may tell that the model is gone, too."""
-    stage.provider.polls = [Failed(FailureKind.MODEL_UNAVAILABLE, "gone")]
-    task = await stage.order()
-    await stage.run(60)
-    assert (await stage.task(task)).reason == "model-unavailable"
-    assert len(stage.chat.alerts) == 1
+    harness.provider.polls = [Failed(FailureKind.MODEL_UNAVAILABLE, "gone")]
+    task = await harness.accept_task()
+    await harness.run_for(60)
+    assert (await harness.task(task)).reason == "model-unavailable"
+    assert len(harness.chat.alerts) == 1
 
 
-async def test_a_remix_goes_to_another_account(stage: Stage) -> None:
+async def test_remix_waits_for_the_account_of_its_original(harness: EngineHarness) -> None:
     """A change goes where its original was made, though another has the priority; or waits."""
-    first = ScriptedProvider(stage.folder, key="1", remix=True)
-    other = ScriptedProvider(stage.folder, key="2", remix=True, priority=9)
-    stage.use_all({"first": first})
-    original = await stage.order()
-    await stage.run(60)
-    stage.use_all({"first": first, "other": other})
+    first = ScriptedProvider(harness.folder, key="1", remix=True)
+    other = ScriptedProvider(harness.folder, key="2", remix=True, priority=9)
+    harness.use_providers({"first": first})
+    original = await harness.accept_task()
+    await harness.run_for(60)
+    harness.use_providers({"first": first, "other": other})
     first.submits = [errors.Throttled(retry_after=300), None]
-    made = await stage.task(original)
-    change = await stage.order(remix_of=made.id, account=made)
-    await stage.run(200)
-    assert (await stage.task(change)).state is State.QUEUED
-    await stage.run(200)
-    found = await stage.task(change)
+    made = await harness.task(original)
+    change = await harness.accept_task(remix_of=made.id, same_provider_as=made)
+    await harness.run_for(200)
+    assert (await harness.task(change)).state is State.QUEUED
+    await harness.run_for(200)
+    found = await harness.task(change)
     assert (found.state, found.provider) == (State.DONE, "first")
     assert other.count("submit") == 0
 
 
-async def test_a_renamed_provider_loses_its_jobs(stage: Stage) -> None:
+async def test_renamed_provider_keeps_its_jobs(harness: EngineHarness) -> None:
     """The same key at the same address under another name is the same account."""
-    stage.provider.polls = [Pending(running=True)]
-    task = await stage.order()
-    await stage.run(10)
-    stage.provider.polls = [Finished()]
-    stage.use_all({"renamed": stage.provider})
-    await stage.register()
-    await stage.run(60)
-    assert (await stage.task(task)).state is State.DONE
+    harness.provider.polls = [Pending(running=True)]
+    task = await harness.accept_task()
+    await harness.run_for(10)
+    harness.provider.polls = [Finished()]
+    harness.use_providers({"renamed": harness.provider})
+    await harness.register_providers()
+    await harness.run_for(60)
+    assert (await harness.task(task)).state is State.DONE
 
 
 # --- the breaker -------------------------------------------------------------------------
 
 
-async def test_a_failing_gateway_gets_one_task_after_another(stage: Stage) -> None:
+async def test_three_failures_open_the_circuit_until_a_probe_succeeds(
+    harness: EngineHarness,
+) -> None:
     """After three failures in a row nobody is sent there; a free look and one task close it."""
-    stage.provider.submits = [errors.Upstream("boom")]
-    lost = [await stage.order() for _ in range(5)]
-    await stage.run(5)
-    states = [(await stage.task(task)).state for task in lost]
-    assert stage.provider.count("submit") == 5  # they were under way together
+    harness.provider.submits = [errors.UpstreamError("boom")]
+    lost = [await harness.accept_task() for _ in range(5)]
+    await harness.run_for(5)
+    states = [(await harness.task(task)).state for task in lost]
+    assert harness.provider.count("submit") == 5  # they were under way together
     assert State.QUEUED not in states
-    stage.provider.submits = [None]
-    waiting = await stage.order()
-    await stage.run(5)
-    assert (await stage.task(waiting)).state is State.QUEUED
-    await stage.run(60)
-    assert (await stage.task(waiting)).state is State.DONE
-    assert "fails again and again" in stage.chat.alerts[0]
-    assert "works again" in stage.chat.alerts[1]
+    harness.provider.submits = [None]
+    waiting = await harness.accept_task()
+    await harness.run_for(5)
+    assert (await harness.task(waiting)).state is State.QUEUED
+    await harness.run_for(60)
+    assert (await harness.task(waiting)).state is State.DONE
+    assert "fails again and again" in harness.chat.alerts[0]
+    assert "works again" in harness.chat.alerts[1]
 
 
-async def test_a_half_dead_gateway_is_trusted(stage: Stage) -> None:
+async def test_failing_check_grows_the_pause_without_a_paid_create(harness: EngineHarness) -> None:
     """While even the free look fails, no paid create is risked; the pauses grow."""
-    stage.provider.submits = [errors.Upstream("boom")]
+    harness.provider.submits = [errors.UpstreamError("boom")]
     for _ in range(3):
-        await stage.order()
-    await stage.run(5)
-    sent = stage.provider.count("submit")
-    stage.provider.checks = [errors.Unreachable("down")]
-    await stage.order("console:b")
-    await stage.run(1200)
-    assert stage.provider.count("submit") == sent
-    assert 4 <= stage.provider.count("check") <= 8
+        await harness.accept_task()
+    await harness.run_for(5)
+    sent = harness.provider.count("submit")
+    harness.provider.checks = [errors.Unreachable("down")]
+    await harness.accept_task("console:b")
+    await harness.run_for(1200)
+    assert harness.provider.count("submit") == sent
+    assert 4 <= harness.provider.count("check") <= 8
 
 
-async def test_a_refused_key_is_tried_with_every_task(stage: Stage) -> None:
+async def test_rejected_key_takes_the_provider_out_at_once(harness: EngineHarness) -> None:
     """401 takes the provider out at once, admins hear of it once, people hear without waiting."""
-    stage.provider.submits = [errors.Misconfigured("HTTP 401 wrong key")]
-    stage.provider.checks = [errors.Misconfigured("HTTP 401 wrong key")]
+    harness.provider.submits = [errors.Misconfigured("HTTP 401 wrong key")]
+    harness.provider.checks = [errors.Misconfigured("HTTP 401 wrong key")]
     for _ in range(4):
-        task = await stage.order()
-        await stage.run(20)
-        found = await stage.task(task)
+        task = await harness.accept_task()
+        await harness.run_for(20)
+        found = await harness.task(task)
         assert (found.state, found.reason) == (State.FAILED, "misconfigured")
-    assert stage.provider.count("submit") == 1
-    assert len(stage.chat.alerts) == 1
-    assert await stage.spent() == 0
+    assert harness.provider.count("submit") == 1
+    assert len(harness.chat.alerts) == 1
+    assert await harness.spent() == 0
 
 
-async def test_a_key_that_is_refused_at_a_look_is_no_news(stage: Stage) -> None:
+async def test_key_rejected_by_a_poll_alerts_and_keeps_polling(harness: EngineHarness) -> None:
     """The job goes on being looked at; admins hear of the key."""
-    stage.provider.polls = [errors.Misconfigured("HTTP 401"), Finished()]
-    stage.provider.checks = [errors.Misconfigured("HTTP 401")]
-    task = await stage.order()
-    await stage.run(120)
-    assert (await stage.task(task)).state is State.DONE
-    assert "refuses the key" in stage.chat.alerts[0]
+    harness.provider.polls = [errors.Misconfigured("HTTP 401"), Finished()]
+    harness.provider.checks = [errors.Misconfigured("HTTP 401")]
+    task = await harness.accept_task()
+    await harness.run_for(120)
+    assert (await harness.task(task)).state is State.DONE
+    assert "refuses the key" in harness.chat.alerts[0]
 
 
-async def test_a_new_key_stays_out(stage: Stage) -> None:
+async def test_new_key_resets_the_provider(harness: EngineHarness) -> None:
     """Another key under the same name starts with a clean record."""
-    stage.provider.submits = [errors.Misconfigured("HTTP 401")]
-    await stage.order()
-    await stage.run(5)
-    stage.use(ScriptedProvider(stage.folder, key="new"))
-    task = await stage.order()
-    await stage.run(60)
-    assert (await stage.task(task)).state is State.DONE
+    harness.provider.submits = [errors.Misconfigured("HTTP 401")]
+    await harness.accept_task()
+    await harness.run_for(5)
+    harness.use_provider(ScriptedProvider(harness.folder, key="new"))
+    task = await harness.accept_task()
+    await harness.run_for(60)
+    assert (await harness.task(task)).state is State.DONE
 
 
 # --- what admins say ---------------------------------------------------------------------
 
 
-async def set_mode(stage: Stage, mode: Mode) -> None:
+async def set_mode(stage: EngineHarness, mode: ProviderMode) -> None:
     """An admin's word."""
     await stage.database.transact(lambda tx: provider_health.set_mode(tx, "p", mode))
 
 
-async def test_a_drained_provider_takes_tasks_or_drops_jobs(stage: Stage) -> None:
+async def test_draining_provider_finishes_its_job_and_takes_no_new_task(
+    harness: EngineHarness,
+) -> None:
     """Its job is finished; the next task waits until it is on again."""
-    stage.provider.polls = [Pending(running=True)]
-    running = await stage.order()
-    await stage.run(5)
-    await set_mode(stage, Mode.DRAIN)
-    waiting = await stage.order("console:b")
-    stage.provider.polls = [Finished()]
-    await stage.run(100)
-    assert (await stage.task(running)).state is State.DONE
-    assert (await stage.task(waiting)).state is State.QUEUED
-    await set_mode(stage, Mode.ON)
-    await stage.run(60)
-    assert (await stage.task(waiting)).state is State.DONE
+    harness.provider.polls = [Pending(running=True)]
+    running = await harness.accept_task()
+    await harness.run_for(5)
+    await set_mode(harness, ProviderMode.DRAIN)
+    waiting = await harness.accept_task("console:b")
+    harness.provider.polls = [Finished()]
+    await harness.run_for(100)
+    assert (await harness.task(running)).state is State.DONE
+    assert (await harness.task(waiting)).state is State.QUEUED
+    await set_mode(harness, ProviderMode.ON)
+    await harness.run_for(60)
+    assert (await harness.task(waiting)).state is State.DONE
 
 
-async def test_a_provider_that_is_off_hears_from_us(stage: Stage) -> None:
+async def test_disabled_provider_gets_no_request(harness: EngineHarness) -> None:
     """Nothing at all is sent there; its jobs wait, however long, and then go on."""
-    stage.provider.polls = [Pending(running=True)]
-    task = await stage.order()
-    await stage.run(5)
-    await set_mode(stage, Mode.OFF)
-    await stage.run(5)
-    asked = len(stage.provider.asked)
-    await stage.run(600)
-    assert len(stage.provider.asked) == asked
-    stage.provider.polls = [Finished()]
-    await set_mode(stage, Mode.ON)
-    await stage.run(60)
-    assert (await stage.task(task)).state is State.DONE
+    harness.provider.polls = [Pending(running=True)]
+    task = await harness.accept_task()
+    await harness.run_for(5)
+    await set_mode(harness, ProviderMode.OFF)
+    await harness.run_for(5)
+    asked = len(harness.provider.received)
+    await harness.run_for(600)
+    assert len(harness.provider.received) == asked
+    harness.provider.polls = [Finished()]
+    await set_mode(harness, ProviderMode.ON)
+    await harness.run_for(60)
+    assert (await harness.task(task)).state is State.DONE
 
 
-async def test_a_task_waits_for_ever_for_nobody(stage: Stage) -> None:
+async def test_unassignable_task_fails_after_deadline(harness: EngineHarness) -> None:
     """What nobody takes is given up after the deadline, and the credits come back."""
-    await stage.register()
-    await set_mode(stage, Mode.DRAIN)
-    task = await stage.order()
-    await stage.run(HOUR)
-    found = await stage.task(task)
+    await harness.register_providers()
+    await set_mode(harness, ProviderMode.DRAIN)
+    task = await harness.accept_task()
+    await harness.run_for(HOUR)
+    found = await harness.task(task)
     assert (found.state, found.reason) == (State.FAILED, "unreachable")
-    assert await stage.spent() == 0
+    assert await harness.spent() == 0
 
 
 TWO_MAKERS = """
@@ -349,14 +357,14 @@ offers = [
 """
 
 
-async def crowded(stage: Stage, before: int, full: ScriptedProvider) -> Task:
+async def crowded(stage: EngineHarness, before: int, full: ScriptedProvider) -> Task:
     """A task for the free provider, behind so many that only the full one can make."""
     catalog = stage.folder / "catalog.toml"
     stage.folder.mkdir(exist_ok=True)
     catalog.write_text(TWO_MAKERS)
     both = {"full": full, "free": ScriptedProvider(stage.folder, key="free")}
-    stage.use_all(both, Catalog.load(catalog, dict.fromkeys(both, "sandbox")))
-    first = await stage.order()
+    stage.use_providers(both, Catalog.load(catalog, dict.fromkeys(both, "sandbox")))
+    first = await stage.accept_task()
 
     def crowd(tx: Tx) -> None:
         query = select(schema.tasks.c.account).where(schema.tasks.c.id == first.id)
@@ -364,61 +372,65 @@ async def crowded(stage: Stage, before: int, full: ScriptedProvider) -> Task:
         for number in range(1, before):
             order = replace(first.order, prompt="k" * (before - number))
             one = replace(first, id=f"{first.id}-{number}", order=order)
-            tasks.add(tx, one, account=account, update_key=None, turn=0)
+            tasks.add(tx, one, account_id=account, update_key=None, queue_round=0)
 
     await stage.database.transact(crowd)
     await stage.clock.advance(1)
-    return await stage.order("console:last", seconds=8)
+    return await stage.accept_task("console:last", seconds=8)
 
 
 @pytest.mark.parametrize("before", [60, 1300])
-async def test_tasks_for_a_full_provider_hold_up_those_for_another(
-    stage: Stage, before: int
+async def test_full_provider_does_not_block_tasks_for_another(
+    harness: EngineHarness, before: int
 ) -> None:
     """However many only a full provider can make: one that another can make is not starved."""
-    full = ScriptedProvider(stage.folder, key="full", max_concurrent=0)
-    task = await crowded(stage, before, full)
-    await stage.run(30)
-    assert (await stage.task(task)).state is State.DONE
+    full = ScriptedProvider(harness.folder, key="full", max_concurrent=0)
+    task = await crowded(harness, before, full)
+    await harness.run_for(30)
+    assert (await harness.task(task)).state is State.DONE
 
 
-async def test_tasks_for_a_provider_that_fills_up_hold_up_those_for_another(stage: Stage) -> None:
+async def test_provider_filled_in_this_round_does_not_block_another(
+    harness: EngineHarness,
+) -> None:
     """The same where its last places are taken in the very round."""
-    full = ScriptedProvider(stage.folder, key="full", max_concurrent=5)
+    full = ScriptedProvider(harness.folder, key="full", max_concurrent=5)
     full.polls = [Pending(running=True)]
-    task = await crowded(stage, 1300, full)
-    await stage.run(30)
-    assert (await stage.task(task)).state is State.DONE
+    task = await crowded(harness, 1300, full)
+    await harness.run_for(30)
+    assert (await harness.task(task)).state is State.DONE
     assert full.count("submit") == 5
 
 
-async def test_an_alert_that_is_too_long_silences_all(stage: Stage) -> None:
+async def test_overlong_alert_is_sent_and_does_not_block_the_next(harness: EngineHarness) -> None:
     """Whatever a gateway says, and however long: this alert is told, and the next one too."""
-    stage.provider.submits = [errors.Misconfigured("\u4f59" * 5000)]
-    await stage.order()
-    await stage.run(5)
-    assert len(stage.chat.alerts) == 1
-    stage.provider.submits = [None]
-    await stage.order()
-    await stage.run(120)
-    await stage.order()
-    await stage.run(120)
-    assert "works again" in stage.chat.alerts[1]
+    harness.provider.submits = [errors.Misconfigured("\u4f59" * 5000)]
+    await harness.accept_task()
+    await harness.run_for(5)
+    assert len(harness.chat.alerts) == 1
+    harness.provider.submits = [None]
+    await harness.accept_task()
+    await harness.run_for(120)
+    await harness.accept_task()
+    await harness.run_for(120)
+    assert "works again" in harness.chat.alerts[1]
 
 
-def test_a_success_wipes_the_wish_to_be_left_alone() -> None:
+def test_late_success_does_not_end_a_requested_pause() -> None:
     """A create that was under way when the gateway said 429 does not end the pause."""
-    throttled = after_error(Health("p"), errors.Throttled(retry_after=60), 100.0, 60.0)
-    assert after_success(throttled).paused_until == 160.0
-    trial = Health("p", breaker=Breaker.HALF_OPEN, failures=3)
-    assert after_error(trial, errors.Unsupported("ours"), 100.0, 1.0) == trial
+    throttled = health_after_error(
+        ProviderHealth("p"), errors.Throttled(retry_after=60), 100.0, 60.0
+    )
+    assert health_after_success(throttled).paused_until == 160.0
+    trial = ProviderHealth("p", breaker=BreakerState.HALF_OPEN, consecutive_failures=3)
+    assert health_after_error(trial, errors.Unsupported("ours"), 100.0, 1.0) == trial
 
 
-async def test_a_long_wait_counts_as_trouble(stage: Stage) -> None:
+async def test_time_in_queue_does_not_count_towards_the_deadline(harness: EngineHarness) -> None:
     """Who waited long in an honest line is not given up when the provider is away for a moment."""
-    stage.use(ScriptedProvider(stage.folder, max_concurrent=0))
-    task = await stage.order()
-    await stage.run(3000)
-    await set_mode(stage, Mode.DRAIN)
-    await stage.run(100)
-    assert (await stage.task(task)).state is State.QUEUED
+    harness.use_provider(ScriptedProvider(harness.folder, max_concurrent=0))
+    task = await harness.accept_task()
+    await harness.run_for(3000)
+    await set_mode(harness, ProviderMode.DRAIN)
+    await harness.run_for(100)
+    assert (await harness.task(task)).state is State.QUEUED

@@ -44,7 +44,7 @@ def test_a_padded_picture_loses_something(
 ) -> None:
     """All of it is there, unsqueezed and in the middle, and the file is just as large as asked."""
     disc = _disc(tmp_path / "disc.jpg", *source)
-    done = images.prepare(disc, tmp_path / "k3xw", *size, "pad")
+    done = images.prepare_image(disc, tmp_path / "k3xw", *size, "pad")
     assert (done.width, done.height, done.cropped_percent) == (*size, 0)
     scale = min(size[0] / source[0], size[1] / source[1])
     inner = (source[0] * scale, source[1] * scale)
@@ -70,12 +70,12 @@ def test_a_padded_picture_loses_something(
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_a_turned_picture_is_padded_lying(orientation: int, tmp_path: Path) -> None:
     """The rim is above and below a landscape photo, however the camera was held."""
-    source = sample_images.turned(tmp_path / "photo.jpg", orientation)
-    done = images.prepare(source, tmp_path / "k3xw", 120, 400, "pad")
+    source = sample_images.rotated_photo(tmp_path / "photo.jpg", orientation)
+    done = images.prepare_image(source, tmp_path / "k3xw", 120, 400, "pad")
     with Image.open(done.path) as image:
         middle = image.convert("RGB").crop((0, 160, 120, 240))
     middle.save(tmp_path / "middle.png")
-    assert sample_images.corners(tmp_path / "middle.png") == sample_images.UPRIGHT
+    assert sample_images.corner_colours(tmp_path / "middle.png") == sample_images.UPRIGHT
 
 
 def test_the_rim_is_sharp_or_empty(tmp_path: Path) -> None:
@@ -85,7 +85,7 @@ def test_the_rim_is_sharp_or_empty(tmp_path: Path) -> None:
     for x in range(0, 800, 40):
         stripes.paste((0, 0, 200), (x, 0, x + 20, 450))
     stripes.save(source)
-    done = images.prepare(source, tmp_path / "k3xw", 450, 800, "pad")
+    done = images.prepare_image(source, tmp_path / "k3xw", 450, 800, "pad")
     with Image.open(done.path) as image:
         row = [image.convert("RGB").getpixel((x, 100)) for x in range(450)]
     steps = [
@@ -101,16 +101,16 @@ def test_what_is_transparent_is_padded_with_black(tmp_path: Path) -> None:
     """A sticker's rim is as white as its background."""
     sticker = Image.new("RGBA", (400, 400), (0, 0, 0, 0))
     sticker.save(tmp_path / "sticker.png")
-    done = images.prepare(tmp_path / "sticker.png", tmp_path / "k3xw", 400, 800, "pad")
-    assert set(sample_images.corners(done.path)) == {"white"}
+    done = images.prepare_image(tmp_path / "sticker.png", tmp_path / "k3xw", 400, 800, "pad")
+    assert set(sample_images.corner_colours(done.path)) == {"white"}
 
 
 @pytest.mark.parametrize("fit", ["crop", "pad"])
 def test_a_picture_of_the_right_shape_is_changed(fit: Fit, tmp_path: Path) -> None:
     """Nothing is to be cut or filled there, so both ways give the same."""
     source = tmp_path / "card.png"
-    sample_images.quarters(720, 1280).save(source)
-    done = images.prepare(source, tmp_path / "k3xw", 720, 1280, fit)
+    sample_images.color_card(720, 1280).save(source)
+    done = images.prepare_image(source, tmp_path / "k3xw", 720, 1280, fit)
     with Image.open(source) as before, Image.open(done.path) as after:
         assert before.tobytes() == after.tobytes()
 
@@ -121,8 +121,8 @@ def test_a_panorama_becomes_less_than_a_pixel(
     size: tuple[int, int], fit: Fit, tmp_path: Path
 ) -> None:
     """However narrow it is, the file has the size that was asked for."""
-    sample_images.quarters(*size).save(tmp_path / "wide.png")
-    done = images.prepare(tmp_path / "wide.png", tmp_path / "k3xw", 720, 1280, fit)
+    sample_images.color_card(*size).save(tmp_path / "wide.png")
+    done = images.prepare_image(tmp_path / "wide.png", tmp_path / "k3xw", 720, 1280, fit)
     with Image.open(done.path) as image:
         assert image.size == (720, 1280)
 
@@ -143,7 +143,9 @@ def test_some_shape_comes_out_wrong(
     """From any size to any size: exact, and never more than all is cut."""
     folder = tmp_path_factory.getbasetemp()
     Image.new("RGB", (width, height), "teal").save(folder / "plain.png")
-    done = images.prepare(folder / "plain.png", folder / "p", wanted_width, wanted_height, fit)
+    done = images.prepare_image(
+        folder / "plain.png", folder / "p", wanted_width, wanted_height, fit
+    )
     with Image.open(done.path) as image:
         assert image.size == (wanted_width, wanted_height)
     assert 0 <= done.cropped_percent < 100
@@ -155,4 +157,4 @@ def test_some_shape_comes_out_wrong(
 def test_a_phone_photo_in_a_video_counts_as_little() -> None:
     """4:3 and square lose much in 16:9; a 3:2 photo does not."""
     for size, much in (((4000, 3000), True), ((3000, 3000), True), ((3000, 2000), False)):
-        assert (crop.cropped_percent(size, (1280, 720)) >= images.MUCH_CUT) == much
+        assert (crop.cropped_percent(size, (1280, 720)) >= images.CROP_WARNING_PERCENT) == much

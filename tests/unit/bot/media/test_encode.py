@@ -9,22 +9,22 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageStat
 
-from bot.media.encode import NotFitted, encode, faststart, thumbnail
-from bot.media.ffmpeg import FFmpegFailed, Limits, OutputTooLarge, make, run
+from bot.media.encode import EncodingFailed, encode, make_thumbnail, move_index_first
+from bot.media.ffmpeg import FFmpegFailed, OutputTooLarge, ResourceLimits, run, run_checked
 from bot.media.probe import probe
 from bot.media.storage import DiskFull
 from bot.media.transcode_plan import Encoding
-from tests.support.large_videos import lasting, odd, weighing
+from tests.support.large_videos import unusual_video, video_of_length, video_of_size
 from tests.support.sample_videos import ffmpeg
-from tests.support.video_frames import complaints, difference, frame
+from tests.support.video_frames import difference, frame, player_errors
 
 H264 = ("-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p")
-LIMITS = Limits(seconds=60.0)
+LIMITS = ResourceLimits(seconds=60.0)
 MIB = 1 << 20
 
 
 def _encoding(width: int, height: int, *, rate: int = 500_000, sound: int = 64_000) -> Encoding:
-    return Encoding(2.0, width, height, rate, 0.25, sound, whole=True)
+    return Encoding(2.0, width, height, rate, 0.25, sound, full_length=True)
 
 
 # --- whole films -------------------------------------------------------------------------
@@ -54,22 +54,25 @@ async def test_what_not_every_chat_plays_becomes_what_it_does(
     tmp_path: Path, how: tuple[str, ...], source: str, size: tuple[int, int]
 ) -> None:
     """H.264 in 4:2:0 and eight bits, sound kept, the index in front, as long as before."""
-    film, target = odd(tmp_path / "a.mp4", *how, "-fps_mode", "vfr", source=source), tmp_path / "b"
+    film, target = (
+        unusual_video(tmp_path / "a.mp4", *how, "-fps_mode", "vfr", source=source),
+        tmp_path / "b",
+    )
     await encode(film, target, _encoding(*size), MIB, LIMITS)
     made = await probe(target)
     assert (made.video_codec, made.pixel_format, made.moov_first) == ("h264", "yuv420p", True)
-    assert ((made.width, made.height), made.has_sound) == (size, True)
+    assert ((made.width, made.height), made.has_audio) == (size, True)
     assert made.seconds == pytest.approx(2, abs=0.3)
-    assert not complaints(target)
+    assert not player_errors(target)
     assert difference(frame(target, 1).resize((64, 36)), frame(film, 1).resize((64, 36))) < 4
 
 
 async def test_a_turned_film_stands_upright_without_a_note(tmp_path: Path) -> None:
     """Moving the index keeps the note to turn it; encoding turns the picture itself."""
-    film, turned = odd(tmp_path / "a.mp4", *H264), tmp_path / "turned.mp4"
+    film, turned = unusual_video(tmp_path / "a.mp4", *H264), tmp_path / "turned.mp4"
     ffmpeg("-display_rotation", "90", "-i", str(film), "-c", "copy", str(turned))
     video = await probe(turned)
-    await faststart(turned, tmp_path / "moved", video, LIMITS)
+    await move_index_first(turned, tmp_path / "moved", video, LIMITS)
     await encode(turned, tmp_path / "made", _encoding(180, 320), MIB, LIMITS)
     for path in (tmp_path / "moved", tmp_path / "made"):
         assert difference(frame(path, 1), frame(turned, 1)) < 4
@@ -78,48 +81,48 @@ async def test_a_turned_film_stands_upright_without_a_note(tmp_path: Path) -> No
 
 async def test_a_film_without_sound_stays_silent(tmp_path: Path) -> None:
     """Nothing is added, and nobody takes it for lost."""
-    film, target = odd(tmp_path / "a.mp4", *H264, "-an"), tmp_path / "b"
+    film, target = unusual_video(tmp_path / "a.mp4", *H264, "-an"), tmp_path / "b"
     await encode(film, target, _encoding(320, 180, sound=0), MIB, LIMITS)
-    assert not (await probe(target)).has_sound
+    assert not (await probe(target)).has_audio
 
 
 async def test_noise_that_comes_out_too_large_is_tried_once_more(tmp_path: Path) -> None:
     """What no rate control foresees: the second try is lower, by what was too much."""
-    film, target = weighing(tmp_path / "a.mp4", 9_000_000), tmp_path / "b"
+    film, target = video_of_size(tmp_path / "a.mp4", 9_000_000), tmp_path / "b"
     encoding = Encoding(3.0, 320, 180, 1_500_000, 0.4, 64_000)
     await encode(film, target, encoding, 600_000, LIMITS)
     assert target.stat().st_size <= 600_000
-    assert not complaints(target)
-    with pytest.raises(NotFitted):
+    assert not player_errors(target)
+    with pytest.raises(EncodingFailed):
         await encode(film, target, encoding, 20_000, LIMITS)
 
 
 async def test_half_a_film_does_not_pass_for_the_whole(tmp_path: Path) -> None:
     """Its index promises more than is there; the beginning alone can still be had."""
-    film = odd(tmp_path / "a.mp4", *H264, "-movflags", "+faststart", seconds=4)
+    film = unusual_video(tmp_path / "a.mp4", *H264, "-movflags", "+faststart", seconds=4)
     os.truncate(film, film.stat().st_size // 2)
-    whole = Encoding(4.0, 320, 180, 500_000, 0.5, 64_000, whole=True)
-    with pytest.raises(NotFitted, match=r"instead of 4\.0 s"):
+    whole = Encoding(4.0, 320, 180, 500_000, 0.5, 64_000, full_length=True)
+    with pytest.raises(EncodingFailed, match=r"instead of 4\.0 s"):
         await encode(film, tmp_path / "b", whole, MIB, LIMITS)
     for seconds in (1.0, 4.0):
         beginning = Encoding(seconds, 320, 180, 500_000, 0.1, 64_000)
         await encode(film, tmp_path / "c", beginning, MIB, LIMITS)
-        assert not complaints(tmp_path / "c")
+        assert not player_errors(tmp_path / "c")
         assert min(1.0, seconds) <= (await probe(tmp_path / "c")).seconds < 3
 
 
 async def test_a_full_disk_is_no_fault_of_the_film(tmp_path: Path) -> None:
     """The room may come back, so it is told apart from what can never be made."""
-    film = odd(tmp_path / "a.mp4", *H264)
+    film = unusual_video(tmp_path / "a.mp4", *H264)
     full = tmp_path / "full"
     full.symlink_to("/dev/full")
     video = await probe(film)
     with pytest.raises(DiskFull, match=os.strerror(errno.ENOSPC)):
         await encode(film, full, _encoding(320, 180), MIB, LIMITS)
     with pytest.raises(DiskFull):
-        await faststart(film, full, video, LIMITS)
+        await move_index_first(film, full, video, LIMITS)
     with pytest.raises(DiskFull):
-        await thumbnail(film, full, LIMITS)
+        await make_thumbnail(film, full, LIMITS)
 
 
 # --- stills ------------------------------------------------------------------------------
@@ -128,8 +131,8 @@ async def test_a_full_disk_is_no_fault_of_the_film(tmp_path: Path) -> None:
 async def test_a_thumbnail_is_small_and_not_black(tmp_path: Path) -> None:
     """A film that begins in the dark shows what comes after; upright, and as large as asked."""
     fade = "testsrc2=s=360x640:r=12,fade=in:st=1:d=0.5"
-    film, still = odd(tmp_path / "a.mp4", *H264, source=fade), tmp_path / "still"
-    await thumbnail(film, still, LIMITS)
+    film, still = unusual_video(tmp_path / "a.mp4", *H264, source=fade), tmp_path / "still"
+    await make_thumbnail(film, still, LIMITS)
     with Image.open(still) as image:
         assert (image.format, image.size, image.mode) == ("JPEG", (180, 320), "RGB")
         assert sum(ImageStat.Stat(image).mean) / 3 > 30
@@ -146,8 +149,11 @@ async def test_every_film_has_a_thumbnail(tmp_path: Path) -> None:
     )
     sizes = []
     for number, source in enumerate(sources):
-        film, still = odd(tmp_path / f"{number}.mp4", *H264, source=source), tmp_path / f"{number}"
-        await thumbnail(film, still, LIMITS)
+        film, still = (
+            unusual_video(tmp_path / f"{number}.mp4", *H264, source=source),
+            tmp_path / f"{number}",
+        )
+        await make_thumbnail(film, still, LIMITS)
         assert still.stat().st_size < 200_000
         with Image.open(still) as image:
             image.load()
@@ -158,8 +164,8 @@ async def test_every_film_has_a_thumbnail(tmp_path: Path) -> None:
 async def test_what_has_no_picture_has_no_thumbnail(tmp_path: Path) -> None:
     """A text is told apart from a disk without room."""
     (tmp_path / "a.mp4").write_text("no film")
-    with pytest.raises(NotFitted):
-        await thumbnail(tmp_path / "a.mp4", tmp_path / "still", LIMITS)
+    with pytest.raises(EncodingFailed):
+        await make_thumbnail(tmp_path / "a.mp4", tmp_path / "still", LIMITS)
 
 
 # --- bounds ------------------------------------------------------------------------------
@@ -167,14 +173,14 @@ async def test_what_has_no_picture_has_no_thumbnail(tmp_path: Path) -> None:
 
 async def test_a_run_is_ended_by_time_memory_and_output(tmp_path: Path) -> None:
     """A film that would keep ffmpeg busy, fill the memory or the disk does none of that."""
-    film = weighing(tmp_path / "a.mp4", 9_000_000)
+    film = video_of_size(tmp_path / "a.mp4", 9_000_000)
     work = ("-i", str(film), "-c:v", "libx264", "-f", "mp4", str(tmp_path / "b"))
     with pytest.raises(FFmpegFailed, match="took longer than 0 s"):
-        await make(*work, limits=Limits(seconds=0.01), output_bytes=MIB)
+        await run_checked(*work, limits=ResourceLimits(seconds=0.01), output_bytes=MIB)
     with pytest.raises(FFmpegFailed):
-        await make(*work, limits=Limits(memory_bytes=300 << 20), output_bytes=MIB)
+        await run_checked(*work, limits=ResourceLimits(memory_bytes=300 << 20), output_bytes=MIB)
     with pytest.raises(OutputTooLarge):
-        await make(*work, limits=LIMITS, output_bytes=50_000)
+        await run_checked(*work, limits=LIMITS, output_bytes=50_000)
     assert (tmp_path / "b").stat().st_size <= 50_176
 
 
@@ -183,7 +189,7 @@ async def test_a_run_knows_nothing_of_our_environment(
 ) -> None:
     """There are secrets in it; this variable would have ffmpeg write a report."""
     monkeypatch.setenv("FFREPORT", f"file={tmp_path}/report")
-    await probe(odd(tmp_path / "a.mp4", *H264))
+    await probe(unusual_video(tmp_path / "a.mp4", *H264))
     (tmp_path / "report").unlink()
     await probe(tmp_path / "a.mp4")
     assert not (tmp_path / "report").exists()
@@ -191,8 +197,8 @@ async def test_a_run_knows_nothing_of_our_environment(
 
 async def test_endless_complaints_are_not_kept(tmp_path: Path) -> None:
     """A broken film can make ffmpeg talk for as long as it plays; the last words are enough."""
-    film = lasting(tmp_path / "a.mp4", 30, 12_000_000)
+    film = video_of_length(tmp_path / "a.mp4", 30, 12_000_000)
     loud = ("-v", "trace", "-i", str(film), "-f", "null", "-")
     ended = await run(*loud, limits=LIMITS)
     assert ended.status == 0
-    assert len(ended.words) == MIB // 4
+    assert len(ended.stderr) == MIB // 4

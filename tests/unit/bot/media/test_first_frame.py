@@ -12,8 +12,8 @@ from bot.catalog.catalog import Catalog
 from bot.domain.tasks import Fit
 from bot.media import images
 from providers import PROVIDERS
-from providers.base import Options
-from providers.http import Http
+from providers.base import ProviderOptions
+from providers.http import HttpClient
 from providers.sandbox import Sandbox
 from providers.types import ReferenceImage, VideoRequest
 from tests.support import sample_images, sample_videos, video_frames
@@ -25,7 +25,7 @@ _NEAR = 3.0
 
 def _sizes() -> list[tuple[int, int]]:
     """Every size of the built-in catalogue that has pixels."""
-    models = Catalog.load(None, {kind: kind for kind in PROVIDERS}).models(0)
+    models = Catalog.load(None, {kind: kind for kind in PROVIDERS}).available_models(0)
     found = {(size.width, size.height) for model in models for size in model.sizes}
     return sorted((width, height) for width, height in found if width and height)
 
@@ -33,8 +33,8 @@ def _sizes() -> list[tuple[int, int]]:
 @pytest.fixture
 async def sandbox(tmp_path: Path) -> AsyncIterator[Sandbox]:
     """A gateway that makes real films."""
-    http = Http()
-    sandbox = Sandbox(Options(kind="sandbox"), http, tmp_path / "sandbox")
+    http = HttpClient()
+    sandbox = Sandbox(ProviderOptions(kind="sandbox"), http, tmp_path / "sandbox")
     yield sandbox
     await sandbox.close()
     await http.close()
@@ -57,7 +57,7 @@ async def test_a_video_begins_with_something_else(
     """From a photo that stands or lies otherwise: the first frame is the fitted picture."""
     lying = size[0] < size[1]
     photo = sample_images.photo(tmp_path / "photo.jpg", *((1200, 900) if lying else (900, 1200)))
-    done = images.prepare(photo, tmp_path / "fitted", *size, fit)
+    done = images.prepare_image(photo, tmp_path / "fitted", *size, fit)
     sent = ReferenceImage(done.path, done.media_type, *size)
     width, height = size
     request = VideoRequest("k3xw", "sandbox", "a kite", 1, width=width, height=height, image=sent)
@@ -75,8 +75,8 @@ async def test_a_video_begins_with_something_else(
 def test_a_stand_in_shows_something_else(size: tuple[int, int], tmp_path: Path) -> None:
     """What the gateways of other tests make of a fitted picture can be compared with it too."""
     photo = sample_images.photo(tmp_path / "photo.jpg", 900, 900)
-    done = images.prepare(photo, tmp_path / "fitted", *size)
+    done = images.prepare_image(photo, tmp_path / "fitted", *size)
     film = tmp_path / "film.mp4"
-    film.write_bytes(sample_videos.film(1, f"{size[0]}x{size[1]}", done.path.read_bytes()))
+    film.write_bytes(sample_videos.sample_video(1, f"{size[0]}x{size[1]}", done.path.read_bytes()))
     with Image.open(done.path) as image:
         assert video_frames.difference(video_frames.frame(film), image.convert("RGB")) < _NEAR

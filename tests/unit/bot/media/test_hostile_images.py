@@ -16,7 +16,7 @@ from PIL import Image
 from bot.domain.errors import Refusal
 from bot.domain.tasks import Fit
 from bot.media import images
-from bot.media.images import scans
+from bot.media.images import count_jpeg_scans
 from tests.support import sample_images
 from tests.support.image_segments import jpeg_segments, png_chunks
 from tests.support.sample_images import HEIGHT, UPRIGHT, WIDTH
@@ -43,20 +43,20 @@ def _bare(path: Path) -> None:
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "HEIF", "AVIF", "GIF"])
 def test_some_metadata_survives(kind: str, fit: Fit, tmp_path: Path) -> None:
     """Segment by segment there is nothing in the file but the picture."""
-    source = sample_images.chatty(tmp_path / "photo", kind)
-    _bare(images.prepare(source, tmp_path / "k3xw", 72, 128, fit).path)
-    _bare(images.prepare(source, tmp_path / "whole", None, None, fit).path)
+    source = sample_images.image_with_metadata(tmp_path / "photo", kind)
+    _bare(images.prepare_image(source, tmp_path / "k3xw", 72, 128, fit).path)
+    _bare(images.prepare_image(source, tmp_path / "whole", None, None, fit).path)
 
 
 # --- two files in one --------------------------------------------------------------------
 
 
 def _jpeg() -> bytes:
-    return sample_images.encoded(sample_images.quarters(), "JPEG", quality=95)
+    return sample_images.encode_image(sample_images.color_card(), "JPEG", quality=95)
 
 
 def _png() -> bytes:
-    return sample_images.encoded(sample_images.quarters(), "PNG")
+    return sample_images.encode_image(sample_images.color_card(), "PNG")
 
 
 def _archive() -> bytes:
@@ -84,12 +84,14 @@ POLYGLOTS: dict[str, Callable[[], bytes]] = {
     "a png and an archive": lambda: _png() + _archive(),
     "a page in a chunk of ours": lambda: _with_chunk(_png(), b"prVt", PAYLOAD),
     "two pngs": lambda: _png() + _png(),
-    "a gif and a page": lambda: sample_images.encoded(sample_images.quarters(), "GIF") + PAYLOAD,
+    "a gif and a page": lambda: (
+        sample_images.encode_image(sample_images.color_card(), "GIF") + PAYLOAD
+    ),
     "a webp and a page": lambda: (
-        sample_images.encoded(sample_images.quarters(), "WEBP", lossless=True) + PAYLOAD
+        sample_images.encode_image(sample_images.color_card(), "WEBP", lossless=True) + PAYLOAD
     ),
     "a heic and a page": lambda: (
-        sample_images.encoded(sample_images.quarters(), "HEIF", quality=95) + PAYLOAD
+        sample_images.encode_image(sample_images.color_card(), "HEIF", quality=95) + PAYLOAD
     ),
 }
 
@@ -99,9 +101,9 @@ def test_a_file_with_two_faces_keeps_the_other_one(what: str, tmp_path: Path) ->
     """Only the picture comes out, and is the picture that a person sees."""
     source = tmp_path / "photo.jpg"
     source.write_bytes(POLYGLOTS[what]())
-    done = images.prepare(source, tmp_path / "k3xw", None, None)
+    done = images.prepare_image(source, tmp_path / "k3xw", None, None)
     assert (done.width, done.height) == (WIDTH, HEIGHT)
-    assert sample_images.corners(done.path) == UPRIGHT
+    assert sample_images.corner_colours(done.path) == UPRIGHT
     _bare(done.path)
 
 
@@ -122,10 +124,10 @@ def test_something_else_with_a_picture_in_it_is_taken(
     source = tmp_path / "photo.jpg"
     source.write_bytes(head + _jpeg())
     with pytest.raises(Refusal) as refused:
-        images.prepare(source, tmp_path / "never", 72, 128)
-    assert refused.value.sentence == "image-not-one"
+        images.prepare_image(source, tmp_path / "never", 72, 128)
+    assert refused.value.text_key == "image-not-one"
     if b"\x00" not in head:
-        assert refused.value.facts["seems"] in {seems, "data"}
+        assert refused.value.params["seems"] in {seems, "data"}
 
 
 # --- odd pictures ------------------------------------------------------------------------
@@ -133,7 +135,7 @@ def test_something_else_with_a_picture_in_it_is_taken(
 
 def _rgba_of_16_bits(path: Path) -> Path:
     rows = bytearray()
-    pixels = sample_images.quarters().convert("RGBA").tobytes()
+    pixels = sample_images.color_card().convert("RGBA").tobytes()
     for y in range(HEIGHT):
         row = pixels[y * WIDTH * 4 : (y + 1) * WIDTH * 4]
         rows += b"\x00" + b"".join(bytes((level, level)) for level in row)
@@ -141,13 +143,15 @@ def _rgba_of_16_bits(path: Path) -> Path:
 
 
 def _heic_of_10_bits(path: Path) -> Path:
-    deep = b"".join(struct.pack("<H", level * 257) for level in sample_images.quarters().tobytes())
+    deep = b"".join(
+        struct.pack("<H", level * 257) for level in sample_images.color_card().tobytes()
+    )
     pillow_heif.encode("RGB;16", (WIDTH, HEIGHT), deep, str(path), quality=95)
     return path
 
 
 def _cmyk_with_a_profile_of_rgb(path: Path) -> Path:
-    sample_images.quarters().convert("CMYK").save(
+    sample_images.color_card().convert("CMYK").save(
         path, "JPEG", quality=95, icc_profile=sample_images.srgb_profile()
     )
     return path
@@ -156,7 +160,9 @@ def _cmyk_with_a_profile_of_rgb(path: Path) -> Path:
 def _black_and_white_then_colours(path: Path) -> Path:
     """A GIF whose later frames are larger in colours than its first."""
     grey = Image.new("1", (WIDTH, HEIGHT), 1)
-    grey.save(path, "GIF", save_all=True, append_images=[sample_images.quarters()] * 3, duration=50)
+    grey.save(
+        path, "GIF", save_all=True, append_images=[sample_images.color_card()] * 3, duration=50
+    )
     return path
 
 
@@ -170,16 +176,16 @@ ODD: dict[str, Callable[[Path], Path]] = {
 @pytest.mark.parametrize("make", ODD.values(), ids=ODD.keys())
 def test_an_odd_picture_loses_its_colours(make: Callable[[Path], Path], tmp_path: Path) -> None:
     """Deep, in inks, or with a profile that is another's: it looks as it should."""
-    done = images.prepare(make(tmp_path / "odd"), tmp_path / "k3xw", None, None)
-    assert sample_images.corners(done.path) == UPRIGHT
+    done = images.prepare_image(make(tmp_path / "odd"), tmp_path / "k3xw", None, None)
+    assert sample_images.corner_colours(done.path) == UPRIGHT
     _bare(done.path)
 
 
 def test_a_later_frame_is_taken(tmp_path: Path) -> None:
     """Of a moving picture it is the first frame, also where the others have more colours."""
     source = _black_and_white_then_colours(tmp_path / "moving.gif")
-    done = images.prepare(source, tmp_path / "k3xw", None, None)
-    assert set(sample_images.corners(done.path)) == {"white"}
+    done = images.prepare_image(source, tmp_path / "k3xw", None, None)
+    assert set(sample_images.corner_colours(done.path)) == {"white"}
 
 
 # --- bombs -------------------------------------------------------------------------------
@@ -187,22 +193,22 @@ def test_a_later_frame_is_taken(tmp_path: Path) -> None:
 
 def _refused(path: Path) -> Refusal:
     with pytest.raises(Refusal) as refused:
-        images.prepare(path, path.with_name("never"), 72, 128)
+        images.prepare_image(path, path.with_name("never"), 72, 128)
     assert not list(path.parent.glob("never*"))
     return refused.value
 
 
 def test_a_moving_webp_of_any_size_is_decoded(tmp_path: Path) -> None:
     """Its frames are tiny, and its canvas is what would have to be held in memory."""
-    path = sample_images.moving(tmp_path / "moving.webp", "WEBP")
+    path = sample_images.animated_image(tmp_path / "moving.webp", "WEBP")
     content = bytearray(path.read_bytes())
     at = content.index(b"VP8X") + 12
     for side in (60_000, 16_000, 9_000):
         content[at : at + 6] = 2 * (side - 1).to_bytes(3, "little")
         path.write_bytes(content)
         refusal = _refused(path)
-        assert refusal.sentence == "image-too-many-pixels"
-        assert refusal.facts == {"width": side, "height": side, "limit": 40}
+        assert refusal.text_key == "image-too-many-pixels"
+        assert refusal.params == {"width": side, "height": side, "limit": 40}
 
 
 @pytest.mark.parametrize(("width", "height"), [(8000, 5001), (60000, 667), (1, 40_000_001)])
@@ -212,8 +218,8 @@ def test_just_more_than_the_limit_is_taken(width: int, height: int, tmp_path: Pa
         tmp_path / "large.png", width, height, depth=8, colour=2, data=bytes(1000)
     )
     refusal = _refused(path)
-    assert refusal.sentence == "image-too-many-pixels"
-    assert refusal.facts == {"width": width, "height": height, "limit": 40}
+    assert refusal.text_key == "image-too-many-pixels"
+    assert refusal.params == {"width": width, "height": height, "limit": 40}
 
 
 def _again(jpeg: bytes, times: int) -> bytes:
@@ -224,22 +230,22 @@ def _again(jpeg: bytes, times: int) -> bytes:
 
 def test_a_jpeg_of_a_thousand_scans_keeps_us_busy_for_an_hour(tmp_path: Path) -> None:
     """Each scan costs a pass over all pixels and takes but a few bytes."""
-    plain = sample_images.encoded(sample_images.quarters(), "JPEG", progressive=True)
-    assert 1 < scans(plain) < 20
+    plain = sample_images.encode_image(sample_images.color_card(), "JPEG", progressive=True)
+    assert 1 < count_jpeg_scans(plain) < 20
     path = tmp_path / "photo.jpg"
     path.write_bytes(_again(plain, 1000))
-    assert scans(path.read_bytes()) > 1000
-    assert _refused(path).sentence == "image-broken"
+    assert count_jpeg_scans(path.read_bytes()) > 1000
+    assert _refused(path).text_key == "image-broken"
     path.write_bytes(_again(plain, 10))
-    assert images.prepare(path, tmp_path / "k3xw", 72, 128).height == 128
+    assert images.prepare_image(path, tmp_path / "k3xw", 72, 128).height == 128
 
 
 def test_a_film_behind_a_photo_counts_as_scans(tmp_path: Path) -> None:
     """Phones put a short film behind a photo, in whose bytes anything may stand."""
     path = tmp_path / "photo.jpg"
     path.write_bytes(_jpeg() + b"\xff\xda\x00\x08" * 5000)
-    assert scans(path.read_bytes()) == 1
-    assert images.prepare(path, tmp_path / "k3xw", 72, 128).height == 128
+    assert count_jpeg_scans(path.read_bytes()) == 1
+    assert images.prepare_image(path, tmp_path / "k3xw", 72, 128).height == 128
 
 
 def test_text_that_unfolds_to_gigabytes_is_read(tmp_path: Path) -> None:
@@ -247,7 +253,7 @@ def test_text_that_unfolds_to_gigabytes_is_read(tmp_path: Path) -> None:
     packed = b"Comment\x00\x00" + zlib.compress(bytes(200 << 20), 9)
     path = tmp_path / "photo.png"
     path.write_bytes(_with_chunk(_png(), b"zTXt", packed))
-    assert _refused(path).sentence == "image-broken"
+    assert _refused(path).text_key == "image-broken"
 
 
 def test_a_colour_profile_that_unfolds_is_used(tmp_path: Path) -> None:
@@ -256,8 +262,8 @@ def test_a_colour_profile_that_unfolds_is_used(tmp_path: Path) -> None:
     path = tmp_path / "photo.png"
     path.write_bytes(_with_chunk(_png(), b"iCCP", packed))
     try:
-        done = images.prepare(path, tmp_path / "k3xw", None, None)
+        done = images.prepare_image(path, tmp_path / "k3xw", None, None)
     except Refusal as refused:
-        assert refused.sentence == "image-broken"  # noqa: PT017 - both ends are right
+        assert refused.text_key == "image-broken"  # noqa: PT017 - both ends are right
     else:
-        assert sample_images.corners(done.path) == UPRIGHT
+        assert sample_images.corner_colours(done.path) == UPRIGHT

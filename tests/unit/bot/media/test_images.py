@@ -24,7 +24,7 @@ Maker = Callable[[Path], Path]
 
 def _saved(kind: str, mode: str = "RGB", **options: object) -> Maker:
     def make(path: Path) -> Path:
-        sample_images.quarters().convert(mode).save(path, kind, **options)
+        sample_images.color_card().convert(mode).save(path, kind, **options)
         return path
 
     return make
@@ -33,12 +33,12 @@ def _saved(kind: str, mode: str = "RGB", **options: object) -> Maker:
 def _refused(path: Path) -> Refusal:
     """What a person is told, which must be the same whether we only look or already prepare."""
     with pytest.raises(Refusal) as looked:
-        images.inspect(path)
+        images.read_image_info(path)
     with pytest.raises(Refusal) as prepared:
-        images.prepare(path, path.with_name("never"), 72, 128)
-    assert (looked.value.sentence, looked.value.facts) == (
-        prepared.value.sentence,
-        prepared.value.facts,
+        images.prepare_image(path, path.with_name("never"), 72, 128)
+    assert (looked.value.text_key, looked.value.params) == (
+        prepared.value.text_key,
+        prepared.value.params,
     )
     assert not list(path.parent.glob("never*"))
     return looked.value
@@ -52,17 +52,17 @@ GOOD: dict[str, Maker] = {
     "cmyk jpeg": _saved("JPEG", "CMYK", quality=95),
     "png": _saved("PNG"),
     "palette png": _saved("PNG", "P"),
-    "interlaced png": sample_images.interlaced,
-    "png of 16 bits": sample_images.deep,
+    "interlaced png": sample_images.interlaced_png,
+    "png of 16 bits": sample_images.png_16_bit,
     "png with opaque alpha": _saved("PNG", "RGBA"),
     "webp": _saved("WEBP", lossless=True),
     "gif": _saved("GIF"),
     "heic": _saved("HEIF", quality=95),
     "avif": _saved("AVIF", quality=95),
-    "moving gif": lambda path: sample_images.moving(path, "GIF"),
-    "moving webp": lambda path: sample_images.moving(path, "WEBP"),
-    "moving png": lambda path: sample_images.moving(path, "PNG"),
-    "two pictures in one jpeg": lambda path: sample_images.moving(path, "MPO"),
+    "moving gif": lambda path: sample_images.animated_image(path, "GIF"),
+    "moving webp": lambda path: sample_images.animated_image(path, "WEBP"),
+    "moving png": lambda path: sample_images.animated_image(path, "PNG"),
+    "two pictures in one jpeg": lambda path: sample_images.animated_image(path, "MPO"),
 }
 
 
@@ -70,16 +70,16 @@ GOOD: dict[str, Maker] = {
 def test_every_kind_of_picture_keeps_its_size_and_its_colours(make: Maker, tmp_path: Path) -> None:
     """A picture of any kind comes out as a plain one that looks the same; its name is ignored."""
     source = make(tmp_path / "holiday.txt")
-    seen = images.inspect(source)
+    seen = images.read_image_info(source)
     assert (seen.width, seen.height, seen.orientation) == (WIDTH, HEIGHT, "landscape")
-    done = images.prepare(source, tmp_path / "k3xw", None, None)
+    done = images.prepare_image(source, tmp_path / "k3xw", None, None)
     assert (done.width, done.height, done.cropped_percent) == (WIDTH, HEIGHT, 0)
     with Image.open(done.path) as image:
         assert image.size == (WIDTH, HEIGHT)
         assert image.mode == "RGB"
         assert image.get_format_mimetype() == done.media_type
         assert getattr(image, "n_frames", 1) == 1
-    assert sample_images.corners(done.path) == UPRIGHT
+    assert sample_images.corner_colours(done.path) == UPRIGHT
 
 
 @pytest.mark.parametrize("size", [None, (72, 128), (128, 72)], ids=["kept", "portrait", "wide"])
@@ -88,30 +88,30 @@ def test_a_picture_stands_upright_however_the_camera_was_held(
     orientation: int, size: tuple[int, int] | None, tmp_path: Path
 ) -> None:
     """All eight ways of EXIF come out alike, and are upright already when only looked at."""
-    source = sample_images.turned(tmp_path / "photo.jpg", orientation)
-    seen = images.inspect(source)
+    source = sample_images.rotated_photo(tmp_path / "photo.jpg", orientation)
+    seen = images.read_image_info(source)
     assert (seen.width, seen.height) == (WIDTH, HEIGHT)
-    done = images.prepare(source, tmp_path / "k3xw", *(size or (None, None)))
+    done = images.prepare_image(source, tmp_path / "k3xw", *(size or (None, None)))
     assert (done.width, done.height) == (size or (WIDTH, HEIGHT))
-    assert sample_images.corners(done.path) == UPRIGHT
+    assert sample_images.corner_colours(done.path) == UPRIGHT
 
 
 @pytest.mark.parametrize("orientation", [3, 6, 8])
 def test_a_turned_heic_is_turned_once(orientation: int, tmp_path: Path) -> None:
     """The HEIF library turns a picture by itself; turning it again would lay it down."""
-    turned = sample_images.turned(tmp_path / "photo.jpg", orientation)
+    turned = sample_images.rotated_photo(tmp_path / "photo.jpg", orientation)
     source = tmp_path / "photo.heic"
     with Image.open(turned) as image:
         image.save(source, "HEIF", quality=95, exif=image.getexif().tobytes())
-    assert images.inspect(source).orientation == "landscape"
-    done = images.prepare(source, tmp_path / "k3xw", None, None)
-    assert sample_images.corners(done.path) == UPRIGHT
+    assert images.read_image_info(source).orientation == "landscape"
+    done = images.prepare_image(source, tmp_path / "k3xw", None, None)
+    assert sample_images.corner_colours(done.path) == UPRIGHT
 
 
 def test_sixteen_bit_grey_is_scaled_and_not_clipped(tmp_path: Path) -> None:
     """Scans and medical pictures have 16 bits of grey; Pillow alone would make them white."""
-    source = sample_images.deep_grey(tmp_path / "scan.png")
-    done = images.prepare(source, tmp_path / "k3xw", None, None)
+    source = sample_images.grey_16_bit(tmp_path / "scan.png")
+    done = images.prepare_image(source, tmp_path / "k3xw", None, None)
     with Image.open(done.path) as image:
         shades = [image.getpixel((x, 40)) for x in (10, 45, 75, 110)]
     assert shades == [(level, level, level) for level in (0, 85, 170, 255)]
@@ -119,42 +119,42 @@ def test_sixteen_bit_grey_is_scaled_and_not_clipped(tmp_path: Path) -> None:
 
 def test_what_is_transparent_becomes_white(tmp_path: Path) -> None:
     """A sticker's background is white, not the black that lies unseen below it."""
-    sticker = sample_images.quarters().convert("RGBA")
+    sticker = sample_images.color_card().convert("RGBA")
     sticker.paste((0, 0, 0, 0), (0, 0, WIDTH // 2, HEIGHT))
     palette, grey = sticker.quantize(16), Image.new("L", (WIDTH, HEIGHT), 7)
     grey.paste(255, (WIDTH // 2, 0, WIDTH, HEIGHT))
     for number, image in enumerate((sticker, palette)):
         image.save(tmp_path / "sticker.png")
-        done = images.prepare(tmp_path / "sticker.png", tmp_path / f"s{number}", 72, 128)
-        assert sample_images.corners(done.path) == ("white", "green", "white", "yellow")
+        done = images.prepare_image(tmp_path / "sticker.png", tmp_path / f"s{number}", 72, 128)
+        assert sample_images.corner_colours(done.path) == ("white", "green", "white", "yellow")
     grey.save(tmp_path / "grey.png", transparency=7)
-    done = images.prepare(tmp_path / "grey.png", tmp_path / "g", None, None)
-    assert set(sample_images.corners(done.path)) == {"white"}
+    done = images.prepare_image(tmp_path / "grey.png", tmp_path / "g", None, None)
+    assert set(sample_images.corner_colours(done.path)) == {"white"}
 
 
 def test_a_colour_profile_is_obeyed(tmp_path: Path) -> None:
     """Phones save in wide colours; without conversion every photo would come out dull or wrong."""
     profile = sample_images.swapped_profile()
     source = tmp_path / "photo.jpg"
-    sample_images.quarters().save(source, "JPEG", quality=95, icc_profile=profile)
-    done = images.prepare(source, tmp_path / "k3xw", None, None)
-    assert sample_images.corners(done.path)[:3] == ("green", "red", "blue")
+    sample_images.color_card().save(source, "JPEG", quality=95, icc_profile=profile)
+    done = images.prepare_image(source, tmp_path / "k3xw", None, None)
+    assert sample_images.corner_colours(done.path)[:3] == ("green", "red", "blue")
 
 
 def test_a_profile_that_does_not_fit_is_ignored(tmp_path: Path) -> None:
     """A grey picture with a profile for colours, and one with rubbish, are still pictures."""
     for number, profile in enumerate((sample_images.srgb_profile(), b"rubbish" * 30)):
         source = tmp_path / "grey.png"
-        sample_images.quarters().convert("L").save(source, icc_profile=profile)
-        assert images.prepare(source, tmp_path / f"g{number}", None, None).width == WIDTH
+        sample_images.color_card().convert("L").save(source, icc_profile=profile)
+        assert images.prepare_image(source, tmp_path / f"g{number}", None, None).width == WIDTH
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "HEIF", "AVIF", "GIF"])
 def test_no_metadata_survives(kind: str, tmp_path: Path) -> None:
     """Where and when a photo was taken, and with what, is nobody's business."""
-    source = sample_images.chatty(tmp_path / "photo", kind)
+    source = sample_images.image_with_metadata(tmp_path / "photo", kind)
     assert b"SECRET" in source.read_bytes()
-    done = images.prepare(source, tmp_path / "k3xw", 72, 128)
+    done = images.prepare_image(source, tmp_path / "k3xw", 72, 128)
     content = done.path.read_bytes()
     assert b"SECRET" not in content
     for marker in (b"Exif", b"eXIf", b"tEXt", b"iTXt", b"iCCP", b"ICC_", b"xmp", b"adobe", b"8BIM"):
@@ -176,7 +176,7 @@ def test_a_picture_is_cropped_to_fill_and_never_squeezed(
     disc.paste(255, (0, 0, 200, 200))
     image.paste((0, 0, 0), (350, 200), disc)
     image.save(tmp_path / "disc.jpg", quality=95)
-    done = images.prepare(tmp_path / "disc.jpg", tmp_path / "k3xw", *size)
+    done = images.prepare_image(tmp_path / "disc.jpg", tmp_path / "k3xw", *size)
     assert done.cropped_percent == pytest.approx(cropped, abs=0.1)
     with Image.open(done.path) as fitted:
         box = fitted.convert("L").point(lambda level: 255 if level < 128 else 0).getbbox()
@@ -191,19 +191,19 @@ def test_the_largest_pictures_that_are_allowed_are_taken(tmp_path: Path) -> None
     """A panorama of 20000 pixels and a photo of 40 megapixels are no bombs."""
     for number, (width, height) in enumerate([(20000, 20), (8000, 5000)]):
         source = tmp_path / "large.jpg"
-        sample_images.quarters(width, height).save(source, "JPEG")
-        done = images.prepare(source, tmp_path / f"l{number}", 720, 1280)
+        sample_images.color_card(width, height).save(source, "JPEG")
+        done = images.prepare_image(source, tmp_path / f"l{number}", 720, 1280)
         assert (done.width, done.height) == (720, 1280)
 
 
 def test_drawings_stay_sharp_and_photos_stay_small(tmp_path: Path) -> None:
     """A PNG stays one while that is cheap: letters on a screenshot would suffer in a JPEG."""
     drawing = tmp_path / "drawing.png"
-    sample_images.quarters(720, 1280).save(drawing)
-    assert images.prepare(drawing, tmp_path / "d", 720, 1280).media_type == "image/png"
+    sample_images.color_card(720, 1280).save(drawing)
+    assert images.prepare_image(drawing, tmp_path / "d", 720, 1280).media_type == "image/png"
     grainy = tmp_path / "grainy.png"
     Image.effect_noise((720, 1280), 90).convert("RGB").save(grainy)
-    done = images.prepare(grainy, tmp_path / "g", 720, 1280)
+    done = images.prepare_image(grainy, tmp_path / "g", 720, 1280)
     assert done.media_type == "image/jpeg"
     assert done.path.name == "g.jpg"
 
@@ -214,7 +214,7 @@ def test_a_prepared_picture_is_for_us_alone_and_leaves_no_other_file(tmp_path: P
     folder = tmp_path / "spool"
     folder.mkdir()
     (folder / "k3xw.jpg.part").write_bytes(b"left by a process that died")
-    done = images.prepare(source, folder / "k3xw", 72, 128)
+    done = images.prepare_image(source, folder / "k3xw", 72, 128)
     assert [path.name for path in folder.iterdir()] == ["k3xw.jpg"]
     assert done.path.stat().st_mode & 0o777 == 0o600
 
@@ -227,15 +227,15 @@ def test_what_is_no_file_is_missing(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path / "nothing.jpg", tmp_path, tmp_path / "pipe", Path("a\0b")):
         with pytest.raises(Refusal) as refusal:
-            images.inspect(path)
-        assert refusal.value.sentence == "image-missing"
-        assert refusal.value.facts == {"path": str(path)}
+            images.read_image_info(path)
+        assert refusal.value.text_key == "image-missing"
+        assert refusal.value.params == {"path": str(path)}
 
 
 def test_an_empty_picture_is_called_empty(tmp_path: Path) -> None:
     """0 bytes are what a broken upload leaves."""
     (tmp_path / "photo.jpg").touch()
-    assert _refused(tmp_path / "photo.jpg").sentence == "image-empty"
+    assert _refused(tmp_path / "photo.jpg").text_key == "image-empty"
 
 
 NOT_PICTURES = {
@@ -257,54 +257,54 @@ def test_what_is_no_picture_is_called_what_it_is(what: str, tmp_path: Path) -> N
     path = tmp_path / "photo.png"
     path.write_bytes(NOT_PICTURES[what])
     refusal = _refused(path)
-    assert refusal.sentence == "image-not-one"
-    assert refusal.facts == {"name": "photo.png", "seems": what.split(maxsplit=1)[0]}
+    assert refusal.text_key == "image-not-one"
+    assert refusal.params == {"name": "photo.png", "seems": what.split(maxsplit=1)[0]}
 
 
 @pytest.mark.parametrize("kind", ["BMP", "TIFF", "ICO", "JPEG2000"])
 def test_other_formats_are_named_with_those_that_are_taken(kind: str, tmp_path: Path) -> None:
     """Somebody with a TIFF learns what to make of it."""
     path = tmp_path / "photo.jpg"
-    sample_images.quarters(64, 64).save(path, kind)
+    sample_images.color_card(64, 64).save(path, kind)
     refusal = _refused(path)
-    assert refusal.sentence == "image-format"
-    assert refusal.facts["format"] == kind.replace("G2", "G 2")
-    assert refusal.facts["allowed"] == "JPEG, PNG, WebP, HEIC, GIF, AVIF"
+    assert refusal.text_key == "image-format"
+    assert refusal.params["format"] == kind.replace("G2", "G 2")
+    assert refusal.params["allowed"] == "JPEG, PNG, WebP, HEIC, GIF, AVIF"
 
 
 def test_a_drawing_in_svg_is_a_format_and_no_text(tmp_path: Path) -> None:
     """An SVG may load anything from anywhere, so it is never drawn."""
     for head in (b"<svg xmlns='x'/>", b'<?xml version="1.0"?>\n<!-- x -->\n<svg/>'):
         (tmp_path / "a.png").write_bytes(head)
-        assert _refused(tmp_path / "a.png").facts["format"] == "SVG"
+        assert _refused(tmp_path / "a.png").params["format"] == "SVG"
 
 
 def test_a_bomb_is_refused_by_its_measure_and_never_decoded(tmp_path: Path) -> None:
     """60000 x 60000 pixels in a few hundred bytes would take 10 GB of memory."""
-    path = sample_images.bomb(tmp_path / "photo.png", 60_000)
+    path = sample_images.decompression_bomb(tmp_path / "photo.png", 60_000)
     refusal = _refused(path)
-    assert refusal.sentence == "image-too-many-pixels"
-    assert refusal.facts == {"width": 60_000, "height": 60_000, "limit": 40}
+    assert refusal.text_key == "image-too-many-pixels"
+    assert refusal.params == {"width": 60_000, "height": 60_000, "limit": 40}
 
 
 def test_too_many_bytes_are_told_as_more_than_the_limit(tmp_path: Path) -> None:
     """One byte too many reads as 20.1 MB and not as "20.0 MB; at most 20"."""
     path = tmp_path / "photo.jpg"
-    sample_images.quarters().save(path, "JPEG")
-    os.truncate(path, images.LARGEST_BYTES)
-    assert images.inspect(path).width == WIDTH
-    os.truncate(path, images.LARGEST_BYTES + 1)
+    sample_images.color_card().save(path, "JPEG")
+    os.truncate(path, images.MAX_IMAGE_BYTES)
+    assert images.read_image_info(path).width == WIDTH
+    os.truncate(path, images.MAX_IMAGE_BYTES + 1)
     refusal = _refused(path)
-    assert refusal.sentence == "image-too-large-bytes"
-    assert refusal.facts == {"size": "20.1", "limit": 20}
+    assert refusal.text_key == "image-too-large-bytes"
+    assert refusal.params == {"size": "20.1", "limit": 20}
 
 
 def test_a_single_pixel_is_too_small(tmp_path: Path) -> None:
     """Tracking pixels and slips of the finger make no video."""
     Image.new("RGB", (1, 1)).save(tmp_path / "dot.png")
     refusal = _refused(tmp_path / "dot.png")
-    assert refusal.sentence == "image-too-small"
-    assert refusal.facts == {"width": 1, "height": 1, "limit": 8}
+    assert refusal.text_key == "image-too-small"
+    assert refusal.params == {"width": 1, "height": 1, "limit": 8}
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "HEIF", "AVIF"])
@@ -313,12 +313,12 @@ def test_a_picture_that_was_cut_off_is_broken(kind: str, share: float, tmp_path:
     """Half a picture is not used with grey below, wherever it was cut."""
     image = sample_images.photo(tmp_path / "whole.jpg", 400, 300)
     with Image.open(image) as whole:
-        content = sample_images.encoded(whole.convert("RGB"), kind)
+        content = sample_images.encode_image(whole.convert("RGB"), kind)
     path = tmp_path / "photo"
     path.write_bytes(content[: int(len(content) * share)])
     with pytest.raises(Refusal) as refusal:
-        images.prepare(path, tmp_path / "never", 72, 128)
-    assert refusal.value.sentence == "image-broken"
+        images.prepare_image(path, tmp_path / "never", 72, 128)
+    assert refusal.value.text_key == "image-broken"
     assert not list(tmp_path.glob("never*"))
 
 
@@ -329,7 +329,7 @@ def test_no_damage_to_a_picture_gets_past_as_anything_but_a_refusal(
 ) -> None:
     """Decoders raise all kinds of things at hostile files; people are told one sentence."""
     kind = data.draw(st.sampled_from(["JPEG", "PNG", "WEBP", "GIF", "HEIF", "AVIF", "TIFF"]))
-    content = bytearray(sample_images.encoded(sample_images.quarters(), kind))
+    content = bytearray(sample_images.encode_image(sample_images.color_card(), kind))
     for at, value in data.draw(
         st.lists(st.tuples(st.integers(0, len(content) - 1), st.integers(0, 255)), max_size=12)
     ):
@@ -337,7 +337,7 @@ def test_no_damage_to_a_picture_gets_past_as_anything_but_a_refusal(
     folder = tmp_path_factory.getbasetemp()
     (folder / "photo").write_bytes(content)
     with suppress(Refusal):
-        done = images.prepare(folder / "photo", folder / "done", 64, 64)
+        done = images.prepare_image(folder / "photo", folder / "done", 64, 64)
         with Image.open(BytesIO(done.path.read_bytes())) as image:
             assert image.size == (64, 64)
 
@@ -346,4 +346,4 @@ async def test_looking_leaves_the_event_loop_alone(tmp_path: Path) -> None:
     """A slow disk or decoder must not hold up every other person."""
     source = sample_images.photo(tmp_path / "photo.jpg", 300, 400)
     assert threading.current_thread() is threading.main_thread()
-    assert (await images.look(source)).orientation == "portrait"
+    assert (await images.inspect_image(source)).orientation == "portrait"

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from bot.media.probe import NoVideo, probe
+from bot.media.probe import NoVideoStream, probe
 from providers.sandbox.render import Scene, render
-from tests.support.large_videos import odd
+from tests.support.large_videos import unusual_video
 from tests.support.sample_videos import ffmpeg
 
 H264 = ("-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p")
@@ -16,16 +16,16 @@ H264 = ("-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p")
 
 async def test_a_film_is_told_by_its_numbers(tmp_path: Path) -> None:
     """Length, size, codec and sound; also where the name of the file could be taken for a URL."""
-    scene = Scene("a kite", "", seconds=2, width=96, height=160, mood="calm")
+    scene = Scene("a kite", "", seconds=2, width=96, height=160, seed="calm")
     film = await render(scene, tmp_path, lambda _: None)
     named = film.rename(tmp_path / "http:2.mp4")
     facts = await probe(named)
     assert facts.seconds == pytest.approx(2, abs=0.1)
     assert (facts.width, facts.height) == (96, 160)
     assert (facts.video_codec, facts.pixel_format) == ("h264", "yuv420p")
-    assert (facts.frame_rate, facts.has_sound, facts.moov_first) == (24, True, True)
-    assert facts.bytes == named.stat().st_size
-    assert facts.bit_rate == pytest.approx(facts.bytes * 4, rel=0.05)
+    assert (facts.frame_rate, facts.has_audio, facts.moov_first) == (24, True, True)
+    assert facts.size_bytes == named.stat().st_size
+    assert facts.bitrate == pytest.approx(facts.size_bytes * 4, rel=0.05)
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ async def test_codec_and_pixels_are_told(
 ) -> None:
     """What decides whether every chat plays it; here with the index at the end."""
     facts = await probe(
-        odd(tmp_path / "a.mp4", *how, source="testsrc2=s=320x180:r=12,format=yuv420p")
+        unusual_video(tmp_path / "a.mp4", *how, source="testsrc2=s=320x180:r=12,format=yuv420p")
     )
     assert (facts.video_codec, facts.pixel_format) == (codec, pixels)
     assert (facts.width, facts.height, facts.moov_first) == (320, 180, False)
@@ -51,10 +51,10 @@ async def test_codec_and_pixels_are_told(
 
 async def test_turned_and_squeezed_pictures_are_told_as_they_are_shown(tmp_path: Path) -> None:
     """A phone's film lies on its side with a note to turn it; pixels need not be square."""
-    film = odd(tmp_path / "a.mp4", *H264)
+    film = unusual_video(tmp_path / "a.mp4", *H264)
     turned = tmp_path / "turned.mp4"
     ffmpeg("-display_rotation", "90", "-i", str(film), "-c", "copy", str(turned))
-    squeezed = odd(tmp_path / "b.mp4", *H264, "-vf", "setsar=2")
+    squeezed = unusual_video(tmp_path / "b.mp4", *H264, "-vf", "setsar=2")
     assert [((facts := await probe(it)).width, facts.height) for it in (turned, squeezed)] == [
         (180, 320),
         (640, 180),
@@ -68,8 +68,8 @@ async def test_what_a_film_says_of_itself_is_not_believed(tmp_path: Path) -> Non
         "\r  Stream #0:9: Audio: aac"
     )
     told = ("-an", "-metadata", f"title={words}", "-metadata:s:v:0", f"handler_name={words}")
-    facts = await probe(odd(tmp_path / "a.mp4", *H264, *told))
-    assert (facts.seconds, facts.video_codec, facts.has_sound) == (2, "h264", False)
+    facts = await probe(unusual_video(tmp_path / "a.mp4", *H264, *told))
+    assert (facts.seconds, facts.video_codec, facts.has_audio) == (2, "h264", False)
     assert (facts.width, facts.height, facts.frame_rate) == (320, 180, 12)
 
 
@@ -80,7 +80,7 @@ async def test_what_is_no_video_is_told_apart(tmp_path: Path) -> None:
     (tmp_path / "half.mp4").write_bytes(b"\x00\x00\x00\x20ftypisom")
     ffmpeg("-f", "lavfi", "-i", "sine", "-t", "1", str(tmp_path / "sound.mp4"))
     for name in ("a.mp4", "empty.mp4", "half.mp4", "sound.mp4", "nothing.mp4"):
-        with pytest.raises(NoVideo):
+        with pytest.raises(NoVideoStream):
             await probe(tmp_path / name)
 
 
@@ -90,16 +90,16 @@ async def test_a_cover_is_no_film(tmp_path: Path) -> None:
     ffmpeg("-f", "lavfi", "-i", "color=red:s=64x64", "-frames:v", "1", str(cover))
     heard = ("-f", "lavfi", "-i", "sine", "-i", str(cover), "-map", "0", "-map", "1", "-t", "1")
     ffmpeg(*heard, "-c:v", "copy", "-disposition:v:0", "attached_pic", str(song))
-    with pytest.raises(NoVideo):
+    with pytest.raises(NoVideoStream):
         await probe(song)
 
 
 async def test_a_list_of_films_leads_nowhere(tmp_path: Path) -> None:
     """A playlist in an MP4's clothes would have ffmpeg open other files, or other servers."""
-    odd(tmp_path / "secret.ts", *H264)
+    unusual_video(tmp_path / "secret.ts", *H264)
     playlist = tmp_path / "a.mp4"
     playlist.write_text(f"#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\n{tmp_path}/secret.ts\n")
-    with pytest.raises(NoVideo):
+    with pytest.raises(NoVideoStream):
         await probe(playlist)
 
 
@@ -107,5 +107,5 @@ async def test_a_film_without_end_is_not_walked_through(tmp_path: Path) -> None:
     """A million tiny boxes before anything of use would only keep us busy."""
     film = tmp_path / "a.mp4"
     film.write_bytes(b"\x00\x00\x00\x08ftyp" + b"\x00\x00\x00\x08free" * 200_000)
-    with pytest.raises(NoVideo, match="more than 100000 boxes"):
+    with pytest.raises(NoVideoStream, match="more than 100000 boxes"):
         await probe(film)

@@ -11,21 +11,21 @@ import httpx
 import pytest
 
 from bot.media.links import Publisher, PublishError
-from bot.media.s3 import LONGEST, Account, Bucket
-from tests.fakes.s3 import ACCESS_KEY, BUCKET, REGION, S3, SECRET_KEY
+from bot.media.s3 import MAX_LINK_VALIDITY_S, S3Publisher, S3Settings
+from tests.fakes.s3 import ACCESS_KEY, BUCKET, REGION, SECRET_KEY, FakeS3
 
 CONTENT = bytes(range(256)) * 40
 DAY = 86400.0
 
 
 @pytest.fixture
-async def s3() -> AsyncIterator[S3]:
+async def s3() -> AsyncIterator[FakeS3]:
     """The server with the bucket."""
-    async with S3() as server:
+    async with FakeS3() as server:
         yield server
 
 
-def bucket_at(s3: S3, **other: str) -> Bucket:
+def bucket_at(s3: FakeS3, **other: str) -> S3Publisher:
     """Our side of it."""
     account = {
         "endpoint": s3.url,
@@ -34,11 +34,11 @@ def bucket_at(s3: S3, **other: str) -> Bucket:
         "secret_key": SECRET_KEY,
         "region": REGION,
     }
-    return Bucket(Account(**{**account, **other}))
+    return S3Publisher(S3Settings(**{**account, **other}))
 
 
 @pytest.fixture
-def bucket(s3: S3) -> Bucket:
+def bucket(s3: FakeS3) -> S3Publisher:
     """As the settings would have it."""
     return bucket_at(s3)
 
@@ -75,7 +75,7 @@ def now() -> float:
     ],
 )
 async def test_a_link_leads_to_something_else(
-    bucket: Bucket,
+    bucket: S3Publisher,
     client: httpx.AsyncClient,
     tmp_path: Path,
     ending: str,
@@ -96,7 +96,7 @@ async def test_a_link_leads_to_something_else(
 
 
 async def test_a_piece_cannot_be_asked_for(
-    bucket: Bucket, client: httpx.AsyncClient, picture: Path
+    bucket: S3Publisher, client: httpx.AsyncClient, picture: Path
 ) -> None:
     """Players jump, and downloads go on."""
     link = await bucket.publish(picture, now(), 60)
@@ -105,7 +105,7 @@ async def test_a_piece_cannot_be_asked_for(
 
 
 async def test_a_link_outlives_its_time(
-    s3: S3, bucket: Bucket, client: httpx.AsyncClient, picture: Path
+    s3: FakeS3, bucket: S3Publisher, client: httpx.AsyncClient, picture: Path
 ) -> None:
     """To the second, by the server's clock."""
     link = await bucket.publish(picture, now(), 60)
@@ -115,15 +115,15 @@ async def test_a_link_outlives_its_time(
     assert (await client.get(link)).status_code == 403
 
 
-async def test_a_link_is_good_for_longer_than_can_be(bucket: Bucket, picture: Path) -> None:
+async def test_a_link_is_good_for_longer_than_can_be(bucket: S3Publisher, picture: Path) -> None:
     """No server takes one for more than a week; nobody is to be promised more."""
     link = await bucket.publish(picture, now(), 30 * DAY)
-    assert parse_qs(urlsplit(link).query)["X-Amz-Expires"] == [str(int(LONGEST))]
-    assert bucket.longest == LONGEST
+    assert parse_qs(urlsplit(link).query)["X-Amz-Expires"] == [str(int(MAX_LINK_VALIDITY_S))]
+    assert bucket.max_validity_s == MAX_LINK_VALIDITY_S
 
 
 async def test_a_forged_or_walked_link_opens_something(
-    s3: S3, bucket: Bucket, client: httpx.AsyncClient, picture: Path
+    s3: FakeS3, bucket: S3Publisher, client: httpx.AsyncClient, picture: Path
 ) -> None:
     """Another object, more time, another method, no signature, or a letter more: nothing."""
     first, second = [await bucket.publish(picture, now(), 60) for _ in range(2)]
@@ -147,7 +147,7 @@ async def test_a_forged_or_walked_link_opens_something(
 
 @pytest.mark.parametrize("name", ["links.key", "k3xw.mp4.part", ".jpg", "k3xw", "k3xw.svg"])
 async def test_anything_but_a_file_of_ours_is_published(
-    s3: S3, bucket: Bucket, tmp_path: Path, name: str
+    s3: FakeS3, bucket: S3Publisher, tmp_path: Path, name: str
 ) -> None:
     """Not by mistake either."""
     (tmp_path / name).write_bytes(CONTENT)
@@ -157,7 +157,7 @@ async def test_anything_but_a_file_of_ours_is_published(
 
 
 async def test_the_environment_has_a_say(
-    s3: S3, picture: Path, client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+    s3: FakeS3, picture: Path, client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A token, key or address for another program gets into no link of ours."""
     for name, value in {
@@ -187,7 +187,7 @@ async def test_the_environment_has_a_say(
 
 
 async def test_a_large_film_is_sent_in_one_piece(
-    s3: S3, bucket: Bucket, client: httpx.AsyncClient, tmp_path: Path
+    s3: FakeS3, bucket: S3Publisher, client: httpx.AsyncClient, tmp_path: Path
 ) -> None:
     """It goes in parts, whole and in order, and nothing of it stays behind if that breaks off."""
     film = tmp_path / "k3xw.mp4"
@@ -206,7 +206,7 @@ async def test_a_large_film_is_sent_in_one_piece(
 
 
 @pytest.mark.parametrize("page", [1, 2, 1000])
-async def test_what_has_expired_stays(s3: S3, picture: Path, page: int) -> None:
+async def test_what_has_expired_stays(s3: FakeS3, picture: Path, page: int) -> None:
     """Everything of ours whose time is over goes, and nothing else, however long the list is."""
     s3.page = page
     bucket = bucket_at(s3)
@@ -214,23 +214,23 @@ async def test_what_has_expired_stays(s3: S3, picture: Path, page: int) -> None:
         await bucket.publish(picture, 1000, hours * 3600)
     for name in ("mine.jpg", "reelay/notes.txt", "reelay2/1-x/1-y.jpg"):
         s3.objects[name] = next(iter(s3.objects.values()))
-    assert await bucket.sweep(1000 + 2 * 3600) == 2
-    assert await bucket.sweep(1000 + 2 * 3600) == 0
+    assert await bucket.remove_expired(1000 + 2 * 3600) == 2
+    assert await bucket.remove_expired(1000 + 2 * 3600) == 0
     assert len(s3.objects) == 5
-    assert await bucket.sweep(1e11) == 2
+    assert await bucket.remove_expired(1e11) == 2
     assert sorted(s3.objects) == ["mine.jpg", "reelay/notes.txt", "reelay2/1-x/1-y.jpg"]
 
 
 async def test_a_forgotten_picture_can_still_be_got(
-    s3: S3, bucket: Bucket, client: httpx.AsyncClient, picture: Path, tmp_path: Path
+    s3: FakeS3, bucket: S3Publisher, client: httpx.AsyncClient, picture: Path, tmp_path: Path
 ) -> None:
     """All its links are dead at once; those to others live."""
     other = tmp_path / "k3xw.mp4"
     other.write_bytes(CONTENT)
     gone = [await bucket.publish(picture, now(), 60) for _ in range(2)]
     kept = await bucket.publish(other, now(), 60)
-    await bucket.withdraw(picture.name)
-    await bucket.withdraw(picture.name)
+    await bucket.revoke(picture.name)
+    await bucket.revoke(picture.name)
     assert [(await client.get(link)).status_code for link in gone] == [404, 404]
     assert (await client.get(kept)).content == CONTENT
     assert len(s3.objects) == 1
@@ -250,7 +250,7 @@ async def test_a_forgotten_picture_can_still_be_got(
     ],
 )
 async def test_a_wrong_setting_is_told_in_riddles(
-    s3: S3, picture: Path, other: dict[str, str], says: str
+    s3: FakeS3, picture: Path, other: dict[str, str], says: str
 ) -> None:
     """In one line with the server's own word, and without a secret."""
     bucket = bucket_at(s3, **other)
@@ -270,14 +270,14 @@ async def test_a_wrong_setting_is_told_in_riddles(
     assert s3.objects == {}
 
 
-async def test_a_file_that_is_gone_is_published(bucket: Bucket, tmp_path: Path) -> None:
+async def test_a_file_that_is_gone_is_published(bucket: S3Publisher, tmp_path: Path) -> None:
     """It is told like every other trouble."""
     with pytest.raises(PublishError):
         await bucket.publish(tmp_path / "gone.jpg", now(), 60)
 
 
 async def test_a_moment_of_trouble_is_told_to_people(
-    s3: S3, bucket: Bucket, picture: Path, client: httpx.AsyncClient
+    s3: FakeS3, bucket: S3Publisher, picture: Path, client: httpx.AsyncClient
 ) -> None:
     """One 503 is tried again at once."""
     s3.refuse = [(503, "SlowDown")]
@@ -285,14 +285,14 @@ async def test_a_moment_of_trouble_is_told_to_people(
     assert (await client.get(link)).content == CONTENT
 
 
-async def test_the_check_leaves_something_behind(s3: S3, bucket: Bucket) -> None:
+async def test_the_check_leaves_something_behind(s3: FakeS3, bucket: S3Publisher) -> None:
     """It has written, linked, listed and removed, and says where."""
     assert await bucket.check() == f"{BUCKET} at 127.0.0.1: upload, link, list and delete work"
     assert s3.objects == {}
     assert s3.requests["PUT key"] == s3.requests["GET key"] == s3.requests["DELETE key"] == 1
 
 
-async def test_the_check_misses_a_right_that_is_lacking(s3: S3, bucket: Bucket) -> None:
+async def test_the_check_misses_a_right_that_is_lacking(s3: FakeS3, bucket: S3Publisher) -> None:
     """A key that may write but not read, list or remove is told now, not at the first video."""
     for allowed in range(4):
         s3.allowed = allowed
@@ -304,12 +304,12 @@ async def test_the_check_misses_a_right_that_is_lacking(s3: S3, bucket: Bucket) 
 
 def test_the_account_shows_its_key() -> None:
     """Not even where somebody prints it."""
-    shown = repr(Account("https://s3.example.org", "films", ACCESS_KEY, SECRET_KEY))
+    shown = repr(S3Settings("https://s3.example.org", "films", ACCESS_KEY, SECRET_KEY))
     assert ACCESS_KEY not in shown
     assert SECRET_KEY not in shown
 
 
-def test_a_bucket_is_no_publisher(s3: S3) -> None:
+def test_a_bucket_is_no_publisher(s3: FakeS3) -> None:
     """Who publishes need not know where."""
     publisher: Publisher = bucket_at(s3)
-    assert publisher.longest == LONGEST
+    assert publisher.max_validity_s == MAX_LINK_VALIDITY_S

@@ -16,10 +16,10 @@ import pytest
 
 from bot.media.probe import probe
 from bot.media.storage import DiskFull
-from bot.media.transcode_plan import Way, plan
-from bot.media.transcoder import Fitter
-from tests.support.large_videos import SECONDS, lasting, odd, weighing
-from tests.support.video_frames import complaints
+from bot.media.transcode_plan import Strategy, choose_plan
+from bot.media.transcoder import Transcoder
+from tests.support.large_videos import SECONDS, unusual_video, video_of_length, video_of_size
+from tests.support.video_frames import player_errors
 
 H264 = ("-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p")
 MB = 1_000_000
@@ -27,15 +27,15 @@ DISCORD, TELEGRAM = 10 << 20, 50 * MB
 
 
 @pytest.fixture
-async def fitter(tmp_path: Path) -> AsyncIterator[Fitter]:
+async def fitter(tmp_path: Path) -> AsyncIterator[Transcoder]:
     """One that makes one thing at once."""
     fitter = _fitter(tmp_path)
     yield fitter
     fitter.close()
 
 
-def _fitter(tmp_path: Path) -> Fitter:
-    return Fitter(tmp_path / "data", asyncio.Semaphore(1))
+def _fitter(tmp_path: Path) -> Transcoder:
+    return Transcoder(tmp_path / "data", asyncio.Semaphore(1))
 
 
 def _files(tmp_path: Path) -> list[str]:
@@ -48,100 +48,106 @@ def _files(tmp_path: Path) -> list[str]:
 @pytest.mark.parametrize("size", [9 * MB, 11 * MB, 49 * MB, 60 * MB, 200 * MB])
 async def test_a_video_of_any_weight_comes_under_each_limit(tmp_path: Path, size: int) -> None:
     """Within the limit, playable without a complaint, as long as before, with sound; also again."""
-    film = weighing(tmp_path / "film.mp4", size)
+    film = video_of_size(tmp_path / "film.mp4", size)
     for limit in (DISCORD, TELEGRAM):
         fitter = _fitter(tmp_path)
-        fitted = await fitter.fit(film, limit, link_possible=True)
+        fitted = await fitter.fit_to_limit(film, limit, link_possible=True)
         fitter.close()
-        assert fitted.way is (Way.FASTSTART if size <= limit else Way.ENCODE)
+        assert fitted.strategy is (Strategy.FASTSTART if size <= limit else Strategy.ENCODE)
         assert fitted.path is not None
         assert fitted.video is not None
-        assert fitted.bytes == fitted.path.stat().st_size <= limit
-        assert not complaints(fitted.path)
+        assert fitted.size_bytes == fitted.path.stat().st_size <= limit
+        assert not player_errors(fitted.path)
         assert fitted.video.seconds == pytest.approx(SECONDS, abs=0.3)
-        assert (fitted.video.has_sound, fitted.video.moov_first) == (True, True)
+        assert (fitted.video.has_audio, fitted.video.moov_first) == (True, True)
         restarted = _fitter(tmp_path)
-        assert await restarted.fit(film, limit, link_possible=True) == fitted
+        assert await restarted.fit_to_limit(film, limit, link_possible=True) == fitted
         restarted.close()
     assert film.stat().st_size == size
 
 
-async def test_what_would_look_bad_comes_as_a_preview(tmp_path: Path, fitter: Fitter) -> None:
+async def test_what_would_look_bad_comes_as_a_preview(tmp_path: Path, fitter: Transcoder) -> None:
     """Five minutes under Discord's limit would be mush; the first seconds are shown instead."""
-    film = lasting(tmp_path / "film.mp4", 300, 200 * MB)
-    fitted = await fitter.fit(film, DISCORD, link_possible=True)
-    assert fitted.way is Way.LINK
+    film = video_of_length(tmp_path / "film.mp4", 300, 200 * MB)
+    fitted = await fitter.fit_to_limit(film, DISCORD, link_possible=True)
+    assert fitted.strategy is Strategy.PREVIEW_AND_LINK
     assert fitted.path is not None
     assert fitted.video is not None
-    assert fitted.bytes <= 2 * MB
-    assert not complaints(fitted.path)
+    assert fitted.size_bytes <= 2 * MB
+    assert not player_errors(fitted.path)
     assert fitted.video.seconds == pytest.approx(8, abs=0.3)
-    assert fitted.video.has_sound
-    kept = await fitter.fit(film, DISCORD, link_possible=False)
-    assert (kept.way, kept.path) == (Way.KEEP, fitted.path)
+    assert fitted.video.has_audio
+    kept = await fitter.fit_to_limit(film, DISCORD, link_possible=False)
+    assert (kept.strategy, kept.path) == (Strategy.PREVIEW_ONLY, fitted.path)
 
 
-async def test_what_plays_at_once_and_fits_is_not_touched(tmp_path: Path, fitter: Fitter) -> None:
+async def test_what_plays_at_once_and_fits_is_not_touched(
+    tmp_path: Path, fitter: Transcoder
+) -> None:
     """Nothing is made, so nothing is stored twice."""
-    film = odd(tmp_path / "film.mp4", *H264, "-movflags", "+faststart")
-    fitted = await fitter.fit(film, DISCORD, link_possible=True)
-    assert (fitted.way, fitted.path) == (Way.AS_IS, film)
+    film = unusual_video(tmp_path / "film.mp4", *H264, "-movflags", "+faststart")
+    fitted = await fitter.fit_to_limit(film, DISCORD, link_possible=True)
+    assert (fitted.strategy, fitted.path) == (Strategy.AS_IS, film)
     assert not (tmp_path / "data" / "fitted").exists()
 
 
-async def test_sound_alone_is_sent_as_it_is_or_not_at_all(tmp_path: Path, fitter: Fitter) -> None:
+async def test_sound_alone_is_sent_as_it_is_or_not_at_all(
+    tmp_path: Path, fitter: Transcoder
+) -> None:
     """There is nothing to encode and no preview; the person can still have it."""
-    song = odd(tmp_path / "song.mp4", "-map", "1", "-t", "2")
-    as_is = await fitter.fit(song, DISCORD, link_possible=True)
-    assert (as_is.way, as_is.path, as_is.video) == (Way.AS_IS, song, None)
-    linked = await fitter.fit(song, 1000, link_possible=True)
-    assert (linked.way, linked.path) == (Way.LINK, None)
+    song = unusual_video(tmp_path / "song.mp4", "-map", "1", "-t", "2")
+    as_is = await fitter.fit_to_limit(song, DISCORD, link_possible=True)
+    assert (as_is.strategy, as_is.path, as_is.video) == (Strategy.AS_IS, song, None)
+    linked = await fitter.fit_to_limit(song, 1000, link_possible=True)
+    assert (linked.strategy, linked.path) == (Strategy.PREVIEW_AND_LINK, None)
 
 
-async def test_no_preview_fits_where_nothing_does(tmp_path: Path, fitter: Fitter) -> None:
+async def test_no_preview_fits_where_nothing_does(tmp_path: Path, fitter: Transcoder) -> None:
     """A limit of a few kilobytes leaves the link alone."""
-    film = weighing(tmp_path / "film.mp4", 9 * MB)
-    fitted = await fitter.fit(film, 5000, link_possible=True)
-    assert (fitted.way, fitted.path) == (Way.LINK, None)
+    film = video_of_size(tmp_path / "film.mp4", 9 * MB)
+    fitted = await fitter.fit_to_limit(film, 5000, link_possible=True)
+    assert (fitted.strategy, fitted.path) == (Strategy.PREVIEW_AND_LINK, None)
 
 
-async def test_a_broken_film_is_tried_once(tmp_path: Path, fitter: Fitter) -> None:
+async def test_a_broken_film_is_tried_once(tmp_path: Path, fitter: Transcoder) -> None:
     """The preview of what is there comes instead, and a restart does not try in vain again."""
-    film = lasting(tmp_path / "long.mp4", 8, 20 * MB)
-    whole = await fitter.fit(film, TELEGRAM, link_possible=True)
+    film = video_of_length(tmp_path / "long.mp4", 8, 20 * MB)
+    whole = await fitter.fit_to_limit(film, TELEGRAM, link_possible=True)
     assert whole.path is not None
     os.truncate(whole.path, 12 * MB)
-    fitted = await fitter.fit(whole.path, DISCORD, link_possible=True)
-    assert fitted.way is Way.LINK
+    fitted = await fitter.fit_to_limit(whole.path, DISCORD, link_possible=True)
+    assert fitted.strategy is Strategy.PREVIEW_AND_LINK
     assert fitted.path is not None
-    assert not complaints(fitted.path)
+    assert not player_errors(fitted.path)
     marked = [name for name in _files(tmp_path) if name.endswith(".failed")]
     assert len(marked) == 1
     restarted = _fitter(tmp_path)
-    assert await restarted.fit(whole.path, DISCORD, link_possible=True) == fitted
+    assert await restarted.fit_to_limit(whole.path, DISCORD, link_possible=True) == fitted
     restarted.close()
 
 
 # --- once --------------------------------------------------------------------------------
 
 
-async def test_asked_by_many_at_once_it_is_made_once(tmp_path: Path, fitter: Fitter) -> None:
+async def test_asked_by_many_at_once_it_is_made_once(tmp_path: Path, fitter: Transcoder) -> None:
     """The same film for ten chats of the same limit; who asks for another gets another."""
-    film = weighing(tmp_path / "film.mp4", 11 * MB)
-    asked = [fitter.fit(film, DISCORD, link_possible=True) for _ in range(10)]
-    first, *others = await asyncio.gather(*asked, fitter.fit(film, TELEGRAM, link_possible=True))
+    film = video_of_size(tmp_path / "film.mp4", 11 * MB)
+    asked = [fitter.fit_to_limit(film, DISCORD, link_possible=True) for _ in range(10)]
+    first, *others = await asyncio.gather(
+        *asked, fitter.fit_to_limit(film, TELEGRAM, link_possible=True)
+    )
     assert first.path is not None
     made_at = first.path.stat().st_mtime_ns
     assert [other.path for other in others[:-1]] == [first.path] * 9
     assert others[-1].path != first.path
     assert len(_files(tmp_path)) == 2
-    await fitter.fit(film, DISCORD, link_possible=False)
+    await fitter.fit_to_limit(film, DISCORD, link_possible=False)
     assert first.path.stat().st_mtime_ns == made_at
 
 
-async def test_a_thumbnail_is_made_once(tmp_path: Path, fitter: Fitter) -> None:
+async def test_a_thumbnail_is_made_once(tmp_path: Path, fitter: Transcoder) -> None:
     """Also where there is none, which is remembered."""
-    film = odd(tmp_path / "film.mp4", *H264)
+    film = unusual_video(tmp_path / "film.mp4", *H264)
     still = await fitter.thumbnail(film)
     assert still is not None
     made_at = still.stat().st_mtime_ns
@@ -157,29 +163,29 @@ async def test_a_thumbnail_is_made_once(tmp_path: Path, fitter: Fitter) -> None:
 
 async def test_without_room_it_waits_and_then_goes_on(tmp_path: Path) -> None:
     """Nothing is begun that cannot be finished, and nothing is marked as impossible."""
-    film = weighing(tmp_path / "film.mp4", 11 * MB)
-    full = Fitter(tmp_path / "data", asyncio.Semaphore(1), keep_free=1 << 60)
+    film = video_of_size(tmp_path / "film.mp4", 11 * MB)
+    full = Transcoder(tmp_path / "data", asyncio.Semaphore(1), min_free_bytes=1 << 60)
     with pytest.raises(DiskFull):
-        await full.fit(film, DISCORD, link_possible=True)
+        await full.fit_to_limit(film, DISCORD, link_possible=True)
     full.close()
     assert not _files(tmp_path)
     roomy = _fitter(tmp_path)
-    assert (await roomy.fit(film, DISCORD, link_possible=True)).path is not None
+    assert (await roomy.fit_to_limit(film, DISCORD, link_possible=True)).path is not None
     roomy.close()
 
 
-async def test_a_film_that_is_gone_is_said_to_be_gone(tmp_path: Path, fitter: Fitter) -> None:
+async def test_a_film_that_is_gone_is_said_to_be_gone(tmp_path: Path, fitter: Transcoder) -> None:
     """It is not taken for one that cannot be made."""
     with pytest.raises(FileNotFoundError):
-        await fitter.fit(tmp_path / "film.mp4", DISCORD, link_possible=True)
+        await fitter.fit_to_limit(tmp_path / "film.mp4", DISCORD, link_possible=True)
     with pytest.raises(FileNotFoundError):
         await fitter.thumbnail(tmp_path / "film.mp4")
 
 
-async def test_who_stops_waiting_stops_the_work(tmp_path: Path, fitter: Fitter) -> None:
+async def test_who_stops_waiting_stops_the_work(tmp_path: Path, fitter: Transcoder) -> None:
     """Cancelled in the middle: ffmpeg is gone and so is what it wrote; the next try succeeds."""
-    film = weighing(tmp_path / "film.mp4", 60 * MB)
-    work = asyncio.create_task(fitter.fit(film, DISCORD, link_possible=True))
+    film = video_of_size(tmp_path / "film.mp4", 60 * MB)
+    work = asyncio.create_task(fitter.fit_to_limit(film, DISCORD, link_possible=True))
     await _until(lambda: _parts(tmp_path))
     assert _at_work(tmp_path)
     work.cancel()
@@ -187,58 +193,64 @@ async def test_who_stops_waiting_stops_the_work(tmp_path: Path, fitter: Fitter) 
         await work
     assert not _at_work(tmp_path)
     assert not _files(tmp_path)
-    assert (await fitter.fit(film, DISCORD, link_possible=True)).way is Way.ENCODE
+    assert (
+        await fitter.fit_to_limit(film, DISCORD, link_possible=True)
+    ).strategy is Strategy.ENCODE
 
 
-async def test_an_encoder_that_others_kill_is_started_again(tmp_path: Path, fitter: Fitter) -> None:
+async def test_an_encoder_that_others_kill_is_started_again(
+    tmp_path: Path, fitter: Transcoder
+) -> None:
     """By the system for want of memory, or by a stop of the service: the film is not to blame."""
-    film = weighing(tmp_path / "film.mp4", 60 * MB)
-    work = asyncio.create_task(fitter.fit(film, DISCORD, link_possible=True))
+    film = video_of_size(tmp_path / "film.mp4", 60 * MB)
+    work = asyncio.create_task(fitter.fit_to_limit(film, DISCORD, link_possible=True))
     await _until(lambda: _parts(tmp_path))
     for process in _at_work(tmp_path):
         os.kill(process, signal.SIGTERM)
-    assert (await work).way is Way.ENCODE
+    assert (await work).strategy is Strategy.ENCODE
 
 
 async def test_a_crash_in_the_middle_leaves_nothing_that_lasts(tmp_path: Path) -> None:
     """After kill -9: ffmpeg ends too, the half film is swept, the plan is the same and succeeds."""
-    film = weighing(tmp_path / "film.mp4", 60 * MB)
-    before = plan(await probe(film), DISCORD, link_possible=True)
+    film = video_of_size(tmp_path / "film.mp4", 60 * MB)
+    before = choose_plan(await probe(film), DISCORD, link_possible=True)
     with _child(tmp_path, film) as child:
         await _until(lambda: _parts(tmp_path))
         living = _fitter(tmp_path)
-        assert await living.sweep(set()) == 0
+        assert await living.remove_orphans(set()) == 0
         child.send_signal(signal.SIGKILL)
     await _until(lambda: not _at_work(tmp_path))
     assert _parts(tmp_path)
-    assert await living.sweep({film.name}) == 1
+    assert await living.remove_orphans({film.name}) == 1
     assert not _files(tmp_path)
-    assert plan(await probe(film), DISCORD, link_possible=True) == before
-    assert (await living.fit(film, DISCORD, link_possible=True)).way is Way.ENCODE
+    assert choose_plan(await probe(film), DISCORD, link_possible=True) == before
+    assert (
+        await living.fit_to_limit(film, DISCORD, link_possible=True)
+    ).strategy is Strategy.ENCODE
     living.close()
 
 
-async def test_what_is_no_longer_wanted_is_removed(tmp_path: Path, fitter: Fitter) -> None:
+async def test_what_is_no_longer_wanted_is_removed(tmp_path: Path, fitter: Transcoder) -> None:
     """With its original, or at once when a person is forgotten; nobody else's goes with it."""
     for name in ("1.mp4", "11.mp4"):
-        odd(tmp_path / name, *H264)
-        await fitter.fit(tmp_path / name, DISCORD, link_possible=True)
+        unusual_video(tmp_path / name, *H264)
+        await fitter.fit_to_limit(tmp_path / name, DISCORD, link_possible=True)
         await fitter.thumbnail(tmp_path / name)
     assert len(_files(tmp_path)) == 4
-    assert await fitter.sweep({"1.mp4", "11.mp4"}) == 0
-    await fitter.forget("1.mp4")
+    assert await fitter.remove_orphans({"1.mp4", "11.mp4"}) == 0
+    await fitter.remove_outputs("1.mp4")
     assert [name.split("~")[0] for name in _files(tmp_path)] == ["11.mp4"] * 2
-    assert await fitter.sweep(set()) == 2
+    assert await fitter.remove_orphans(set()) == 2
 
 
-async def test_our_memory_does_not_grow_with_the_film(tmp_path: Path, fitter: Fitter) -> None:
+async def test_our_memory_does_not_grow_with_the_film(tmp_path: Path, fitter: Transcoder) -> None:
     """Probing, moving the index, encoding and the still of 200 MB pass it by."""
-    film = weighing(tmp_path / "film.mp4", 200 * MB)
+    film = video_of_size(tmp_path / "film.mp4", 200 * MB)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     tracemalloc.start()
     try:
-        await fitter.fit(film, 300 * MB, link_possible=True)
-        await fitter.fit(film, DISCORD, link_possible=True)
+        await fitter.fit_to_limit(film, 300 * MB, link_possible=True)
+        await fitter.fit_to_limit(film, DISCORD, link_possible=True)
         await fitter.thumbnail(film)
         _, peak = tracemalloc.get_traced_memory()
     finally:
@@ -252,10 +264,10 @@ async def test_our_memory_does_not_grow_with_the_film(tmp_path: Path, fitter: Fi
 _CHILD = """
 import asyncio, sys
 from pathlib import Path
-from bot.media.transcoder import Fitter
+from bot.media.transcoder import Transcoder
 
 async def main(data: Path, film: Path, limit: int) -> None:
-    await Fitter(data, asyncio.Semaphore(1)).fit(film, limit, link_possible=True)
+    await Transcoder(data, asyncio.Semaphore(1)).fit_to_limit(film, limit, link_possible=True)
 
 asyncio.run(main(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])))
 """

@@ -14,14 +14,21 @@ from fluent.syntax import ast as fluent
 from fluent.syntax import parse, visitor
 
 import bot
-from bot.commands.admin_parser import ADMIN_WORDS
-from bot.commands.parser import COMMANDS, FITS, SETTINGS, VIDEO_OPTIONS
+from bot.commands.admin_parser import ADMIN_COMMANDS
+from bot.commands.parser import COMMANDS, FITS, SETTING_NAMES, VIDEO_OPTIONS
 from bot.domain.errors import Refusal
-from bot.domain.provider_health import Mode
+from bot.domain.provider_health import ProviderMode
 from bot.domain.tasks import State
 from bot.media.images import FORMATS
 from bot.presentation.help_messages import admin_help_text, help_text
-from bot.presentation.i18n import FOLDER, LANGUAGES, about, moment, refusal, say
+from bot.presentation.i18n import (
+    LANGUAGES,
+    LOCALES_DIR,
+    format_datetime,
+    format_duration,
+    format_error,
+    translate,
+)
 from providers.types import FailureKind
 
 CODE = Path(bot.__file__).parent
@@ -52,7 +59,7 @@ class _Variables(visitor.Visitor):
 def sentences(language: str) -> dict[str, frozenset[str]]:
     """Key -> the facts that it takes."""
     found: dict[str, frozenset[str]] = {}
-    for entry in parse((FOLDER / f"{language}.ftl").read_text(encoding="utf-8")).body:
+    for entry in parse((LOCALES_DIR / f"{language}.ftl").read_text(encoding="utf-8")).body:
         assert not isinstance(entry, fluent.Junk), entry.content
         if isinstance(entry, fluent.Message):
             assert entry.id.name not in found, entry.id.name
@@ -86,7 +93,7 @@ def literal(node: ast.expr | None) -> str | None:
 def said() -> list[tuple[str, str, set[str]]]:
     """(where, sentence, facts) of every call that names its sentence and its facts."""
     found = []
-    for where, call in calls("Refusal", "say", "reply"):
+    for where, call in calls("Refusal", "translate", "reply"):
         key = next((word for word in map(literal, call.args[:2]) if word), None)
         facts = {keyword.arg for keyword in call.keywords}
         if key is not None and None not in facts:
@@ -109,12 +116,12 @@ def families() -> set[str]:
     parts += [f"word-{state}" for state in ("failed", "cancelled", "review", "undelivered")]
     parts += [f"orientation-{way}" for way in ("portrait", "landscape", "square")]
     parts += [f"admin-resolved-{verdict}" for verdict in ("charge", "refund", "attach")]
-    parts += [f"admin-provider-{mode}" for mode in Mode]
+    parts += [f"admin-provider-{mode}" for mode in ProviderMode]
     parts += [f"alert-{why}" for why in ("misconfigured", "unreachable")]
     parts += [f"{what}-not-possible" for what in ("watermark", "private", "storyboard")]
-    parts += [word.summary for word in (*COMMANDS, *ADMIN_WORDS)]
+    parts += [word.summary_key for word in (*COMMANDS, *ADMIN_COMMANDS)]
     parts += [f"option-{name}{more}" for name in OPTIONS for more in ("", "-about")]
-    parts += [f"option-{name}" for name in SETTINGS] + ["help-server"]
+    parts += [f"option-{name}" for name in SETTING_NAMES] + ["help-server"]
     parts += [f"fit-{fit}" for fit in FITS] + [f"form-{verb}" for verb in ("again", "remix")]
     return set(parts) | {f"reason-{reason}" for reason in reasons()}
 
@@ -138,27 +145,27 @@ def rendered(language: str, key: str) -> Iterator[str]:
     """The sentence with sample facts, each in turn with all its values."""
     samples = {name: SAMPLES.get(name, OTHERS) for name in sentences(language)[key]}
     plain = {name: values[0] for name, values in samples.items()}
-    yield say(language, key, **plain)
+    yield translate(language, key, **plain)
     for name, values in samples.items():
         for value in values[1:]:
-            yield say(language, key, **{**plain, name: value})
+            yield translate(language, key, **{**plain, name: value})
 
 
 # --- the sentences -----------------------------------------------------------------------
 
 
-def test_a_language_has_no_sentences() -> None:
+def test_every_language_has_its_file() -> None:
     """Each language that is offered has its file, and each file is offered."""
-    assert {path.stem for path in FOLDER.glob("*.ftl")} == set(LANGUAGES)
+    assert {path.stem for path in LOCALES_DIR.glob("*.ftl")} == set(LANGUAGES)
 
 
-def test_a_sentence_lacks_a_language() -> None:
+def test_every_language_has_the_same_texts_and_parameters() -> None:
     """Every language has the same sentences, and each the same facts."""
     for language in LANGUAGES:
         assert sentences(language) == sentences("en"), language
 
 
-def test_a_sentence_was_not_translated() -> None:
+def test_every_text_is_translated() -> None:
     """Every Chinese sentence has Chinese in it, and no English one has."""
     free = {"moment", "models-free-orientation"}
     han = re.compile(r"[\u4e00-\u9fff]")
@@ -168,7 +175,7 @@ def test_a_sentence_was_not_translated() -> None:
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_a_sentence_shows_its_inside(language: str) -> None:
+def test_texts_show_no_markup(language: str) -> None:
     """No braces, dollar signs, empty places or blanks at the ends, whatever the facts are."""
     for key in sentences(language):
         for text in rendered(language, key):
@@ -176,18 +183,18 @@ def test_a_sentence_shows_its_inside(language: str) -> None:
             assert text == text.strip(), key
 
 
-def test_nothing_is_called_none() -> None:
+def test_empty_parameter_has_its_own_form() -> None:
     """Where a fact may be empty, its sentence has another form for that."""
     for language in LANGUAGES:
         for key, facts in sentences(language).items():
             if facts & {"nearest", "styles", "percent"}:
                 assert all("none" not in text for text in rendered(language, key)), key
-        assert "none" not in say(language, "banned", reason="")
-        assert "none" not in say(language, "admin-banned", person="console:a", reason="")
-        assert "none" not in say(language, "admin-user-banned", reason="")
+        assert "none" not in translate(language, "banned", reason="")
+        assert "none" not in translate(language, "admin-banned", person="console:a", reason="")
+        assert "none" not in translate(language, "admin-user-banned", reason="")
 
 
-def test_one_credit_are_told_of_as_many() -> None:
+def test_singular_is_used_for_one() -> None:
     """One of something is told as one."""
     for key in sentences("en"):
         for text in rendered("en", key):
@@ -195,7 +202,7 @@ def test_one_credit_are_told_of_as_many() -> None:
             assert not re.search(r"(?<![\d.,])[02-9]\d* (credit|video|task|day)\b", text), text
 
 
-def test_people_are_sent_to_commands_that_do_not_exist() -> None:
+def test_named_commands_and_options_exist() -> None:
     """Every command and option in a sentence is one."""
     commands = {word.name for word in COMMANDS} | {"admin"}
     for language, key in ((one, key) for one in LANGUAGES for key in sentences(one)):
@@ -205,24 +212,24 @@ def test_people_are_sent_to_commands_that_do_not_exist() -> None:
             assert set(re.findall(r"--([a-z-]+)", text)) <= set(VIDEO_OPTIONS), text
 
 
-def test_a_format_is_taken_that_nobody_is_told_of() -> None:
+def test_every_accepted_image_format_is_named() -> None:
     """The sentence about files that are no pictures names all that are taken."""
     for language in LANGUAGES:
-        text = say(language, "image-not-one", name="a.png", seems="text")
+        text = translate(language, "image-not-one", name="a.png", seems="text")
         assert all(kind in text for kind in FORMATS)
 
 
 # --- sentences and code ------------------------------------------------------------------
 
 
-def test_code_says_what_is_not_there() -> None:
+def test_every_text_named_in_code_exists() -> None:
     """Every sentence that code names exists."""
     unknown = [(where, key) for where, key, _ in said() if key not in sentences("en")]
     assert unknown == []
     assert families() <= sentences("en").keys()
 
 
-def test_a_fact_is_missing() -> None:
+def test_every_call_passes_exactly_the_parameters() -> None:
     """Every call gives a sentence just the facts that it takes."""
     wrong = [
         (where, key, sorted(facts ^ sentences("en")[key]))
@@ -232,7 +239,7 @@ def test_a_fact_is_missing() -> None:
     assert wrong == []
 
 
-def test_a_sentence_is_said_by_nobody() -> None:
+def test_every_text_is_used() -> None:
     """Every sentence is named in code or belongs to a family."""
     named = {
         node.value
@@ -244,7 +251,7 @@ def test_a_sentence_is_said_by_nobody() -> None:
     assert sentences("en").keys() - named - reasons_named - families() == set()
 
 
-def test_the_search_for_sentences_finds_nothing() -> None:
+def test_call_search_finds_known_calls() -> None:
     """The tests above look at real calls: they find those that everybody knows."""
     found = {key for _, key, _ in said()}
     assert {"prompt-empty", "no-credits", "accepted", "quota", "image-broken"} <= found
@@ -254,55 +261,62 @@ def test_the_search_for_sentences_finds_nothing() -> None:
 # --- saying them -------------------------------------------------------------------------
 
 
-def test_a_language_nobody_speaks_is_answered_with_nothing() -> None:
+def test_unknown_language_falls_back_to_english() -> None:
     """A language that is not there is answered in English; variants of one are that one."""
-    assert say("fr", "state-done") == say("en", "state-done") == "done"
-    assert say("", "state-done") == "done"
-    assert say("zh-Hans-CN", "state-done") == say("ZH", "state-done") == say("zh", "state-done")
+    assert translate("fr", "state-done") == translate("en", "state-done") == "done"
+    assert translate("", "state-done") == "done"
+    assert (
+        translate("zh-Hans-CN", "state-done")
+        == translate("ZH", "state-done")
+        == translate("zh", "state-done")
+    )
 
 
-def test_a_wrong_key_or_a_missing_fact_goes_unnoticed() -> None:
+def test_unknown_key_or_missing_parameter_raises() -> None:
     """Neither is said to a person."""
     with pytest.raises(KeyError, match="no-such-sentence"):
-        say("en", "no-such-sentence")
+        translate("en", "no-such-sentence")
     with pytest.raises(KeyError, match="prompt"):
-        say("en", "delivered", task="abcd2345")
+        translate("en", "delivered", task="abcd2345")
 
 
-def test_a_price_is_a_bare_number() -> None:
+def test_price_is_shown_in_credits() -> None:
     """A price is told in credits, in the right number."""
-    assert say("en", "cancel-done", task="t", price=1) == "t is cancelled. You got 1 credit back."
-    assert "4 credits back" in say("en", "cancel-done", task="t", price=4)
-    assert "4 \u70b9" in say("zh", "cancel-done", task="t", price=4)
+    assert (
+        translate("en", "cancel-done", task="t", price=1)
+        == "t is cancelled. You got 1 credit back."
+    )
+    assert "4 credits back" in translate("en", "cancel-done", task="t", price=4)
+    assert "4 \u70b9" in translate("zh", "cancel-done", task="t", price=4)
 
 
 @pytest.mark.parametrize("prompt", ["portrait", "none", "{ $task }", "{task} %s", "\u2068x\u2069"])
-def test_a_prompt_is_taken_for_a_word_of_ours(prompt: str) -> None:
+def test_user_text_is_repeated_literally(prompt: str) -> None:
     """What a person wrote is repeated as it is, in every language."""
     for language in LANGUAGES:
-        assert say(language, "delivered", task="t", prompt=prompt).endswith(prompt)
+        assert translate(language, "delivered", task="t", prompt=prompt).endswith(prompt)
 
 
-def test_no_credits_says_nothing_of_when() -> None:
+def test_no_credits_names_need_balance_and_refill_time() -> None:
     """It says what is needed, what is there, and the moment of the refill where the person is."""
     refused = Refusal("no-credits", needed=12, have=3, limit=60, refills_at=NEW_YEAR)
-    assert refusal("en", refused) == (
+    assert format_error("en", refused) == (
         "This needs 12 credits; you have 3. Your 60 daily credits come back at"
         " 2027-01-01 00:00 (UTC)."
     )
-    assert "2027-01-01 08:00\uff08Asia/Shanghai\uff09" in refusal(
+    assert "2027-01-01 08:00\uff08Asia/Shanghai\uff09" in format_error(
         "zh", refused, ZoneInfo("Asia/Shanghai")
     )
     none = Refusal("no-credits", needed=1, have=0, limit=0, refills_at=NEW_YEAR)
-    assert refusal("en", none) == (
+    assert format_error("en", none) == (
         "This needs 1 credit; you have 0. You have no daily credits; an admin can grant some."
     )
 
 
-def test_a_whole_book_comes_back() -> None:
+def test_long_user_text_is_shortened() -> None:
     """What a person typed is repeated in part where it is long; lists of ours are whole."""
     names = ", ".join(f"model-{number}" for number in range(100))
-    text = refusal("en", Refusal("model-unknown", name="x" * 5000, nearest="", all=names))
+    text = format_error("en", Refusal("model-unknown", name="x" * 5000, nearest="", all=names))
     assert "x" * 200 + "\u2026" in text
     assert len(text) < 300 + len(names)
     assert names in text
@@ -322,25 +336,27 @@ def test_a_whole_book_comes_back() -> None:
         (9000, "about 2 h"),
     ],
 )
-def test_an_expectation_is_told_to_the_second(seconds: float, text: str) -> None:
+def test_durations_are_rounded_for_people(seconds: float, text: str) -> None:
     """Lengths of time are told as people tell them."""
-    assert about("en", seconds) == text
+    assert format_duration("en", seconds) == text
 
 
-def test_a_moment_has_no_zone() -> None:
+def test_time_is_shown_with_its_zone() -> None:
     """A moment is told where it is looked at, with the zone's name."""
-    assert moment("en", NEW_YEAR, UTC) == "2027-01-01 00:00 (UTC)"
-    assert moment("en", NEW_YEAR, ZoneInfo("Asia/Tokyo")) == "2027-01-01 09:00 (Asia/Tokyo)"
+    assert format_datetime("en", NEW_YEAR, UTC) == "2027-01-01 00:00 (UTC)"
+    assert (
+        format_datetime("en", NEW_YEAR, ZoneInfo("Asia/Tokyo")) == "2027-01-01 09:00 (Asia/Tokyo)"
+    )
 
 
-def test_help_leaves_something_out() -> None:
+def test_help_lists_every_command_and_option() -> None:
     """It lists every command and option; admin words only where admins ask."""
     for language in LANGUAGES:
-        text = help_text(language, admin=False, typed=True)
+        text = help_text(language, is_admin=False, typed_options=True)
         assert all(f"/{word.name}" in text for word in COMMANDS)
         assert all(f"--{option}" in text for option in VIDEO_OPTIONS)
         assert "/admin" not in text
-        assert "/admin" in help_text(language, admin=True, typed=True)
-        assert "--" not in help_text(language, admin=False, typed=False)
+        assert "/admin" in help_text(language, is_admin=True, typed_options=True)
+        assert "--" not in help_text(language, is_admin=False, typed_options=False)
         listed = admin_help_text(language).splitlines()[1:]
-        assert [line.split()[1] for line in listed] == [word.name for word in ADMIN_WORDS]
+        assert [line.split()[1] for line in listed] == [word.name for word in ADMIN_COMMANDS]

@@ -8,27 +8,27 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from bot.app import account_of
+from bot.app import provider_info
 from bot.catalog.catalog import Catalog
-from bot.commands.parser import parse
+from bot.commands.parser import parse_command
 from bot.config import load_settings
-from bot.domain.commands import Reply, Request
+from bot.domain.commands import CommandRequest, Reply
 from bot.domain.errors import Refusal
-from bot.domain.tasks import Place, State, Task
-from bot.domain.users import Person
-from bot.services.context import Desk
-from bot.services.dispatcher import handle
+from bot.domain.tasks import Destination, State, Task
+from bot.domain.users import User
+from bot.services.context import AppContext
+from bot.services.dispatcher import handle_request
 from bot.store.database import Database
 from providers import errors
 from providers.base import Provider
-from providers.types import Capabilities, Finished, Pending, PictureWay
-from tests.fakes.engine.harness import Stage
+from providers.types import Capabilities, Finished, ImageTransport, Pending
+from tests.fakes.engine.harness import EngineHarness
 from tests.fakes.engine.scripted import ScriptedProvider
-from tests.support.credit_limits import RULES
+from tests.support.credit_limits import CREDIT_LIMITS
 from tests.support.fake_clock import FakeClock
 
-ME = Person("console:me")
-ADMIN = Person("console:local", admin=True)
+ME = User("console:me")
+ADMIN = User("console:local", is_admin=True)
 CATALOG = """
 [[models]]
 name = "{name}"
@@ -40,33 +40,35 @@ offers = [{{ kind = "sandbox", model = "m" }}]
 """
 
 
-class Town:
+class Commands:
     """A stage with a desk, as it is after the last change of its providers."""
 
-    def __init__(self, stage: Stage) -> None:
+    def __init__(self, stage: EngineHarness) -> None:
         self.stage = stage
 
     @property
-    def desk(self) -> Desk:
-        world = self.stage.world
-        return Desk(
+    def desk(self) -> AppContext:
+        world = self.stage.engine
+        return AppContext(
             database=world.database,
             catalog=world.catalog,
-            spool=world.spool,
+            storage=world.storage,
             clock=world.clock,
-            durations=world.durations,
+            duration_stats=world.duration_stats,
             settings=load_settings(Path("/dev/null"), {"DATA_DIR": str(self.stage.folder)}),
-            rules=RULES,
-            providers={name: account_of(one) for name, one in world.providers.items()},
-            wake=lambda: None,
+            credit_rules=CREDIT_LIMITS,
+            providers={name: provider_info(one) for name, one in world.providers.items()},
+            wake_engine=lambda: None,
             publisher=world.publisher,
         )
 
-    async def ask(self, line: str, person: Person = ME) -> Reply:
+    async def ask(self, line: str, person: User = ME) -> Reply:
         """The answer to a line."""
-        await self.stage.register()
-        request = Request(person, Place("console"), parse(line, files=True), None)
-        return await handle(request, self.desk)
+        await self.stage.register_providers()
+        request = CommandRequest(
+            person, Destination("console"), parse_command(line, allow_files=True), None
+        )
+        return await handle_request(request, self.desk)
 
     async def said(self, line: str) -> str:
         """What an admin reads."""
@@ -83,48 +85,50 @@ class Town:
 
 
 @pytest.fixture
-def town(database: Database, clock: FakeClock, tmp_path: Path) -> Town:
-    return Town(Stage(database, tmp_path / "data", clock))
+def commands(database: Database, clock: FakeClock, tmp_path: Path) -> Commands:
+    return Commands(EngineHarness(database, tmp_path / "data", clock))
 
 
-async def test_an_admin_is_told_less_than_there_is(town: Town) -> None:
+async def test_providers_shows_mode_breaker_jobs_and_last_error(commands: Commands) -> None:
     """`providers`: mode, breaker, jobs of places; trouble with the gateway's own words."""
-    town.stage.provider.polls = [Pending(running=True)]
-    await town.order()
-    await town.stage.run(5)
-    assert await town.said("/admin providers") == "p (sandbox): on, breaker closed, 1 of 10 jobs"
-    town.stage.provider.submits = [errors.Misconfigured("HTTP 401 wrong key")]
-    await town.order()
-    await town.stage.run(1)
-    told = await town.said("/admin providers")
+    commands.stage.provider.polls = [Pending(running=True)]
+    await commands.order()
+    await commands.stage.run_for(5)
+    assert (
+        await commands.said("/admin providers") == "p (sandbox): on, breaker closed, 1 of 10 jobs"
+    )
+    commands.stage.provider.submits = [errors.Misconfigured("HTTP 401 wrong key")]
+    await commands.order()
+    await commands.stage.run_for(1)
+    told = await commands.said("/admin providers")
     assert "breaker open" in told
     assert "misconfigured" in told
     assert "HTTP 401 wrong key" in told
-    town.stage.provider.submits = [errors.ModelUnavailable("model_not_found")]
-    await town.said("/admin provider p on")
-    await town.order()
-    await town.stage.run(1)
-    assert "sandbox is no longer served, retry in 6.0 h" in await town.said("/admin providers")
+    commands.stage.provider.submits = [errors.ModelUnavailable("model_not_found")]
+    await commands.said("/admin provider p on")
+    await commands.order()
+    await commands.stage.run_for(1)
+    assert "sandbox is no longer served, retry in 6.0 h" in await commands.said("/admin providers")
 
 
-async def test_a_word_steers_nothing(town: Town) -> None:
+async def test_drain_off_and_on_change_the_provider(commands: Commands) -> None:
     """Drained, a provider finishes what it has; off, it hears nothing; on, all is forgotten."""
-    town.stage.provider.polls = [Pending(running=True)]
-    task = await town.order()
-    await town.stage.run(5)
-    assert "1 of its jobs are running and will be finished" in await town.said(
+    commands.stage.provider.polls = [Pending(running=True)]
+    task = await commands.order()
+    await commands.stage.run_for(5)
+    assert "1 of its jobs are running and will be finished" in await commands.said(
         "/admin provider P DRAIN"
     )
-    refused = await town.ask("/video another kite")
+    refused = await commands.ask("/video another kite")
     assert refused.text.startswith("No model can be asked for right now")
-    assert (await town.ask("/models")).text.startswith("No model can be asked for right now")
-    town.stage.provider.polls = [Finished()]
-    await town.stage.run(60)
-    assert (await town.stage.task(task)).state is State.DONE
-    await town.said("/admin provider p off")
-    await town.said("/admin provider p on")
-    assert (await town.ask("/video another kite")).ok
-    trail = await town.said("/admin audit")
+    assert (await commands.ask("/models")).text.startswith("No model can be asked for right now")
+    commands.stage.provider.polls = [Finished()]
+    await commands.stage.run_for(60)
+    assert (await commands.stage.task(task)).state is State.DONE
+    await commands.said("/admin provider p off")
+    await commands.said("/admin provider p on")
+    assert (await commands.ask("/video another kite")).ok
+    trail = await commands.said("/admin audit")
     assert trail.index("on") < trail.index("off") < trail.index("drain")
 
 
@@ -139,55 +143,57 @@ async def test_a_word_steers_nothing(town: Town) -> None:
         ("/admin reload now", "too-much"),
     ],
 )
-def test_a_slip_steers_a_provider(line: str, sentence: str) -> None:
+def test_unknown_subcommand_is_refused_with_the_known_ones(line: str, sentence: str) -> None:
     """What is not a word of ours is told with what there is."""
     with pytest.raises(Refusal) as raised:
-        parse(line)
-    assert raised.value.sentence == sentence
+        parse_command(line)
+    assert raised.value.text_key == sentence
 
 
-async def test_a_wrong_name_steers_a_provider(town: Town) -> None:
+async def test_unknown_provider_is_refused_with_the_known_ones(commands: Commands) -> None:
     """An unknown name is told with those there are."""
-    reply = await town.ask("/admin provider q on", ADMIN)
+    reply = await commands.ask("/admin provider q on", ADMIN)
     assert not reply.ok
     assert reply.text == 'No provider is called "q". Configured: p.'
 
 
-async def test_a_changed_catalogue_is_not_taken_over(town: Town, tmp_path: Path) -> None:
+async def test_changed_catalog_is_taken_over_or_refused_with_reasons(
+    commands: Commands, tmp_path: Path
+) -> None:
     """By word or by itself; a wrong one is told with file, model and key, and changes nothing."""
     file = tmp_path / "catalog.toml"
     file.write_text(CATALOG.format(name="first"))
     catalog = Catalog.load(file, {"p": "sandbox"})
-    town.stage.use_all({"p": town.stage.provider}, catalog)
+    commands.stage.use_providers({"p": commands.stage.provider}, catalog)
     file.write_text(CATALOG.format(name="second"))
-    assert "second" in await town.said("/admin reload")
-    assert "as it was" in await town.said("/admin reload")
+    assert "second" in await commands.said("/admin reload")
+    assert "as it was" in await commands.said("/admin reload")
     file.write_text(CATALOG.format(name="third"))
-    await town.stage.settle()
-    assert "third" in (await town.ask("/models")).text
+    await commands.stage.run_due_steps()
+    assert "third" in (await commands.ask("/models")).text
     file.write_text(CATALOG.format(name="third").replace("price = 1", "price = -1"))
-    reply = await town.ask("/admin reload", ADMIN)
+    reply = await commands.ask("/admin reload", ADMIN)
     assert not reply.ok
     assert "model third: sizes.1.price: is invalid" in reply.text
     file.write_text("]")
-    await town.stage.settle()
-    await town.stage.settle()
-    (alert,) = town.stage.chat.alerts
+    await commands.stage.run_due_steps()
+    await commands.stage.run_due_steps()
+    (alert,) = commands.stage.chat.alerts
     assert "is not TOML" in alert
-    assert "third" in (await town.ask("/models")).text
+    assert "third" in (await commands.ask("/models")).text
 
 
-async def test_a_model_that_is_gone_goes_on_being_offered(town: Town) -> None:
+async def test_missing_model_is_neither_listed_nor_accepted(commands: Commands) -> None:
     """After its gateway's word a model is neither shown nor taken, and nothing is charged."""
-    town.stage.provider.submits = [errors.ModelUnavailable("gone")]
-    first = await town.order()
-    await town.stage.run(5)
-    assert (await town.stage.task(first)).reason == "model-unavailable"
-    assert "sandbox" not in (await town.ask("/models")).text
-    assert "cannot be had" in (await town.ask("/video a kite --model sandbox")).text
-    assert "No model" in (await town.ask("/video a kite")).text
-    await town.stage.run(6 * 3600)
-    assert (await town.ask("/video a kite")).ok
+    commands.stage.provider.submits = [errors.ModelUnavailable("gone")]
+    first = await commands.order()
+    await commands.stage.run_for(5)
+    assert (await commands.stage.task(first)).reason == "model-unavailable"
+    assert "sandbox" not in (await commands.ask("/models")).text
+    assert "cannot be had" in (await commands.ask("/video a kite --model sandbox")).text
+    assert "No model" in (await commands.ask("/video a kite")).text
+    await commands.stage.run_for(6 * 3600)
+    assert (await commands.ask("/video a kite")).ok
 
 
 def _with(provider: ScriptedProvider, **able: object) -> Provider:
@@ -195,48 +201,52 @@ def _with(provider: ScriptedProvider, **able: object) -> Provider:
     return provider
 
 
-async def test_a_picture_is_paid_for_that_cannot_get_there(town: Town, tmp_path: Path) -> None:
+async def test_image_without_a_way_to_the_gateway_is_refused(
+    commands: Commands, tmp_path: Path
+) -> None:
     """Where only a link would do and there is no address, the person hears it at once."""
     photo = tmp_path / "photo.png"
     Image.new("RGB", (300, 500), "teal").save(photo)
-    one = _with(town.stage.provider, pictures=(PictureWay.LINK,))
-    town.stage.use_all({"p": one})
-    reply = await town.ask(f"/video --image {photo} a kite")
+    one = _with(commands.stage.provider, image_transports=(ImageTransport.LINK,))
+    commands.stage.use_providers({"p": one})
+    reply = await commands.ask(f"/video --image {photo} a kite")
     assert not reply.ok
     assert "PUBLIC_URL" in reply.text
-    assert (await town.ask("/video a kite")).ok
-    other = _with(ScriptedProvider(town.stage.folder, key="2"), pictures=(PictureWay.FILE,))
-    town.stage.use_all({"p": one, "q": other})
-    task = await town.order(f"/video --image {photo} a kite")
-    await town.stage.run(60)
-    assert (await town.stage.task(task)).provider == "q"
+    assert (await commands.ask("/video a kite")).ok
+    other = _with(
+        ScriptedProvider(commands.stage.folder, key="2"), image_transports=(ImageTransport.FILE,)
+    )
+    commands.stage.use_providers({"p": one, "q": other})
+    task = await commands.order(f"/video --image {photo} a kite")
+    await commands.stage.run_for(60)
+    assert (await commands.stage.task(task)).provider == "q"
 
 
-async def test_a_private_video_is_changed(town: Town, tmp_path: Path) -> None:
+async def test_private_video_cannot_be_remixed(commands: Commands, tmp_path: Path) -> None:
     """Where a gateway keeps private videos to itself, it cannot change them: told, not tried."""
     file = tmp_path / "catalog.toml"
     file.write_text(CATALOG.format(name="first"))
-    able = _with(town.stage.provider, remix=True, remix_private=False)
-    town.stage.use_all({"p": able}, Catalog.load(file, {"p": "sandbox"}))
-    hidden, shown = await town.order("/video --private a kite"), await town.order()
-    await town.stage.run(60)
-    assert "private video" in (await town.ask(f"/remix {hidden.id} bluer")).text
-    assert (await town.ask(f"/remix {shown.id} bluer")).ok
+    able = _with(commands.stage.provider, remix=True, remix_private=False)
+    commands.stage.use_providers({"p": able}, Catalog.load(file, {"p": "sandbox"}))
+    hidden, shown = await commands.order("/video --private a kite"), await commands.order()
+    await commands.stage.run_for(60)
+    assert "private video" in (await commands.ask(f"/remix {hidden.id} bluer")).text
+    assert (await commands.ask(f"/remix {shown.id} bluer")).ok
 
 
-async def test_a_change_names_the_wrong_video(town: Town, tmp_path: Path) -> None:
+async def test_remix_by_edit_id_needs_and_keeps_the_id(commands: Commands, tmp_path: Path) -> None:
     """Where a change names an edit id, that is kept and sent; without one there is no change."""
     file = tmp_path / "catalog.toml"
     file.write_text(CATALOG.format(name="first"))
-    able = _with(town.stage.provider, remix=True, edit_id=True)
-    town.stage.use_all({"p": able}, Catalog.load(file, {"p": "sandbox"}))
-    town.stage.provider.polls = [Finished(), Finished(edit_id="edit-7"), Finished()]
-    without = await town.order()
-    await town.stage.run(60)
-    kept = await town.order()
-    await town.stage.run(60)
-    assert "cannot be changed" in (await town.ask(f"/remix {without.id} bluer")).text
-    await town.order(f"/remix {kept.id} bluer")
-    await town.stage.run(60)
-    asked = [about for verb, about in town.stage.provider.asked if verb == "submit"]
+    able = _with(commands.stage.provider, remix=True, remix_by_edit_id=True)
+    commands.stage.use_providers({"p": able}, Catalog.load(file, {"p": "sandbox"}))
+    commands.stage.provider.polls = [Finished(), Finished(edit_id="edit-7"), Finished()]
+    without = await commands.order()
+    await commands.stage.run_for(60)
+    kept = await commands.order()
+    await commands.stage.run_for(60)
+    assert "cannot be changed" in (await commands.ask(f"/remix {without.id} bluer")).text
+    await commands.order(f"/remix {kept.id} bluer")
+    await commands.stage.run_for(60)
+    asked = [about for verb, about in commands.stage.provider.received if verb == "submit"]
     assert [getattr(about, "remix_of", None) for about in asked] == [None, None, "edit-7"]

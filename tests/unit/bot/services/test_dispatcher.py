@@ -8,100 +8,102 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from bot.commands.admin_parser import ADMIN_WORDS
-from bot.commands.parser import parse
+from bot.commands.admin_parser import ADMIN_COMMANDS
+from bot.commands.parser import parse_command
 from bot.credits import ledger
-from bot.domain.commands import Reply, Request
-from bot.domain.tasks import Place, State, Task
-from bot.domain.users import Person
+from bot.domain.commands import CommandRequest, Reply
+from bot.domain.tasks import Destination, State, Task
+from bot.domain.users import User
 from bot.services.account import set_handle
 from bot.services.admin import ADMIN_HANDLERS
-from bot.services.dispatcher import handle
-from bot.services.queries import called, outstanding
+from bot.services.dispatcher import handle_request
+from bot.services.queries import outstanding_tasks, user_id_by_handle
 from bot.store import tasks
 from bot.store.database import Database
 from providers import errors
 from providers.types import Pending
-from tests.fakes.engine.harness import Stage
+from tests.fakes.engine.harness import EngineHarness
 from tests.fakes.engine.scripted import ScriptedProvider
 from tests.support.fake_clock import FakeClock
 
-ME, OTHER = Person("console:me"), Person("console:other")
-ADMIN = Person("console:local", admin=True)
+ME, OTHER = User("console:me"), User("console:other")
+ADMIN = User("console:local", is_admin=True)
 
 
-class Town:
+class Commands:
     """A stage with a desk in front of it."""
 
-    def __init__(self, stage: Stage) -> None:
-        self.stage = stage
-        self.desk = stage.desk()
+    def __init__(self, stage: EngineHarness) -> None:
+        self.engine = stage
+        self.app = stage.app_context()
 
-    async def ask(self, line: str, person: Person = ME, update: str | None = None) -> Reply:
+    async def send(self, line: str, user: User = ME, update: str | None = None) -> Reply:
         """The answer to a line."""
-        request = Request(person, Place("console"), parse(line, files=True), update)
-        return await handle(request, self.desk)
+        request = CommandRequest(
+            user, Destination("console"), parse_command(line, allow_files=True), update
+        )
+        return await handle_request(request, self.app)
 
-    async def order(self, line: str = "/video a red kite", person: Person = ME) -> Task:
+    async def accept_task(self, line: str = "/video a red kite", user: User = ME) -> Task:
         """The task that a line makes."""
-        await self.stage.register()
-        reply = await self.ask(line, person)
+        await self.engine.register_providers()
+        reply = await self.send(line, user)
         assert reply.ok, reply.text
         assert reply.task is not None
         return reply.task
 
 
 @pytest.fixture
-def town(database: Database, clock: FakeClock, tmp_path: Path) -> Town:
+def commands(database: Database, clock: FakeClock, tmp_path: Path) -> Commands:
     """A town whose gateway can stop and change videos."""
-    stage = Stage(database, tmp_path / "data", clock)
-    stage.use(ScriptedProvider(stage.folder, cancel=True, remix=True))
-    return Town(stage)
+    stage = EngineHarness(database, tmp_path / "data", clock)
+    stage.use_provider(ScriptedProvider(stage.folder, cancel=True, remix=True))
+    return Commands(stage)
 
 
-async def test_one_update_is_charged_twice(town: Town) -> None:
+async def test_repeated_update_makes_one_task_and_one_hold(commands: Commands) -> None:
     """The same update again gives the same answer, one task and one hold; its picture goes."""
-    first = await town.ask("/video a kite", update="u1")
-    again = await town.ask("/video a kite", update="u1")
+    first = await commands.send("/video a kite", update="u1")
+    again = await commands.send("/video a kite", update="u1")
     assert first.task is not None
     assert again.task is not None
     assert first.task.id == again.task.id
-    assert await town.stage.held(ME.id) == 4
+    assert await commands.engine.held(ME.id) == 4
 
 
-def _pictures(town: Town) -> list[Path]:
-    return list((town.stage.folder / "spool").glob("*"))
+def _pictures(town: Commands) -> list[Path]:
+    return list((town.engine.folder / "spool").glob("*"))
 
 
-async def test_a_refused_request_leaves_its_picture(town: Town, tmp_path: Path) -> None:
+async def test_refused_request_removes_its_image(commands: Commands, tmp_path: Path) -> None:
     """Where nothing was accepted, nothing stays behind; what was accepted keeps its picture."""
     photo = tmp_path / "photo.png"
     Image.new("RGB", (300, 500), "teal").save(photo)
-    await town.ask("/admin limit console:me 0", ADMIN)
-    refused = await town.ask(f"/video --image {photo} a kite")
+    await commands.send("/admin limit console:me 0", ADMIN)
+    refused = await commands.send(f"/video --image {photo} a kite")
     assert not refused.ok
-    assert _pictures(town) == []
-    await town.ask("/admin limit console:me 60", ADMIN)
-    task = await town.order(f"/video --image {photo} a kite")
+    assert _pictures(commands) == []
+    await commands.send("/admin limit console:me 60", ADMIN)
+    task = await commands.accept_task(f"/video --image {photo} a kite")
     assert task.order.orientation == "portrait"
     assert task.order.image is not None
-    assert [path.name for path in _pictures(town)] == [task.order.image]
+    assert [path.name for path in _pictures(commands)] == [task.order.image]
 
 
-async def test_another_persons_task_is_touched_or_shown(town: Town) -> None:
+async def test_task_of_another_user_does_not_exist(commands: Commands) -> None:
     """To others a task does not exist: the words are those for an id that was never given."""
-    task = await town.order()
+    task = await commands.accept_task()
     for line in ("/cancel {}", "/retry {}", "/fetch {}", "/remix {} now blue"):
-        theirs = await town.ask(line.format(task.id), OTHER)
-        nobodys = await town.ask(line.format("zzzzzzzz"), OTHER)
+        theirs = await commands.send(line.format(task.id), OTHER)
+        nobodys = await commands.send(line.format("zzzzzzzz"), OTHER)
         assert not theirs.ok
         assert theirs.text == nobodys.text.replace("zzzzzzzz", task.id)
-    assert (await town.stage.task(task)).state is State.QUEUED
-    assert task.id not in (await town.ask("/tasks", OTHER)).text
+    assert (await commands.engine.task(task)).state is State.QUEUED
+    assert task.id not in (await commands.send("/tasks", OTHER)).text
 
 
-@pytest.mark.parametrize("word", [word.name for word in ADMIN_WORDS] + ["help"])
-async def test_a_person_runs_an_admins_word(town: Town, word: str) -> None:
+@pytest.mark.parametrize("word", [word.name for word in ADMIN_COMMANDS] + ["help"])
+async def test_admin_commands_are_refused_to_users(commands: Commands, word: str) -> None:
     """Every word of /admin is refused to whoever is no admin, and changes nothing."""
     arguments = {"grant": "console:me 5", "limit": "console:me 5", "resolve": "abcd2345 refund"}
     arguments |= {"provider": "p drain", "group": "discord:1 5"}
@@ -110,162 +112,168 @@ async def test_a_person_runs_an_admins_word(town: Town, word: str) -> None:
         line = f"/admin {word} console:other"
     if word in {"task", "requeue"}:
         line = f"/admin {word} abcd2345"
-    reply = await town.ask(line if word != "help" else "/admin")
+    reply = await commands.send(line if word != "help" else "/admin")
     assert not reply.ok
     assert reply.text == "This command is for admins."
     assert word == "help" or word in ADMIN_HANDLERS
 
 
-async def test_a_waiting_task_is_stopped_and_paid(town: Town) -> None:
+async def test_queued_task_is_cancelled_at_once_without_charge(commands: Commands) -> None:
     """A task in line is stopped at once, and the answer tells the truth about the credits."""
-    task = await town.order()
-    reply = await town.ask(f"/cancel {task.id}")
+    task = await commands.accept_task()
+    reply = await commands.send(f"/cancel {task.id}")
     assert reply.ok
     assert "4 credits" in reply.text
-    assert (await town.stage.task(task)).state is State.CANCELLED
-    assert (await town.stage.held(ME.id), await town.stage.spent(ME.id)) == (0, 0)
-    assert not (await town.ask(f"/cancel {task.id}")).ok
-    await town.stage.run(10)
-    assert town.stage.provider.asked == []
+    assert (await commands.engine.task(task)).state is State.CANCELLED
+    assert (await commands.engine.held(ME.id), await commands.engine.spent(ME.id)) == (0, 0)
+    assert not (await commands.send(f"/cancel {task.id}")).ok
+    await commands.engine.run_for(10)
+    assert commands.engine.provider.received == []
 
 
-async def test_a_stop_is_promised_that_cannot_be_kept(town: Town) -> None:
+async def test_cancel_is_refused_where_the_gateway_cannot(commands: Commands) -> None:
     """A gateway that cannot stop a job: the person hears that it costs, and gets the video."""
-    town.stage.use(ScriptedProvider(town.stage.folder))
-    town = Town(town.stage)
-    town.stage.provider.polls = [Pending(running=True)]
-    task = await town.order()
-    await town.stage.run(5)
-    reply = await town.ask(f"/cancel {task.id}")
+    commands.engine.use_provider(ScriptedProvider(commands.engine.folder))
+    commands = Commands(commands.engine)
+    commands.engine.provider.polls = [Pending(running=True)]
+    task = await commands.accept_task()
+    await commands.engine.run_for(5)
+    reply = await commands.send(f"/cancel {task.id}")
     assert not reply.ok
     assert "cannot stop" in reply.text
     assert "4 credits" in reply.text
-    assert (await town.stage.task(task)).state is State.RUNNING
+    assert (await commands.engine.task(task)).state is State.RUNNING
 
 
-async def test_a_running_job_is_not_stopped(town: Town) -> None:
+async def test_running_job_is_cancelled_at_the_next_poll(commands: Commands) -> None:
     """Where the gateway can, the wish is carried out at the next look, and told."""
-    town.stage.provider.polls = [Pending(running=True)]
-    task = await town.order()
-    await town.stage.run(5)
-    assert (await town.ask(f"/cancel {task.id}")).ok
-    await town.stage.run(5)
-    assert (await town.stage.task(task)).state is State.CANCELLED
-    assert await town.stage.spent(ME.id) == 0
-    assert await outstanding(town.desk, ME.id) == []
+    commands.engine.provider.polls = [Pending(running=True)]
+    task = await commands.accept_task()
+    await commands.engine.run_for(5)
+    assert (await commands.send(f"/cancel {task.id}")).ok
+    await commands.engine.run_for(5)
+    assert (await commands.engine.task(task)).state is State.CANCELLED
+    assert await commands.engine.spent(ME.id) == 0
+    assert await outstanding_tasks(commands.app, ME.id) == []
 
 
-async def test_a_video_cannot_be_had_again(town: Town) -> None:
+async def test_delivered_video_is_sent_again_while_kept(commands: Commands) -> None:
     """A delivered video is handed out again; one that is no longer there is refused."""
-    task = await town.order()
-    assert not (await town.ask(f"/fetch {task.id}")).ok
-    await town.stage.run(60)
-    again = await town.ask(f"/fetch #{task.id.upper()}")
+    task = await commands.accept_task()
+    assert not (await commands.send(f"/fetch {task.id}")).ok
+    await commands.engine.run_for(60)
+    again = await commands.send(f"/fetch #{task.id.upper()}")
     assert again.ok
     assert again.video is not None
     assert again.video.path.is_file()
     again.video.path.unlink()
-    assert not (await town.ask(f"/fetch {task.id}")).ok
+    assert not (await commands.send(f"/fetch {task.id}")).ok
 
 
-async def test_a_task_is_repeated_otherwise_or_for_nothing(town: Town, tmp_path: Path) -> None:
+async def test_retry_repeats_options_and_image_at_todays_price(
+    commands: Commands, tmp_path: Path
+) -> None:
     """A retry has the same wishes and its own picture, and costs what it costs today."""
     photo = tmp_path / "photo.png"
     Image.new("RGB", (300, 500), "teal").save(photo)
-    town.stage.provider.submits = [errors.Refused(), None]
-    task = await town.order(f"/video --image {photo} --duration 6 a kite")
-    assert not (await town.ask(f"/retry {task.id}")).ok
-    await town.stage.run(60)
-    assert (await town.stage.task(task)).state is State.FAILED
-    reply = await town.ask(f"/retry {task.id}")
+    commands.engine.provider.submits = [errors.Rejected(), None]
+    task = await commands.accept_task(f"/video --image {photo} --duration 6 a kite")
+    assert not (await commands.send(f"/retry {task.id}")).ok
+    await commands.engine.run_for(60)
+    assert (await commands.engine.task(task)).state is State.FAILED
+    reply = await commands.send(f"/retry {task.id}")
     assert reply.task is not None
     assert reply.task.order.prompt == "a kite"
     assert reply.task.order.seconds == 6
     assert reply.task.order.image not in (None, task.order.image)
-    assert await town.stage.held(ME.id) == 6
+    assert await commands.engine.held(ME.id) == 6
 
 
-async def test_a_change_goes_to_another_gateway(town: Town) -> None:
+async def test_remix_uses_the_account_and_job_of_the_original(commands: Commands) -> None:
     """A remix is made by the account that made the original, from the original's job."""
-    first = await town.order()
-    assert not (await town.ask(f"/remix {first.id} now blue")).ok
-    await town.stage.run(60)
-    second = await town.order(f"/remix {first.id} now blue")
-    await town.stage.run(60)
-    assert (await town.stage.task(second)).state is State.DONE
-    request = [about for verb, about in town.stage.provider.asked if verb == "submit"][-1]
+    first = await commands.accept_task()
+    assert not (await commands.send(f"/remix {first.id} now blue")).ok
+    await commands.engine.run_for(60)
+    second = await commands.accept_task(f"/remix {first.id} now blue")
+    await commands.engine.run_for(60)
+    assert (await commands.engine.task(second)).state is State.DONE
+    request = [about for verb, about in commands.engine.provider.received if verb == "submit"][-1]
     assert getattr(request, "remix_of", None) == f"job-{first.id}"
-    town.stage.use(ScriptedProvider(town.stage.folder, remix=True, key="another account"))
-    third = await town.order(f"/remix {first.id} now red")
-    await town.stage.run(60)
-    assert (await town.stage.task(third)).state is State.FAILED
-    assert town.stage.provider.count("submit") == 0
+    commands.engine.use_provider(
+        ScriptedProvider(commands.engine.folder, remix=True, key="another account")
+    )
+    third = await commands.accept_task(f"/remix {first.id} now red")
+    await commands.engine.run_for(60)
+    assert (await commands.engine.task(third)).state is State.FAILED
+    assert commands.engine.provider.count("submit") == 0
 
 
-async def test_a_person_cannot_be_forgotten(town: Town, tmp_path: Path) -> None:
+async def test_forgetme_removes_user_data_and_keeps_the_ledger(
+    commands: Commands, tmp_path: Path
+) -> None:
     """After /forgetme yes no prompt, picture, video or setting is left; the ledger is as it was."""
     photo = tmp_path / "photo.png"
     Image.new("RGB", (300, 500), "teal").save(photo)
-    task = await town.order(f"/video --image {photo} a secret wish")
-    await town.stage.run(60)
-    await town.ask("/settings duration 8")
-    running = await town.order("/video another secret")
-    asked = await town.ask("/forgetme")
+    task = await commands.accept_task(f"/video --image {photo} a secret wish")
+    await commands.engine.run_for(60)
+    await commands.send("/settings duration 8")
+    running = await commands.accept_task("/video another secret")
+    asked = await commands.send("/forgetme")
     assert "/forgetme yes" in asked.text
-    assert (await town.stage.task(task)).order.prompt == "a secret wish"
-    spent = await town.stage.spent(ME.id)
-    done = await town.ask("/forgetme yes")
+    assert (await commands.engine.task(task)).order.prompt == "a secret wish"
+    spent = await commands.engine.spent(ME.id)
+    done = await commands.send("/forgetme yes")
     assert "still under way" in done.text
-    found = await town.stage.task(task)
+    found = await commands.engine.task(task)
     assert (found.order.prompt, found.order.image, found.file) == ("", "", None)
-    left = {path.name for path in town.stage.folder.rglob("*") if path.is_file()}
+    left = {path.name for path in commands.engine.folder.rglob("*") if path.is_file()}
     assert not {task.order.image, f"{task.id}.mp4"} & left
-    assert await town.stage.spent(ME.id) == spent
-    assert "not set" in (await town.ask("/settings")).text
-    assert (await town.stage.task(running)).order.prompt == "another secret"
-    assert not (await town.ask(f"/retry {task.id}")).ok
+    assert await commands.engine.spent(ME.id) == spent
+    assert "not set" in (await commands.send("/settings")).text
+    assert (await commands.engine.task(running)).order.prompt == "another secret"
+    assert not (await commands.send(f"/retry {task.id}")).ok
 
 
-async def test_forgetme_forgets_the_user_name_as_well(town: Town) -> None:
+async def test_forgetme_removes_the_user_name_as_well(commands: Commands) -> None:
     """After /forgetme yes nobody is found by the user name any more, only by the id."""
-    await set_handle(town.desk, ME.id, "Wren")
+    await set_handle(commands.app, ME.id, "Wren")
     front_end = ME.id.partition(":")[0]
-    assert await called(town.desk, front_end, "wren") == ME.id
-    await town.ask("/forgetme yes")
-    assert await called(town.desk, front_end, "wren") is None
+    assert await user_id_by_handle(commands.app, front_end, "wren") == ME.id
+    await commands.send("/forgetme yes")
+    assert await user_id_by_handle(commands.app, front_end, "wren") is None
 
 
-async def test_a_default_is_not_used_or_stronger_than_a_wish(town: Town) -> None:
+async def test_default_applies_unless_an_option_is_given(commands: Commands) -> None:
     """What a person has set counts where they say nothing; a wish goes before it."""
-    await town.ask("/settings duration 8")
-    await town.ask("/settings orientation portrait")
-    assert not (await town.ask("/settings model nonsense")).ok
-    plain = await town.order()
+    await commands.send("/settings duration 8")
+    await commands.send("/settings orientation portrait")
+    assert not (await commands.send("/settings model nonsense")).ok
+    plain = await commands.accept_task()
     assert (plain.order.seconds, plain.order.orientation) == (8, "portrait")
-    said = await town.order("/video --landscape --duration 2 a kite")
+    said = await commands.accept_task("/video --landscape --duration 2 a kite")
     assert (said.order.seconds, said.order.orientation) == (2, "landscape")
 
 
-async def test_a_language_is_not_kept(town: Town) -> None:
+async def test_chosen_language_is_used_everywhere(commands: Commands) -> None:
     """The chosen language answers at once, for refusals and last words as well."""
-    assert "中文" in (await town.ask("/language zh")).text
-    assert "没有" in (await town.ask("/cancel zzzzzzzz")).text
-    town.stage.provider.submits = [errors.Moderated()]
-    await town.order()
-    await town.stage.run(10)
-    assert "网关" in town.stage.chat.told_texts[0]
-    assert not (await town.ask("/language xx")).ok
+    assert "中文" in (await commands.send("/language zh")).text
+    assert "没有" in (await commands.send("/cancel zzzzzzzz")).text
+    commands.engine.provider.submits = [errors.Moderated()]
+    await commands.accept_task()
+    await commands.engine.run_for(10)
+    assert "网关" in commands.engine.chat.final_messages[0]
+    assert not (await commands.send("/language xx")).ok
 
 
 # --- admins ------------------------------------------------------------------------------
 
 
-async def _in_review(town: Town) -> Task:
-    town.stage.use(ScriptedProvider(town.stage.folder))
-    town.stage.provider.submits = [errors.Unanswered("the raw words"), None]
-    task = await town.order()
-    await town.stage.run(60)
-    found = await town.stage.task(task)
+async def _in_review(town: Commands) -> Task:
+    town.engine.use_provider(ScriptedProvider(town.engine.folder))
+    town.engine.provider.submits = [errors.Unanswered("the raw words"), None]
+    task = await town.accept_task()
+    await town.engine.run_for(60)
+    found = await town.engine.task(task)
     assert found.state is State.REVIEW
     return found
 
@@ -278,115 +286,115 @@ async def _in_review(town: Town) -> Task:
         ("attach job-77", State.DONE, 4),
     ],
 )
-async def test_a_review_ends_in_the_wrong_way(
-    town: Town, verdict: str, state: State, spent: int
+async def test_review_is_charged_refunded_or_attached_by_an_admin(
+    commands: Commands, verdict: str, state: State, spent: int
 ) -> None:
     """An admin charges, refunds or attaches; the person hears the truth about the credits."""
-    task = await _in_review(town)
-    assert "the raw words" in (await town.ask(f"/admin task {task.id}", ADMIN)).text
-    assert task.id in (await town.ask("/admin tasks review", ADMIN)).text
-    assert (await town.ask(f"/admin resolve {task.id} {verdict}", ADMIN)).ok
-    assert not (await town.ask(f"/admin resolve {task.id} {verdict}", ADMIN)).ok
-    await town.stage.run(60)
-    assert (await town.stage.task(task)).state is state
-    assert (await town.stage.held(ME.id), await town.stage.spent(ME.id)) == (0, spent)
-    assert town.stage.provider.count("submit") == 1
-    assert f"resolve {task.id}" in (await town.ask("/admin audit", ADMIN)).text
+    task = await _in_review(commands)
+    assert "the raw words" in (await commands.send(f"/admin task {task.id}", ADMIN)).text
+    assert task.id in (await commands.send("/admin tasks review", ADMIN)).text
+    assert (await commands.send(f"/admin resolve {task.id} {verdict}", ADMIN)).ok
+    assert not (await commands.send(f"/admin resolve {task.id} {verdict}", ADMIN)).ok
+    await commands.engine.run_for(60)
+    assert (await commands.engine.task(task)).state is state
+    assert (await commands.engine.held(ME.id), await commands.engine.spent(ME.id)) == (0, spent)
+    assert commands.engine.provider.count("submit") == 1
+    assert f"resolve {task.id}" in (await commands.send("/admin audit", ADMIN)).text
 
 
-async def test_one_job_is_attached_to_two_tasks(town: Town) -> None:
+async def test_job_is_attached_to_one_task_only(commands: Commands) -> None:
     """A job that another task of the account has cannot be attached."""
-    task = await _in_review(town)
-    other = await town.order("/video another", OTHER)
-    await town.stage.run(60)
-    job = (await town.stage.task(other)).remote_id
-    reply = await town.ask(f"/admin resolve {task.id} attach {job}", ADMIN)
+    task = await _in_review(commands)
+    other = await commands.accept_task("/video another", OTHER)
+    await commands.engine.run_for(60)
+    job = (await commands.engine.task(other)).remote_id
+    reply = await commands.send(f"/admin resolve {task.id} attach {job}", ADMIN)
     assert not reply.ok
     assert other.id in reply.text
-    assert (await town.stage.task(task)).state is State.REVIEW
+    assert (await commands.engine.task(task)).state is State.REVIEW
 
 
-async def test_an_admins_grant_or_ban_does_nothing(town: Town) -> None:
+async def test_admin_grant_limit_and_ban_take_effect_at_once(commands: Commands) -> None:
     """Grants, limits and bans take effect at once, also for somebody who never wrote."""
-    assert (await town.ask("/admin grant telegram:5 7", ADMIN)).ok
-    stranger = Person("telegram:5")
-    assert "7" in (await town.ask("/quota", stranger)).text
-    assert (await town.ask("/admin ban telegram:5 too loud", ADMIN)).ok
-    refused = await town.ask("/video a kite", stranger)
+    assert (await commands.send("/admin grant telegram:5 7", ADMIN)).ok
+    stranger = User("telegram:5")
+    assert "7" in (await commands.send("/quota", stranger)).text
+    assert (await commands.send("/admin ban telegram:5 too loud", ADMIN)).ok
+    refused = await commands.send("/video a kite", stranger)
     assert "too loud" in refused.text
-    assert "too loud" in (await town.ask("/admin user telegram:5", ADMIN)).text
-    assert (await town.ask("/admin unban telegram:5", ADMIN)).ok
-    assert (await town.ask("/video a kite", stranger)).ok
-    assert not (await town.ask("/admin user telegram:6", ADMIN)).ok
-    assert await town.stage.database.read(ledger.prove) == []
+    assert "too loud" in (await commands.send("/admin user telegram:5", ADMIN)).text
+    assert (await commands.send("/admin unban telegram:5", ADMIN)).ok
+    assert (await commands.send("/video a kite", stranger)).ok
+    assert not (await commands.send("/admin user telegram:6", ADMIN)).ok
+    assert await commands.engine.database.read(ledger.verify) == []
 
 
-async def test_an_undelivered_video_cannot_be_sent_by_an_admin(town: Town) -> None:
+async def test_admin_requeue_posts_an_undelivered_video(commands: Commands) -> None:
     """Requeue posts an undelivered video again, and hurries a waiting task; no more."""
     from bot.ports import DeliveryError
 
-    town.stage.chat.deliveries = [DeliveryError("blocked", permanent=True), None]
-    task = await town.order()
-    await town.stage.run(60)
-    assert (await town.stage.task(task)).state is State.UNDELIVERED
-    assert (await town.ask(f"/admin requeue {task.id}", ADMIN)).ok
-    await town.stage.run(60)
-    assert (await town.stage.task(task)).state is State.DONE
-    assert len(town.stage.chat.posted_texts) == 1
-    assert not (await town.ask(f"/admin requeue {task.id}", ADMIN)).ok
-    review = await _in_review(town)
-    assert not (await town.ask(f"/admin requeue {review.id}", ADMIN)).ok
+    commands.engine.chat.delivery_results = [DeliveryError("blocked", is_permanent=True), None]
+    task = await commands.accept_task()
+    await commands.engine.run_for(60)
+    assert (await commands.engine.task(task)).state is State.UNDELIVERED
+    assert (await commands.send(f"/admin requeue {task.id}", ADMIN)).ok
+    await commands.engine.run_for(60)
+    assert (await commands.engine.task(task)).state is State.DONE
+    assert len(commands.engine.chat.posted_texts) == 1
+    assert not (await commands.send(f"/admin requeue {task.id}", ADMIN)).ok
+    review = await _in_review(commands)
+    assert not (await commands.send(f"/admin requeue {review.id}", ADMIN)).ok
 
 
-async def test_old_videos_and_prompts_are_kept_for_ever(town: Town) -> None:
+async def test_old_videos_images_and_prompts_are_removed(commands: Commands) -> None:
     """After their days videos, pictures and prompts go; the task and its numbers stay."""
-    from bot.engine.retention import tidy
+    from bot.engine.retention import purge_expired
 
-    task = await town.order()
-    await town.stage.run(60)
-    await town.stage.clock.advance(29 * 86400)
-    await tidy(town.stage.world)
-    assert (await town.stage.task(task)).file is not None
-    await town.stage.clock.advance(2 * 86400)
-    await tidy(town.stage.world)
-    found = await town.stage.task(task)
+    task = await commands.accept_task()
+    await commands.engine.run_for(60)
+    await commands.engine.clock.advance(29 * 86400)
+    await purge_expired(commands.engine.engine)
+    assert (await commands.engine.task(task)).file is not None
+    await commands.engine.clock.advance(2 * 86400)
+    await purge_expired(commands.engine.engine)
+    found = await commands.engine.task(task)
     assert (found.file, found.order.prompt) == (None, "a red kite")
-    assert list((town.stage.folder / "results").glob("*")) == []
-    await town.stage.clock.advance(60 * 86400)
-    await tidy(town.stage.world)
-    assert (await town.stage.task(task)).order.prompt == ""
-    assert await town.stage.database.read(lambda tx: tasks.get(tx, task.id)) is not None
+    assert list((commands.engine.folder / "results").glob("*")) == []
+    await commands.engine.clock.advance(60 * 86400)
+    await purge_expired(commands.engine.engine)
+    assert (await commands.engine.task(task)).order.prompt == ""
+    assert await commands.engine.database.read(lambda tx: tasks.get(tx, task.id)) is not None
 
 
-async def test_a_repetition_silently_lacks_its_picture(town: Town, tmp_path: Path) -> None:
+async def test_retry_without_its_image_is_refused(commands: Commands, tmp_path: Path) -> None:
     """When the picture is no longer kept, a retry is refused: it would be another video."""
-    from bot.engine.retention import tidy
+    from bot.engine.retention import purge_expired
 
     photo = tmp_path / "photo.png"
     Image.new("RGB", (300, 500), "teal").save(photo)
-    town.stage.provider.submits = [errors.Refused(), None]
-    task = await town.order(f"/video --image {photo} a kite")
-    await town.stage.run(60)
-    await town.stage.clock.advance(31 * 86400)
-    await tidy(town.stage.world)
-    reply = await town.ask(f"/retry {task.id}")
+    commands.engine.provider.submits = [errors.Rejected(), None]
+    task = await commands.accept_task(f"/video --image {photo} a kite")
+    await commands.engine.run_for(60)
+    await commands.engine.clock.advance(31 * 86400)
+    await purge_expired(commands.engine.engine)
+    reply = await commands.send(f"/retry {task.id}")
     assert not reply.ok
     assert "picture" in reply.text
 
 
-async def test_a_picture_is_kept_as_long_as_a_video(town: Town, tmp_path: Path) -> None:
+async def test_image_is_kept_for_its_own_time(commands: Commands, tmp_path: Path) -> None:
     """Pictures have a time of their own; the video stays for its."""
-    from bot.engine.retention import tidy
+    from bot.engine.retention import purge_expired
 
     photo = tmp_path / "photo.png"
     Image.new("RGB", (300, 500), "teal").save(photo)
-    limits = replace(town.stage.world.limits, picture_retention=86400.0)
-    town.stage.world = replace(town.stage.world, limits=limits)
-    task = await town.order(f"/video --image {photo} a kite")
-    await town.stage.run(60)
-    await town.stage.clock.advance(2 * 86400)
-    await tidy(town.stage.world)
-    found = await town.stage.task(task)
+    limits = replace(commands.engine.engine.limits, picture_retention_s=86400.0)
+    commands.engine.engine = replace(commands.engine.engine, limits=limits)
+    task = await commands.accept_task(f"/video --image {photo} a kite")
+    await commands.engine.run_for(60)
+    await commands.engine.clock.advance(2 * 86400)
+    await purge_expired(commands.engine.engine)
+    found = await commands.engine.task(task)
     assert found.order.image == ""
-    assert town.stage.world.spool.result(found.file or "").is_file()
-    assert "pictures for" in (await town.ask("/privacy")).text
+    assert commands.engine.engine.storage.result_path(found.file or "").is_file()
+    assert "pictures for" in (await commands.send("/privacy")).text

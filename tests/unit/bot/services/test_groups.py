@@ -8,25 +8,33 @@ from pathlib import Path
 
 import pytest
 
-from bot.commands.parser import parse
+from bot.commands.parser import parse_command
 from bot.credits import ledger
-from bot.domain.commands import Cancel, ChangeGroup, Command, MakeVideo, Reply, Request, ShowQuota
-from bot.domain.groups import Whereabouts
-from bot.domain.tasks import Place, State
-from bot.domain.users import Person
-from bot.services.dispatcher import handle
+from bot.domain.commands import (
+    Cancel,
+    ChangeGroup,
+    Command,
+    CommandRequest,
+    MakeVideo,
+    Reply,
+    ShowQuota,
+)
+from bot.domain.groups import GroupContext
+from bot.domain.tasks import Destination, State
+from bot.domain.users import User
+from bot.services.dispatcher import handle_request
 from bot.services.queries import task_by_id
 from bot.store.database import Database
-from tests.fakes.engine.harness import Stage
+from tests.fakes.engine.harness import EngineHarness
 from tests.fakes.engine.scripted import ScriptedProvider
-from tests.support.credit_limits import RULES
+from tests.support.credit_limits import CREDIT_LIMITS
 from tests.support.fake_clock import FakeClock
 
-ANN, BOB = Person("discord:1"), Person("discord:2")
-ADMIN = Person("console:local", admin=True)
+ANN, BOB = User("discord:1"), User("discord:2")
+ADMIN = User("console:local", is_admin=True)
 GUILD, WALLET = "discord:77", "group:discord:77"
-HERE = Whereabouts(GUILD, ("5",), ("77", "900"))
-MANAGER = replace(HERE, manages=True)
+HERE = GroupContext(GUILD, ("5",), ("77", "900"))
+MANAGER = replace(HERE, can_manage=True)
 VIDEO = MakeVideo("a red kite", seconds=4)
 DAY = 86400.0
 
@@ -34,40 +42,42 @@ DAY = 86400.0
 class Guild:
     """A desk, and what is asked at it from a guild."""
 
-    def __init__(self, stage: Stage) -> None:
+    def __init__(self, stage: EngineHarness) -> None:
         self.stage = stage
-        self.desk = stage.desk()
+        self.desk = stage.app_context()
 
     async def ask(
-        self, command: Command, person: Person = ANN, there: Whereabouts | None = HERE
+        self, command: Command, person: User = ANN, there: GroupContext | None = HERE
     ) -> Reply:
         """The answer."""
-        return await handle(
-            Request(person, Place("console"), command, whereabouts=there), self.desk
+        return await handle_request(
+            CommandRequest(person, Destination("console"), command, group_context=there), self.desk
         )
 
     async def admin(self, line: str) -> Reply:
         """The answer to an admin at the console."""
-        return await self.ask(parse(line), ADMIN, None)
+        return await self.ask(parse_command(line), ADMIN, None)
 
     async def left(self, account: str) -> int:
         """What an account can spend."""
         now = self.desk.clock.now()
         return (
-            await self.desk.database.read(lambda tx: ledger.balance(tx, account, RULES, now))
-        ).free
+            await self.desk.database.read(
+                lambda tx: ledger.balance(tx, account, CREDIT_LIMITS, now)
+            )
+        ).available
 
 
 @pytest.fixture
 async def guild(database: Database, clock: FakeClock, tmp_path: Path) -> Guild:
     """A guild whose gateway makes every video for four credits."""
-    stage = Stage(database, tmp_path / "data", clock)
-    stage.use(ScriptedProvider(stage.folder, cancel=True, remix=True))
-    await stage.register()
+    stage = EngineHarness(database, tmp_path / "data", clock)
+    stage.use_provider(ScriptedProvider(stage.folder, cancel=True, remix=True))
+    await stage.register_providers()
     return Guild(stage)
 
 
-async def test_a_member_pays_where_the_group_would(guild: Guild) -> None:
+async def test_wallet_pays_and_is_refunded(guild: Guild) -> None:
     """A wallet that an admin has filled pays, is told of, and gets back what is not made."""
     await guild.admin("/admin group discord:77 6")
     own = await guild.left(ANN.id)
@@ -79,10 +89,10 @@ async def test_a_member_pays_where_the_group_would(guild: Guild) -> None:
     assert "2 of today's 6" in (await guild.ask(ShowQuota())).text
     await guild.ask(Cancel(made.task.id))
     assert await guild.left(WALLET) == 6
-    assert await guild.desk.database.read(ledger.prove) == []
+    assert await guild.desk.database.read(ledger.verify) == []
 
 
-async def test_an_empty_wallet_stops_those_who_have_credits(guild: Guild) -> None:
+async def test_user_pays_when_the_wallet_is_empty(guild: Guild) -> None:
     """When the wallet does not suffice, the person's own credits pay."""
     await guild.admin("/admin group discord:77 4")
     assert "shared wallet" in (await guild.ask(VIDEO)).text
@@ -93,7 +103,7 @@ async def test_an_empty_wallet_stops_those_who_have_credits(guild: Guild) -> Non
     assert await guild.left(ANN.id) == own - 4
 
 
-async def test_nobody_can_pay_and_nobody_says_why(guild: Guild) -> None:
+async def test_refusal_names_both_balances(guild: Guild) -> None:
     """Without credits of one's own and in the wallet, both are told, and when they come back."""
     await guild.admin("/admin group discord:77 3")
     await guild.admin("/admin limit discord:1 2")
@@ -103,7 +113,7 @@ async def test_nobody_can_pay_and_nobody_says_why(guild: Guild) -> None:
     assert await guild.left(WALLET) == 3
 
 
-async def test_a_wallet_of_none_still_pays(guild: Guild) -> None:
+async def test_removed_wallet_leaves_payment_to_the_user(guild: Guild) -> None:
     """`group CHAT 0` is the end of the wallet: members pay themselves, as if it had never been."""
     await guild.admin("/admin group discord:77 100")
     await guild.admin("/admin group discord:77 0")
@@ -112,39 +122,39 @@ async def test_a_wallet_of_none_still_pays(guild: Guild) -> None:
     assert "shared wallet" not in (await guild.ask(ShowQuota())).text
 
 
-async def test_a_role_takes_more_than_its_share(guild: Guild, clock: FakeClock) -> None:
+async def test_role_allowance_is_a_daily_limit(guild: Guild, clock: FakeClock) -> None:
     """A share is a day's: what went over it is paid by the person; the next day it is new."""
     await guild.admin("/admin group discord:77 100")
-    set_ = await guild.ask(ChangeGroup(role="900", share=4), there=MANAGER)
+    set_ = await guild.ask(ChangeGroup(role="900", role_allowance=4), there=MANAGER)
     assert "<@&900> 4" in set_.text
     assert "shared wallet" in (await guild.ask(VIDEO)).text
     assert "shared wallet" not in (await guild.ask(VIDEO)).text
-    without = replace(HERE, roles=("77",))
+    without = replace(HERE, role_ids=("77",))
     assert "shared wallet" not in (await guild.ask(VIDEO, BOB, without)).text
     await clock.advance(DAY)
     assert "shared wallet" in (await guild.ask(VIDEO)).text
-    await guild.ask(ChangeGroup(role="900", share=-1), there=MANAGER)
+    await guild.ask(ChangeGroup(role="900", role_allowance=-1), there=MANAGER)
     assert "shared wallet" in (await guild.ask(VIDEO, BOB, without)).text
 
 
-async def test_a_crowd_takes_what_suffices_for_one(guild: Guild) -> None:
+async def test_concurrent_requests_never_overdraw_the_wallet(guild: Guild) -> None:
     """Of many at once, the wallet pays for as many as it can, and never goes below nothing."""
     await guild.admin("/admin group discord:77 8")
-    people = [Person(f"discord:{number}") for number in range(100, 120)]
+    people = [User(f"discord:{number}") for number in range(100, 120)]
     replies = await asyncio.gather(*(guild.ask(VIDEO, one) for one in people))
     assert sum("shared wallet" in one.text for one in replies) == 2
     assert await guild.left(WALLET) == 0
-    assert await guild.desk.database.read(ledger.prove) == []
+    assert await guild.desk.database.read(ledger.verify) == []
 
 
-async def test_videos_are_made_where_nobody_wants_them(guild: Guild) -> None:
+async def test_requests_outside_the_allowed_channels_are_refused(guild: Guild) -> None:
     """With channels named, others are refused, with the names; a thread counts as its channel."""
     await guild.ask(ChangeGroup(allow="6"), there=MANAGER)
     refused = await guild.ask(VIDEO)
     assert not refused.ok
     assert "<#6>" in refused.text
     own = await guild.left(ANN.id)
-    assert (await guild.ask(VIDEO, there=replace(HERE, channels=("9", "6")))).ok
+    assert (await guild.ask(VIDEO, there=replace(HERE, channel_ids=("9", "6")))).ok
     assert await guild.left(ANN.id) == own - 4
     await guild.ask(ChangeGroup(forbid="6"), there=MANAGER)
     assert (await guild.ask(VIDEO)).ok
@@ -153,7 +163,7 @@ async def test_videos_are_made_where_nobody_wants_them(guild: Guild) -> None:
     assert "<#6> is not among the allowed channels" in again.text
 
 
-async def test_a_group_is_changed_by_anybody(guild: Guild) -> None:
+async def test_only_managers_change_the_group(guild: Guild) -> None:
     """Only who manages it changes it; outside of one there is nothing to change."""
     for there, words in ((HERE, "Only those who manage"), (None, "use it there")):
         refused = await guild.ask(ChangeGroup(spoiler=True), there=there)
@@ -165,7 +175,7 @@ async def test_a_group_is_changed_by_anybody(guild: Guild) -> None:
     assert "not set" in shown.text
 
 
-async def test_two_managers_undo_each_others_changes(guild: Guild) -> None:
+async def test_concurrent_changes_are_all_kept(guild: Guild) -> None:
     """What is set at the same moment is all set."""
     channels = [str(number) for number in range(10, 22)]
     await asyncio.gather(*(guild.ask(ChangeGroup(allow=one), there=MANAGER) for one in channels))
@@ -173,7 +183,7 @@ async def test_two_managers_undo_each_others_changes(guild: Guild) -> None:
     assert [one for one in channels if f"<#{one}>" not in shown.text] == []
 
 
-async def test_a_group_speaks_another_language_than_it_chose(guild: Guild) -> None:
+async def test_shared_answers_use_the_chosen_language_or_the_groups(guild: Guild) -> None:
     """What all see is in the group's language unless one has chosen; the rest is in the app's."""
     await guild.ask(ChangeGroup(language="zh", spoiler=True), there=MANAGER)
     made = await guild.ask(VIDEO, replace(ANN, language="en"))
@@ -183,7 +193,7 @@ async def test_a_group_speaks_another_language_than_it_chose(guild: Guild) -> No
     refused = await guild.ask(replace(VIDEO, model="none"), replace(ANN, language="en"))
     assert refused.text.isascii()
     assert made.task.order.spoiler is True
-    await guild.ask(parse("/language en"), ANN)
+    await guild.ask(parse_command("/language en"), ANN)
     assert (await guild.ask(VIDEO, ANN)).text.startswith("Task")
     task = await task_by_id(guild.desk, made.task.id)
     assert task is not None

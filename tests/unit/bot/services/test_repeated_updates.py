@@ -11,27 +11,27 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
-from bot.commands.parser import parse
+from bot.commands.parser import parse_command
 from bot.credits import ledger
-from bot.domain.commands import Admin, ChangeGroup, Command, Reply, Request
-from bot.domain.groups import Whereabouts
-from bot.domain.tasks import Place, State
-from bot.domain.users import Person
+from bot.domain.commands import AdminCommand, ChangeGroup, Command, CommandRequest, Reply
+from bot.domain.groups import GroupContext
+from bot.domain.tasks import Destination, State
+from bot.domain.users import User
 from bot.ports import DeliveryError
 from bot.services.admin import ADMIN_HANDLERS
-from bot.services.dispatcher import HANDLERS, handle
+from bot.services.dispatcher import HANDLERS, handle_request
 from bot.store import schema
 from bot.store.connect import open_database
 from bot.store.database import Database, Tx
 from providers import errors
 from providers.types import Pending
-from tests.fakes.engine.harness import Stage
+from tests.fakes.engine.harness import EngineHarness
 from tests.fakes.engine.scripted import ScriptedProvider
 from tests.support.fake_clock import FakeClock
 
-USER = Person("console:user")
-ADMIN = Person("console:local", admin=True)
-GUILD = Whereabouts("discord:1", manages=True)
+USER = User("console:user")
+ADMIN = User("console:local", is_admin=True)
+GUILD = GroupContext("discord:1", can_manage=True)
 
 USER_LINES = (
     "/video a red kite",
@@ -75,7 +75,7 @@ ADMIN_LINES = (
 )
 GROUP_COMMANDS = (
     ChangeGroup(allow="10"),
-    ChangeGroup(role="20", share=3),
+    ChangeGroup(role="20", role_allowance=3),
     ChangeGroup(language="zh", spoiler=True),
 )
 
@@ -84,54 +84,54 @@ class Scene:
     """A user with one task in each state that a command is about."""
 
     def __init__(self, database: Database, folder: Path) -> None:
-        self.stage = Stage(database, folder, FakeClock())
+        self.harness = EngineHarness(database, folder, FakeClock())
         self.ids: dict[str, str] = {}
 
     async def prepare(self) -> None:
         """Make the tasks."""
-        stage = self.stage
+        stage = self.harness
         scripted = ScriptedProvider(stage.folder, cancel=True, remix=True)
-        stage.use(scripted)
-        self.desk = stage.desk()
+        stage.use_provider(scripted)
+        self.app = stage.app_context()
         await self._make("done", State.DONE)
-        scripted.submits = [errors.Refused(), None]
+        scripted.submits = [errors.Rejected(), None]
         await self._make("failed", State.FAILED)
-        stage.chat.deliveries = [DeliveryError("blocked", permanent=True), None]
+        stage.chat.delivery_results = [DeliveryError("blocked", is_permanent=True), None]
         await self._make("undelivered", State.UNDELIVERED)
         scripted.submits = [errors.Unanswered("unclear"), None]
         await self._make("review", State.REVIEW)
         scripted.polls = [Pending(running=True)]
         await self._make("running", State.RUNNING)
-        self.ids["queued"] = (await stage.order(USER.id)).id
+        self.ids["queued"] = (await stage.accept_task(USER.id)).id
 
     async def _make(self, name: str, state: State) -> None:
-        task = await self.stage.order(USER.id)
-        await self.stage.run(30)
-        assert (await self.stage.task(task)).state is state
+        task = await self.harness.accept_task(USER.id)
+        await self.harness.run_for(30)
+        assert (await self.harness.task(task)).state is state
         self.ids[name] = task.id
 
     def parse(self, line: str) -> Command:
         """The command of a line; `{done}` stands for the task in that state."""
-        return parse(line.format(**self.ids), files=True)
+        return parse_command(line.format(**self.ids), allow_files=True)
 
     async def send(self, command: Command, update: str) -> Reply:
         """Handle a command that came with this update."""
         group = GUILD if isinstance(command, ChangeGroup) else None
-        user = ADMIN if isinstance(command, Admin) else USER
-        request = Request(user, Place("console"), command, update, whereabouts=group)
-        return await handle(request, self.desk)
+        user = ADMIN if isinstance(command, AdminCommand) else USER
+        request = CommandRequest(user, Destination("console"), command, update, group_context=group)
+        return await handle_request(request, self.app)
 
     async def rows(self) -> dict[str, list[tuple[Any, ...]]]:
         """All rows of all tables; the ledger must be sound."""
 
         def read(tx: Tx) -> dict[str, list[tuple[Any, ...]]]:
-            assert ledger.prove(tx) == []
+            assert ledger.verify(tx) == []
             return {
                 name: sorted(map(tuple, tx.execute(select(table))), key=repr)
                 for name, table in schema.metadata.tables.items()
             }
 
-        return await self.stage.database.read(read)
+        return await self.harness.database.read(read)
 
 
 def test_every_command_is_listed() -> None:
@@ -139,9 +139,12 @@ def test_every_command_is_listed() -> None:
     scene_ids = dict.fromkeys(
         ("done", "failed", "queued", "running", "undelivered", "review"), "abcd2345"
     )
-    lines = [parse(line.format(**scene_ids), files=True) for line in (*USER_LINES, *ADMIN_LINES)]
+    lines = [
+        parse_command(line.format(**scene_ids), allow_files=True)
+        for line in (*USER_LINES, *ADMIN_LINES)
+    ]
     assert {type(command) for command in (*lines, *GROUP_COMMANDS)} == set(HANDLERS)
-    words = {command.word for command in lines if isinstance(command, Admin)}
+    words = {command.subcommand for command in lines if isinstance(command, AdminCommand)}
     assert words == set(ADMIN_HANDLERS)
 
 

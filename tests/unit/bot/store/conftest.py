@@ -11,5 +11,5 @@ from tests.support.notes_table import notes
 @pytest.fixture
 async def store(database: Database) -> Database:
     """A database with an empty table of notes."""
-    await database.exclusively(notes.metadata.create_all)
+    await database.run_exclusive(notes.metadata.create_all)
     return database

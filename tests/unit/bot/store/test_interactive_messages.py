@@ -8,14 +8,14 @@ import pytest
 
 from bot.cards import Cards
 from bot.credits import lifecycle
-from bot.domain.interactive import Card, CardKind
-from bot.domain.tasks import Order, Place, State, Task
+from bot.domain.interactive import InteractiveMessage, MessageKind
+from bot.domain.tasks import Destination, Order, State, Task
 from bot.services import accept_task
-from bot.services.accept_task import Draft
+from bot.services.accept_task import NewTask
 from bot.store import tasks
 from bot.store.database import Database, Tx
-from bot.store.interactive_messages import forget, prune
-from tests.support.credit_limits import RULES
+from bot.store.interactive_messages import blank_of_user, delete_before
+from tests.support.credit_limits import CREDIT_LIMITS
 from tests.support.fake_clock import FakeClock
 
 ANN, BOB = "chat:1", "chat:2"
@@ -23,16 +23,18 @@ HERE, THERE = "-7::", "-8::"
 
 
 @pytest.fixture
-def cards(database: Database, clock: FakeClock) -> Cards:
+def interactive_messages(database: Database, clock: FakeClock) -> Cards:
     """The cards of one front-end."""
     return Cards(database, clock, "chat")
 
 
 async def ordered(database: Database, clock: FakeClock, person: str = ANN) -> Task:
     order = Order(model="m", prompt="a red kite", seconds=4)
-    draft = Draft(accept_task.new_task_id(), person, Place("chat", HERE), "en", order, 4)
+    draft = NewTask(accept_task.new_task_id(), person, Destination("chat", HERE), "en", order, 4)
     now = clock.now()
-    taken = await database.transact(lambda tx: accept_task.accept(tx, draft, RULES, 9, now))
+    taken = await database.transact(
+        lambda tx: accept_task.accept_task(tx, draft, CREDIT_LIMITS, 9, now)
+    )
     return taken.task
 
 
@@ -40,166 +42,184 @@ async def cancelled(database: Database, clock: FakeClock, task: Task) -> None:
     def cancel(tx: Tx) -> bool:
         now_is = tasks.get(tx, task.id)
         assert now_is is not None
-        return lifecycle.move(tx, now_is, State.CANCELLED, clock.now())
+        return lifecycle.transition(tx, now_is, State.CANCELLED, clock.now())
 
     assert await database.transact(cancel)
 
 
-async def test_a_card_comes_back_other_than_it_went_in(cards: Cards) -> None:
+async def test_message_round_trips_and_is_found_by_its_callback_id(
+    interactive_messages: Cards,
+) -> None:
     """What a card knows survives the database, and its token alone finds it."""
     body = {"video": {"prompt": "'; DROP TABLE cards; --\n红色风筝 🪁", "seconds": 8}, "reply": 7}
-    opened = await cards.open(CardKind.DRAFT, ANN, HERE, body=body)
-    assert await cards.get(opened.token) == opened
-    assert (opened.body, opened.person, opened.place) == (body, ANN, Place("chat", HERE))
-    assert await cards.get(opened.token[:-1]) is None
-    assert await cards.get("") is None
+    opened = await interactive_messages.open(MessageKind.DRAFT, ANN, HERE, body=body)
+    assert await interactive_messages.get(opened.callback_id) == opened
+    assert (opened.body, opened.user_id, opened.destination) == (
+        body,
+        ANN,
+        Destination("chat", HERE),
+    )
+    assert await interactive_messages.get(opened.callback_id[:-1]) is None
+    assert await interactive_messages.get("") is None
 
 
-async def test_tokens_can_be_guessed_or_do_not_fit_a_button(cards: Cards) -> None:
+async def test_callback_ids_are_random_and_fit_a_button(interactive_messages: Cards) -> None:
     """A thousand tokens differ, have 72 bits of chance, and leave room in 64 bytes."""
-    made = [await cards.open(CardKind.CHOICES, ANN, HERE) for _ in range(50)]
-    tokens = {card.token for card in made}
+    made = [await interactive_messages.open(MessageKind.CHOICES, ANN, HERE) for _ in range(50)]
+    tokens = {card.callback_id for card in made}
     assert len(tokens) == 50
     assert {len(token) for token in tokens} == {12}
 
 
-async def test_a_task_has_two_status_cards(
-    cards: Cards, database: Database, clock: FakeClock
+async def test_task_has_one_status_message(
+    interactive_messages: Cards, database: Database, clock: FakeClock
 ) -> None:
     """Opened again, by ten at once, a task's status is the one that is there; a result is new."""
     task = await ordered(database, clock)
     opened = await asyncio.gather(
-        *(cards.open(CardKind.STATUS, ANN, HERE, task=task.id) for _ in range(10))
+        *(interactive_messages.open(MessageKind.STATUS, ANN, HERE, task=task.id) for _ in range(10))
     )
-    assert len({card.token for card in opened}) == 1
-    result = await cards.open(CardKind.RESULT, ANN, HERE, task=task.id)
-    assert result.token != opened[0].token
-    assert await cards.of_task(task.id, CardKind.STATUS) == opened[0]
-    assert await cards.of_task(task.id, CardKind.RESULT) == result
-    assert await cards.of_task("none", CardKind.RESULT) is None
+    assert len({card.callback_id for card in opened}) == 1
+    result = await interactive_messages.open(MessageKind.RESULT, ANN, HERE, task=task.id)
+    assert result.callback_id != opened[0].callback_id
+    assert await interactive_messages.of_task(task.id, MessageKind.STATUS) == opened[0]
+    assert await interactive_messages.of_task(task.id, MessageKind.RESULT) == result
+    assert await interactive_messages.of_task("none", MessageKind.RESULT) is None
 
 
-async def test_a_card_is_sent_more_often_than_it_is_counted(cards: Cards) -> None:
+async def test_concurrent_sends_get_distinct_numbers(interactive_messages: Cards) -> None:
     """Of many who begin to send at once each hears another number."""
-    card = await cards.open(CardKind.DRAFT, ANN, HERE)
-    counted = await asyncio.gather(*(cards.begin(card) for _ in range(8)))
+    card = await interactive_messages.open(MessageKind.DRAFT, ANN, HERE)
+    counted = await asyncio.gather(*(interactive_messages.begin(card) for _ in range(8)))
     assert sorted(counted) == list(range(1, 9))
-    known = await cards.get(card.token)
+    known = await interactive_messages.get(card.callback_id)
     assert known is not None
-    assert known.sends == 8
+    assert known.send_count == 8
 
 
-async def test_a_message_is_taken_for_another_ones(cards: Cards) -> None:
+async def test_message_is_found_by_its_place_in_its_front_end(interactive_messages: Cards) -> None:
     """A card is found where it stands, in its own front-end, the newest if a place was reused."""
-    card = await cards.open(CardKind.QUESTION, ANN, HERE)
-    assert await cards.at("-7:12") is None
-    await cards.change(card, message="-7:12")
-    found = await cards.at("-7:12")
+    card = await interactive_messages.open(MessageKind.QUESTION, ANN, HERE)
+    assert await interactive_messages.at("-7:12") is None
+    await interactive_messages.change(card, message="-7:12")
+    found = await interactive_messages.at("-7:12")
     assert found is not None
-    assert (found.token, found.message) == (card.token, "-7:12")
-    assert await cards.at("-7:1") is None
+    assert (found.callback_id, found.message_ref) == (card.callback_id, "-7:12")
+    assert await interactive_messages.at("-7:1") is None
 
 
-async def test_cards_of_two_front_ends_are_mixed_up(
-    cards: Cards, database: Database, clock: FakeClock
+async def test_front_ends_do_not_share_messages_or_marks(
+    interactive_messages: Cards, database: Database, clock: FakeClock
 ) -> None:
     """The same key of a message, the same name of a mark mean something else in another one."""
     other = Cards(database, clock, "other")
-    card = await cards.open(CardKind.QUESTION, ANN, HERE)
-    await cards.change(card, message="-7:12")
-    await cards.set_mark("moved:-7", "-1007")
+    card = await interactive_messages.open(MessageKind.QUESTION, ANN, HERE)
+    await interactive_messages.change(card, message="-7:12")
+    await interactive_messages.set_mark("moved:-7", "-1007")
     assert await other.at("-7:12") is None
-    assert await other.newest(CardKind.QUESTION, ANN, HERE, 60) is None
+    assert await other.newest(MessageKind.QUESTION, ANN, HERE, 60) is None
     assert await other.marks() == {}
 
 
-async def test_a_text_fills_somebody_elses_draft(cards: Cards, clock: FakeClock) -> None:
+async def test_latest_open_draft_of_the_user_is_found(
+    interactive_messages: Cards, clock: FakeClock
+) -> None:
     """The newest is the person's own, of this kind and place, open, and not too old."""
-    first = await cards.open(CardKind.DRAFT, ANN, HERE)
+    first = await interactive_messages.open(MessageKind.DRAFT, ANN, HERE)
     await clock.advance(10)
-    second = await cards.open(CardKind.DRAFT, ANN, HERE)
-    await cards.open(CardKind.DRAFT, BOB, HERE)
-    await cards.open(CardKind.DRAFT, ANN, THERE)
-    await cards.open(CardKind.QUESTION, ANN, HERE)
+    second = await interactive_messages.open(MessageKind.DRAFT, ANN, HERE)
+    await interactive_messages.open(MessageKind.DRAFT, BOB, HERE)
+    await interactive_messages.open(MessageKind.DRAFT, ANN, THERE)
+    await interactive_messages.open(MessageKind.QUESTION, ANN, HERE)
 
     async def newest(within: float = 60) -> str | None:
-        found = await cards.newest(CardKind.DRAFT, ANN, HERE, within)
-        return found.token if found else None
+        found = await interactive_messages.newest(MessageKind.DRAFT, ANN, HERE, within)
+        return found.callback_id if found else None
 
-    assert await newest() == second.token
-    await cards.end(second)
-    assert await newest() == first.token
+    assert await newest() == second.callback_id
+    await interactive_messages.end(second)
+    assert await newest() == first.callback_id
     assert await newest(within=5) is None
 
 
-async def test_what_is_changed_takes_more_along(cards: Cards) -> None:
+async def test_change_touches_only_the_named_fields(interactive_messages: Cards) -> None:
     """A change touches one card and what it names; an ended card says so and can still be read."""
-    card = await cards.open(CardKind.DRAFT, ANN, HERE, body={"page": ""})
-    other = await cards.open(CardKind.DRAFT, ANN, HERE, body={"page": ""})
-    await cards.change(card, body={"page": "model"})
-    await cards.change(card, message="-7:9")
-    await cards.end(card)
-    known = await cards.get(card.token)
+    card = await interactive_messages.open(MessageKind.DRAFT, ANN, HERE, body={"page": ""})
+    other = await interactive_messages.open(MessageKind.DRAFT, ANN, HERE, body={"page": ""})
+    await interactive_messages.change(card, body={"page": "model"})
+    await interactive_messages.change(card, message="-7:9")
+    await interactive_messages.end(card)
+    known = await interactive_messages.get(card.callback_id)
     assert known is not None
-    assert (known.body, known.message, known.gone) == ({"page": "model"}, "-7:9", True)
-    assert await cards.get(other.token) == other
+    assert (known.body, known.message_ref, known.is_closed) == ({"page": "model"}, "-7:9", True)
+    assert await interactive_messages.get(other.callback_id) == other
 
 
-async def test_a_status_stands_for_ever(cards: Cards, database: Database, clock: FakeClock) -> None:
+async def test_left_statuses_are_those_of_settled_tasks(
+    interactive_messages: Cards, database: Database, clock: FakeClock
+) -> None:
     """Left behind are statuses that stand and whose tasks are over, and no others."""
     over, going, unsent, away = [await ordered(database, clock) for _ in range(4)]
-    opened: dict[str, Card] = {}
+    opened: dict[str, InteractiveMessage] = {}
     for number, task in enumerate((over, going, unsent, away)):
-        card = await cards.open(CardKind.STATUS, ANN, HERE, task=task.id)
+        card = await interactive_messages.open(MessageKind.STATUS, ANN, HERE, task=task.id)
         if task is not unsent:
-            await cards.change(card, message=f"-7:{number}")
+            await interactive_messages.change(card, message=f"-7:{number}")
         opened[task.id] = card
-        await cards.open(CardKind.RESULT, ANN, HERE, task=task.id)
+        await interactive_messages.open(MessageKind.RESULT, ANN, HERE, task=task.id)
     for task in (over, unsent, away):
         await cancelled(database, clock, task)
-    await cards.end(opened[away.id])
-    left = await cards.left_behind(50)
-    assert [card.token for card in left] == [opened[over.id].token]
+    await interactive_messages.end(opened[away.id])
+    left = await interactive_messages.left_behind(50)
+    assert [card.callback_id for card in left] == [opened[over.id].callback_id]
 
 
-async def test_forgotten_words_stay_in_a_card(
-    cards: Cards, database: Database, clock: FakeClock
+async def test_forget_clears_all_messages_of_the_user(
+    interactive_messages: Cards, database: Database, clock: FakeClock
 ) -> None:
     """After /forgetme no card of the person says anything; those of others are untouched."""
     task = await ordered(database, clock)
-    status = await cards.open(CardKind.STATUS, ANN, HERE, task=task.id, body={"a": "secret"})
-    draft = await cards.open(CardKind.DRAFT, ANN, HERE, body={"video": {"prompt": "secret"}})
-    others = await cards.open(CardKind.DRAFT, BOB, HERE, body={"video": {"prompt": "kept"}})
-    await database.transact(lambda tx: forget(tx, ANN))
-    known = await cards.get(status.token)
+    status = await interactive_messages.open(
+        MessageKind.STATUS, ANN, HERE, task=task.id, body={"a": "secret"}
+    )
+    draft = await interactive_messages.open(
+        MessageKind.DRAFT, ANN, HERE, body={"video": {"prompt": "secret"}}
+    )
+    others = await interactive_messages.open(
+        MessageKind.DRAFT, BOB, HERE, body={"video": {"prompt": "kept"}}
+    )
+    await database.transact(lambda tx: blank_of_user(tx, ANN))
+    known = await interactive_messages.get(status.callback_id)
     assert known is not None
     assert known.body == {}
-    assert await cards.get(draft.token) is None
-    assert await cards.get(others.token) == others
+    assert await interactive_messages.get(draft.callback_id) is None
+    assert await interactive_messages.get(others.callback_id) == others
 
 
-async def test_buttons_of_a_task_are_thrown_away(
-    cards: Cards, database: Database, clock: FakeClock
+async def test_cleanup_removes_old_drafts_only(
+    interactive_messages: Cards, database: Database, clock: FakeClock
 ) -> None:
     """Old drafts go; a task's cards stay, and so does a draft that was touched since."""
     task = await ordered(database, clock)
-    status = await cards.open(CardKind.STATUS, ANN, HERE, task=task.id)
-    old = await cards.open(CardKind.DRAFT, ANN, HERE)
-    touched = await cards.open(CardKind.DRAFT, ANN, HERE)
+    status = await interactive_messages.open(MessageKind.STATUS, ANN, HERE, task=task.id)
+    old = await interactive_messages.open(MessageKind.DRAFT, ANN, HERE)
+    touched = await interactive_messages.open(MessageKind.DRAFT, ANN, HERE)
     await clock.advance(100)
     before = clock.now()
     await clock.advance(100)
-    await cards.change(touched, message="-7:3")
-    await database.transact(lambda tx: prune(tx, before))
-    assert await cards.get(old.token) is None
-    assert await cards.get(touched.token) is not None
-    assert await cards.get(status.token) is not None
+    await interactive_messages.change(touched, message="-7:3")
+    await database.transact(lambda tx: delete_before(tx, before))
+    assert await interactive_messages.get(old.callback_id) is None
+    assert await interactive_messages.get(touched.callback_id) is not None
+    assert await interactive_messages.get(status.callback_id) is not None
 
 
-async def test_two_processes_cannot_remember_the_same(cards: Cards) -> None:
+async def test_concurrent_set_mark_keeps_one_value(interactive_messages: Cards) -> None:
     """A mark that many set at once has one value of theirs, and nobody fails."""
-    await asyncio.gather(*(cards.set_mark("menus", str(number)) for number in range(8)))
-    assert (await cards.marks())["menus"] in {str(number) for number in range(8)}
-    await cards.set_mark("menus", "new")
-    await cards.set_mark("moved:-7", "-1007")
-    assert await cards.marks() == {"menus": "new", "moved:-7": "-1007"}
+    await asyncio.gather(
+        *(interactive_messages.set_mark("menus", str(number)) for number in range(8))
+    )
+    assert (await interactive_messages.marks())["menus"] in {str(number) for number in range(8)}
+    await interactive_messages.set_mark("menus", "new")
+    await interactive_messages.set_mark("moved:-7", "-1007")
+    assert await interactive_messages.marks() == {"menus": "new", "moved:-7": "-1007"}

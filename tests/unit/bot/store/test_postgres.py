@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from bot.store.connect import open_database
 from bot.store.database import Database, DatabaseContended, DatabaseUnavailable, Tx
 from tests.support.notes_table import notes, numbers, write
-from tests.support.postgres_server import Server
+from tests.support.postgres_server import PostgresServer
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def dialect() -> str:
     return "postgresql"
 
 
-async def test_a_lost_race_is_run_again(store: Database) -> None:
+async def test_serialization_failure_is_retried(store: Database) -> None:
     """After a serialization failure the function runs anew, and the first run left nothing."""
     runs: list[int] = []
 
@@ -35,7 +35,7 @@ async def test_a_lost_race_is_run_again(store: Database) -> None:
     assert await store.read(numbers) == [2]
 
 
-async def test_races_are_not_run_for_ever(store: Database) -> None:
+async def test_serialization_retries_are_limited(store: Database) -> None:
     """A function that loses every race ends with an error of ours, which callers can bear."""
     runs: list[int] = []
 
@@ -48,7 +48,7 @@ async def test_races_are_not_run_for_ever(store: Database) -> None:
     assert len(runs) == 5
 
 
-async def test_rivals_that_lock_each_other_out_both_get_through(store: Database) -> None:
+async def test_deadlocked_transactions_both_succeed(store: Database) -> None:
     """A real deadlock costs one of them a second run, not its work."""
     await store.transact(lambda tx: (write(tx, 1), write(tx, 2)))
 
@@ -66,7 +66,7 @@ async def test_rivals_that_lock_each_other_out_both_get_through(store: Database)
     assert await store.read(lambda tx: tx.execute(words).scalars().all()) == ["xxxx", "xxxx"]
 
 
-async def test_an_error_swallowed_without_a_savepoint_is_no_success(store: Database) -> None:
+async def test_swallowed_error_without_savepoint_is_raised(store: Database) -> None:
     """PostgreSQL would roll back at the COMMIT and not say so; the caller must hear of it."""
     await store.transact(lambda tx: write(tx, 1))
 
@@ -82,7 +82,7 @@ async def test_an_error_swallowed_without_a_savepoint_is_no_success(store: Datab
     assert await store.transact(lambda tx: write(tx, 2)) == 2
 
 
-async def test_connections_that_died_idle_are_replaced(store: Database) -> None:
+async def test_dead_idle_connections_are_replaced(store: Database) -> None:
     """After a restart of the server the next transactions simply work."""
     await asyncio.gather(*(store.transact(partial(write, number=n)) for n in range(20)))
 
@@ -97,7 +97,7 @@ async def test_connections_that_died_idle_are_replaced(store: Database) -> None:
     assert await store.read(numbers) == list(range(40))
 
 
-async def test_a_connection_lost_on_the_way_is_told(store: Database) -> None:
+async def test_connection_lost_repeatedly_is_reported(store: Database) -> None:
     """When it is lost again and again the caller gets one clear line, and nothing was written."""
     runs: list[int] = []
 
@@ -111,15 +111,15 @@ async def test_a_connection_lost_on_the_way_is_told(store: Database) -> None:
     assert await store.read(numbers) == []
 
 
-async def test_a_commit_without_an_answer_is_not_run_again(store: Database) -> None:
+async def test_commit_without_an_answer_is_not_retried(store: Database) -> None:
     """It may have been committed: to run it again might hold the credits twice."""
-    await store.exclusively(
+    await store.run_exclusive(
         lambda tx: tx.exec_driver_sql(
             "CREATE FUNCTION die() RETURNS trigger LANGUAGE plpgsql AS"
             " $$ BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NULL; END $$"
         ).close()
     )
-    await store.exclusively(
+    await store.run_exclusive(
         lambda tx: tx.exec_driver_sql(
             "CREATE CONSTRAINT TRIGGER at_commit AFTER INSERT ON notes"
             " DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION die()"
@@ -135,7 +135,7 @@ async def test_a_commit_without_an_answer_is_not_run_again(store: Database) -> N
     assert runs == [1]
 
 
-async def test_no_error_shows_the_password(postgres_server: Server) -> None:
+async def test_errors_hide_the_password(postgres_server: PostgresServer) -> None:
     """Whatever is wrong with the address, the words about it are safe to log."""
     secret = "hush/hush"
     user = "reelay:hush%2Fhush@"
@@ -159,7 +159,7 @@ async def test_no_error_shows_the_password(postgres_server: Server) -> None:
         assert str(refusal.value).startswith("PostgreSQL at ")
 
 
-async def test_a_failed_statement_does_not_show_its_values(store: Database) -> None:
+async def test_failed_statement_hides_its_values(store: Database) -> None:
     """What people wrote stays out of errors, and so out of the logs."""
     await store.transact(lambda tx: write(tx, 1))
     with pytest.raises(IntegrityError) as refusal:

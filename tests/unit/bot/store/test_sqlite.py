@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
 from bot.store.connect import open_database
 from bot.store.database import Database, DatabaseBusy, DatabaseError, DatabaseUnavailable, Tx
-from tests.support.notes_table import notes, numbers, opened, program, write
+from tests.support.notes_table import notes, numbers, open_store, run_script, write
 
 
 @pytest.fixture
@@ -40,38 +40,38 @@ asyncio.run(main())
 """
 
 
-async def test_a_second_process_is_refused_in_one_line(database_url: str) -> None:
+async def test_second_process_is_refused_in_one_line(database_url: str) -> None:
     """Two processes on one SQLite file would each take the other's tasks for a dead one's."""
-    async with opened(database_url):
-        with program(_OPENER, database_url) as second:
+    async with open_store(database_url):
+        with run_script(_OPENER, database_url) as second:
             _, said = second.communicate()
         assert second.returncode == 1
         assert said.count("\n") == 1
         assert said.startswith("another Reelay is using ")
-    with program(_OPENER, database_url) as third:
+    with run_script(_OPENER, database_url) as third:
         assert third.communicate() == ("", "")
 
 
-async def test_closing_ends_what_was_begun(database_url: str) -> None:
+async def test_close_finishes_pending_transactions(database_url: str) -> None:
     """Transactions that wait when the database is closed are still done and answered."""
-    async with opened(database_url) as store:
-        await store.exclusively(notes.metadata.create_all)
+    async with open_store(database_url) as store:
+        await store.run_exclusive(notes.metadata.create_all)
         tried = [asyncio.create_task(store.transact(partial(write, number=n))) for n in range(10)]
         await asyncio.sleep(0)
     assert await asyncio.gather(*tried) == list(range(10))
-    async with opened(database_url) as store:
+    async with open_store(database_url) as store:
         assert await store.read(numbers) == list(range(10))
 
 
-async def test_a_closed_database_says_so(database_url: str) -> None:
+async def test_closed_database_raises(database_url: str) -> None:
     """To use it before it was opened is an error with words, not a wait without end."""
     database = open_database(database_url)
-    for use in (database.read, database.transact, database.exclusively):
+    for use in (database.read, database.transact, database.run_exclusive):
         with pytest.raises(DatabaseUnavailable, match="not open"):
             await use(numbers)
 
 
-async def test_another_program_that_locks_the_file_is_named_as_the_reason(store: Database) -> None:
+async def test_lock_by_another_program_is_named(store: Database) -> None:
     """Somebody's open shell of SQLite must not look like a fault of Reelay."""
     await store.transact(lambda tx: tx.exec_driver_sql("PRAGMA busy_timeout = 1").close())
     path = await store.read(lambda tx: tx.exec_driver_sql("PRAGMA database_list").all()[0][2])
@@ -84,7 +84,7 @@ async def test_another_program_that_locks_the_file_is_named_as_the_reason(store:
     assert await store.read(numbers) == [1]
 
 
-async def test_a_commit_that_fails_is_told_to_all_of_its_group(store: Database) -> None:
+async def test_failed_commit_is_reported_to_its_whole_group(store: Database) -> None:
     """Nobody is told of a success that was not written; the next ones go on."""
 
     def break_a_promise(tx: Tx) -> None:
@@ -98,7 +98,7 @@ async def test_a_commit_that_fails_is_told_to_all_of_its_group(store: Database) 
     assert await store.transact(lambda tx: write(tx, 1)) == 1
 
 
-async def test_a_full_disk_loses_nothing_that_was_promised(store: Database) -> None:
+async def test_full_disk_keeps_every_acknowledged_write(store: Database) -> None:
     """Who is answered finds their rows, who is not gets an error, and room makes it work again."""
     await store.transact(lambda tx: tx.exec_driver_sql("PRAGMA max_page_count = 200").close())
     tried = [store.transact(partial(write, number=n, words="x" * 20_000)) for n in range(60)]
@@ -112,24 +112,24 @@ async def test_a_full_disk_loses_nothing_that_was_promised(store: Database) -> N
     await store.transact(lambda tx: write(tx, 1000))
 
 
-async def test_tables_may_be_rebuilt_but_not_so_that_rows_point_nowhere(store: Database) -> None:
+async def test_migration_may_rebuild_tables_but_not_break_references(store: Database) -> None:
     """A migration runs without foreign keys, and is undone if it leaves a broken one."""
     orphan = "INSERT INTO deliveries (task, front_end, address) VALUES ('-', '', '')"
     with pytest.raises(DatabaseUnavailable, match="deliveries points at no row of tasks"):
-        await store.exclusively(lambda tx: tx.exec_driver_sql(orphan).close())
+        await store.run_exclusive(lambda tx: tx.exec_driver_sql(orphan).close())
     with pytest.raises(IntegrityError):
         await store.transact(lambda tx: tx.exec_driver_sql(orphan).close())
 
 
-async def test_a_new_file_is_for_its_owner_alone(tmp_path: Path) -> None:
+async def test_new_file_is_private_to_its_owner(tmp_path: Path) -> None:
     """The folders above it are made, and neither they nor the file are open to others."""
     path = tmp_path / "a" / "b.db"
-    async with opened(f"sqlite:///{path}"):
+    async with open_store(f"sqlite:///{path}"):
         assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
         assert {stat.S_IMODE(one.stat().st_mode) for one in path.parent.iterdir()} == {0o600}
 
 
-async def test_what_is_no_database_is_told_in_one_line(tmp_path: Path) -> None:
+async def test_file_that_is_no_database_is_reported_in_one_line(tmp_path: Path) -> None:
     """A file of another kind, or a folder, is named with the reason and left alone."""
     text = tmp_path / "notes.txt"
     text.write_text("not a database " * 1000)
@@ -142,7 +142,7 @@ async def test_what_is_no_database_is_told_in_one_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("turns", [1, 10, 30, 100, 300, 1000])
-async def test_an_interrupted_start_leaves_no_thread(database_url: str, turns: int) -> None:
+async def test_interrupted_start_leaves_no_thread(database_url: str, turns: int) -> None:
     """A thread left behind would keep the process from ending."""
     before = set(threading.enumerate())
     database = open_database(database_url)
@@ -158,9 +158,7 @@ async def test_an_interrupted_start_leaves_no_thread(database_url: str, turns: i
 
 
 @pytest.mark.parametrize("code", ["SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_CANTOPEN"])
-async def test_trouble_with_the_disk_is_taken_for_a_wrong_statement(
-    database: Database, code: str
-) -> None:
+async def test_disk_errors_are_told_from_wrong_statements(database: Database, code: str) -> None:
     """Whoever waits tries again after it, in a transaction or reading; others are not told."""
 
     def fail(_: Tx) -> None:

@@ -12,25 +12,29 @@ from sqlalchemy.exc import IntegrityError
 
 from bot.credits import lifecycle
 from bot.domain.errors import Refusal
-from bot.domain.tasks import Order, Place, State, Task
+from bot.domain.tasks import Destination, Order, State, Task
 from bot.services import accept_task
-from bot.services.accept_task import Draft
+from bot.services.accept_task import NewTask
 from bot.store import deliveries, notices, schema, task_queue, tasks, users
 from bot.store.database import Database, Tx
-from tests.support.credit_limits import RULES
+from tests.support.credit_limits import CREDIT_LIMITS
 
 NOW = 1_790_000_000.0
 
 
-def draft(person: str = "console:a", **changes: object) -> Draft:
+def draft(person: str = "console:a", **changes: object) -> NewTask:
     order = Order(model="m", prompt="a red kite", seconds=4, size="1280x720")
-    made = Draft(accept_task.new_task_id(), person, Place("console", "here"), "en", order, 4)
+    made = NewTask(
+        accept_task.new_task_id(), person, Destination("console", "here"), "en", order, 4
+    )
     return replace(made, **changes)  # type: ignore[arg-type]
 
 
 async def add(database: Database, person: str = "console:a", now: float = NOW) -> Task:
     one = draft(person)
-    taken = await database.transact(lambda tx: accept_task.accept(tx, one, RULES, 100, now))
+    taken = await database.transact(
+        lambda tx: accept_task.accept_task(tx, one, CREDIT_LIMITS, 100, now)
+    )
     return taken.task
 
 
@@ -50,7 +54,7 @@ async def moved(database: Database, task: Task, *states: State) -> Task:
             changes = _ENTERING.get(state, {})
             if state is State.RUNNING:
                 changes = {"remote_id": f"job-{task.id}"}
-            assert lifecycle.move(tx, now, state, NOW, changes=changes)
+            assert lifecycle.transition(tx, now, state, NOW, changes=changes)
         return tasks.get(tx, task.id)
 
     found = await database.transact(move)
@@ -58,7 +62,7 @@ async def moved(database: Database, task: Task, *states: State) -> Task:
     return found
 
 
-async def test_a_row_comes_back_other_than_it_went_in(database: Database) -> None:
+async def test_task_round_trips(database: Database) -> None:
     """Every field of a task survives the database."""
     order = Order(
         model="m",
@@ -74,31 +78,37 @@ async def test_a_row_comes_back_other_than_it_went_in(database: Database) -> Non
         image="x.jpg",
     )
     one = draft(order=order, update_key="u:1", language="zh")
-    taken = await database.transact(lambda tx: accept_task.accept(tx, one, RULES, 3, NOW))
+    taken = await database.transact(
+        lambda tx: accept_task.accept_task(tx, one, CREDIT_LIMITS, 3, NOW)
+    )
     assert await database.read(lambda tx: tasks.get(tx, one.id)) == taken.task
     assert taken.task.order == order
 
 
-async def test_one_update_makes_two_tasks(database: Database) -> None:
+async def test_update_makes_one_task(database: Database) -> None:
     """The same update twice gives the same task, and holds credits once."""
     first = await database.transact(
-        lambda tx: accept_task.accept(tx, draft(update_key="telegram:7"), RULES, 3, NOW)
+        lambda tx: accept_task.accept_task(
+            tx, draft(update_key="telegram:7"), CREDIT_LIMITS, 3, NOW
+        )
     )
     second = await database.transact(
-        lambda tx: accept_task.accept(tx, draft(update_key="telegram:7"), RULES, 3, NOW)
+        lambda tx: accept_task.accept_task(
+            tx, draft(update_key="telegram:7"), CREDIT_LIMITS, 3, NOW
+        )
     )
-    assert first.fresh
-    assert not second.fresh
+    assert first.is_new
+    assert not second.is_new
     assert second.task == first.task
     assert second.balance.held == 4
 
 
-async def test_the_loser_of_a_race_moves_the_task(database: Database) -> None:
+async def test_only_the_winner_of_a_race_changes_the_task(database: Database) -> None:
     """Of many who move the same task one wins; the others write nothing, not even an event."""
     task = await moved(database, await add(database), State.SUBMITTING, State.RUNNING)
 
     def move(tx: Tx) -> bool:
-        return lifecycle.move(tx, task, State.FAILED, NOW, reason="upstream")
+        return lifecycle.transition(tx, task, State.FAILED, NOW, reason="upstream")
 
     results = await asyncio.gather(*(database.transact(move) for _ in range(20)))
     assert results.count(True) == 1
@@ -106,7 +116,7 @@ async def test_the_loser_of_a_race_moves_the_task(database: Database) -> None:
     assert [new for _, _, new, _, _ in history] == ["queued", "submitting", "running", "failed"]
 
 
-async def test_a_stale_lease_still_moves_the_task(database: Database) -> None:
+async def test_stale_lease_cannot_change_the_task(database: Database) -> None:
     """A worker whose task was taken over can no longer move it or put it back."""
     task = await moved(database, await add(database), State.SUBMITTING, State.RUNNING)
     (first,) = await database.transact(
@@ -120,27 +130,27 @@ async def test_a_stale_lease_still_moves_the_task(database: Database) -> None:
         lambda tx: task_queue.claim_due(tx, State.RUNNING, 5, NOW + 31, "live:1", NOW + 61)
     )
     assert not await database.transact(
-        lambda tx: lifecycle.move(tx, first, State.FAILED, NOW, reason="upstream")
+        lambda tx: lifecycle.transition(tx, first, State.FAILED, NOW, reason="upstream")
     )
     assert not await database.transact(lambda tx: tasks.change(tx, first, due_at=NOW))
     assert await database.transact(
-        lambda tx: lifecycle.move(tx, second, State.FAILED, NOW, reason="upstream")
+        lambda tx: lifecycle.transition(tx, second, State.FAILED, NOW, reason="upstream")
     )
 
 
-async def test_a_heartbeat_does_not_keep_a_lease(database: Database) -> None:
+async def test_extended_lease_is_not_taken_over(database: Database) -> None:
     """A lease that is extended is not taken over."""
     await moved(database, await add(database), State.SUBMITTING, State.RUNNING)
     await database.transact(
         lambda tx: task_queue.claim_due(tx, State.RUNNING, 5, NOW, "a:1", NOW + 30)
     )
-    await database.transact(lambda tx: task_queue.extend(tx, ["a:1"], NOW + 60))
+    await database.transact(lambda tx: task_queue.extend_leases(tx, ["a:1"], NOW + 60))
     assert not await database.transact(
         lambda tx: task_queue.claim_due(tx, State.RUNNING, 5, NOW + 45, "b:1", NOW + 75)
     )
 
 
-async def test_two_workers_claim_the_same_task(database: Database) -> None:
+async def test_concurrent_claims_never_share_a_task(database: Database) -> None:
     """Claims that run side by side part the due tasks among them."""
     for _ in range(20):
         await moved(database, await add(database), State.SUBMITTING, State.RUNNING)
@@ -156,21 +166,23 @@ async def test_two_workers_claim_the_same_task(database: Database) -> None:
     assert len(ids) == len(set(ids)) == 20
 
 
-async def test_twenty_tasks_of_one_hold_up_the_first_of_another(database: Database) -> None:
+async def test_users_take_turns_in_the_queue(database: Database) -> None:
     """People take turns: another's first task comes second at the latest."""
     mine = [await add(database, "console:a", NOW + number) for number in range(20)]
     other = await add(database, "console:b", NOW + 50)
-    waiting = await database.transact(lambda tx: task_queue.queued(tx, ["m"], 50, NOW + 60))
+    waiting = await database.transact(
+        lambda tx: task_queue.lock_queued_tasks(tx, ["m"], 50, NOW + 60)
+    )
     ids = [task.id for task in waiting]
     assert ids[0] == mine[0].id
     assert ids[1] == other.id
-    line = await database.read(lambda tx: tasks.place_in_line(tx, other.id))
+    line = await database.read(lambda tx: tasks.queue_position(tx, other.id))
     assert line == 1
-    last = await database.read(lambda tx: tasks.place_in_line(tx, mine[-1].id))
+    last = await database.read(lambda tx: tasks.queue_position(tx, mine[-1].id))
     assert last == 20
 
 
-async def test_a_task_is_passed_over_that_somebody_else_could_make(database: Database) -> None:
+async def test_only_tasks_that_need_missing_capacity_are_skipped(database: Database) -> None:
     """With one for which there is no room only those are left out that ask for no less."""
     plain = Order(model="m", prompt="a red kite", seconds=4, size="small")
     other = await add(database)
@@ -193,7 +205,9 @@ async def test_a_task_is_passed_over_that_somebody_else_could_make(database: Dat
     orders = [replace(plain, **change) for change in changes]  # type: ignore[arg-type]
 
     def behind(tx: Tx, without: Task) -> list[Task]:
-        return task_queue.queued(tx, ["m", "n"], 50, NOW + 1, after=other.id, without=[without])
+        return task_queue.lock_queued_tasks(
+            tx, ["m", "n"], 50, NOW + 1, after_task_id=other.id, skipped_shapes=[without]
+        )
 
     made = [await _ordered(database, order) for order in orders]
     for task in made:
@@ -208,7 +222,9 @@ async def test_a_task_is_passed_over_that_somebody_else_could_make(database: Dat
 async def _ordered(database: Database, order: Order) -> Task:
     """A task with this order, each of another person."""
     one = draft(f"console:{accept_task.new_task_id()}", order=order)
-    taken = await database.transact(lambda tx: accept_task.accept(tx, one, RULES, 100, NOW + 1))
+    taken = await database.transact(
+        lambda tx: accept_task.accept_task(tx, one, CREDIT_LIMITS, 100, NOW + 1)
+    )
     return taken.task
 
 
@@ -222,7 +238,7 @@ async def _ordered(database: Database, order: Order) -> Task:
         {"seconds": 0},
     ],
 )
-async def test_the_database_accepts_what_must_not_be(
+async def test_constraints_refuse_invalid_rows(
     database: Database, change: dict[str, object]
 ) -> None:
     """Unknown states, jobs without an id and negative prices are refused by the tables."""
@@ -235,7 +251,7 @@ async def test_the_database_accepts_what_must_not_be(
         )
 
 
-async def test_a_result_is_owed_twice(database: Database) -> None:
+async def test_delivery_is_unique_and_sent_once(database: Database) -> None:
     """A second delivery of one task cannot be written; one that was sent is not sent again."""
     task = await add(database)
     with pytest.raises(IntegrityError):
@@ -244,56 +260,58 @@ async def test_a_result_is_owed_twice(database: Database) -> None:
                 schema.deliveries.insert().values(task=task.id, front_end="x", address="y")
             )
         )
-    assert await database.transact(lambda tx: deliveries.begin(tx, task.id, repeated=False))
-    assert await database.transact(lambda tx: deliveries.sent(tx, task.id, "r", NOW))
-    assert not await database.transact(lambda tx: deliveries.sent(tx, task.id, "r", NOW))
-    assert not await database.transact(lambda tx: deliveries.begin(tx, task.id, repeated=True))
+    assert await database.transact(lambda tx: deliveries.begin_send(tx, task.id, repeated=False))
+    assert await database.transact(lambda tx: deliveries.mark_sent(tx, task.id, "r", NOW))
+    assert not await database.transact(lambda tx: deliveries.mark_sent(tx, task.id, "r", NOW))
+    assert not await database.transact(lambda tx: deliveries.begin_send(tx, task.id, repeated=True))
 
 
-async def test_a_notice_is_told_again_and_again(database: Database) -> None:
+async def test_notice_is_claimed_once_and_ends_when_sent(database: Database) -> None:
     """A notice is claimed once at a time, comes back if it was not told, and ends when it was."""
     task = await moved(database, await add(database), State.SUBMITTING, State.FAILED)
 
     async def claim(now: float) -> list[tuple[str, State, int]]:
-        return await database.transact(
-            lambda tx: notices.claim_notices(tx, 5, now, now + 30, ["console"])
-        )
+        return await database.transact(lambda tx: notices.claim(tx, 5, now, now + 30, ["console"]))
 
     assert await claim(NOW) == [(task.id, State.FAILED, 0)]
     assert await claim(NOW + 1) == []
     assert await claim(NOW + 31) == [(task.id, State.FAILED, 1)]
-    await database.transact(lambda tx: notices.told(tx, task.id, State.FAILED, NOW))
+    await database.transact(lambda tx: notices.mark_sent(tx, task.id, State.FAILED, NOW))
     assert await claim(NOW + 100) == []
 
 
-async def test_a_stranger_or_a_banned_person_is_accepted(database: Database) -> None:
+async def test_banned_user_is_refused(database: Database) -> None:
     """A ban refuses with its reason, and nothing is held."""
     await add(database)
 
     def ban(tx: Tx) -> None:
-        users.change_person(tx, "console:a", banned_at=NOW, ban_reason="spam")
+        users.change(tx, "console:a", banned_at=NOW, ban_reason="spam")
 
     await database.transact(ban)
     with pytest.raises(Refusal) as refused:
         await add(database)
-    assert refused.value.sentence == "banned"
-    assert refused.value.facts["reason"] == "spam"
+    assert refused.value.text_key == "banned"
+    assert refused.value.params["reason"] == "spam"
 
 
-async def test_more_tasks_run_at_once_than_allowed(database: Database) -> None:
+async def test_active_task_limit_counts_unsettled_tasks(database: Database) -> None:
     """The cap per person counts what is not at rest; 0 means none."""
-    first = await database.transact(lambda tx: accept_task.accept(tx, draft(), RULES, 1, NOW))
-    with pytest.raises(Refusal, match="too-many-running"):
-        await database.transact(lambda tx: accept_task.accept(tx, draft(), RULES, 1, NOW))
-    await moved(database, first.task, State.CANCELLED)
-    await database.transact(lambda tx: accept_task.accept(tx, draft(), RULES, 1, NOW))
+    first = await database.transact(
+        lambda tx: accept_task.accept_task(tx, draft(), CREDIT_LIMITS, 1, NOW)
+    )
     with pytest.raises(Refusal, match="too-many-running"):
         await database.transact(
-            lambda tx: accept_task.accept(tx, draft("console:b"), RULES, 0, NOW)
+            lambda tx: accept_task.accept_task(tx, draft(), CREDIT_LIMITS, 1, NOW)
+        )
+    await moved(database, first.task, State.CANCELLED)
+    await database.transact(lambda tx: accept_task.accept_task(tx, draft(), CREDIT_LIMITS, 1, NOW))
+    with pytest.raises(Refusal, match="too-many-running"):
+        await database.transact(
+            lambda tx: accept_task.accept_task(tx, draft("console:b"), CREDIT_LIMITS, 0, NOW)
         )
 
 
-async def test_a_result_is_taken_by_a_process_that_cannot_post_it(database: Database) -> None:
+async def test_results_are_claimed_only_where_their_front_end_runs(database: Database) -> None:
     """Results and last words are claimed only where their front-end is."""
     way = (State.SUBMITTING, State.RUNNING, State.FETCHING, State.DELIVERING)
     task = await moved(database, await add(database), *way)
@@ -311,23 +329,21 @@ async def test_a_result_is_taken_by_a_process_that_cannot_post_it(database: Data
     failed = await moved(database, await add(database), State.SUBMITTING, State.FAILED)
 
     async def claim_notices(front_end: str) -> list[str]:
-        owed = await database.transact(
-            lambda tx: notices.claim_notices(tx, 5, NOW, NOW + 30, [front_end])
-        )
+        owed = await database.transact(lambda tx: notices.claim(tx, 5, NOW, NOW + 30, [front_end]))
         return [one for one, _, _ in owed]
 
     assert await claim_notices("telegram") == []
     assert await claim_notices("console") == [failed.id]
 
 
-async def test_two_tasks_get_one_job(database: Database) -> None:
+async def test_job_belongs_to_one_task(database: Database) -> None:
     """The database refuses a job that another task of the account has, and nothing is written."""
     first = await moved(database, await add(database), State.SUBMITTING, State.RUNNING)
     second = await moved(database, await add(database), State.SUBMITTING)
     job = {"remote_id": first.remote_id}
-    with pytest.raises(tasks.JobTaken):
+    with pytest.raises(tasks.JobAlreadyAssigned):
         await database.transact(
-            lambda tx: lifecycle.move(tx, second, State.RUNNING, NOW, changes=job)
+            lambda tx: lifecycle.transition(tx, second, State.RUNNING, NOW, changes=job)
         )
     found = await database.read(lambda tx: tasks.get(tx, second.id))
     assert found is not None

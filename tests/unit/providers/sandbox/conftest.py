@@ -8,22 +8,24 @@ from pathlib import Path
 
 import pytest
 
-from providers.base import Options
-from providers.http import Http
+from providers.base import ProviderOptions
+from providers.http import HttpClient
 from providers.sandbox import Sandbox
 from tests.support.fake_clock import FakeClock
-from tests.support.sandbox_driver import Open
+from tests.support.sandbox_driver import OpenSandbox
 
 
 @pytest.fixture
-async def open_sandbox(tmp_path: Path, clock: FakeClock) -> AsyncIterator[Open]:
+async def open_sandbox(tmp_path: Path, clock: FakeClock) -> AsyncIterator[OpenSandbox]:
     """Open the one sandbox of this test; once more means: after a restart."""
     async with AsyncExitStack() as stack:
-        http = Http()
+        http = HttpClient()
         stack.push_async_callback(http.close)
 
         def opened() -> Sandbox:
-            sandbox = Sandbox(Options(kind="sandbox"), http, tmp_path / "sandbox", now=clock.now)
+            sandbox = Sandbox(
+                ProviderOptions(kind="sandbox"), http, tmp_path / "sandbox", now=clock.now
+            )
             stack.push_async_callback(sandbox.close)
             return sandbox
 
@@ -31,6 +33,6 @@ async def open_sandbox(tmp_path: Path, clock: FakeClock) -> AsyncIterator[Open]:
 
 
 @pytest.fixture
-def sandbox(open_sandbox: Open) -> Sandbox:
+def sandbox(open_sandbox: OpenSandbox) -> Sandbox:
     """A sandbox in an empty folder."""
     return open_sandbox()

@@ -10,12 +10,12 @@ from PIL import Image
 
 from bot.media.mp4 import check_mp4
 from bot.media.probe import probe
-from providers.base import Options
-from providers.errors import Refused
+from providers.base import ProviderOptions
+from providers.errors import Rejected
 from providers.sandbox import Sandbox
 from providers.types import Failed, FailureKind, ReferenceImage
 from tests.support import sample_images, video_frames
-from tests.support.sandbox_driver import SMALL, Open, download, look_until_over, make_film
+from tests.support.sandbox_driver import SMALL, OpenSandbox, download, make_film, poll_until_done
 
 
 async def test_a_film_is_what_was_asked_for_and_plays(sandbox: Sandbox, tmp_path: Path) -> None:
@@ -25,10 +25,10 @@ async def test_a_film_is_what_was_asked_for_and_plays(sandbox: Sandbox, tmp_path
     facts = await probe(film)
     assert facts.seconds == pytest.approx(4, abs=0.1)
     assert (facts.width, facts.height) == (720, 1280)
-    assert (facts.video_codec, facts.has_sound) == ("h264", True)
+    assert (facts.video_codec, facts.has_audio) == ("h264", True)
     content = film.read_bytes()
     assert content.index(b"moov") < content.index(b"mdat")
-    assert video_frames.complaints(film) == ""
+    assert video_frames.player_errors(film) == ""
     first, later = video_frames.frame(film), video_frames.frame(film, 2)
     assert video_frames.difference(first, later) > 2
 
@@ -68,7 +68,7 @@ async def test_the_picture_is_the_first_frame_and_then_it_moves(
     job = await sandbox.submit(request)
     picture_as_sent = picture.read_bytes()
     picture.unlink()
-    await look_until_over(sandbox, job.remote_id)
+    await poll_until_done(sandbox, job.remote_id)
     film = tmp_path / "film.mp4"
     film.write_bytes(await download(sandbox, job.remote_id))
     picture.write_bytes(picture_as_sent)
@@ -81,7 +81,7 @@ async def test_the_picture_is_the_first_frame_and_then_it_moves(
 async def test_a_picture_keeps_its_colours(sandbox: Sandbox, tmp_path: Path) -> None:
     """Converted with the wrong matrix, red would turn orange on every phone."""
     card = tmp_path / "card.png"
-    sample_images.quarters(96, 160).save(card)
+    sample_images.color_card(96, 160).save(card)
     request = replace(SMALL, image=ReferenceImage(card, "image/png", 96, 160))
     film = await make_film(sandbox, request, tmp_path / "film.mp4")
     shown = video_frames.frame(film).resize((2, 2), Image.Resampling.BOX)
@@ -90,14 +90,16 @@ async def test_a_picture_keeps_its_colours(sandbox: Sandbox, tmp_path: Path) -> 
 
 
 async def test_the_prompt_is_written_on_the_film_without_its_directions(
-    open_sandbox: Open, tmp_path: Path
+    open_sandbox: OpenSandbox, tmp_path: Path
 ) -> None:
     """The same job with other words looks different; with a bracketed word more, the same."""
     seen = []
     for number, prompt in enumerate(("A KITE", "A DOG", "A [Broken] KITE")):
-        sandbox = Sandbox(Options(kind="sandbox"), open_sandbox().http, tmp_path / str(number))
+        sandbox = Sandbox(
+            ProviderOptions(kind="sandbox"), open_sandbox().http, tmp_path / str(number)
+        )
         job = await sandbox.submit(replace(SMALL, prompt=prompt))
-        await look_until_over(sandbox, job.remote_id)
+        await poll_until_done(sandbox, job.remote_id)
         if number == 2:
             await download(sandbox, job.remote_id)
         (tmp_path / "film.mp4").write_bytes(await download(sandbox, job.remote_id))
@@ -134,14 +136,14 @@ async def test_what_cannot_be_made_is_refused(sandbox: Sandbox, tmp_path: Path) 
         {"seconds": 121},
         {"width": 8},
         {"height": 5000},
-        {"key": "../k3xw"},
+        {"idempotency_key": "../k3xw"},
         {"image": gone},
         {"remix_of": "sandbox_nothing"},
     ]
     for changes in wrong:
-        with pytest.raises(Refused):
+        with pytest.raises(Rejected):
             await sandbox.submit(replace(SMALL, **changes))  # type: ignore[arg-type]
-        assert await sandbox.find(SMALL, 0) is None
+        assert await sandbox.find_job(SMALL, 0) is None
 
 
 async def test_a_picture_that_cannot_be_read_fails_the_job(
@@ -151,6 +153,6 @@ async def test_a_picture_that_cannot_be_read_fails_the_job(
     (tmp_path / "rubbish.jpg").write_bytes(b"rubbish")
     image = ReferenceImage(tmp_path / "rubbish.jpg", "image/jpeg", 96, 160)
     job = await sandbox.submit(replace(SMALL, image=image))
-    end = await look_until_over(sandbox, job.remote_id)
+    end = await poll_until_done(sandbox, job.remote_id)
     assert isinstance(end, Failed)
     assert end.kind is FailureKind.UPSTREAM

@@ -12,30 +12,30 @@ from pathlib import Path
 
 import pytest
 
-from providers.errors import NotFound, Upstream
-from providers.sandbox import RENDERS_AT_ONCE, Sandbox
-from providers.sandbox.jobs import FILM_KEPT, JOB_KEPT
+from providers.errors import NotFound, UpstreamError
+from providers.sandbox import MAX_CONCURRENT_RENDERS, Sandbox
+from providers.sandbox.jobs import JOB_RETENTION_S, VIDEO_RETENTION_S
 from providers.types import Failed, FailureKind, Finished, Pending, ReferenceImage
 from tests.support import sample_images, video_frames
 from tests.support.fake_clock import FakeClock
 from tests.support.sandbox_driver import (
     SMALL,
-    Open,
+    OpenSandbox,
     download,
-    look_until_over,
     make_film,
-    until_percent,
+    poll_until_done,
+    poll_until_percent,
 )
 
 
-async def test_one_key_is_one_job(open_sandbox: Open) -> None:
+async def test_one_key_is_one_job(open_sandbox: OpenSandbox) -> None:
     """The same create twice, also after a restart, is the same job; so a repeat costs nothing."""
     sandbox = open_sandbox()
-    assert await sandbox.find(SMALL, 0) is None
+    assert await sandbox.find_job(SMALL, 0) is None
     first = await sandbox.submit(SMALL)
     second = await sandbox.submit(SMALL)
     third = await open_sandbox().submit(SMALL)
-    found = await open_sandbox().find(SMALL, 0)
+    found = await open_sandbox().find_job(SMALL, 0)
     assert found is not None
     assert {job.remote_id for job in (first, second, third, found)} == {"sandbox_k3xw"}
 
@@ -57,23 +57,25 @@ async def test_the_percent_is_honest(sandbox: Sandbox) -> None:
 
 async def test_at_most_two_films_are_made_at_once(sandbox: Sandbox, tmp_path: Path) -> None:
     """Ten tasks of one person must not take the machine down; the others wait in line."""
-    jobs = [await sandbox.submit(replace(SMALL, key=f"job{number}")) for number in range(6)]
+    jobs = [
+        await sandbox.submit(replace(SMALL, idempotency_key=f"job{number}")) for number in range(6)
+    ]
     assert await sandbox.poll(jobs[-1].remote_id) == Pending()
     most = 0
     async with asyncio.timeout(60):
         for job in jobs:
             while isinstance(await sandbox.poll(job.remote_id), Pending):
                 most = max(most, len(list((tmp_path / "sandbox").glob("making-*"))))
-    assert 1 <= most <= RENDERS_AT_ONCE
+    assert 1 <= most <= MAX_CONCURRENT_RENDERS
 
 
 async def test_a_film_cut_short_is_made_after_the_restart(
-    open_sandbox: Open, tmp_path: Path
+    open_sandbox: OpenSandbox, tmp_path: Path
 ) -> None:
     """A graceful stop in the middle of it leaves no file but the job."""
     sandbox = open_sandbox()
     job = await sandbox.submit(replace(SMALL, seconds=30, width=720, height=1280))
-    await until_percent(sandbox, job.remote_id)
+    await poll_until_percent(sandbox, job.remote_id)
     await sandbox.close()
     assert [path.name for path in (tmp_path / "sandbox").iterdir()] == ["k3xw.json"]
     again = open_sandbox()
@@ -84,12 +86,15 @@ async def test_a_film_cut_short_is_made_after_the_restart(
 _KILLED = """
 import asyncio, sys
 from pathlib import Path
-from providers.base import Options, Pending, VideoRequest
-from providers.http import Http
+from providers.base import ProviderOptions
+from providers.http import HttpClient
 from providers.sandbox import Sandbox
+from providers.types import Pending, VideoRequest
 
 async def main():
-    sandbox = Sandbox(Options(kind="sandbox"), Http(), Path(sys.argv[1]), now=lambda: 1.8e9)
+    sandbox = Sandbox(
+        ProviderOptions(kind="sandbox"), HttpClient(), Path(sys.argv[1]), now=lambda: 1.8e9
+    )
     request = VideoRequest("k3xw", "sandbox", "a kite", 4, width=480, height=854)
     job = await sandbox.submit(request)
     while isinstance(progress := await sandbox.poll(job.remote_id), Pending):
@@ -101,7 +106,9 @@ asyncio.run(main())
 """
 
 
-async def test_a_film_survives_the_death_of_its_process(open_sandbox: Open, tmp_path: Path) -> None:
+async def test_a_film_survives_the_death_of_its_process(
+    open_sandbox: OpenSandbox, tmp_path: Path
+) -> None:
     """Killed in the middle of the making, the job is known and its film is made once more."""
     folder = tmp_path / "sandbox"
     with subprocess.Popen(
@@ -112,10 +119,10 @@ async def test_a_film_survives_the_death_of_its_process(open_sandbox: Open, tmp_
         process.send_signal(signal.SIGKILL)
     assert list(folder.glob("making-*"))
     sandbox = open_sandbox()
-    assert await look_until_over(sandbox, "sandbox_k3xw") == Finished()
+    assert await poll_until_done(sandbox, "sandbox_k3xw") == Finished()
     assert sorted(path.name for path in folder.iterdir()) == ["k3xw.json", "k3xw.mp4"]
     (tmp_path / "film.mp4").write_bytes(await download(sandbox, "sandbox_k3xw"))
-    assert video_frames.complaints(tmp_path / "film.mp4") == ""
+    assert video_frames.player_errors(tmp_path / "film.mp4") == ""
 
 
 async def test_a_film_whose_maker_was_killed_is_made_again(
@@ -123,12 +130,12 @@ async def test_a_film_whose_maker_was_killed_is_made_again(
 ) -> None:
     """Out of memory, the system kills ffmpeg: no verdict on the job; the next look begins anew."""
     job = await sandbox.submit(replace(SMALL, seconds=4, width=720, height=1280))
-    await until_percent(sandbox, job.remote_id)
+    await poll_until_percent(sandbox, job.remote_id)
     for process in _processes_at_work_in(tmp_path):
         os.kill(process, signal.SIGKILL)
-    with pytest.raises(Upstream):
-        await look_until_over(sandbox, job.remote_id)
-    assert await look_until_over(sandbox, job.remote_id) == Finished()
+    with pytest.raises(UpstreamError):
+        await poll_until_done(sandbox, job.remote_id)
+    assert await poll_until_done(sandbox, job.remote_id) == Finished()
 
 
 def _processes_at_work_in(folder: Path) -> list[int]:
@@ -143,7 +150,7 @@ def _processes_at_work_in(folder: Path) -> list[int]:
 async def test_cancelling_kills_the_making_for_good(sandbox: Sandbox, tmp_path: Path) -> None:
     """Confirmed means stopped: no process goes on, and asking again says the same."""
     job = await sandbox.submit(replace(SMALL, seconds=30, width=720, height=1280))
-    await until_percent(sandbox, job.remote_id)
+    await poll_until_percent(sandbox, job.remote_id)
     assert await sandbox.cancel(job.remote_id)
     assert _processes_at_work_in(tmp_path) == []
     assert await sandbox.cancel(job.remote_id)
@@ -158,7 +165,7 @@ async def test_what_is_over_cannot_be_cancelled(sandbox: Sandbox, tmp_path: Path
     await make_film(sandbox, SMALL, tmp_path / "film.mp4")
     assert not await sandbox.cancel("sandbox_k3xw")
     assert await sandbox.poll("sandbox_k3xw") == Finished()
-    failed = await sandbox.submit(replace(SMALL, key="other", prompt="[fail]"))
+    failed = await sandbox.submit(replace(SMALL, idempotency_key="other", prompt="[fail]"))
     assert not await sandbox.cancel(failed.remote_id)
 
 
@@ -186,14 +193,14 @@ async def test_an_unknown_job_is_not_found(remote_id: str, sandbox: Sandbox) -> 
 async def test_a_remix_keeps_the_look_of_its_original(sandbox: Sandbox, tmp_path: Path) -> None:
     """The same picture or colours with other words, also of a remix."""
     card = tmp_path / "card.png"
-    sample_images.quarters(96, 160).save(card)
+    sample_images.color_card(96, 160).save(card)
     image = ReferenceImage(card, "image/png", 96, 160)
     for number, original in enumerate((SMALL, replace(SMALL, image=image))):
-        first = replace(original, key=f"first{number}")
+        first = replace(original, idempotency_key=f"first{number}")
         film = await make_film(sandbox, first, tmp_path / "first.mp4")
         second = replace(
             SMALL,
-            key=f"second{number}",
+            idempotency_key=f"second{number}",
             prompt="",
             width=None,
             height=None,
@@ -211,16 +218,16 @@ async def test_a_remix_keeps_the_look_of_its_original(sandbox: Sandbox, tmp_path
 
 
 async def test_old_films_are_tidied_away_and_made_again_when_asked_for(
-    open_sandbox: Open, tmp_path: Path, clock: FakeClock
+    open_sandbox: OpenSandbox, tmp_path: Path, clock: FakeClock
 ) -> None:
     """The disk does not fill; a film made again is the same to the byte, so parts still fit."""
     whole = (await make_film(open_sandbox(), SMALL, tmp_path / "film.mp4")).read_bytes()
-    await clock.advance(FILM_KEPT + 1)
+    await clock.advance(VIDEO_RETENTION_S + 1)
     later = open_sandbox()
     assert isinstance(await later.poll("sandbox_k3xw"), Pending)
-    assert await look_until_over(later, "sandbox_k3xw") == Finished()
+    assert await poll_until_done(later, "sandbox_k3xw") == Finished()
     assert await download(later, "sandbox_k3xw") == whole
-    await clock.advance(JOB_KEPT)
+    await clock.advance(JOB_RETENTION_S)
     with pytest.raises(NotFound):
         await open_sandbox().poll("sandbox_k3xw")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from PIL import Image
 
-from providers.sandbox.text_overlay import write_text
+from providers.sandbox.text_overlay import draw_text
 
 SIZES = [(720, 1280), (1280, 720), (96, 160), (400, 30), (16, 16)]
 
@@ -19,7 +19,7 @@ def _covered(sheet: Image.Image) -> tuple[int, int, int, int] | None:
 @pytest.mark.parametrize("text", ["a red kite", "word " * 900, "x" * 900, "风筝" * 300])
 def test_text_stays_inside_the_picture(text: str, size: tuple[int, int]) -> None:
     """Long prompts get small letters, then lose their end; nothing runs out at the sides."""
-    sheet = write_text(size, text, "", low=False)
+    sheet = draw_text(size, text, "", at_bottom=False)
     assert sheet.size == size
     box = _covered(sheet)
     if box is not None and min(size) >= 96:
@@ -30,20 +30,20 @@ def test_text_stays_inside_the_picture(text: str, size: tuple[int, int]) -> None
 
 def test_text_below_leaves_the_picture_to_be_seen() -> None:
     """On a person's own photo the words stand at the bottom, not across a face."""
-    sheet = write_text((720, 1280), "a cat playing the piano", "sandbox", low=True)
+    sheet = draw_text((720, 1280), "a cat playing the piano", "sandbox", at_bottom=True)
     box = _covered(sheet)
     assert box is not None
     assert box[1] > 1280 * 0.6
-    centred = _covered(write_text((720, 1280), "a cat playing the piano", "", low=False))
+    centred = _covered(draw_text((720, 1280), "a cat playing the piano", "", at_bottom=False))
     assert centred is not None
     assert (centred[1] + centred[3]) / 2 == pytest.approx(640, abs=60)
 
 
 def test_letters_that_no_font_has_are_left_out() -> None:
     """No boxes in their place; and of a text that is lost, no commas remain."""
-    nothing = write_text((360, 640), "", "", low=False).tobytes()
+    nothing = draw_text((360, 640), "", "", at_bottom=False).tobytes()
     for text in ("\ue000\ue001, \ue002\ue003.", "\U000f0000" * 9, "\u200b\u200d", "\n\t"):
-        assert write_text((360, 640), text, "", low=False).tobytes() == nothing
-    plain = write_text((360, 640), "a kite and a dog", "", low=False)
-    odd = write_text((360, 640), "a kite\ue000 and a dog", "", low=False)
+        assert draw_text((360, 640), text, "", at_bottom=False).tobytes() == nothing
+    plain = draw_text((360, 640), "a kite and a dog", "", at_bottom=False)
+    odd = draw_text((360, 640), "a kite\ue000 and a dog", "", at_bottom=False)
     assert odd.tobytes() == plain.tobytes()

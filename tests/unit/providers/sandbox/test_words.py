@@ -9,22 +9,22 @@ import pytest
 
 from bot.media.mp4 import check_mp4
 from providers.errors import NotFound, Throttled, Unanswered
-from providers.sandbox import SLOW_SECONDS, Sandbox
+from providers.sandbox import SLOW_DELAY_S, Sandbox
 from providers.sandbox.jobs import HUGE_BYTES
 from providers.types import Failed, FailureKind, Finished, Pending
 from tests.support import video_frames
 from tests.support.fake_clock import FakeClock
 from tests.support.sandbox_driver import (
     SMALL,
-    Open,
+    OpenSandbox,
     download,
-    look_until_over,
     make_film,
-    until_percent,
+    poll_until_done,
+    poll_until_percent,
 )
 
 
-async def test_throttled_holds_off_twice_and_then_accepts(open_sandbox: Open) -> None:
+async def test_throttled_holds_off_twice_and_then_accepts(open_sandbox: OpenSandbox) -> None:
     """Counted on the disk, so that a restart in between changes nothing."""
     request = replace(SMALL, prompt="a kite [throttled]")
     for _ in range(2):
@@ -32,8 +32,8 @@ async def test_throttled_holds_off_twice_and_then_accepts(open_sandbox: Open) ->
         with pytest.raises(Throttled) as held_off:
             await sandbox.submit(request)
         assert held_off.value.retry_after == 2
-        assert not held_off.value.accepted
-        assert await sandbox.find(request, 0) is None
+        assert not held_off.value.maybe_accepted
+        assert await sandbox.find_job(request, 0) is None
     assert (await open_sandbox().submit(request)).remote_id == "sandbox_k3xw"
 
 
@@ -49,19 +49,19 @@ async def test_a_failure_on_request_is_a_verdict(
     end = await sandbox.poll(job.remote_id)
     assert isinstance(end, Failed)
     assert end.kind is kind
-    assert end.raw
+    assert end.provider_message
 
 
-async def test_lost_is_accepted_and_can_be_found(open_sandbox: Open, tmp_path: Path) -> None:
+async def test_lost_is_accepted_and_can_be_found(open_sandbox: OpenSandbox, tmp_path: Path) -> None:
     """The answer is lost, the job is not: found by its key, it ends as any other."""
     request = replace(SMALL, prompt="a kite [lost]")
     with pytest.raises(Unanswered) as lost:
         await open_sandbox().submit(request)
-    assert lost.value.accepted
+    assert lost.value.maybe_accepted
     sandbox = open_sandbox()
-    found = await sandbox.find(request, 0)
+    found = await sandbox.find_job(request, 0)
     assert found is not None
-    assert await look_until_over(sandbox, found.remote_id) == Finished()
+    assert await poll_until_done(sandbox, found.remote_id) == Finished()
     check_mp4(await make_film(sandbox, request, tmp_path / "film.mp4"))
 
 
@@ -87,11 +87,11 @@ async def test_stuck_never_ends_but_can_be_cancelled(sandbox: Sandbox, clock: Fa
 async def test_slow_waits_by_the_clock(sandbox: Sandbox, clock: FakeClock) -> None:
     """The film may be there, but the job is not over before its time; no call takes longer."""
     job = await sandbox.submit(replace(SMALL, prompt="a kite [slow]"))
-    await clock.advance(SLOW_SECONDS / 2)
-    await until_percent(sandbox, job.remote_id, 50)
+    await clock.advance(SLOW_DELAY_S / 2)
+    await poll_until_percent(sandbox, job.remote_id, 50)
     assert await sandbox.poll(job.remote_id) == Pending(running=True, percent=50)
-    await clock.advance(SLOW_SECONDS / 2)
-    assert await look_until_over(sandbox, job.remote_id) == Finished()
+    await clock.advance(SLOW_DELAY_S / 2)
+    assert await poll_until_done(sandbox, job.remote_id) == Finished()
 
 
 async def test_huge_is_a_large_file_that_still_plays(sandbox: Sandbox, tmp_path: Path) -> None:
@@ -99,14 +99,14 @@ async def test_huge_is_a_large_file_that_still_plays(sandbox: Sandbox, tmp_path:
     film = await make_film(sandbox, replace(SMALL, prompt="a kite [huge]"), tmp_path / "film.mp4")
     assert film.stat().st_size == HUGE_BYTES
     check_mp4(film)
-    assert video_frames.complaints(film) == ""
+    assert video_frames.player_errors(film) == ""
 
 
-async def test_broken_gives_half_a_file_once(open_sandbox: Open, tmp_path: Path) -> None:
+async def test_broken_gives_half_a_file_once(open_sandbox: OpenSandbox, tmp_path: Path) -> None:
     """A file that was cut off, honest about its length; the second download is whole."""
     sandbox = open_sandbox()
     job = await sandbox.submit(replace(SMALL, prompt="a kite [broken]"))
-    await look_until_over(sandbox, job.remote_id)
+    await poll_until_done(sandbox, job.remote_id)
     half = await download(sandbox, job.remote_id)
     whole = await download(open_sandbox(), job.remote_id)
     assert len(half) == len(whole) // 2

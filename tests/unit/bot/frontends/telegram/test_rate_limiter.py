@@ -178,7 +178,7 @@ async def crowd() -> AsyncIterator[Crowd]:
 # --- the limits --------------------------------------------------------------------------
 
 
-async def test_a_person_gets_two_messages_in_one_second(crowd: Crowd) -> None:
+async def test_private_chat_gets_one_message_a_second(crowd: Crowd) -> None:
     """A private chat takes one message a second, the first at once."""
     crowd.ask(PERSON, times=5)
     await crowd.wait(10)
@@ -186,7 +186,7 @@ async def test_a_person_gets_two_messages_in_one_second(crowd: Crowd) -> None:
     crowd.check()
 
 
-async def test_a_group_gets_a_21st_message_in_a_minute(crowd: Crowd) -> None:
+async def test_group_gets_at_most_20_messages_a_minute(crowd: Crowd) -> None:
     """A group takes 20 at once, and each further one as one of them is a minute old."""
     crowd.ask(GROUP, times=15)
     await crowd.wait(30)
@@ -196,7 +196,7 @@ async def test_a_group_gets_a_21st_message_in_a_minute(crowd: Crowd) -> None:
     crowd.check()
 
 
-async def test_all_chats_together_get_31_messages_in_a_second(crowd: Crowd) -> None:
+async def test_all_chats_together_get_at_most_30_messages_a_second(crowd: Crowd) -> None:
     """30 go at once, the next 30 more than a second later."""
     for person in range(1, 71):
         crowd.ask(person)
@@ -205,7 +205,7 @@ async def test_all_chats_together_get_31_messages_in_a_second(crowd: Crowd) -> N
     crowd.check()
 
 
-async def test_a_message_that_was_quick_on_its_way_breaks_the_limit(crowd: Crowd) -> None:
+async def test_windows_include_a_margin_for_travel_time(crowd: Crowd) -> None:
     """Spans are a little longer than the rules say: the other side counts arrivals."""
     crowd.ask(PERSON, times=2)
     crowd.ask(GROUP, times=21)
@@ -215,7 +215,7 @@ async def test_a_message_that_was_quick_on_its_way_breaks_the_limit(crowd: Crowd
     assert 61 < crowd.sent[-1].at < 60 * LATE
 
 
-async def test_a_message_that_was_slow_on_its_way_is_followed_too_closely(crowd: Crowd) -> None:
+async def test_second_in_private_chat_starts_at_the_answer(crowd: Crowd) -> None:
     """The next one waits its second from when the one before it was answered."""
     crowd.ask(PERSON, times=2)
     await crowd.wait(0.5)
@@ -225,7 +225,7 @@ async def test_a_message_that_was_slow_on_its_way_is_followed_too_closely(crowd:
     assert crowd.times(PERSON) == [0, 1.5]
 
 
-async def test_a_crowd_takes_longer_than_the_limits_demand(crowd: Crowd) -> None:
+async def test_crowd_needs_no_longer_than_the_limits_demand(crowd: Crowd) -> None:
     """1,000 messages to 550 chats are 34 times 30: 33 spans between them, and little more."""
     for number in range(10):
         for group in range(50):
@@ -241,7 +241,7 @@ async def test_a_crowd_takes_longer_than_the_limits_demand(crowd: Crowd) -> None
 # --- who goes first ----------------------------------------------------------------------
 
 
-async def test_a_result_waits_behind_words_in_its_chat(crowd: Crowd) -> None:
+async def test_result_goes_before_text_in_its_chat(crowd: Crowd) -> None:
     """By rank, then first come first served, whenever they came."""
     crowd.ask(PERSON, Rank.EDIT)
     crowd.ask(PERSON, Rank.WORD, times=2)
@@ -253,7 +253,7 @@ async def test_a_result_waits_behind_words_in_its_chat(crowd: Crowd) -> None:
     crowd.check()
 
 
-async def test_a_result_waits_behind_answers_elsewhere(crowd: Crowd) -> None:
+async def test_result_goes_before_answers_in_other_chats(crowd: Crowd) -> None:
     """Where only the limit of all chats holds them back, rank decides between chats."""
     for person in range(1, 61):
         crowd.ask(person)
@@ -265,7 +265,7 @@ async def test_a_result_waits_behind_answers_elsewhere(crowd: Crowd) -> None:
     assert [one.number for one in crowd.sent] == [*range(30), 60, *range(30, 60)]
 
 
-async def test_a_full_group_holds_up_other_chats(crowd: Crowd) -> None:
+async def test_full_group_does_not_delay_other_chats(crowd: Crowd) -> None:
     """Results that wait in a full group, however many, leave answers elsewhere alone."""
     crowd.ask(GROUP, Rank.RESULT, times=200)
     await crowd.wait(2)
@@ -274,7 +274,7 @@ async def test_a_full_group_holds_up_other_chats(crowd: Crowd) -> None:
     assert crowd.times(PERSON) == [2]
 
 
-async def test_a_newcomer_waits_for_the_alarm_of_others(crowd: Crowd) -> None:
+async def test_newcomer_with_an_earlier_slot_goes_first(crowd: Crowd) -> None:
     """Who can go earlier than all who wait does so, not when the first of those can."""
     crowd.hold(GROUP, 3000)
     crowd.hold(OTHER, 5)
@@ -290,7 +290,7 @@ async def test_a_newcomer_waits_for_the_alarm_of_others(crowd: Crowd) -> None:
 # --- edits -------------------------------------------------------------------------------
 
 
-async def test_edits_come_faster_than_a_chat_can_bear(crowd: Crowd) -> None:
+async def test_edits_keep_their_interval(crowd: Crowd) -> None:
     """Every 2 s for a person, every 5 s in a group; the answer says when to ask again."""
     for chat in (PERSON, GROUP):
         for _ in range(6):
@@ -301,7 +301,7 @@ async def test_edits_come_faster_than_a_chat_can_bear(crowd: Crowd) -> None:
     crowd.check()
 
 
-async def test_edits_use_up_what_a_group_may_be_sent(crowd: Crowd) -> None:
+async def test_edits_leave_six_slots_a_minute_for_messages(crowd: Crowd) -> None:
     """However often edits are tried, six slots of the minute are left to messages, and no more."""
     crowd.ask(GROUP, times=10)
     for _ in range(118):
@@ -314,7 +314,7 @@ async def test_edits_use_up_what_a_group_may_be_sent(crowd: Crowd) -> None:
     crowd.check()
 
 
-async def test_a_message_comes_too_soon_after_an_edit(crowd: Crowd) -> None:
+async def test_edit_counts_as_a_message_in_a_private_chat(crowd: Crowd) -> None:
     """In a private chat as well an edit counts as a message, for those before and after it."""
     assert crowd.edit(PERSON) == 0
     crowd.ask(PERSON)
@@ -327,7 +327,7 @@ async def test_a_message_comes_too_soon_after_an_edit(crowd: Crowd) -> None:
     crowd.check()
 
 
-async def test_an_edit_takes_the_slot_of_one_who_waits_in_its_chat(crowd: Crowd) -> None:
+async def test_edit_never_takes_the_slot_of_a_waiter_in_its_chat(crowd: Crowd) -> None:
     """Refused, even where the chat has just become free."""
     crowd.hold(GROUP, 10)
     crowd.ask(GROUP)
@@ -339,7 +339,7 @@ async def test_an_edit_takes_the_slot_of_one_who_waits_in_its_chat(crowd: Crowd)
     assert crowd.edit(PERSON) > 0
 
 
-async def test_an_edit_takes_the_slot_of_one_who_waits_elsewhere(crowd: Crowd) -> None:
+async def test_edit_never_takes_the_slot_of_a_waiter_elsewhere(crowd: Crowd) -> None:
     """While the limit of all chats holds somebody back, and in the moment in which it ends."""
     for person in range(1, 36):
         crowd.ask(person)
@@ -350,7 +350,7 @@ async def test_an_edit_takes_the_slot_of_one_who_waits_elsewhere(crowd: Crowd) -
     assert crowd.edit(GROUP) == 0
 
 
-async def test_edits_leave_no_room_for_a_result_nobody_thought_of(crowd: Crowd) -> None:
+async def test_edits_leave_slots_for_unexpected_messages(crowd: Crowd) -> None:
     """Of the slots of a second, some stay free for messages that come after the edits."""
     allowed = sum(crowd.edit(person) == 0 for person in range(1, 101))
     assert allowed == 20
@@ -361,7 +361,7 @@ async def test_edits_leave_no_room_for_a_result_nobody_thought_of(crowd: Crowd) 
     crowd.check()
 
 
-async def test_edits_delay_those_whose_chats_will_soon_be_free(crowd: Crowd) -> None:
+async def test_edits_leave_slots_for_chats_that_are_free_soon(crowd: Crowd) -> None:
     """28 chats will be free in half a second: two edits fit in before them, and no third."""
     for person in range(1, 29):
         crowd.hold(person, 0.5)
@@ -373,7 +373,7 @@ async def test_edits_delay_those_whose_chats_will_soon_be_free(crowd: Crowd) -> 
     assert crowd.times(*range(1, 29)) == [0.5] * 28
 
 
-async def test_edits_stop_for_more_than_can_go(crowd: Crowd) -> None:
+async def test_edits_are_limited_only_by_waiters_that_can_go(crowd: Crowd) -> None:
     """Of 28 who wait for one group 20 can go when it is free: ten slots are left to edits."""
     crowd.hold(GROUP, 0.5)
     crowd.ask(GROUP, times=28)
@@ -385,7 +385,7 @@ async def test_edits_stop_for_more_than_can_go(crowd: Crowd) -> None:
 
 @given(st.lists(st.integers(1, 60), min_size=1, max_size=120), st.integers(0, 2**31))
 @settings(max_examples=40, deadline=None)
-async def test_edits_delay_anybody_who_waits(tenths: list[int], seed: int) -> None:
+async def test_edits_never_delay_waiters(tenths: list[int], seed: int) -> None:
     """With edits tried all the time, those who waited first are sent no later than without."""
     ends = []
     for edits in (False, True):
@@ -409,7 +409,7 @@ async def test_edits_delay_anybody_who_waits(tenths: list[int], seed: int) -> No
 # --- 429 ---------------------------------------------------------------------------------
 
 
-async def test_one_chats_429_holds_up_all_the_others(crowd: Crowd) -> None:
+async def test_retry_after_holds_one_chat_only(crowd: Crowd) -> None:
     """Nothing goes to that chat for so long, edits included; the others notice nothing."""
     crowd.hold(PERSON, 30)
     for _ in range(3):
@@ -425,7 +425,7 @@ async def test_one_chats_429_holds_up_all_the_others(crowd: Crowd) -> None:
     crowd.check()
 
 
-async def test_a_second_429_shortens_the_first(crowd: Crowd) -> None:
+async def test_longest_hold_wins(crowd: Crowd) -> None:
     """The longest holds, also for those who wait already."""
     crowd.ask(PERSON, times=2)
     await crowd.wait(0.5)
@@ -439,7 +439,7 @@ async def test_a_second_429_shortens_the_first(crowd: Crowd) -> None:
 # --- cancelling, failing -----------------------------------------------------------------
 
 
-async def test_the_slot_of_one_who_left_is_lost(crowd: Crowd) -> None:
+async def test_cancelled_waiter_frees_its_slot(crowd: Crowd) -> None:
     """Who is cancelled while waiting costs the others no time, in the chat and beyond."""
     first, *rest = crowd.ask(PERSON, times=5)
     await crowd.wait(0.5)
@@ -451,7 +451,7 @@ async def test_the_slot_of_one_who_left_is_lost(crowd: Crowd) -> None:
 
 
 @pytest.mark.parametrize("turns", range(8))
-async def test_cancelling_one_in_the_moment_of_service_strands_the_next(turns: int) -> None:
+async def test_cancel_in_the_moment_of_service_serves_the_next(turns: int) -> None:
     """In whichever turn of the loop it happens, the next is served, at most one slot later."""
     async with gathering() as crowd:
         first, second = crowd.ask(PERSON, times=2)
@@ -464,7 +464,7 @@ async def test_cancelling_one_in_the_moment_of_service_strands_the_next(turns: i
         assert crowd.edit(PERSON) == 0 or crowd.sent[-1].at > 1
 
 
-async def test_an_alarm_outlives_those_it_was_set_for(crowd: Crowd) -> None:
+async def test_timer_ends_when_nobody_waits(crowd: Crowd) -> None:
     """When nobody waits any more, no task is left asleep."""
     before = asyncio.all_tasks()
     crowd.ask(GROUP, times=20)
@@ -479,7 +479,7 @@ async def test_an_alarm_outlives_those_it_was_set_for(crowd: Crowd) -> None:
 
 
 @pytest.mark.parametrize("turns", range(6))
-async def test_a_cancelled_alarm_strands_those_who_wait(turns: int) -> None:
+async def test_cancelled_timer_is_replaced(turns: int) -> None:
     """Whoever cancels it, and whenever: another takes its place."""
     async with gathering() as crowd:
         ours = {asyncio.current_task(), *crowd.ask(PERSON, times=3)}
@@ -502,7 +502,7 @@ class StoppedClock(FakeClock):
         await super().sleep(seconds)
 
 
-async def test_a_failing_alarm_strands_those_who_wait() -> None:
+async def test_failing_timer_is_reported_to_waiters() -> None:
     """They hear of the failure, and those who come later are served."""
     clock = StoppedClock()
     async with gathering(clock) as crowd:
@@ -527,7 +527,7 @@ class CorrectedClock(FakeClock):
         return super().now() - self.back
 
 
-async def test_a_clock_put_back_silences_the_bot() -> None:
+async def test_clock_set_back_neither_blocks_nor_breaks_limits() -> None:
     """An hour back costs nobody an hour, and no limit its meaning."""
     clock = CorrectedClock()
     async with gathering(clock) as crowd:
@@ -544,7 +544,7 @@ async def test_a_clock_put_back_silences_the_bot() -> None:
 # --- cost --------------------------------------------------------------------------------
 
 
-async def test_chats_long_quiet_are_remembered(crowd: Crowd) -> None:
+async def test_quiet_chats_are_forgotten(crowd: Crowd) -> None:
     """Of 2,000 chats, edited, held or sent to, nothing is known when their windows are over."""
     for chat in range(1, 2001):
         crowd.ask(chat if chat % 2 else -chat)
@@ -556,7 +556,7 @@ async def test_chats_long_quiet_are_remembered(crowd: Crowd) -> None:
     assert len(crowd.pace._chats) == 1  # noqa: SLF001
 
 
-async def test_a_quiet_chat_is_forgotten_before_its_hold_is_over(crowd: Crowd) -> None:
+async def test_hold_outlives_the_windows_of_a_quiet_chat(crowd: Crowd) -> None:
     """What Telegram has asked for outlives the windows."""
     crowd.hold(PERSON, 5000)
     await crowd.wait(4000)
@@ -564,7 +564,7 @@ async def test_a_quiet_chat_is_forgotten_before_its_hold_is_over(crowd: Crowd) -
     assert crowd.edit(PERSON) == pytest.approx(1000)
 
 
-async def test_those_who_gave_up_are_remembered_in_a_held_chat(crowd: Crowd) -> None:
+async def test_held_chat_forgets_cancelled_waiters(crowd: Crowd) -> None:
     """A chat held for long, in which one waits and others come and go, does not grow."""
     crowd.hold(PERSON, 5000)
     crowd.ask(PERSON, Rank.RESULT)
@@ -578,7 +578,7 @@ async def test_those_who_gave_up_are_remembered_in_a_held_chat(crowd: Crowd) -> 
     assert len(waiting._heap) < 30  # noqa: SLF001
 
 
-async def test_waiting_is_busy() -> None:
+async def test_timer_wakes_once_for_each_free_slot() -> None:
     """The alarm sleeps once for each moment at which somebody can go, and not in between."""
     clock = CountingClock()
     async with gathering(clock) as crowd:
@@ -591,7 +591,7 @@ async def test_waiting_is_busy() -> None:
         assert clock.slept <= len({round(one.at, 3) for one in crowd.sent})
 
 
-async def test_chats_that_become_free_in_vain_wake_the_alarm() -> None:
+async def test_blocked_chats_do_not_wake_the_timer() -> None:
     """While the limit of all chats holds everybody back, nothing else is a reason to wake."""
     clock = CountingClock()
     async with gathering(clock) as crowd:
@@ -603,7 +603,7 @@ async def test_chats_that_become_free_in_vain_wake_the_alarm() -> None:
         assert clock.slept == 1
 
 
-async def test_a_turn_costs_more_the_more_others_wait() -> None:
+async def test_cost_of_a_slot_does_not_grow_with_waiting_chats() -> None:
     """With 100 times as many chats waiting, a turn costs about the same: nothing is searched."""
     costs = []
     for others in (200, 20_000):
@@ -641,7 +641,7 @@ STEPS = st.lists(
 
 @given(STEPS)
 @settings(max_examples=150, deadline=None)
-async def test_some_order_of_requests_breaks_a_limit_or_forgets_somebody(
+async def test_limits_and_priorities_hold_for_any_sequence(
     steps: list[tuple[str, int, Rank, int]],
 ) -> None:
     """Whatever comes in whatever order: limits and ranks hold, and nobody waits for nothing."""
