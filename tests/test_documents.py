@@ -128,8 +128,12 @@ def test_lock_files_pin_by_hash_and_name_no_host(name: str) -> None:
 def test_lock_files_have_every_dependency() -> None:
     """What the project asks for is what the lock file pins."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    wanted = {_name(one) for one in project["project"]["dependencies"]}
-    dev = {_name(one) for one in project["dependency-groups"]["dev"] if isinstance(one, str)}
+    wanted = {_name(dependency) for dependency in project["project"]["dependencies"]}
+    dev = {
+        _name(requirement)
+        for requirement in project["dependency-groups"]["dev"]
+        if isinstance(requirement, str)
+    }
     run_lock, dev_lock = (
         set(re.findall(r"^([a-z0-9.-]+)==", (ROOT / "deploy" / name).read_text(), re.MULTILINE))
         for name in ("requirements.lock", "requirements-dev.lock")

@@ -115,8 +115,8 @@ async def plain_sqlite(url: str, statements: Sequence[Statement]) -> AsyncIterat
         def run(person: str, task: str) -> None:
             names = named(person, task)
             connection.execute("BEGIN IMMEDIATE")
-            for one in statements:
-                connection.execute(one.words, one.filled(names)).fetchall()
+            for statement in statements:
+                connection.execute(statement.words, statement.filled(names)).fetchall()
             connection.execute("COMMIT")
 
         yield lambda person, task: loop.run_in_executor(thread, run, person, task)
@@ -158,8 +158,8 @@ async def plain_asyncpg(url: str, statements: Sequence[Statement]) -> AsyncItera
     async def run(person: str, task: str) -> None:
         names = named(person, task)
         async with pool.acquire() as connection, connection.transaction():
-            for one in statements:
-                await connection.fetch(one.words, *one.filled(names))
+            for statement in statements:
+                await connection.fetch(statement.words, *statement.filled(names))
 
     async with asyncpg.create_pool(url, min_size=20, max_size=20) as pool:
         yield run

@@ -72,7 +72,7 @@ class Asked:
     def videos(self) -> list[Message]:
         """All that were ever posted for this person where they asked."""
         every = self.use.channel.history.values()
-        return [one for one in every if one.video and one.pings == [self.person]]
+        return [message for message in every if message.video and message.pings == [self.person]]
 
     @property
     def is_finished(self) -> bool:
@@ -86,7 +86,7 @@ def _places(discord: FakeDiscord, people: list[FakeUser]) -> list[tuple[FakeUser
     for number in range(0, 20, 2):
         pair = people[number : number + 2]
         general = discord.guild(f"Guild {number}", pair).text("general")
-        places += [(one, general) for one in pair]
+        places += [(person, general) for person in pair]
     for number in range(20, 35, 5):
         five = people[number : number + 5]
         guild = discord.guild(f"Guild {number}", five)
@@ -95,7 +95,7 @@ def _places(discord: FakeDiscord, people: list[FakeUser]) -> list[tuple[FakeUser
         places += [(one, rooms[turn % 3]) for turn, one in enumerate(five)]
     alone = people[35:]
     discord.guild("Home", alone)
-    return places + [(one, one.dm) for one in alone]
+    return places + [(message, message.dm) for message in alone]
 
 
 async def _fifty_ask(discord: FakeDiscord) -> list[Asked]:
@@ -157,12 +157,15 @@ async def test_fifty_users_get_one_video_each_after_a_crash(
     press = await first.person.presses(first.status, "Cancel")
     await press.shows("cannot stop it. It costs 4 credits")
     gateway.render_seconds = 0.1
-    await discord.until(lambda: all(one.is_finished for one in asked), 90)
-    for one in asked:
-        (film,) = one.videos
+    await discord.until(lambda: all(request.is_finished for request in asked), 90)
+    for request in asked:
+        (film,) = request.videos
         assert "repeated" not in film.text
-        said = [event.message for event in one.use.channel.log if event.kind == "sent"]
-        assert [it for it in said if it and it.interaction is one.use] == [one.status, film]
+        said = [event.message for event in request.use.channel.log if event.kind == "sent"]
+        assert [message for message in said if message and message.interaction is request.use] == [
+            request.status,
+            film,
+        ]
     await _buttons_and_forms_work(video, modal)
     assert set(gateway.creates.values()) == {1, 2}
     assert len(discord.world.commands.syncs) == 1
@@ -216,7 +219,9 @@ async def test_acknowledged_interactions_are_handled_after_a_crash(
     for person, (language, video, quota) in zip(people, asked, strict=True):
         film = await person.dm.shows_video()
         await person.dm.until(lambda dm, film=film: dm.from_bot == [film])  # type: ignore[misc]
-        seen_by_all = [one for one in person.dm.history.values() if one.only_for is None]
+        seen_by_all = [
+            message for message in person.dm.history.values() if message.only_for is None
+        ]
         assert seen_by_all == [video.original, film]
         # The answers to the later ones are in the language that the first has asked for.
         assert "4 秒" in film.text

@@ -65,21 +65,23 @@ class Asked(NamedTuple):
 def _answers(request: Message) -> list[Message]:
     """All that the bot ever sent in reply to it."""
     sent = request.chat.events("sent")
-    return [one.message for one in sent if one.message and one.message.reply_to is request]
+    return [event.message for event in sent if event.message and event.message.reply_to is request]
 
 
 def _videos(request: Message) -> list[Message]:
-    return [one for one in _answers(request) if one.video]
+    return [answer for answer in _answers(request) if answer.video]
 
 
 async def _requests(telegram: FakeTelegram) -> list[tuple[FakeUser, Message]]:
     """Fifty people ask: twenty alone, twenty in ten groups, ten in the topics of two forums."""
     people = [telegram.user(f"Person {number}") for number in range(50)]
-    asked = [(one, await one.says(f"/video kite {one.id}")) for one in people[:20]]
+    asked = [(person, await person.says(f"/video kite {person.id}")) for person in people[:20]]
     for number in range(20, 40, 2):
         pair = people[number : number + 2]
         chat = telegram.supergroup(f"Group {number}", pair)
-        asked += [(one, await one.says(f"/video kite {one.id}", chat=chat)) for one in pair]
+        asked += [
+            (person, await person.says(f"/video kite {person.id}", chat=chat)) for person in pair
+        ]
     for number in range(40, 50, 5):
         five = people[number : number + 5]
         forum = telegram.supergroup(f"Forum {number}", five, forum=True)
@@ -129,12 +131,12 @@ async def test_fifty_users_get_one_video_each_after_a_crash(
     bot_process.start()
     assert "cannot stop it. It costs 4 credits" in (await press.answer).text
     gateway.render_seconds = 0.1
-    await telegram.until(lambda: all(_is_finished(one) for one in asked), 60)
-    for one in asked:
-        (video,) = _videos(one.request)
-        assert video.topic is one.request.topic
+    await telegram.until(lambda: all(_is_finished(request) for request in asked), 60)
+    for request in asked:
+        (video,) = _videos(request.request)
+        assert video.topic is request.request.topic
         assert "repeated" not in video.text
-        assert _answers(one.request) == [one.status, video]
+        assert _answers(request.request) == [request.status, video]
     await _buttons_work(again, draft)
     assert set(gateway.creates.values()) == {1, 2}
     assert telegram.throttled == []
@@ -185,10 +187,12 @@ async def test_confirmed_updates_are_handled_in_order_after_a_crash(
     assert len(_videos(request)) == 1
     for person in people:
         await person.chat.shows_video()
-        greeting, quota, *made = [one.message for one in person.chat.events("sent") if one.message]
+        greeting, quota, *made = [
+            event.message for event in person.chat.events("sent") if event.message
+        ]
         assert "/help" in greeting.text
         assert "credits" in quota.text
-        assert len([one for one in made if one.video]) == 1
+        assert len([message for message in made if message.video]) == 1
 
 
 @pytest.mark.parametrize("kind", ["private", "group"])
@@ -217,8 +221,8 @@ async def test_send_interrupted_by_a_crash_is_repeated_and_marked(
     first, second = _videos(request)
     assert "repeated" not in first.text
     assert second.text.startswith("(repeated)")
-    unnoted, status = [one for one in _answers(request) if not one.video]
-    said = [one.text for one in chat.events("sent") if one.message is status]
+    unnoted, status = [answer for answer in _answers(request) if not answer.video]
+    said = [event.text for event in chat.events("sent") if event.message is status]
     assert said[0].startswith("(repeated)")
     await chat.until(lambda _: status.deleted)
     assert not unnoted.deleted

@@ -17,9 +17,9 @@ class ChangeSignal:
 
     def changed(self) -> None:
         """Everyone looks again."""
-        for one in self._waiting:
-            if not one.done():
-                one.set_result(None)
+        for waiter in self._waiting:
+            if not waiter.done():
+                waiter.set_result(None)
 
     async def until(self, look: Callable[[], T], timeout: float, told: Callable[[], str]) -> T:
         """The first true thing that `look` finds. Fails with what `told` says."""

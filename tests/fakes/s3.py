@@ -118,7 +118,7 @@ class FakeS3:
         bucket, _, key = unquote(request.raw_path.partition("?")[0]).lstrip("/").partition("/")
         if bucket != BUCKET:
             raise _Fault(404, "NoSuchBucket")
-        verb = next((one for one in ("uploads", "uploadId", "delete") if one in query), "")
+        verb = next((name for name in ("uploads", "uploadId", "delete") if name in query), "")
         self.requests[f"{request.method} {verb or ('key' if key else 'bucket')}"] += 1
         match request.method, verb, bool(key):
             case "PUT", "", True:
@@ -174,7 +174,8 @@ class FakeS3:
         )
 
     def _deleted(self, body: bytes) -> web.Response:
-        gone = [one.text or "" for one in ET.fromstring(body).iter() if one.tag.endswith("Key")]  # noqa: S314 - our own client wrote it
+        elements = ET.fromstring(body).iter()  # noqa: S314 - our own client wrote it
+        gone = [element.text or "" for element in elements if element.tag.endswith("Key")]
         for key in gone:
             self.objects.pop(key, None)
         rows = "".join(f"<Deleted><Key>{key}</Key></Deleted>" for key in gone)

@@ -72,10 +72,10 @@ async def test_one_of_200_requests_gets_the_last_credits(database_url: str, tmp_
         async with running_process(poor) as (crowd, parts):
             wish = MakeVideo("the only one", seconds=4)
             replies = await asyncio.gather(*(crowd.send("a", wish) for _ in range(200)))
-            accepted = [one for one in replies if one.ok]
+            accepted = [reply for reply in replies if reply.ok]
             assert len(accepted) == 1
-            assert {one.text for one in replies if not one.ok} == {
-                next(one.text for one in replies if not one.ok)
+            assert {reply.text for reply in replies if not reply.ok} == {
+                next(reply.text for reply in replies if not reply.ok)
             }
             assert await at_rest(crowd, parts.database, 30)
             assert await parts.database.read(ledger.verify) == []

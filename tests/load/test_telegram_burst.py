@@ -53,7 +53,7 @@ def _crowd(telegram: FakeTelegram) -> list[tuple[FakeUser, Chat]]:
         size = SIZES[number % len(SIZES)]
         people = [telegram.user(f"Person {len(crowd) + one}") for one in range(size)]
         chat = telegram.supergroup(f"Group {number}", people)
-        crowd += [(one, chat) for one in people]
+        crowd += [(person, chat) for person in people]
     return crowd
 
 
@@ -72,7 +72,7 @@ async def _asked(
 
 def _answers(request: Message) -> list[Message]:
     """What stands there in reply to it."""
-    return [one for one in request.chat.from_bot if one.reply_to is request]
+    return [message for message in request.chat.from_bot if message.reply_to is request]
 
 
 def _is_made(request: Message) -> bool:
@@ -91,8 +91,8 @@ async def _ready(database: Database) -> dict[str, float]:
 
 def _waits(chat: Chat, ready: dict[str, float]) -> list[tuple[float, float]]:
     """From when until when each result of a chat has waited."""
-    sent = (one for one in chat.events("sent") if one.message and one.message.video)
-    return [(ready[one.text.split()[-1]], one.time) for one in sent]
+    sent = (event for event in chat.events("sent") if event.message and event.message.video)
+    return [(ready[message.text.split()[-1]], message.time) for message in sent]
 
 
 async def test_burst_of_messages_is_answered_within_the_limits(
@@ -118,8 +118,8 @@ async def test_burst_of_messages_is_answered_within_the_limits(
         assert "You can spend" in answer.text
     assert sum(telegram.uploads.values()) == len(ready) == len(crowd) == 500
     for chat in {chat for _, chat in crowd}:
-        edits = [one.time for one in chat.events("edited")]
+        edits = [event.time for event in chat.events("edited")]
         waits = _waits(chat, ready)
-        assert not [one for one in edits if any(since < one < sent for since, sent in waits)]
+        assert not [edit for edit in edits if any(since < edit < sent for since, sent in waits)]
         if len(chat.members) <= SIZES[1]:
             assert max(sent - since for since, sent in waits) < UNBOUND

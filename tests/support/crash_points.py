@@ -248,7 +248,7 @@ def with_crash_points(parts: Components, points: CrashPoints, data_dir: Path) ->
     return Components(
         database=CrashingDatabase(parts.database, points),
         providers={name: CrashingProvider(one, points) for name, one in parts.providers.items()},
-        front_ends=[CrashingFrontEnd(one, points) for one in parts.front_ends],
+        front_ends=[CrashingFrontEnd(front_end, points) for front_end in parts.front_ends],
         catalog=parts.catalog,
         spool=spool,
         clock=parts.clock,

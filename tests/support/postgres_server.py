@@ -177,11 +177,12 @@ def _running() -> Iterator[str]:
 def _roomy() -> str | None:
     """A folder for temporary ones that other users can reach."""
     usual = tempfile.gettempdir()
-    return next((one for one in (usual, "/tmp", "/var/tmp") if _open_to_all(Path(one))), usual)  # noqa: S108 - only where the usual one is closed
+    others = ("/tmp", "/var/tmp")  # noqa: S108 - only where the usual one is closed
+    return next((folder for folder in (usual, *others) if _open_to_all(Path(folder))), usual)
 
 
 def _open_to_all(path: Path) -> bool:
-    return all(one.stat().st_mode & 0o001 for one in (path, *path.resolve().parents))
+    return all(folder.stat().st_mode & 0o001 for folder in (path, *path.resolve().parents))
 
 
 @dataclass(frozen=True, slots=True)

@@ -151,7 +151,7 @@ class Day:
         words = self.words
         self.gateway.render_seconds = RENDER
         await self.refused("/video", prompt=words.river, duration=12)
-        first, second = [one for one in self.channel.from_bot if one.video]
+        first, second = [message for message in self.channel.from_bot if message.video]
         await self.refused_form(first, words.again)
         await self.fills_in(second, words.again, words.boat)
         await self.has_films(3)
@@ -206,7 +206,9 @@ class Day:
         """What its person alone is told beside that."""
 
         def look(_: Channel) -> Message | None:
-            mine = [one for one in use.messages if one.ephemeral and not one.thinking]
+            mine = [
+                message for message in use.messages if message.ephemeral and not message.thinking
+            ]
             return mine[-1] if mine else None
 
         found = await self.channel.until(look)
@@ -218,7 +220,7 @@ class Day:
         film = await self.channel.shows_video(times=count)
         cancel = self.words.cancel
         await self.channel.until(
-            lambda channel: not any(cancel in one.labels for one in channel.from_bot)
+            lambda channel: not any(cancel in message.labels for message in channel.from_bot)
         )
         return film
 
@@ -228,7 +230,9 @@ class Day:
 
 def stable(discord: FakeDiscord, channel: Channel) -> str:
     """The story of a channel without what differs from run to run."""
-    events = _in_order([one for one in channel.log if not _says_how_far(one)], discord, channel)
+    events = _in_order(
+        [event for event in channel.log if not _says_how_far(event)], discord, channel
+    )
     told = discord.event_log(replace(channel, log=events))
     accepted = re.findall(r"(?:Task |任务 )([2-9a-z]{8})(?=[:：])", told)
     for number, task in enumerate(dict.fromkeys(accepted), 1):
@@ -250,9 +254,13 @@ def _says_how_far(event: Event) -> bool:
 
 def _in_order(events: list[Event], discord: FakeDiscord, channel: Channel) -> list[Event]:
     """The answer to a press directly behind it: what comes of it may be faster."""
-    done = [one for one in discord.interactions if one.channel is channel and one.kind != TYPING]
+    done = [
+        interaction
+        for interaction in discord.interactions
+        if interaction.channel is channel and interaction.kind != TYPING
+    ]
     left = iter(done)
-    presses = [one for one in done if one.kind == PRESS]
+    presses = [interaction for interaction in done if interaction.kind == PRESS]
     found = []
     for event in events:
         if not any(_told_by(event, press) for press in presses):

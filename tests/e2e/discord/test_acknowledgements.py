@@ -151,7 +151,7 @@ async def test_interactions_are_acknowledged_before_they_are_stored(
             await form.answer
             typing = await ann.starts_typing("/video", prompt="x", model="so")
             await typing.answer
-            assert all(_in_time(one) for one in (*uses, form, typing))
+            assert all(_in_time(interaction) for interaction in (*uses, form, typing))
         await ann.dm.shows_video(times=3, timeout=30)
         await uses[0].shows("You can spend")
         await use.shows("Nothing was changed.")

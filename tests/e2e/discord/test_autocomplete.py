@@ -54,7 +54,7 @@ async def test_autocomplete_finds_models_beyond_the_first_25(
 
         async def offered(typed: str) -> list[str]:
             choices = await ann.types("/video", channel=general, prompt="x", model=typed)
-            return [str(one.value) for one in choices]
+            return [str(choice.value) for choice in choices]
 
         assert await offered("") == [f"kite-{number:02}" for number in range(MOST)]
         assert await offered("KITE-3") == [f"kite-{number}" for number in range(30, 40)]
@@ -76,12 +76,12 @@ async def test_autocomplete_offers_what_the_chosen_model_can_do(
         ):
             chosen = {"prompt": "x", "model": "BOAT", option: ""}
             choices = await ann.types("/video", channel=general, options=chosen)
-            assert [one.value for one in choices] == own
+            assert [choice.value for choice in choices] == own
             del chosen["model"]
             choices = await ann.types("/video", channel=general, options=chosen)
-            assert {*own, another} <= {one.value for one in choices}
+            assert {*own, another} <= {choice.value for choice in choices}
         choices = await ann.types("/settings", channel=general, duration="25")
-        assert [one.value for one in choices] == [25]
+        assert [choice.value for choice in choices] == [25]
 
 
 async def test_autocomplete_offers_only_tasks_of_the_user(
@@ -102,7 +102,7 @@ async def test_autocomplete_offers_only_tasks_of_the_user(
         choices = await ann.types("/fetch", channel=general, task="")
         assert len(choices) == MOST
         assert " kite 27 over the sea" in choices[0].name
-        assert all(len(one.name) <= 100 for one in choices)
+        assert all(len(choice.name) <= 100 for choice in choices)
         (first,) = await ann.types("/fetch", channel=general, task="KITE 00")
         assert first.name.startswith(f"{first.value} (done) kite 00 over")
         fetch = await ann.uses("/fetch", channel=general, task=first.value)
@@ -111,8 +111,8 @@ async def test_autocomplete_offers_only_tasks_of_the_user(
         await general.shows_video()
         (own,) = await an.types("/fetch", channel=general, task="")
         # It is done as soon as it is noted that the video stands there.
-        states = [translate("zh", f"state-{one}") for one in ("delivering", "done")]
-        assert own.name in [f"{own.value} ({one}) 风筝" for one in states]
+        states = [translate("zh", f"state-{state}") for state in ("delivering", "done")]
+        assert own.name in [f"{own.value} ({state}) 风筝" for state in states]
 
 
 # --- what the commands are called --------------------------------------------------------
@@ -120,10 +120,12 @@ async def test_autocomplete_offers_only_tasks_of_the_user(
 
 def _all_of(commands: list[dict[str, Any]]) -> Iterator[tuple[str, dict[str, Any]]]:
     """Each command, option and choice, with its path."""
-    for one in commands:
-        yield one["name"], one
-        for name, inner in _all_of([*(one.get("options") or []), *(one.get("choices") or [])]):
-            yield f"{one['name']} {name}", inner
+    for command in commands:
+        yield command["name"], command
+        for name, inner in _all_of(
+            [*(command.get("options") or []), *(command.get("choices") or [])]
+        ):
+            yield f"{command['name']} {name}", inner
 
 
 async def test_every_option_and_choice_is_localized(
@@ -134,7 +136,7 @@ async def test_every_option_and_choice_is_localized(
         await discord.until(lambda: discord.world.commands.syncs)
     (sync,) = discord.world.commands.syncs
     seen = 0
-    for path, one in _all_of([dict(one) for one in sync.asked]):
+    for path, one in _all_of([dict(command) for command in sync.asked]):
         if "value" in one and not (one.get("name_localizations") or {}):
             # What is chosen is what it is called everywhere.
             assert one["name"] in {*NOT_WORDS, str(one["value"])}, path
@@ -168,7 +170,7 @@ async def test_chinese_app_shows_localized_names(
     assert use.words == "uses /video 提示词: 风筝, 方向: 竖屏, 时长: 8"
     assert menu.title == translate("zh", "form-remix")
     (sync,) = discord.world.commands.syncs
-    told = {one["name"]: one for one in sync.asked}
+    told = {command["name"]: command for command in sync.asked}
     for word in COMMANDS:
         described = told[word.name]["description_localizations"]
         assert described["zh-CN"] == translate("zh", f"help-{word.name}")

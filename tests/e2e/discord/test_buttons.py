@@ -46,8 +46,10 @@ async def _video(ann: FakeUser, channel: Channel, prompt: str = "a red kite") ->
     await ann.uses("/video", channel=channel, prompt=prompt)
 
     def look(channel: Channel) -> Message | None:
-        posted = [one for one in channel.from_bot if one.video and prompt in one.text]
-        quiet = all("Cancel" not in one.labels for one in channel.from_bot)
+        posted = [
+            message for message in channel.from_bot if message.video and prompt in message.text
+        ]
+        quiet = all("Cancel" not in message.labels for message in channel.from_bot)
         return posted[-1] if posted and quiet else None
 
     found = await channel.until(look)
@@ -125,7 +127,7 @@ async def test_double_press_of_try_again_makes_one_video(
             await ann.presses(word, "Try again")
         await general.shows("made no video", times=2)
         await (await ann.uses("/tasks", channel=general)).shows("a red kite")
-    tasks = next(one for one in reversed(ann.alone) if "Your newest tasks" in one.text)
+    tasks = next(message for message in reversed(ann.alone) if "Your newest tasks" in message.text)
     assert len(tasks.text.splitlines()) == 3
     assert gateway.creates == {"a red kite !failed": 2}
 
@@ -138,7 +140,7 @@ async def test_each_submitted_form_makes_its_video(
         video = await _video(ann, general)
         forms = [await (await ann.presses(video, "Again")).modal for _ in range(2)]
         for form in forms:
-            assert [one.value for one in form.fields] == ["a red kite"]
+            assert [field.value for field in form.fields] == ["a red kite"]
             await ann.submits(form)
         await general.shows_video(times=3)
     assert gateway.creates == {"a red kite": 3}
@@ -177,7 +179,9 @@ async def test_cancel_promises_only_what_the_gateway_can_do(
         status = await _running(ann, general, "a red kite")
         await ann.uses("/video", channel=general, prompt="a white cloud")
         waiting = await general.until(
-            lambda channel: [one for one in channel.from_bot if one is not status and one.labels]
+            lambda channel: [
+                message for message in channel.from_bot if message is not status and message.labels
+            ]
         )
         press = await ann.presses(waiting[0], "Cancel")
         told = await press.shows("is cancelled. You got 4 credits back.")
@@ -255,7 +259,7 @@ async def test_forms_work_after_a_restart(
     discord.gateway.identify_seconds = 0
     async with run_with_gateway():
         video = await _video(ann, general)
-        forms = [await (await ann.presses(video, one)).modal for one in ("Again", "Change it")]
+        forms = [await (await ann.presses(video, label)).modal for label in ("Again", "Change it")]
     async with run_with_gateway():
         for number, form in enumerate(forms, 2):
             sent = await ann.submits(form, prompt=f"kite {number}")
@@ -310,7 +314,11 @@ async def test_unknown_button_is_answered_and_does_nothing(
     """A token that nobody knows, or a verb that no card has, is answered and does nothing."""
     async with run_with_gateway():
         video = await _video(ann, general)
-        (button,) = [one for one in video.components[0]["components"] if one["label"] == "Delete"]
+        (button,) = [
+            component
+            for component in video.components[0]["components"]
+            if component["label"] == "Delete"
+        ]
         token = button["custom_id"].partition(".")[0]
         button["custom_id"] = sent.format(token)
         press = await ann.presses(video, "Delete")

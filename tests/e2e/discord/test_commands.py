@@ -91,8 +91,8 @@ async def test_video_commands_are_acknowledged_in_public(
         await general.shows_video(times=2)
         retry = await ann.uses("/retry", channel=general, task=task.upper())
         await general.shows_video(times=3)
-        for one in (use, remix, retry):
-            answer = await one.answer
+        for interaction in (use, remix, retry):
+            answer = await interaction.answer
             assert (answer.kind, answer.ephemeral) == ("thinking", False)
         await general.until(lambda channel: len(channel.from_bot) == 3)
     assert gateway.creates == {"a red kite": 2, "at night": 1}
@@ -247,7 +247,7 @@ async def test_file_that_is_no_image_is_refused_without_charge(
         await ann.sees(f"You can spend {FREE} credits")
     assert not gateway.creates
     kept = tmp_path / "data"
-    assert [one for one in kept.rglob("*.*") if "pictur" in str(one) and one.is_file()] == []
+    assert [path for path in kept.rglob("*.*") if "pictur" in str(path) and path.is_file()] == []
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "GIF", "HEIF", "AVIF"])

@@ -189,7 +189,7 @@ async def test_login_budget_is_kept_by_waiting(
         async with running_bot(own, [FrontEnd(own, clock)]):
             async with asyncio.timeout(20):
                 assert await clock.naps.get() == 86_400
-            (line,) = [one for one in logged if one["event"] == "discord_waits"]
+            (line,) = [entry for entry in logged if entry["event"] == "discord_waits"]
             assert line["why"].startswith("only 5 logins are left")
             await clock.advance(86_000)
             assert discord.gateway.identified == []

@@ -208,9 +208,9 @@ async def test_each_video_mentions_its_own_user(
         await bob.uses("/video", channel=general, prompt="a blue boat")
         await general.shows_video(times=2)
         await general.until(lambda channel: len(channel.from_bot) == 2)
-    pinged = {("kite" in one.text, one.pings[0].name) for one in general.from_bot}
+    pinged = {("kite" in message.text, message.pings[0].name) for message in general.from_bot}
     assert pinged == {(True, "Ann"), (False, "Bob")}
-    assert all(len(one.pings) == 1 for one in general.from_bot)
+    assert all(len(message.pings) == 1 for message in general.from_bot)
 
 
 async def test_concurrent_requests_end_in_their_own_channels(

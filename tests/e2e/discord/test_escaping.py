@@ -160,8 +160,8 @@ async def test_long_prompt_is_made_and_shown_shortened(
     read = _as_read(_description(video))
     assert read.endswith("\u2026")
     assert FITS // 2 < len(read) <= FITS
-    whole = [_description(one) for one in shown.messages if one.embeds]
-    assert sum(len(one) for one in whole) > LONGEST // 2
+    whole = [_description(message) for message in shown.messages if message.embeds]
+    assert sum(len(text) for text in whole) > LONGEST // 2
     for part in whole:
         _as_read(part)
     _calls_nobody(discord, ann)

@@ -115,5 +115,5 @@ async def test_late_answer_does_not_replace_a_fetched_video(
         discord.faults.add("update_original_webhook_message", "dropped-before", times=4)
         fetch = await ann.uses("/fetch", channel=strangers, task=task)
         await clock.sleep_until(clock.now() + 30)
-        videos = [one for one in fetch.said if one.video and not one.deleted]
-        assert [task in one.text for one in videos] == [True]
+        videos = [message for message in fetch.said if message.video and not message.deleted]
+        assert [task in video.text for video in videos] == [True]

@@ -63,7 +63,7 @@ def general(discord: FakeDiscord, ann: FakeUser) -> Channel:
 
 def _videos(channel: Channel) -> list[Message]:
     """All that were ever posted there."""
-    return [one for one in channel.history.values() if one.video]
+    return [message for message in channel.history.values() if message.video]
 
 
 async def _quiet(discord: FakeDiscord) -> None:
@@ -176,8 +176,8 @@ async def test_nonce_prevents_a_second_post(
     await _quiet(discord)
     assert _videos(general) == [video]
     sent = discord.calls_to("create_message", general)
-    assert len({one.body["nonce"] for one in sent}) == 1
-    assert all(one.body["enforce_nonce"] for one in sent)
+    assert len({call.body["nonce"] for call in sent}) == 1
+    assert all(call.body["enforce_nonce"] for call in sent)
     assert (MARK in video.text) is marked
 
 
@@ -218,9 +218,9 @@ async def test_lost_refusal_is_repeated_in_private(
     await general.until(lambda _: use.original and use.original.deleted, 20)
     await _quiet(discord)
     assert general.from_bot == []
-    told = [one.text for one in use.messages if one.ephemeral]
+    told = [message.text for message in use.messages if message.ephemeral]
     assert len(told) == (2 if kind in DONE else 1)
-    assert [one for one in told if one.startswith("(repeated)")] == (
+    assert [text for text in told if text.startswith("(repeated)")] == (
         told[-1:] if kind in {*DONE, "503", "dropped-before"} else []
     )
 

@@ -123,7 +123,7 @@ async def test_each_form_keeps_its_own_image(
     tall = await bob.says("tall", channel=general, files=[ImageFile(TALL, "tall.png")])
     wide = await bob.says("wide", channel=general, files=[ImageFile(WIDE, "wide.jpg")])
     async with run_with_gateway():
-        forms = [await (await ann.uses_menu(OF_PICTURE, one)).modal for one in (tall, wide)]
+        forms = [await (await ann.uses_menu(OF_PICTURE, message)).modal for message in (tall, wide)]
         await ann.submits(forms[1], prompt="wide")
         await ann.submits(forms[0], prompt="tall")
         await general.shows_video(times=2)
@@ -144,15 +144,15 @@ async def test_change_it_remixes_the_video(
         menu = await (await ann.uses_menu(OF_VIDEO, video)).modal
         for number, form in enumerate((button, menu), 2):
             assert form.title == "Change this video"
-            assert [(one.label, one.value) for one in form.fields] == [
+            assert [(field.label, field.value) for field in form.fields] == [
                 ("What should be different?", "")
             ]
             await ann.submits(form, prompt=f"at night {number}")
             changed = await general.shows_video(times=number)
             assert f"at night {number}" in changed.text
     first, *others = gateway.jobs.values()
-    assert [one.remix_of for one in others] == [first.id, first.id]
-    assert {one.body["seconds"] for one in others} == {"8"}
+    assert [job.remix_of for job in others] == [first.id, first.id]
+    assert {job.body["seconds"] for job in others} == {"8"}
 
 
 async def test_menu_on_other_messages_is_refused_in_private(
@@ -184,17 +184,17 @@ async def test_again_keeps_all_other_options(
         video = await _video(ann, general, duration=8, image=ImageFile(TALL, "tall.png"))
         form = await (await ann.presses(video, "Again")).modal
         assert form.title == "Once more"
-        assert [one.value for one in form.fields] == ["a red kite"]
+        assert [field.value for field in form.fields] == ["a red kite"]
         await ann.submits(form, prompt="a blue kite")
         second = await general.shows_video(times=2)
         form = await (await ann.presses(second, "Again")).modal
-        assert [one.value for one in form.fields] == ["a blue kite"]
+        assert [field.value for field in form.fields] == ["a blue kite"]
         await ann.submits(form)
         await general.shows_video(times=3)
     jobs = list(gateway.jobs.values())
-    assert [one.body["prompt"] for one in jobs] == ["a red kite", "a blue kite", "a blue kite"]
-    assert {(one.body["seconds"], one.body["size"]) for one in jobs} == {("8", "720x1280")}
-    assert [_size(one.picture) for one in jobs] == [(720, 1280)] * 3
+    assert [job.body["prompt"] for job in jobs] == ["a red kite", "a blue kite", "a blue kite"]
+    assert {(job.body["seconds"], job.body["size"]) for job in jobs} == {("8", "720x1280")}
+    assert [_size(job.picture) for job in jobs] == [(720, 1280)] * 3
 
 
 async def test_again_of_a_remix_remixes_the_same_video(
@@ -207,11 +207,11 @@ async def test_again_of_a_remix_remixes_the_same_video(
         await ann.submits(form, prompt="at night")
         changed = await general.shows_video(times=2)
         form = await (await ann.presses(changed, "Again")).modal
-        assert [one.value for one in form.fields] == ["at night"]
+        assert [field.value for field in form.fields] == ["at night"]
         await ann.submits(form, prompt="at noon")
         await general.shows_video(times=3)
     first, *others = gateway.jobs.values()
-    assert [(one.body["prompt"], one.remix_of) for one in others] == [
+    assert [(job.body["prompt"], job.remix_of) for job in others] == [
         ("at night", first.id),
         ("at noon", first.id),
     ]

@@ -56,7 +56,7 @@ async def test_answers_use_the_language_of_the_app(
             translate(language, "forgetme-choose")
         )
         assert question.labels == [
-            translate(language, f"button-{one}") for one in ("forget", "keep")
+            translate(language, f"button-{verb}") for verb in ("forget", "keep")
         ]
 
 
@@ -83,10 +83,12 @@ async def _everything(person: FakeUser, channel: Channel, words: str) -> list[st
     video = await _video(person, channel)
     for label in video.labels[:2]:
         form = await (await person.presses(video, label)).modal
-        beside += [form.title, *(one.label for one in form.fields)]
+        beside += [form.title, *(field.label for field in form.fields)]
     await _told(await person.presses(video, video.labels[-1]))
     await uses("/video", prompt=f"{PROMPT} !failed")
-    word = await channel.until(lambda it: [one for one in it.from_bot if len(one.labels) == 1])
+    word = await channel.until(
+        lambda it: [message for message in it.from_bot if len(message.labels) == 1]
+    )
     await person.presses(word[0], word[0].labels[0])
     await channel.until(lambda it: len([o for o in it.from_bot if len(o.labels) == 1]) == 2)
     await uses("/video", prompt=f"{PROMPT} !stuck")
@@ -99,7 +101,7 @@ async def _everything(person: FakeUser, channel: Channel, words: str) -> list[st
     await person.presses(question, question.labels[1])
     await channel.until(lambda _: not question.labels)
     choices = await person.types("/fetch", channel=channel, task="")
-    return beside + [one.name.split(") ")[0].split(" (")[1] for one in choices]
+    return beside + [choice.name.split(") ")[0].split(" (")[1] for choice in choices]
 
 
 async def _video(person: FakeUser, channel: Channel) -> Message:
@@ -113,9 +115,9 @@ async def _told(use: Interaction) -> Message:
     """The last that an interaction brings: the answer for its person alone, or for all."""
 
     def look(_: Channel) -> Message | None:
-        mine = [one for one in use.said if not one.thinking]
-        private = [one for one in mine if one.ephemeral]
-        found = private or [one for one in mine if one.labels]
+        mine = [message for message in use.said if not message.thinking]
+        private = [message for message in mine if message.ephemeral]
+        found = private or [message for message in mine if message.labels]
         return found[-1] if found else None
 
     found = await use.channel.until(look)
@@ -169,7 +171,7 @@ async def test_chosen_language_overrides_the_app(
     async with run_with_gateway():
         video = await _video(ann, general)
         assert video.labels == [
-            translate("zh", f"button-{one}") for one in ("again", "remix", "delete")
+            translate("zh", f"button-{verb}") for verb in ("again", "remix", "delete")
         ]
         assert translate("zh", "caption-facts", model="sora-2", seconds=4) in video.text
         form = await (await ann.presses(video, video.labels[0])).modal

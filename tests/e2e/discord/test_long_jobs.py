@@ -54,8 +54,8 @@ async def bot(
 
 def _videos(channel: Channel, person: FakeUser) -> list[Message]:
     """All that were ever posted there for this person."""
-    sent = (one.message for one in channel.log if one.kind == "sent")
-    return [one for one in sent if one and one.video and one.pings == [person]]
+    sent = (event.message for event in channel.log if event.kind == "sent")
+    return [message for message in sent if message and message.video and message.pings == [person]]
 
 
 @pytest.mark.usefixtures("bot")
@@ -92,7 +92,7 @@ async def test_slow_video_is_posted_after_the_interaction_expired(
         assert 900 < video.time - use.time < TAKES + 120
         assert use.original is not None
         assert use.original.deleted
-        assert [it for it in room.from_bot if it.video] == [video]
+        assert [message for message in room.from_bot if message.video] == [video]
         assert room.from_bot == [video]
 
 
@@ -102,9 +102,9 @@ async def test_closed_channel_sends_the_video_to_the_user(
 ) -> None:
     """Hidden, silent, gone, locked, or the bot thrown out: the person alone gets it, with why."""
     people = [discord.user(name) for name in ("Ann", "Bob", "Cat", "Dan", "Eve")]
-    guilds = [discord.guild(f"Guild of {one.name}", [one]) for one in people]
+    guilds = [discord.guild(f"Guild of {person.name}", [person]) for person in people]
     discord.guild("Home", people)
-    rooms = [one.text("general") for one in guilds]
+    rooms = [guild.text("general") for guild in guilds]
     hidden, silent, removed, _, locked = rooms
     rooms[4] = locked.thread("Ideas")
     for one, room in zip(people, rooms, strict=True):

@@ -181,7 +181,7 @@ def _answered(discord: FakeDiscord, use: Interaction) -> bool:
 
 
 def _refused(discord: FakeDiscord) -> int:
-    return [one.status for one in discord.calls_to("update_original_webhook_message")].count(413)
+    return [call.status for call in discord.calls_to("update_original_webhook_message")].count(413)
 
 
 def test_direct_message_limit_applies_to_a_rerouted_video() -> None:
@@ -198,7 +198,9 @@ async def test_refused_original_is_reported(
         await ann.uses("/video", channel=general, prompt="a red kite")
         video = await general.shows_video()
         # As below a video that was made smaller.
-        (last,) = [one for one in video.all_components if one.get("label") == "Delete"]
+        (last,) = [
+            component for component in video.all_components if component.get("label") == "Delete"
+        ]
         last["custom_id"] = last["custom_id"].replace("delete", "original")
         press = await ann.presses(video, "Delete")
         press.file_limit = 1000
@@ -245,5 +247,5 @@ async def test_revoked_token_ends_the_front_end(
         discord.gateway.token = "another"
         await discord.until(lambda: not discord.gateway.connections)
         discord.faults.release()
-    assert [one.operation for one in discord.invalid] == ["create_message"]
+    assert [call.operation for call in discord.invalid] == ["create_message"]
     assert use.told == 1

@@ -35,8 +35,11 @@ FOREVER = 10_000.0
 
 def _assert_untold(discord: FakeDiscord) -> None:
     """Nobody was told any of it: in no message of any kind, nor in what stands behind buttons."""
-    assert all(one.token.startswith(INTERACTION_TOKEN_PREFIX) for one in discord.interactions)
-    assert_no_secrets(json.dumps([one.body for one in discord.calls], default=str))
+    assert all(
+        interaction.token.startswith(INTERACTION_TOKEN_PREFIX)
+        for interaction in discord.interactions
+    )
+    assert_no_secrets(json.dumps([call.body for call in discord.calls], default=str))
     for channel in discord.world.channels.values():
         assert_no_secrets(repr([event.lines for event in channel.log]))
         for message in channel.history.values():
@@ -115,7 +118,7 @@ async def _refused(ann: FakeUser, channel: Channel) -> None:
     """Ask for what cannot be had, and be told so alone."""
     use = await ann.uses("/video", channel=channel, prompt="too long", duration=7)
     await channel.until(lambda _: use.original and use.original.deleted, 20)
-    assert [one for one in use.messages if one.only_for is ann]
+    assert [message for message in use.messages if message.only_for is ann]
 
 
 async def _talk(discord: FakeDiscord, ann: FakeUser, general: Channel, photo: Path) -> None:
@@ -169,7 +172,7 @@ async def test_logs_hide_every_token(
             await discord.until(lambda: discord.world.listens(None), 30)
             await discord.until(lambda: discord.world.commands.syncs, 30)
             await _talk(discord, ann, general, sample_images.photo(tmp_path / "p.jpg", 640, 360))
-            told = [await client.get(f"http://127.0.0.1:{port}/{one}") for one in WEB]
+            told = [await client.get(f"http://127.0.0.1:{port}/{path}") for path in WEB]
             log = process.log_text
         given = json.dumps(gateway.bodies) + repr(list(gateway.pictures.values()))
         assert gateway.bodies
@@ -177,7 +180,7 @@ async def test_logs_hide_every_token(
     every = (*_AT_FIRST, *_AT_WORK, *_AT_A_REFUSAL, *_AT_A_FORM)
     assert set(every) - set(discord.faults.suffered) == set()
     assert "debug" in log
-    for text in (log, given, *(one.text + str(one.headers) for one in told)):
+    for text in (log, given, *(response.text + str(response.headers) for response in told)):
         assert_no_secrets(text)
     assert discord.url not in given
     assert discord.cdn_url not in given
@@ -187,8 +190,8 @@ async def test_logs_hide_every_token(
 @pytest.fixture
 def _restored_logging() -> Iterator[None]:
     """Put the logging of this process back."""
-    root, libraries = logging.getLogger(), [logging.getLogger(one) for one in LIBRARIES]
-    before = (root.handlers[:], root.level, [one.level for one in libraries])
+    root, libraries = logging.getLogger(), [logging.getLogger(library) for library in LIBRARIES]
+    before = (root.handlers[:], root.level, [library.level for library in libraries])
     yield
     root.handlers[:], root.level = before[:2]
     for one, level in zip(libraries, before[2], strict=True):
@@ -220,8 +223,8 @@ async def test_library_logs_hide_every_token(
         environ = {"LOG_LEVEL": "DEBUG", "LOG_FORMAT": logs, "DAILY_CREDITS": "1000"}
         with_token = {"DISCORD_BOT_TOKEN": TOKEN, "PROVIDERS__LOCAL__API_KEY": KEY}
         configure(settings(tmp_path, **environ, **with_token, PROVIDERS__LOCAL__KIND="openai"))
-        for one in LIBRARIES:
-            logging.getLogger(one).setLevel(logging.DEBUG)
+        for library in LIBRARIES:
+            logging.getLogger(library).setLevel(logging.DEBUG)
         _suffers(discord, (*_AT_FIRST, *_LATE))
         async with running_bot(clock, discord, gateway, tmp_path, **environ):
             await ann.uses("/video", channel=general, prompt="a kite")
@@ -238,7 +241,7 @@ async def test_library_logs_hide_every_token(
         assert discord.violations == []
         assert gateway.violations == []
         _assert_untold(discord)
-        assert_no_secrets(repr([(one.body, one.picture) for one in gateway.jobs.values()]))
+        assert_no_secrets(repr([(job.body, job.picture) for job in gateway.jobs.values()]))
     log = capsys.readouterr().err
     assert "INTERACTION_CREATE" in log
     assert f"/{REDACTED}" in log

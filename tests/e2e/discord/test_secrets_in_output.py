@@ -57,7 +57,7 @@ async def test_reprs_hide_every_token(
         (front_end,) = parts.front_ends
         assert isinstance(front_end, FrontEnd)
         inner = list(vars(front_end).values())
-        (kit,) = [one for one in inner if type(one).__name__ == "Kit"]
+        (kit,) = [part for part in inner if type(part).__name__ == "Kit"]
         spot = _spot(use, general, discord)
         asked = Asked(use.id, spot, Human(f"discord:{ann.id}"), "ann", {"line": "/quota"})
         things = [front_end, *inner, kit.post, kit.post.client.http, spot, asked]

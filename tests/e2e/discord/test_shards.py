@@ -75,7 +75,7 @@ class Asked:
     def videos(self) -> list[Message]:
         """All that were ever posted for this person where they asked."""
         every = self.use.channel.history.values()
-        return [one for one in every if one.video and one.pings == [self.person]]
+        return [message for message in every if message.video and message.pings == [self.person]]
 
     @property
     def is_finished(self) -> bool:
@@ -88,9 +88,9 @@ def _places(discord: FakeDiscord) -> list[tuple[FakeUser, Channel]]:
     """Two people in a guild of each shard, and one who is alone with the bot."""
     places: list[tuple[FakeUser, Channel]] = []
     for number in range(SHARDS):
-        pair = [discord.user(f"Person {number}{one}") for one in "ab"]
+        pair = [discord.user(f"Person {number}{letter}") for letter in "ab"]
         general = discord.guild(f"Guild {number}", pair).text("general")
-        places += [(one, general) for one in pair]
+        places += [(person, general) for person in pair]
     alone = discord.user("Alone")
     alone.installs()
     return [*places, (alone, alone.dm)]
@@ -98,7 +98,7 @@ def _places(discord: FakeDiscord) -> list[tuple[FakeUser, Channel]]:
 
 def _guilds(places: list[Channel]) -> list[Guild]:
     """One of each shard."""
-    guilds = {one.guild.shard: one.guild for one in places if one.guild is not None}
+    guilds = {place.guild.shard: place.guild for place in places if place.guild is not None}
     return [guilds[shard] for shard in range(SHARDS)]
 
 
@@ -106,12 +106,12 @@ async def _all_ask(discord: FakeDiscord) -> list[Asked]:
     """Everybody asks, once all shards are heard."""
     places, listening = _places(discord), discord.gateway.listening
     guilds = _guilds([channel for _, channel in places])
-    await discord.until(lambda: all(listening(one) for one in guilds), 60)
+    await discord.until(lambda: all(listening(guild) for guild in guilds), 60)
     asked = [
         Asked(one, await one.uses("/video", channel=place, prompt=f"kite {one.id}"))
         for one, place in places
     ]
-    assert [one.use.told for one in asked] == [1] * len(asked)
+    assert [request.use.told for request in asked] == [1] * len(asked)
     return asked
 
 
@@ -132,22 +132,24 @@ async def test_all_shards_serve_their_users(
 ) -> None:
     """People of all shards get their videos, one each; each shard began once, commands too."""
     asked = await _all_ask(discord)
-    await discord.until(lambda: all(one.is_finished for one in asked), 60)
-    assert [len(one.videos) for one in asked] == [1] * len(asked)
+    await discord.until(lambda: all(request.is_finished for request in asked), 60)
+    assert [len(request.videos) for request in asked] == [1] * len(asked)
     assert gateway.creates.total() == len(asked)
-    assert sorted(one[1:] for one in discord.gateway.identified) == [(n, 4) for n in range(4)]
+    assert sorted(session[1:] for session in discord.gateway.identified) == [
+        (n, 4) for n in range(4)
+    ]
     assert len(discord.world.commands.syncs) == 1
-    for one in processes:
-        assert "Traceback" not in one.log_text
-        assert '"level": "error"' not in one.log_text
+    for process in processes:
+        assert "Traceback" not in process.log_text
+        assert '"level": "error"' not in process.log_text
 
 
 async def _all_wait(discord: FakeDiscord, gateway: FakeOpenAIGateway) -> list[Asked]:
     """Everybody has asked, has been told so, and waits for as long as the gateway is at work."""
     gateway.render_seconds = FOREVER
     asked = await _all_ask(discord)
-    for one in asked:
-        await one.use.shows("Task", 30)
+    for request in asked:
+        await request.use.shows("Task", 30)
     await _made(discord, gateway, len(asked))
     return asked
 
@@ -159,16 +161,16 @@ async def test_results_of_a_dead_process_are_delivered_by_another(
     asked = await _all_wait(discord, gateway)
     dead, alive = processes
     dead.kill()
-    first, *_ = guilds = _guilds([one.use.channel for one in asked])
+    first, *_ = guilds = _guilds([request.use.channel for request in asked])
     await discord.until(lambda: not discord.gateway.listening(first))
-    assert [discord.gateway.listening(one) for one in guilds] == [False, False, True, True]
+    assert [discord.gateway.listening(guild) for guild in guilds] == [False, False, True, True]
     gateway.render_seconds = 0.1
-    await discord.until(lambda: all(one.is_finished for one in asked), 60)
+    await discord.until(lambda: all(request.is_finished for request in asked), 60)
     dead.start()
     await discord.until(lambda: discord.gateway.listening(first), 60)
     again = await asked[0].person.uses("/quota", channel=asked[0].use.channel)
     await again.shows("You can spend")
-    assert [len(one.videos) for one in asked] == [1] * len(asked)
+    assert [len(request.videos) for request in asked] == [1] * len(asked)
     assert gateway.creates.total() == len(asked)
     assert len(discord.world.commands.syncs) == 1
     assert "Traceback" not in dead.log_text + alive.log_text
@@ -181,11 +183,11 @@ async def test_posted_result_of_a_dead_process_is_found(
     asked = await _all_wait(discord, gateway)
     discord.faults.add("execute_webhook", "held-after", times=len(asked))
     gateway.render_seconds = 0.1
-    await discord.until(lambda: all(one.videos for one in asked), 60)
+    await discord.until(lambda: all(request.videos for request in asked), 60)
     dead, alive = processes
     dead.kill()
     discord.faults.release()
-    await discord.until(lambda: all(one.is_finished for one in asked), 60)
-    assert [len(one.videos) for one in asked] == [1] * len(asked)
-    assert "repeated" not in "".join(one.videos[0].text for one in asked)
+    await discord.until(lambda: all(request.is_finished for request in asked), 60)
+    assert [len(request.videos) for request in asked] == [1] * len(asked)
+    assert "repeated" not in "".join(request.videos[0].text for request in asked)
     assert "Traceback" not in dead.log_text + alive.log_text

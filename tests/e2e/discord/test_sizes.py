@@ -52,7 +52,7 @@ Late = Callable[[], AbstractAsyncContextManager[Components]]
 def videos(tmp_path_factory: pytest.TempPathFactory) -> Films:
     """The films by the words that name them."""
     folder = tmp_path_factory.mktemp("films")
-    found = {f"{one}": _at_once(folder / f"{one}.mp4", one * MB) for one in WEIGHTS}
+    found = {f"{weight}": _at_once(folder / f"{weight}.mp4", weight * MB) for weight in WEIGHTS}
     return {LONG: video_of_length(folder / "long.mp4", LONG_SECONDS, 120 * MB), **found}
 
 
@@ -124,7 +124,11 @@ async def _film(channel: Channel, name: str, more: str = "") -> Message:
     """The film of this name, once it is posted."""
 
     def look(channel: Channel) -> Message | None:
-        found = [one for one in channel.from_bot if f"of {name} MB{more}" in one.text and one.video]
+        found = [
+            message
+            for message in channel.from_bot
+            if f"of {name} MB{more}" in message.text and message.video
+        ]
         return found[-1] if found else None
 
     found = await channel.until(look, PATIENCE)
@@ -167,7 +171,7 @@ async def _linked(message: Message) -> str:
 
 def _refused(discord: FakeDiscord) -> list[str]:
     """What was too large, by operation."""
-    return [one.operation for one in discord.calls if one.status == 413]
+    return [call.operation for call in discord.calls if call.status == 413]
 
 
 # --- the whole table ---------------------------------------------------------------------
@@ -190,7 +194,7 @@ async def test_too_large_video_is_reencoded_and_linked(
     """What fits comes as it is; what does not, made to fit at once, and Original links to it."""
     ann = discord.user("Ann", file_limit=own)
     general = discord.guild("Kites", [ann], tier=tier).text("general")
-    names = [str(one) for one in WEIGHTS]
+    names = [str(weight) for weight in WEIGHTS]
     async with run_with_gateway(**public_url_settings):
         for name in names:
             await _asks(ann, general, name)
@@ -293,7 +297,7 @@ async def test_refused_size_is_learned(discord: FakeDiscord, run_with_gateway: R
             use = await _asks(ann, general, "30", more)
             use.file_limit = TEN
             await _is_made_to_fit(await _film(general, "30", more), TEN)
-        assert len([one for one in general.from_bot if one.video]) == 2
+        assert len([message for message in general.from_bot if message.video]) == 2
     assert len(_refused(discord)) == 1
 
 

@@ -139,7 +139,9 @@ class Day:
         await self.presses(draft, words.start)
         film = await self.has_films(2)
         press = await self.person.presses(film, words.remix)
-        question = await self.chat.until(lambda chat: [one for one in chat.from_bot if one.asks])
+        question = await self.chat.until(
+            lambda chat: [message for message in chat.from_bot if message.asks]
+        )
         await press.answer
         await self.person.says(words.change, reply_to=question[0])
         await self.has_films(3)
@@ -188,7 +190,7 @@ class Day:
         """The first message of the bot after it."""
 
         def look(chat: Chat) -> Message | None:
-            return next((one for one in chat.from_bot if one.id > message.id), None)
+            return next((later for later in chat.from_bot if later.id > message.id), None)
 
         found = await self.chat.until(look)
         assert found is not None
@@ -206,7 +208,9 @@ class Day:
         """So many videos stand there, the newest is given, and no status does any more."""
         film = await self.chat.shows_video(times=count)
         cancel = self.words.cancel
-        await self.chat.until(lambda chat: not any(cancel in one.labels for one in chat.from_bot))
+        await self.chat.until(
+            lambda chat: not any(cancel in message.labels for message in chat.from_bot)
+        )
         return film
 
     async def gateway_has(self, prompt: str) -> None:
@@ -220,7 +224,7 @@ class Day:
 def stable(telegram: FakeTelegram, chat: Chat) -> str:
     """The story of a chat without what differs from run to run."""
     told = telegram.event_log(
-        replace(chat, log=_in_order([one for one in chat.log if _stays(one)]))
+        replace(chat, log=_in_order([event for event in chat.log if _stays(event)]))
     )
     accepted = re.findall(r"(?:Task |任务 )([2-9a-z]{8})(?=[:：])", told)
     for number, task in enumerate(dict.fromkeys(accepted), 1):
@@ -249,7 +253,11 @@ def _in_order(events: list[Event]) -> list[Event]:
         if event.kind != "answered":
             found.append(event)
         if event.kind == "pressed":
-            answer = next(one for one in answers if one.message is event.message)
+            answer = next(
+                event_answered
+                for event_answered in answers
+                if event_answered.message is event.message
+            )
             answers.remove(answer)
             found.append(answer)
     return found

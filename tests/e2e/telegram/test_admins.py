@@ -59,7 +59,7 @@ async def _answer(person: FakeUser, line: str, chat: Chat, reply_to: Message | N
     asked = await person.says(line, chat=chat, reply_to=reply_to)
 
     def look(chat: Chat) -> Message | None:
-        return next((one for one in chat.from_bot if one.reply_to is asked), None)
+        return next((message for message in chat.from_bot if message.reply_to is asked), None)
 
     found = await chat.until(look)
     assert found is not None

@@ -81,7 +81,7 @@ async def test_double_press_of_as_file_uploads_once(
         assert [(await press.answer).alert for press in presses] == [False, True]
         await ann.says("/quota")
         await ann.chat.shows("You can spend")
-        files = [one for one in ann.chat.from_bot if one.document]
+        files = [message for message in ann.chat.from_bot if message.document]
         assert len(files) == 1
         assert files[0].reply_to is video
         assert files[0].document is not None
@@ -104,7 +104,7 @@ async def test_buttons_work_after_a_restart(telegram: FakeTelegram, run_bot: Run
         await ann.chat.shows_video(times=2)
         await ann.chat.shows("is cancelled")
         await ann.presses(video, "As file")
-        await ann.chat.until(lambda chat: any(one.document for one in chat.from_bot))
+        await ann.chat.until(lambda chat: any(message.document for message in chat.from_bot))
         await ann.presses(video, "Change it")
         await ann.chat.shows("What should be different")
 

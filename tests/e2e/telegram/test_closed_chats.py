@@ -58,8 +58,8 @@ def bot(
 
 def _videos(chat: Chat) -> list[Message]:
     """All videos that the bot ever sent there."""
-    found = [one.message for one in chat.events("sent") if one.message]
-    return [one for one in found if one.video]
+    found = [event.message for event in chat.events("sent") if event.message]
+    return [message for message in found if message.video]
 
 
 async def _waiting(person: FakeUser, chat: Chat, topic: Topic | None = None) -> str:
@@ -103,7 +103,7 @@ async def test_deleted_account_is_not_written_to_again(
         await ann.leaves_telegram()
         await clock.sleep_until(clock.now() + 4 * LONG)
     assert len(telegram.calls_to("sendVideo")) == 1
-    assert len([one for one in telegram.calls if one.method == "sendMessage"]) <= 2
+    assert len([call for call in telegram.calls if call.method == "sendMessage"]) <= 2
 
 
 # --- groups ------------------------------------------------------------------------------
@@ -268,7 +268,7 @@ async def test_result_follows_an_upgraded_group(
     assert len(_videos(new)) == 2
     assert not _videos(group)
     assert not ann.chat.from_bot
-    assert len([one for one in new.from_bot if not one.video]) == 0
+    assert len([message for message in new.from_bot if not message.video]) == 0
 
 
 async def test_upgraded_group_is_remembered_after_a_restart(

@@ -47,7 +47,7 @@ async def test_check_describes_the_bot(telegram: FakeTelegram, tmp_path: Path) -
         f"@reelay_standin_bot, by webhook at {NOBODY}/telegram/webhook, "
         "which is not set there now: a start sets it; in groups it hears everything"
     )
-    assert {one.method for one in telegram.calls} == {"getMe", "getWebhookInfo"}
+    assert {call.method for call in telegram.calls} == {"getMe", "getWebhookInfo"}
 
 
 @pytest.mark.parametrize(

@@ -202,5 +202,5 @@ async def test_markup_in_a_prompt_is_shown_literally(
         video = await ann.chat.shows_video()
     for said in (draft.edits[0].text, video.text):
         assert words in said.replace("\u2060", "")
-    kinds = {one["type"] for one in [*draft.entities, *video.entities]}
+    kinds = {entity["type"] for entity in [*draft.entities, *video.entities]}
     assert not kinds & {"mention", "text_mention", "bold", "text_link"}

@@ -47,13 +47,15 @@ async def bot(telegram: FakeTelegram, clock: VirtualClock, tmp_path: Path) -> As
 
 def _said(chat: Chat) -> list[str]:
     """All texts that the bot ever sent there, as they were then."""
-    return [one.text for one in chat.events("sent") if one.message and not one.message.media]
+    return [
+        event.text for event in chat.events("sent") if event.message and not event.message.media
+    ]
 
 
 def _videos(chat: Chat) -> list[Message]:
     """All videos that the bot ever sent there."""
-    found = [one.message for one in chat.events("sent") if one.message]
-    return [one for one in found if one.video]
+    found = [event.message for event in chat.events("sent") if event.message]
+    return [message for message in found if message.video]
 
 
 # --- answers -----------------------------------------------------------------------------
@@ -186,7 +188,7 @@ async def test_retry_after_delays_one_chat_only(
     assert clock.now() - told < 30
     await ann.chat.shows_video()
     await ann.chat.until(lambda chat: len(chat.from_bot) == 1)
-    first, *_ = [one for one in telegram.calls_to("sendVideo", ann.chat) if one.time > told]
+    first, *_ = [call for call in telegram.calls_to("sendVideo", ann.chat) if call.time > told]
     assert seconds <= first.time - told < seconds * 1.2 + 5
     assert len(_videos(ann.chat)) == 1
     assert "repeated" not in _videos(ann.chat)[0].text
@@ -246,4 +248,4 @@ async def test_update_with_a_lost_poll_answer_is_handled_once(
     await ann.chat.shows_video()
     await clock.sleep_until(clock.now() + LONG)
     assert len(_videos(ann.chat)) == 1
-    assert len([one for one in _said(ann.chat) if one.startswith("Task")]) == 1
+    assert len([text for text in _said(ann.chat) if text.startswith("Task")]) == 1

@@ -55,7 +55,7 @@ async def test_group_talk_is_not_answered(
         await ben.sends_album([picture(), picture()], "our kites", chat=group)
         await ben.sends_sticker(chat=group)
         await ben.joins(telegram.supergroup("Others", [ann]))
-        said = [await _quota(one, group) for one in (ann, ben)]
+        said = [await _quota(person, group) for person in (ann, ben)]
     assert group.from_bot == said
     assert len(telegram.calls_to("sendMessage")) == len(said)
     assert telegram.calls_to("getFile") == []
@@ -139,7 +139,7 @@ async def test_reply_to_the_bot_opens_a_draft(
         video = await group.shows_video()
         await ben.says("how nice!", reply_to=video)
         await _quota(ben, group)
-        assert not any("how nice" in one.text for one in group.from_bot)
+        assert not any("how nice" in message.text for message in group.from_bot)
         asked = await ann.says("now green", reply_to=video)
         changed = await group.shows("This changes your video")
         assert changed.reply_to is asked
@@ -225,7 +225,7 @@ async def test_video_stays_in_its_topic_or_thread(
         photo = await ann.sends_photo(picture(300, 200), "/video it flies", **where)
         await words.chat.until(lambda chat: _videos(chat) == 2 and len(chat.from_bot) == 2)
     asked = [words, photo]
-    for sent in (one.message for one in words.chat.events("sent")):
+    for sent in (event.message for event in words.chat.events("sent")):
         assert sent is not None
         assert sent.reply_to in asked
         assert sent.topic is words.topic
@@ -233,12 +233,12 @@ async def test_video_stays_in_its_topic_or_thread(
             assert (sent.thread is None) is (place == "group")
         if place == "comments":
             assert sent.thread == where["reply_to"].id
-    assert {one.reply_to for one in words.chat.from_bot} == set(asked)
+    assert {message.reply_to for message in words.chat.from_bot} == set(asked)
     assert telegram.downloads.total() == 1
 
 
 def _videos(chat: Chat) -> int:
-    return len([one for one in chat.from_bot if one.video])
+    return len([message for message in chat.from_bot if message.video])
 
 
 @pytest.mark.parametrize("name", ["Clips", ""], ids=["topic", "general"])
@@ -261,16 +261,18 @@ async def test_conversation_stays_in_its_topic(
         again = await topic.chat.shows_video(times=2)
         assert again.reply_to is video
         await ann.presses(video, "As file")
-        await topic.chat.until(lambda chat: [one for one in chat.from_bot if one.document])
+        await topic.chat.until(
+            lambda chat: [message for message in chat.from_bot if message.document]
+        )
         await ann.presses(video, "Change it")
         question = await topic.chat.shows("What should be different")
         await ann.says("now green", reply_to=question)
         await topic.chat.shows_video(times=3)
         await ann.says("/tasks", topic=topic)
         await topic.chat.shows("Your newest tasks:")
-    assert all(one.topic is topic for one in topic.chat.from_bot)
-    sent = [one.message for one in topic.chat.events("sent")]
-    assert all(one.topic is topic for one in sent if one is not None)
+    assert all(message.topic is topic for message in topic.chat.from_bot)
+    sent = [event.message for event in topic.chat.events("sent")]
+    assert all(message.topic is topic for message in sent if message is not None)
 
 
 # --- coming, moving ----------------------------------------------------------------------
@@ -355,6 +357,6 @@ async def test_upgrade_during_downtime_is_found(
     async with run_with_gateway():
         await _quota(ann, new)
     assert (
-        len([one for one in telegram.calls if one.method == "sendVideo" and one.chat == new.id])
+        len([call for call in telegram.calls if call.method == "sendVideo" and call.chat == new.id])
         == 1
     )

@@ -35,7 +35,7 @@ def _all_said(chat: Chat) -> list[str]:
     for event in chat.log:
         if event.kind == "answered" or (event.by_bot and event.kind in {"sent", "edited"}):
             said += [event.text, *event.labels]
-    return [one for one in said if one and one != "(asks for a reply)"]
+    return [text for text in said if text and text != "(asks for a reply)"]
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ async def _everything(person: FakeUser, chat: Chat) -> None:
         asked = await person.says(line, chat=chat, reply_to=reply_to)
 
         def look(chat: Chat) -> Message | None:
-            return next((one for one in chat.from_bot if one.id > asked.id), None)
+            return next((message for message in chat.from_bot if message.id > asked.id), None)
 
         found = await chat.until(look)
         assert found is not None
@@ -105,7 +105,7 @@ async def _everything(person: FakeUser, chat: Chat) -> None:
     await (await person.presses(video, video.labels[0])).answer
     await chat.shows_video(times=2)
     await person.presses(video, video.labels[1])
-    await chat.until(lambda chat: len([one for one in chat.from_bot if one.asks]) == 2)
+    await chat.until(lambda chat: len([message for message in chat.from_bot if message.asks]) == 2)
     await (await person.presses(video, video.labels[1])).answer
     draft = await writes(f"{US} KITE")
     for number, button in enumerate((1, 0, -1), 1):
@@ -161,7 +161,7 @@ async def test_chosen_language_overrides_the_app(
         await ann.presses(draft, draft.labels[0])
         video = await group.shows_video()
         assert video.labels == [
-            translate("zh", f"button-{one}") for one in ("again", "remix", "file")
+            translate("zh", f"button-{verb}") for verb in ("again", "remix", "file")
         ]
         assert translate("zh", "caption-facts", model="sora-2", seconds=4) in video.text
         await ann.says("/vidoe", chat=ann.chat)

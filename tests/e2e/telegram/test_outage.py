@@ -56,8 +56,10 @@ def bot(
 
 def _videos(request: Message) -> list[Message]:
     """All that were ever sent in reply to it."""
-    sent = (one.message for one in request.chat.events("sent"))
-    return [one for one in sent if one and one.video and one.reply_to is request]
+    sent = (event.message for event in request.chat.events("sent"))
+    return [
+        message for message in sent if message and message.video and message.reply_to is request
+    ]
 
 
 @ANY_OUTAGE
@@ -70,8 +72,8 @@ async def test_results_waiting_in_an_outage_are_posted_once(
     """Thirty results that wait when Telegram comes back are all posted, each once."""
     people = [telegram.user(f"Person {number}") for number in range(WAITING)]
     async with bot:
-        requests = [await one.says(f"/video kite {one.id}") for one in people]
-        await telegram.until(lambda: all(one.chat.from_bot for one in people))
+        requests = [await person.says(f"/video kite {person.id}") for person in people]
+        await telegram.until(lambda: all(person.chat.from_bot for person in people))
         await telegram.outage(kind)
         await clock.sleep_until(clock.now() + OUTAGE)
         assert not any(_videos(one) for one in requests)

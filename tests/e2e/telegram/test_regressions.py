@@ -54,8 +54,12 @@ async def test_unclear_fetch_is_repeated_once_and_marked(
             await ann.presses(video, "As file")
         await ann.says("/quota")
         await ann.chat.shows("You can spend")
-        sent = [one for one in ann.chat.from_bot if one is not video and getattr(one, kind)]
-        assert ["(repeated)" in one.text for one in sent] == [False, True]
+        sent = [
+            message
+            for message in ann.chat.from_bot
+            if message is not video and getattr(message, kind)
+        ]
+        assert ["(repeated)" in message.text for message in sent] == [False, True]
         telegram.faults.clear()
         await ann.says(f"/fetch {_task(video)}")
         last = await ann.chat.shows_video(times=2 if kind == "document" else 4)
@@ -80,8 +84,8 @@ async def test_unclear_question_is_repeated_once_and_marked(
         await ann.says(line)
         await ann.says("/quota")
         await ann.chat.shows("You can spend")
-    asked = [one.text for one in ann.chat.from_bot if words in one.text]
-    assert ["(repeated)" in one for one in asked] == [False, True]
+    asked = [message.text for message in ann.chat.from_bot if words in message.text]
+    assert ["(repeated)" in text for text in asked] == [False, True]
 
 
 async def test_answers_are_not_repeated_while_telegram_is_silent(
@@ -98,8 +102,8 @@ async def test_answers_are_not_repeated_while_telegram_is_silent(
         telegram.faults.clear()
         await ann.says("/privacy")
         await ann.chat.shows("What is kept")
-    said = [one.text for one in ann.chat.from_bot if "Models:" in one.text]
-    assert ["(repeated)" in one for one in said] == [False, True]
+    said = [message.text for message in ann.chat.from_bot if "Models:" in message.text]
+    assert ["(repeated)" in text for text in said] == [False, True]
 
 
 # --- a call fails ------------------------------------------------------------------------

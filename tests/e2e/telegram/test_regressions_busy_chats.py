@@ -42,13 +42,13 @@ async def test_silenced_chat_does_not_delay_other_chats(
         telegram.faults.add(
             "sendVideo", "429", retry_after=25, when=lambda told: told["chat_id"] == group.id
         )
-        for one in crowd:
-            await one.says(f"/video a kite {QUICK}", chat=group)
+        for person in crowd:
+            await person.says(f"/video a kite {QUICK}", chat=group)
         await group.until(lambda _: len(group.from_bot) == WIDTH + 1)
         await telegram.until(lambda: telegram.calls_to("sendVideo"), 30)
         await bob.says(f"/video a bird {QUICK}")
         await bob.chat.shows_video(20)
-        assert not [one for one in group.from_bot if one.video]
+        assert not [message for message in group.from_bot if message.video]
 
 
 async def test_delayed_final_message_is_sent_once(telegram: FakeTelegram, run_bot: RunBot) -> None:
@@ -62,7 +62,7 @@ async def test_delayed_final_message_is_sent_once(telegram: FakeTelegram, run_bo
         await ann.chat.shows("made no video", 30)
         await ann.says("/quota")
         await ann.chat.shows("You can spend")
-    assert len([one for one in ann.chat.from_bot if "made no video" in one.text]) == 1
+    assert len([message for message in ann.chat.from_bot if "made no video" in message.text]) == 1
 
 
 async def test_anonymous_admins_of_two_groups_do_not_wait_for_each_other(
@@ -103,7 +103,9 @@ async def test_failed_edit_does_not_delay_other_edits(
     async with _front_end(telegram, tmp_path) as (front_end, parts):
         await ann.says("/video a [stuck] kite")
         await ann.says("/video a [stuck] bird")
-        await ann.chat.until(lambda chat: sum("42 %" in one.text for one in chat.from_bot) == 2)
+        await ann.chat.until(
+            lambda chat: sum("42 %" in message.text for message in chat.from_bot) == 2
+        )
         first, second = ann.chat.from_bot
         telegram.faults.add("editMessageText", "500")
         for status, text in ((first, "one"), (second, "two")):
@@ -118,16 +120,16 @@ async def test_failed_edit_does_not_delay_other_edits(
 async def test_alert_reaches_each_admin_once(telegram: FakeTelegram, tmp_path: Path) -> None:
     """An alert was told when one admin has it, whatever became of the others'."""
     ann, bob = (telegram.user(name, started=True) for name in ("Ann", "Bob"))
-    admins = ",".join(f"telegram:{one.id}" for one in (ann, bob))
+    admins = ",".join(f"telegram:{person.id}" for person in (ann, bob))
     async with _front_end(telegram, tmp_path, ADMINS=admins) as (front_end, _):
         telegram.faults.add(
             "sendMessage", "dropped-before", when=lambda told: told["chat_id"] == bob.id
         )
         await front_end.alert_admins("look out")
         await front_end.alert_admins("look\n" * 1000)
-    words = [one.text for one in ann.chat.from_bot]
+    words = [message.text for message in ann.chat.from_bot]
     assert words[0] == "look out"
-    assert sum(one.count("look") for one in words[1:]) == 1000
+    assert sum(word.count("look") for word in words[1:]) == 1000
 
 
 async def test_press_after_an_upgrade_changes_the_right_message(

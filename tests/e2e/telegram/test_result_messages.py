@@ -68,7 +68,7 @@ async def test_video_carries_size_length_and_thumbnail(
     assert video.video.thumbnail is not None
     assert max(video.video.thumbnail.width, video.video.thumbnail.height) <= 320
     assert video.labels == ["Again", "Change it", "As file"]
-    kinds = [(one.kind, one.text) for one in ann.chat.log if one.by_bot]
+    kinds = [(event.kind, event.text) for event in ann.chat.log if event.by_bot]
     assert ("action", "upload_video") in kinds[: kinds.index(("sent", video.text))]
 
 
@@ -81,8 +81,8 @@ async def test_spoiler_is_kept(telegram: FakeTelegram, run_with_gateway: RunBot)
         await ann.chat.shows_video(times=2)
         await ann.says(f"/fetch {_task(video)}")
         await ann.chat.shows_video(times=3)
-        films = [one for one in ann.chat.from_bot if one.video]
-        assert [one.spoiler for one in films] == [True, True, True]
+        films = [message for message in ann.chat.from_bot if message.video]
+        assert [film.spoiler for film in films] == [True, True, True]
         await ann.says("/video a blue kite")
         plain = await ann.chat.shows_video(times=4)
     assert not plain.spoiler
@@ -113,7 +113,7 @@ async def test_unclear_result_is_repeated_once_and_marked(
         await ann.says("/video a red kite")
         second = await ann.chat.shows_video(times=2)
         word = await ann.chat.shows("could not be posted")
-        first = next(one for one in ann.chat.from_bot if one.video)
+        first = next(message for message in ann.chat.from_bot if message.video)
         assert "(repeated)" not in first.text
         assert second.text.startswith("(repeated) It may have been posted before.\na red kite\n")
         assert "not posted a third time" in word.text
@@ -165,8 +165,12 @@ async def test_caption_is_shortened_with_facts_complete(
         assert prompt.startswith(shown[:-1].rstrip())
         assert units(video.text) > LONGEST_CAPTION * 0.9
         shown.encode()
-    marks = [one for one in video.entities if one["type"] not in {"url", "hashtag", "bot_command"}]
-    assert [one["type"] for one in marks] == ["expandable_blockquote", "code"]
+    marks = [
+        entity
+        for entity in video.entities
+        if entity["type"] not in {"url", "hashtag", "bot_command"}
+    ]
+    assert [mark["type"] for mark in marks] == ["expandable_blockquote", "code"]
     assert covered_text(video.text, marks[1]) == _task(video)
 
 
@@ -232,9 +236,9 @@ async def test_fetched_video_is_sent_by_file_id(
         await ann.says(f"/start task_{_task(video)}")
         await ann.chat.shows_video(times=4)
         await ann.presses(shared, "As file")
-        await group.until(lambda chat: [one for one in chat.from_bot if one.document])
+        await group.until(lambda chat: [message for message in chat.from_bot if message.document])
     assert video.video is not None
-    ids = [one.params["video"] for one in telegram.calls_to("sendVideo")[1:]]
+    ids = [call.params["video"] for call in telegram.calls_to("sendVideo")[1:]]
     assert ids == [video.video.file_id] * 4
     assert telegram.uploads["video"] == 1
 
@@ -276,4 +280,4 @@ async def test_task_link_opens_nothing_for_others(
             await ben.chat.shows("Tell me what you would like to see", after=asked)
         await ben.says(f"/fetch {_task(video)}")
         await ben.chat.shows("You have no task")
-    assert not any(one.video for one in ben.chat.from_bot)
+    assert not any(message.video for message in ben.chat.from_bot)

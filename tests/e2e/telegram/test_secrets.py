@@ -79,12 +79,16 @@ async def _talk(telegram: FakeTelegram, ann: FakeUser, link: bool) -> None:
     await ann.presses(draft, "Start")
     video = await ann.chat.shows_video(times=2)
     await ann.presses(video, "As file")
-    await ann.chat.until(lambda chat: [one for one in chat.from_bot if one.document], 20)
+    await ann.chat.until(
+        lambda chat: [message for message in chat.from_bot if message.document], 20
+    )
     for line in ("/admin providers", f"/admin task {video.text.split()[-1]}"):
         await ann.says(line)
         await ann.chat.until(
             lambda chat, line=line: [  # type: ignore[misc]
-                one for one in chat.from_bot if one.reply_to and one.reply_to.text == line
+                message
+                for message in chat.from_bot
+                if message.reply_to and message.reply_to.text == line
             ],
             20,
         )
@@ -116,7 +120,7 @@ async def test_logs_hide_the_token(
             process.start()
             await telegram.until(lambda: telegram.world.updates.webhook or telegram.polls, 20)
             await _talk(telegram, ann, link=way == "webhook")
-            told = [await client.get(f"http://127.0.0.1:{port}/{one}") for one in WEB]
+            told = [await client.get(f"http://127.0.0.1:{port}/{path}") for path in WEB]
             log = process.log_text
         given = json.dumps(gateway.bodies)
         kept = b"".join(gateway.pictures.values())
@@ -124,7 +128,12 @@ async def test_logs_hide_the_token(
         assert gateway.violations == []
     assert len(telegram.faults.suffered) >= len(FAULTS) - 2, telegram.faults.suffered
     assert "debug" in log
-    for text in (log, given, repr(kept), *(one.text + str(one.headers) for one in told)):
+    for text in (
+        log,
+        given,
+        repr(kept),
+        *(response.text + str(response.headers) for response in told),
+    ):
         _assert_hidden(text)
     assert "/file/bot" not in given
     assert telegram.url not in given

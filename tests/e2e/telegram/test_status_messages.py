@@ -47,7 +47,7 @@ async def _status(request: Message) -> Message:
     """The first answer to a request, whatever it says by now."""
 
     def look(chat: Chat) -> Message | None:
-        return next((one for one in chat.from_bot if one.reply_to is request), None)
+        return next((message for message in chat.from_bot if message.reply_to is request), None)
 
     found = await request.chat.until(look)
     assert found is not None
@@ -69,7 +69,7 @@ async def test_status_shows_position_eta_and_progress_then_vanishes(
         await ann.says("/video a boat")
         running = await ann.chat.shows("It should be ready in about")
         await ann.chat.until(lambda _: gateway.creates["a boat"])
-        asked = [await one.says("/video a fish") for one in (ben, cleo)]
+        asked = [await person.says("/video a fish") for person in (ben, cleo)]
         first = await ben.chat.shows("Task")
         second = await cleo.chat.shows("One task is ahead of it.")
         assert "ahead" not in first.text
@@ -85,7 +85,7 @@ async def test_status_shows_position_eta_and_progress_then_vanishes(
             assert status.deleted
     for one in (ann, ben, cleo):
         assert "(repeated)" not in telegram.event_log(one.chat)
-        texts = [one.text for one in one.chat.events("sent") if one.text.startswith("Task ")]
+        texts = [event.text for event in one.chat.events("sent") if event.text.startswith("Task ")]
         assert len(texts) == (2 if one is ann else 1)
 
 
@@ -138,7 +138,7 @@ def _with_pace(telegram: FakeTelegram, folder: Path, rules: Rules, **environ: st
 
 def _gaps(telegram: FakeTelegram, chat: Chat) -> list[float]:
     """Seconds between two edits in a chat."""
-    times = [one.time for one in telegram.calls_to("editMessageText", chat)]
+    times = [call.time for call in telegram.calls_to("editMessageText", chat)]
     return [later - earlier for earlier, later in pairwise(times)]
 
 
@@ -150,8 +150,8 @@ async def test_status_edits_keep_their_interval(
     group = telegram.supergroup("Friends", [ann, ben])
     gateway.render_seconds = 3.5
     async with _with_pace(telegram, tmp_path, UNHURRIED, **served_by(gateway)):
-        for one in (ann, ben):
-            await one.says("/video a kite", chat=group)
+        for person in (ann, ben):
+            await person.says("/video a kite", chat=group)
         await ann.says("/video a boat")
         await ann.chat.shows_video()
         await group.shows_video(times=2)
@@ -161,10 +161,10 @@ async def test_status_edits_keep_their_interval(
     assert min(shared) >= UNHURRIED.edit_every_group - MARGIN
     assert min(own) >= UNHURRIED.edit_every_private - MARGIN
     for chat in (group, ann.chat):
-        said = [(one.message, one.text) for one in chat.events("edited")]
+        said = [(event.message, event.text) for event in chat.events("edited")]
         assert len(said) == len(set(said))
-    assert {one.message for one in group.events("edited")} == {
-        one.message for one in group.events("deleted")
+    assert {event.message for event in group.events("edited")} == {
+        event.message for event in group.events("deleted")
     }
 
 
@@ -182,7 +182,7 @@ async def test_retry_after_delays_only_its_chat(
         await telegram.until(lambda: told.left == 0)
         await ben.says("/video a boat")
         await ben.chat.shows_video()
-        assert not any(one.video for one in ann.chat.from_bot)
+        assert not any(message.video for message in ann.chat.from_bot)
         video = await ann.chat.shows_video()
         await ann.chat.until(lambda chat: chat.from_bot == [video])
 
@@ -309,7 +309,7 @@ async def test_status_of_a_quick_task_is_removed(
 
 
 def _at_an_end(messages: list[Message]) -> bool:
-    return any(one.video or "made no video" in one.text for one in messages)
+    return any(message.video or "made no video" in message.text for message in messages)
 
 
 async def test_unclear_status_is_repeated_once_and_marked(
@@ -338,6 +338,6 @@ async def test_failed_or_deleted_status_does_not_stop_the_video(
     async with run_bot(**served_by(gateway)):
         await ann.says("/video a kite")
         await ben.deletes(await _status(await ben.says("/video a boat")))
-        for one in (ann, ben):
-            video = await one.chat.shows_video()
-            await one.chat.until(lambda chat, video=video: chat.from_bot == [video])  # type: ignore[misc]
+        for person in (ann, ben):
+            video = await person.chat.shows_video()
+            await person.chat.until(lambda chat, video=video: chat.from_bot == [video])  # type: ignore[misc]

@@ -193,7 +193,7 @@ async def test_update_delivered_twice_is_handled_once(
         await ann.says("/help")
         body = telegram.updates[-1].body
         answers = await asyncio.gather(*(_bring(client, webhook_settings, body) for _ in range(5)))
-        assert {one.status_code for one in answers} == {200}
+        assert {answer.status_code for answer in answers} == {200}
         telegram.world.updates.resume()
         await ann.chat.shows("/help - all commands")
         await _answered(ann)
@@ -347,8 +347,8 @@ async def test_slow_photo_delays_only_its_user(telegram: FakeTelegram, run_bot: 
         assert ann.chat.from_bot == []
         telegram.faults.release()
         await ann.chat.until(lambda chat: len(list(chat.events("sent"))) == len(asked))
-        sent = [one.message for one in ann.chat.events("sent")]
-        assert [one.reply_to for one in sent if one is not None] == asked
+        sent = [event.message for event in ann.chat.events("sent")]
+        assert [message.reply_to for message in sent if message is not None] == asked
         await ann.chat.shows_video()
 
 

@@ -64,7 +64,7 @@ def environ(gateway: Heavy) -> dict[str, str]:
 
 def _file(chat: Chat) -> Message | None:
     """The newest file of the bot's, if there is one."""
-    return next((one for one in reversed(chat.from_bot) if one.document), None)
+    return next((message for message in reversed(chat.from_bot) if message.document), None)
 
 
 def _size(message: Message | None) -> int:

@@ -144,7 +144,7 @@ async def test_repeated_update_makes_one_video(telegram: FakeTelegram, run_bot: 
         await ann.says("/tasks")
         tasks = await ann.chat.shows("Your newest tasks:")
     assert len(tasks.text.splitlines()) == 2
-    assert len([one for one in ann.chat.from_bot if "Price:" in one.text]) == 1
+    assert len([message for message in ann.chat.from_bot if "Price:" in message.text]) == 1
 
 
 async def test_invalid_image_is_refused_without_charge(

@@ -176,7 +176,7 @@ def _bounds(text: str) -> tuple[str, float | None, float | None]:
     found = re.fullmatch(r"(.+)\((-?\d*)\.\.(\d*)\)", text)
     if found is None:
         return text, None, None
-    low, high = (int(one) if one else None for one in found.groups()[1:])
+    low, high = (int(group) if group else None for group in found.groups()[1:])
     return found[1], low, high
 
 
@@ -202,13 +202,13 @@ def _operation(line: str) -> tuple[str, Operation]:
     head, _, rest = line.partition(":")
     name, _, answers = head.partition(" -> ")
     method, path, *more = rest.split()
-    bodies = [one for one in more if one[0].isupper() or one[0] == "["]
+    bodies = [word for word in more if word[0].isupper() or word[0] == "["]
     told_first, *others = answers.split()
     return name, Operation(
         method,
         path,
         field(bodies[0]) if bodies else None,
-        fields(" ".join(one for one in more if one not in bodies)),
+        fields(" ".join(word for word in more if word not in bodies)),
         None if told_first == "204" else field(told_first),
         bare="204" in answers.split(),
         open="open" in others,

@@ -23,7 +23,7 @@ def get_my_user(call: Call) -> Json:
 
 def get_my_application(call: Call) -> Json:
     world = call.world
-    owner = next((one for one in world.accounts.values() if not one.is_bot), world.bot)
+    owner = next((account for account in world.accounts.values() if not account.is_bot), world.bot)
     nothing = dict.fromkeys(
         ("icon", "type", "interactions_endpoint_url", "role_connections_verification_url", "team")
     )
@@ -39,7 +39,7 @@ def get_my_application(call: Call) -> Json:
         "flags_new": str(1 << 19),
         "redirect_uris": [],
         "owner": shown.user(owner),
-        "approximate_guild_count": sum(one.has_bot for one in world.guilds.values()),
+        "approximate_guild_count": sum(guild.has_bot for guild in world.guilds.values()),
         "approximate_user_install_count": len(world.installed),
         "approximate_user_authorization_count": 0,
         "explicit_content_filter": 0,
@@ -69,7 +69,7 @@ def get_guild_member(call: Call) -> Json:
 
 
 def list_guild_channels(call: Call) -> list[Json]:
-    return [shown.channel(one) for one in _guild(call).channels if not one.gone]
+    return [shown.channel(channel) for channel in _guild(call).channels if not channel.gone]
 
 
 def _guild(call: Call) -> Guild:

@@ -86,7 +86,7 @@ def list_messages(call: Call) -> list[Json]:
     channel = open_channel(call)
     _may(channel, rights.READ_MESSAGE_HISTORY)
     after, before = int(call.query.get("after", 0)), int(call.query.get("before", 1 << 63))
-    found = [one for one in channel.messages if after < one.id < before]
+    found = [message for message in channel.messages if after < message.id < before]
     limit = int(call.query.get("limit", 50))
     some = found[:limit] if "after" in call.query else found[-limit:]
     return [shown.message(one) for one in reversed(some)]
@@ -178,11 +178,11 @@ def _sent_before(call: Call, channel: Channel) -> Message | None:
         return None
     return next(
         (
-            one
-            for one in channel.history.values()
-            if one.sender is call.world.bot
-            and str(one.nonce) == str(nonce)
-            and one.time > call.time - NONCE_KNOWN
+            message
+            for message in channel.history.values()
+            if message.sender is call.world.bot
+            and str(message.nonce) == str(nonce)
+            and message.time > call.time - NONCE_KNOWN
         ),
         None,
     )

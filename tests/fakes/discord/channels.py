@@ -94,12 +94,16 @@ class Channel:
     @property
     def messages(self) -> list[Message]:
         """What all see there now, the oldest first."""
-        return [one for one in self.history.values() if not one.deleted and one.only_for is None]
+        return [
+            message
+            for message in self.history.values()
+            if not message.deleted and message.only_for is None
+        ]
 
     @property
     def from_bot(self) -> list[Message]:
         """What the bot wrote and all see."""
-        return [one for one in self.messages if one.sender is self.world.bot]
+        return [message for message in self.messages if message.sender is self.world.bot]
 
     def rights_of_bot(self) -> int:
         """What the bot may do here."""
@@ -116,7 +120,9 @@ class Channel:
         least = after.id if after else 0
 
         def look() -> Message | None:
-            found = [one for one in self.from_bot if text in one.text and one.id > least]
+            found = [
+                message for message in self.from_bot if text in message.text and message.id > least
+            ]
             return found[-1] if len(found) >= times else None
 
         found = await self.world.until(look, timeout, channel=self, what=f"no {text!r}")
@@ -127,7 +133,7 @@ class Channel:
         """The newest message of the bot with a video, once so many stand there."""
 
         def look() -> Message | None:
-            found = [one for one in self.from_bot if one.video]
+            found = [message for message in self.from_bot if message.video]
             return found[-1] if len(found) >= times else None
 
         found = await self.world.until(look, timeout, channel=self, what="no video")
@@ -226,8 +232,8 @@ class Guild:
         """A new role, given to these members."""
         it = Role(id=self.world.ids.at(self.world.clock.now()), name=name, permissions=permissions)
         self.roles.append(it)
-        for one in members:
-            self.members[one].append(it)
+        for member in members:
+            self.members[member].append(it)
         self.world.send_role_event(self, it)
         return it
 

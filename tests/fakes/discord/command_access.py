@@ -29,14 +29,14 @@ def available_commands(
     known = list(by_guild.get(None, []))
     if guild is not None and guild.has_bot:
         own = by_guild.get(guild.id, [])
-        names = {one.name for one in own}
-        known = [*own, *(one for one in known if one.name not in names)]
+        names = {command.name for command in own}
+        known = [*own, *(command for command in known if command.name not in names)]
     return [
-        one
-        for one in known
-        if one.kind == kind
-        and installation_owners(one, world, person, place)
-        and _allowed(one, world, person, place)
+        command
+        for command in known
+        if command.kind == kind
+        and installation_owners(command, world, person, place)
+        and _allowed(command, world, person, place)
     ]
 
 

@@ -112,8 +112,8 @@ class Commands:
         """`GET` of all, global or of a guild."""
         localized = bool(call.query.get("with_localizations"))
         return [
-            one.told(call.world.application, localized=localized)
-            for one in self.by_guild.get(self._scope(call), [])
+            command.told(call.world.application, localized=localized)
+            for command in self.by_guild.get(self._scope(call), [])
         ]
 
     def put(self, call: Call) -> list[Json]:
@@ -121,13 +121,15 @@ class Commands:
         scope = self._scope(call)
         asked: list[Json] = call.body or []
         check(asked)
-        old = {(one.kind, one.name): one for one in self.by_guild.get(scope, [])}
-        fresh = [one for one in asked if _key(one) not in old]
+        old = {(command.kind, command.name): command for command in self.by_guild.get(scope, [])}
+        fresh = [definition for definition in asked if _key(definition) not in old]
         self._count(call, scope, len(fresh))
         self.syncs.append(Sync(call.time, scope, asked))
-        self.by_guild[scope] = [self._kept(call, scope, one, old.get(_key(one))) for one in asked]
+        self.by_guild[scope] = [
+            self._kept(call, scope, definition, old.get(_key(definition))) for definition in asked
+        ]
         call.world.changed()
-        return [one.told(call.world.application) for one in self.by_guild[scope]]
+        return [command.told(call.world.application) for command in self.by_guild[scope]]
 
     def _kept(self, call: Call, scope: int | None, asked: Json, old: Command | None) -> Command:
         if old is not None and json.dumps(old.asked) == json.dumps(asked):
@@ -136,7 +138,11 @@ class Commands:
         return Command(old.id if old else new, new, scope, asked)
 
     def _count(self, call: Call, scope: int | None, fresh: int) -> None:
-        today = [one for one in self.created if one[0] > call.time - 86400 and one[1] == scope]
+        today = [
+            created_at
+            for created_at in self.created
+            if created_at[0] > call.time - 86400 and created_at[1] == scope
+        ]
         if len(today) + fresh > CREATES_A_DAY:
             words = "Max number of daily application command creates has been reached"
             avoidable_error(30034, f"{words} ({CREATES_A_DAY})")
@@ -166,7 +172,7 @@ def check(asked: Sequence[Json]) -> None:
     """Refuse commands that are not allowed, or not together."""
     problems: list[Problem] = []
     for kind, most in MOST.items():
-        if sum(_key(one)[0] == kind for one in asked) > most:
+        if sum(_key(definition)[0] == kind for definition in asked) > most:
             avoidable_error(30032, f"Maximum number of application commands reached ({most}).")
     names: set[tuple[int, str]] = set()
     for at, one in enumerate(asked):
@@ -213,14 +219,14 @@ def _of_names(one: Json, at: tuple[str, ...], *, strict: bool) -> Iterator[Probl
 
 def _is_name(name: str) -> bool:
     """Letters, numbers, `-`, `_` and `'`, all small where there are small ones."""
-    plain = "".join(one for one in name if not unicodedata.category(one).startswith("M"))
+    plain = "".join(letter for letter in name if not unicodedata.category(letter).startswith("M"))
     return bool(_NAME.fullmatch(plain)) and name == name.lower() and len(name) <= 32
 
 
 def _of_options(options: Sequence[Json], at: tuple[str, ...], depth: int) -> Iterator[Problem]:
     names: set[str] = set()
     optional = False
-    nested = {one["type"] for one in options} & {SUBCOMMAND, GROUP}
+    nested = {option["type"] for option in options} & {SUBCOMMAND, GROUP}
     for number, one in enumerate(options):
         here = (*at, "options", str(number))
         yield from _of_names(one, here, strict=True)

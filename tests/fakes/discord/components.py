@@ -44,7 +44,7 @@ def check_components(components: list[Json], *, v2: bool) -> list[Json]:
         invalid_form_body(
             Problem(("components",), "COMPONENT_MAX_TOTAL_COMPONENTS_EXCEEDED", words)
         )
-    texts = sum(len(one["content"]) for one in everything if one["type"] == 10)
+    texts = sum(len(component["content"]) for component in everything if component["type"] == 10)
     if texts > LONGEST_TEXTS:
         words = f"Total text size exceeds the maximum of {LONGEST_TEXTS}"
         invalid_form_body(
@@ -136,20 +136,22 @@ def _check_select(one: Json, at: tuple[str, ...]) -> None:
 
 def _filled(components: list[Json]) -> list[Json]:
     """With the ids and defaults that Discord gives."""
-    taken = {one["id"] for one in flat(components) if one.get("id")}
+    taken = {component["id"] for component in flat(components) if component.get("id")}
     free = (number for number in range(1, 10_000) if number not in taken)
-    for one in flat(components):
-        one["id"] = one.get("id") or next(free)
-        for name, value in _DEFAULTS.get(one["type"], {}).items():
-            if one.get(name) is None:
-                one[name] = value
-        for item in one.get("items") or []:
+    for component in flat(components):
+        component["id"] = component.get("id") or next(free)
+        for name, value in _DEFAULTS.get(component["type"], {}).items():
+            if component.get(name) is None:
+                component[name] = value
+        for item in component.get("items") or []:
             item.setdefault("description", None)
             item["spoiler"] = bool(item.get("spoiler"))
-        one.pop("required", None)
-        for name in [name for name, value in one.items() if value is None and name in _OPTIONAL]:
-            del one[name]
-        for holder in [one, *(one.get("options") or [])]:
+        component.pop("required", None)
+        for name in [
+            name for name, value in component.items() if value is None and name in _OPTIONAL
+        ]:
+            del component[name]
+        for holder in [component, *(component.get("options") or [])]:
             _prune(holder)
     return components
 

@@ -71,11 +71,11 @@ def unavoidable_error(code: int, words: str, status: int = 404) -> NoReturn:
 
 def _nested(problems: Sequence[Problem]) -> Json:
     told: Json = {}
-    for one in problems:
+    for problem in problems:
         place = told
-        for name in one.at:
+        for name in problem.at:
             place = place.setdefault(name, {})
-        place.setdefault("_errors", []).append({"code": one.code, "message": one.words})
+        place.setdefault("_errors", []).append({"code": problem.code, "message": problem.words})
     return told
 
 

@@ -70,7 +70,7 @@ class FakeDiscord(Server):
     ) -> Guild:
         """A new guild; its first member owns it. `tier`: of boosts; `locale`: its language."""
         it = self.world.guild(
-            name, members[0], members={one: [] for one in members}, has_bot=bot, **more
+            name, members[0], members={member: [] for member in members}, has_bot=bot, **more
         )
         if bot:
             self.world.send_guild_event(it, "GUILD_CREATE")
@@ -90,7 +90,11 @@ class FakeDiscord(Server):
     @property
     def unanswered(self) -> list[Interaction]:
         """What the bot was told and has not answered."""
-        return [one for one in self.interactions if one.told and one.answered is None]
+        return [
+            interaction
+            for interaction in self.interactions
+            if interaction.told and interaction.answered is None
+        ]
 
     @property
     def late_responses(self) -> list[Interaction]:
@@ -101,9 +105,9 @@ class FakeDiscord(Server):
         """All calls of an operation, into one channel or any."""
         wanted = None if channel is None else str(channel.id)
         return [
-            one
-            for one in self.calls
-            if one.operation == operation and wanted in {None, one.path.get("channel_id")}
+            call
+            for call in self.calls
+            if call.operation == operation and wanted in {None, call.path.get("channel_id")}
         ]
 
     async def until(self, look: Callable[[], T], timeout: float = 10.0) -> T:

@@ -44,22 +44,26 @@ def _values(
     if select["type"] == _OPTIONS:
         known = {option["label"]: option["value"] for option in select["options"]}
         known |= {option["value"]: option["value"] for option in select["options"]}
-        if not all(one in known for one in wanted):
+        if not all(choice in known for choice in wanted):
             return None
         return (
-            [known[one] for one in wanted if isinstance(one, str)],
+            [known[choice] for choice in wanted if isinstance(choice, str)],
             ", ".join(map(str, wanted)),
             {},
         )
     resolved: Json = {}
     names = []
-    for one in wanted:
-        if isinstance(one, str):
+    for choice in wanted:
+        if isinstance(choice, str):
             return None
-        kind, told = _told(world, channel, one)
-        resolved.setdefault(kind, {})[str(one.id)] = told
-        names.append(one.name)
-    return [str(one.id) for one in wanted if not isinstance(one, str)], ", ".join(names), resolved
+        kind, told = _told(world, channel, choice)
+        resolved.setdefault(kind, {})[str(choice.id)] = told
+        names.append(choice.name)
+    return (
+        [str(choice.id) for choice in wanted if not isinstance(choice, str)],
+        ", ".join(names),
+        resolved,
+    )
 
 
 def _told(world: DiscordState, channel: Channel, one: Account | Channel | Role) -> tuple[str, Json]:
@@ -75,7 +79,7 @@ def modal_data(
     world: DiscordState, modal: Modal, values: Mapping[str, Any]
 ) -> tuple[Json, list[str]]:
     """(The `data` of a form that was sent, what a person sees of it)."""
-    fields = {one.custom_id: one for one in modal.fields}
+    fields = {field.custom_id: field for field in modal.fields}
     given: dict[str, Any] = {}
     for name, value in values.items():
         given[_field_named(modal, name).custom_id] = value
@@ -94,10 +98,10 @@ def modal_data(
 
 
 def _field_named(modal: Modal, name: str) -> Field:
-    for one in modal.fields:
-        if name in {one.custom_id, one.label, one.label.lower().replace(" ", "_")}:
-            return one
-    raise AssertionError(f"no field {name!r} among {[one.label for one in modal.fields]}")
+    for field in modal.fields:
+        if name in {field.custom_id, field.label, field.label.lower().replace(" ", "_")}:
+            return field
+    raise AssertionError(f"no field {name!r} among {[field.label for field in modal.fields]}")
 
 
 def _laid_out(one: Json, number: int, parts: Mapping[str, Json]) -> Json:
@@ -147,10 +151,10 @@ def _uploaded(
     files = given if isinstance(given, list | tuple) else [given]
     channel = modal.interaction.channel
     values = []
-    for one in files:
-        it = one if isinstance(one, ImageFile) else ImageFile(one)
+    for file in files:
+        it = file if isinstance(file, ImageFile) else ImageFile(file)
         kept = it.brought(world, channel, ephemeral=True)
         resolved.setdefault("attachments", {})[str(kept.id)] = shown.attachment(kept, channel)
         values.append(str(kept.id))
-    return told | {"values": values}, ", ".join(f"⟨{world.cdn.files[int(one)].shown()}⟩"
-                                                for one in values)  # fmt: skip
+    return told | {"values": values}, ", ".join(f"⟨{world.cdn.files[int(value)].shown()}⟩"
+                                                for value in values)  # fmt: skip

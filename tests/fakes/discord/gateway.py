@@ -69,18 +69,21 @@ class Gateway:
     def dispatch(self, event: str, told: Json, guild: Guild | None) -> int:
         """An event, to all sessions that may hear of it; how many there are."""
         heard = 0
-        for one in self.sessions:
-            mine = one.shard == shard_of(guild.id if guild else None, one.shards)
-            if not one.ended and mine and is_sent_to(event, told, one.intents):
-                self._dispatch(one, event, strip_content(event, told, one.intents, self.world))
-                heard += one.connected
+        for session in self.sessions:
+            mine = session.shard == shard_of(guild.id if guild else None, session.shards)
+            if not session.ended and mine and is_sent_to(event, told, session.intents):
+                self._dispatch(
+                    session, event, strip_content(event, told, session.intents, self.world)
+                )
+                heard += session.connected
         return heard
 
     def listening(self, guild: Guild | None) -> bool:
         """Whether a session is there to hear of a guild."""
         return any(
-            one.connected and one.shard == shard_of(guild.id if guild else None, one.shards)
-            for one in self.sessions
+            session.connected
+            and session.shard == shard_of(guild.id if guild else None, session.shards)
+            for session in self.sessions
         )
 
     def _dispatch(self, session: Session, event: str, told: Any) -> None:
@@ -95,37 +98,37 @@ class Gateway:
     def live_connections(self, shard: int | None = None) -> list[Connection]:
         """Connections with a session, of one shard or all."""
         return [
-            one
-            for one in self.connections
-            if one.session is not None and shard in {None, one.session.shard}
+            connection
+            for connection in self.connections
+            if connection.session is not None and shard in {None, connection.session.shard}
         ]
 
     def reconnect(self, shard: int | None = None) -> None:
         """Ask to come again, as Discord does when a server is to be restarted (op 7)."""
-        for one in self.live_connections(shard):
-            one.send(RECONNECT)
+        for connection in self.live_connections(shard):
+            connection.send(RECONNECT)
 
     def invalidate(self, shard: int | None = None, *, resumable: bool = False) -> None:
         """Say that the session is no longer good (op 9)."""
-        for one in self.live_connections(shard):
-            assert one.session is not None
-            one.session.ended = not resumable
-            one.send(INVALID, resumable)
+        for connection in self.live_connections(shard):
+            assert connection.session is not None
+            connection.session.ended = not resumable
+            connection.send(INVALID, resumable)
 
     def close(self, code: int, shard: int | None = None, words: str = "") -> None:
         """Close connections with a code."""
-        for one in self.live_connections(shard):
-            one.close(code, words)
+        for connection in self.live_connections(shard):
+            connection.close(code, words)
 
     def drop(self, shard: int | None = None) -> None:
         """Break connections without a word."""
-        for one in self.live_connections(shard):
-            one.drop()
+        for connection in self.live_connections(shard):
+            connection.drop()
 
     def forget(self) -> None:
         """No session can be resumed any more."""
-        for one in self.sessions:
-            one.ended = True
+        for session in self.sessions:
+            session.ended = True
 
     # --- serving -------------------------------------------------------------------------
 
@@ -151,8 +154,8 @@ class Gateway:
             if hears.done():
                 code = hears.result()
         finally:
-            for one in (pump, hears):
-                one.cancel()
+            for running in (pump, hears):
+                running.cancel()
             await asyncio.gather(pump, hears, return_exceptions=True)
             self._left(it, code)
             # Once nobody else hears: it waits for the bot's own close, which then finds us there.
@@ -175,8 +178,8 @@ class Gateway:
 
     async def stop(self) -> None:
         """Close all that is open."""
-        for one in list(self.connections):
-            one.drop()
+        for connection in list(self.connections):
+            connection.drop()
 
     def _left(self, it: Connection, code: int | None) -> None:
         """Nothing goes over it any more; the bot closed it with this code, or did not."""
@@ -189,7 +192,7 @@ class Gateway:
 
     def _heard(self, it: Connection, text: str) -> None:
         now = time.monotonic()
-        it.sent_at = [*(one for one in it.sent_at if one > now - 60), now]
+        it.sent_at = [*(moment for moment in it.sent_at if moment > now - 60), now]
         if len(text.encode()) > LARGEST_SENT:
             return self._refuse(it, 4002, "a payload of more than 4096 bytes")
         if len(it.sent_at) > MOST_SENT:
@@ -241,7 +244,7 @@ class Gateway:
         if intents & PRIVILEGED & ~self.privileged:
             return self._refuse(it, 4014, "Disallowed intent(s).")
         recent = self._begun[shard % self.max_concurrency]
-        recent[:] = [one for one in recent if one > now - self.identify_seconds]
+        recent[:] = [moment for moment in recent if moment > now - self.identify_seconds]
         if recent:
             self.violations.append("gateway: IDENTIFY again within 5 seconds")
             it.send(INVALID, False)
@@ -260,15 +263,15 @@ class Gateway:
 
     def _ready(self, session: Session) -> None:
         world = self.world
-        guilds = [one for one in world.guilds.values() if one.has_bot and not one.gone]
-        mine = [one for one in guilds if shard_of(one.id, session.shards) == session.shard]
+        guilds = [guild for guild in world.guilds.values() if guild.has_bot and not guild.gone]
+        mine = [guild for guild in guilds if shard_of(guild.id, session.shards) == session.shard]
         self._dispatch(
             session,
             "READY",
             {
                 "v": 10,
                 "user": shown.user(world.bot) | {"verified": True, "mfa_enabled": False},
-                "guilds": [{"id": str(one.id), "unavailable": True} for one in mine],
+                "guilds": [{"id": str(own_guild.id), "unavailable": True} for own_guild in mine],
                 "session_id": session.id,
                 "session_type": "normal",
                 "resume_gateway_url": self.url.replace("gateway-ws", "resume-ws"),
@@ -281,8 +284,8 @@ class Gateway:
             },
         )
         if session.intents & 1:
-            for one in mine:
-                self._dispatch(session, "GUILD_CREATE", shown.guild_create_event(one))
+            for own_guild in mine:
+                self._dispatch(session, "GUILD_CREATE", shown.guild_create_event(own_guild))
         world.changed()
 
     def _resume(self, it: Connection, d: Json) -> None:
@@ -309,13 +312,13 @@ class Gateway:
     def _members(self, it: Connection, d: Json) -> None:
         assert it.session is not None
         guild = self.world.guilds[int(d["guild_id"])]
-        wanted = {int(one) for one in d.get("user_ids") or []}
+        wanted = {int(user_id) for user_id in d.get("user_ids") or []}
         if not wanted and not it.session.intents & (1 << 1):
             return self._refuse(it, 4014, "all members without the intent")
-        found = [one for one in guild.members if one.id in wanted or not wanted]
+        found = [member for member in guild.members if member.id in wanted or not wanted]
         told: Json = {"guild_id": str(guild.id), "chunk_index": 0, "chunk_count": 1}
-        told["members"] = [shown.member(guild, one) for one in found]
-        told["not_found"] = [str(one) for one in wanted - {one.id for one in found}]
+        told["members"] = [shown.member(guild, member) for member in found]
+        told["not_found"] = [str(one) for one in wanted - {member.id for member in found}]
         if "nonce" in d:
             told["nonce"] = d["nonce"]
         self._dispatch(it.session, "GUILD_MEMBERS_CHUNK", told)

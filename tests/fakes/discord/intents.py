@@ -27,5 +27,5 @@ def strip_content(event: str, told: Json, intents: int, world: DiscordState) -> 
     if event not in {"MESSAGE_CREATE", "MESSAGE_UPDATE"} or intents & MESSAGE_CONTENT:
         return told
     me = str(world.bot.id)
-    mine = told["author"]["id"] == me or any(one["id"] == me for one in told["mentions"])
+    mine = told["author"]["id"] == me or any(mention["id"] == me for mention in told["mentions"])
     return told if mine or "guild_id" not in told else told | _EMPTY

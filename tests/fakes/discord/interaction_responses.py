@@ -93,10 +93,10 @@ class Interactions(dict[str, Interaction]):
                 return _said("update", call, message=it.source)
             case 8:
                 return _said("choices", call, choices=_choices(data, it))
-        modal = Modal(interaction=it, **{one: data.body[one] for one in _OF_MODAL})
+        modal = Modal(interaction=it, **{key: data.body[key] for key in _OF_MODAL})
         _check_modal(modal)
         words = f"  → a form for {it.by.name}: {modal.title}"
-        fields = [f"  {one.label}: {one.value or '…'}" for one in modal.fields]
+        fields = [f"  {field.label}: {field.value or '…'}" for field in modal.fields]
         it.world.record(it.channel, "answered", [words, *fields], True, None, it.by)
         return _said("modal", call, modal=modal)
 
@@ -217,7 +217,7 @@ def _edit(call: Call, it: Interaction, message: Message) -> None:
 
 
 def _choices(call: Call, it: Interaction) -> list[Choice]:
-    found = [Choice(one["name"], one["value"]) for one in call.get("choices", [])]
+    found = [Choice(choice["name"], choice["value"]) for choice in call.get("choices", [])]
     wanted = _focused(it.data.get("options") or [])["type"]
     for at, one in enumerate(found):
         if not isinstance(one.value, _VALUES[wanted]):
@@ -229,11 +229,11 @@ def _choices(call: Call, it: Interaction) -> list[Choice]:
 
 
 def _focused(options: list[Json]) -> Json:
-    for one in options:
-        if one.get("focused"):
-            return one
-        if one.get("options"):
-            return _focused(one["options"])
+    for option in options:
+        if option.get("focused"):
+            return option
+        if option.get("options"):
+            return _focused(option["options"])
     raise AssertionError("nothing is being typed")
 
 
@@ -262,7 +262,7 @@ def _check_modal(modal: Modal) -> None:
 
 
 def _labelled(modal: Modal, part: Json) -> bool:
-    return any(one.get("component") is part for one in modal.components)
+    return any(component.get("component") is part for component in modal.components)
 
 
 def _told(it: Interaction, kind: int) -> Json:

@@ -60,10 +60,10 @@ class Modal:
     def fields(self) -> list[Field]:
         """All that can be filled in."""
         found = []
-        for one in self.components:
-            for part in flat([one]):
+        for component in self.components:
+            for part in flat([component]):
                 if "custom_id" in part:
-                    label = part.get("label") or one.get("label") or part["custom_id"]
+                    label = part.get("label") or component.get("label") or part["custom_id"]
                     found.append(Field(label, part["custom_id"], part))
         return found
 
@@ -153,7 +153,7 @@ class Interaction:
     def messages(self) -> list[Message]:
         """What the bot said by it and what still stands there."""
         changed = [self.original] if self.original else []
-        return [one for one in dict.fromkeys([*changed, *self.said]) if not one.deleted]
+        return [message for message in dict.fromkeys([*changed, *self.said]) if not message.deleted]
 
     @property
     def files(self) -> list[Attachment]:
@@ -165,7 +165,7 @@ class Interaction:
         """The newest message by this interaction with these words, once there is one."""
 
         def look() -> Message | None:
-            found = [one for one in self.messages if text in one.text]
+            found = [message for message in self.messages if text in message.text]
             return found[-1] if found else None
 
         found: Message = await self._until(look, f"no {text!r}", timeout)

@@ -108,19 +108,19 @@ def _attachments(
     asked: Sequence[Json] | None = call.get("attachments")
     kept: list[Attachment] = list(old.attachments) if old else []
     if asked is not None:
-        wanted = {str(one["id"]) for one in asked}
-        known = {str(one.id) for one in kept} | {str(number) for number in call.files}
+        wanted = {str(attachment["id"]) for attachment in asked}
+        known = {str(kept_file.id) for kept_file in kept} | {str(number) for number in call.files}
         if missing := sorted(wanted - known):
             at = next(number for number, one in enumerate(asked) if str(one["id"]) in missing)
             words = "Attachment data not found for uploaded attachment."
             invalid_form_body(Problem(("attachments", str(at)), "ATTACHMENT_NOT_FOUND", words))
-        kept = [one for one in kept if str(one.id) in wanted]
+        kept = [kept_file for kept_file in kept if str(kept_file.id) in wanted]
         unsaid = [number for number in call.files if str(number) not in wanted]
         if unsaid:
             call.add_violation(f"files {unsaid} that the attachments do not name")
-    if any(one.size > limit for one in call.files.values()):
+    if any(file.size > limit for file in call.files.values()):
         raise ApiError(413, 40005, "Request entity too large", foreseen=False)
-    said = {str(one["id"]): one for one in asked or []}
+    said = {str(attachment["id"]): attachment for attachment in asked or []}
     new = [
         _kept(call, channel, number, said.get(str(number), {}), ephemeral)
         for number in sorted(call.files)
@@ -188,7 +188,7 @@ def _check_references(call: Call, it: MessageContent) -> None:
             required += [
                 part[name] for name in ("media", "file") if isinstance(part.get(name), dict)
             ]
-    names = {one.name for one in it.attachments}
+    names = {attachment.name for attachment in it.attachments}
     for holder in [*holders, *required]:
         url = (holder or {}).get("url") or ""
         if url.startswith(_ATTACHED) and url.removeprefix(_ATTACHED) not in names:
@@ -203,7 +203,10 @@ def _check_references(call: Call, it: MessageContent) -> None:
 def _pinged(call: Call, it: MessageContent) -> tuple[list[Account], bool]:
     """(Whom the message calls, whether all)."""
     allowed: Json | None = call.get("allowed_mentions")
-    texts = [it.content, *(one["content"] for one in flat(it.components) if one["type"] == 10)]
+    texts = [
+        it.content,
+        *(component["content"] for component in flat(it.components) if component["type"] == 10),
+    ]
     text = "\n".join(texts)
     named = [int(number) for number in re.findall(r"<@!?(\d+)>", text)]
     every = re.search(r"@(everyone|here)\b", text) is not None
@@ -216,7 +219,11 @@ def _pinged(call: Call, it: MessageContent) -> tuple[list[Account], bool]:
                 Problem(("allowed_mentions",), "MESSAGE_ALLOWED_MENTIONS_PARSE_EXCLUSIVE", words)
             )
         if "users" not in parse:
-            named = [one for one in named if str(one) in {str(user) for user in users}]
+            named = [user_id for user_id in named if str(user_id) in {str(user) for user in users}]
         every = every and "everyone" in parse
-    known = [call.world.accounts[one] for one in dict.fromkeys(named) if one in call.world.accounts]
+    known = [
+        call.world.accounts[user_id]
+        for user_id in dict.fromkeys(named)
+        if user_id in call.world.accounts
+    ]
     return known, every

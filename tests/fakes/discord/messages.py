@@ -143,7 +143,9 @@ class Message:
     def parts(self) -> list[str]:
         """Its content, each embed and each text among its components."""
         embeds = [] if self.flags & SUPPRESS_EMBEDS else map(words_of_embed, self.embeds)
-        texts = [one["content"] for one in self.all_components if one["type"] == 10]
+        texts = [
+            component["content"] for component in self.all_components if component["type"] == 10
+        ]
         return [self.content, *embeds, *texts]
 
     @property
@@ -158,7 +160,7 @@ class Message:
     @property
     def video(self) -> Attachment | None:
         """Its first video."""
-        return next((one for one in self.attachments if one.is_video), None)
+        return next((attachment for attachment in self.attachments if attachment.is_video), None)
 
     @property
     def all_components(self) -> list[Json]:
@@ -168,19 +170,24 @@ class Message:
     @property
     def buttons(self) -> list[list[Button]]:
         """Its buttons, row by row."""
-        rows = [one for one in self.all_components if one["type"] in {1, 9}]
-        found = [[_button(one) for one in flat([row]) if one["type"] == 2] for row in rows]
+        rows = [component for component in self.all_components if component["type"] in {1, 9}]
+        found = [
+            [_button(component) for component in flat([row]) if component["type"] == 2]
+            for row in rows
+        ]
         return [row for row in found if row]
 
     @property
     def labels(self) -> list[str]:
         """The words on all its buttons."""
-        return [one.text for row in self.buttons for one in row]
+        return [button.text for row in self.buttons for button in row]
 
     @property
     def selects(self) -> list[Json]:
         """Its lists to choose from."""
-        return [one for one in self.all_components if one["type"] in {3, 5, 6, 7, 8}]
+        return [
+            component for component in self.all_components if component["type"] in {3, 5, 6, 7, 8}
+        ]
 
     def button(self, text: str) -> Button:
         """The button with these words, or with words that contain them."""
@@ -194,10 +201,10 @@ class Message:
 def flat(components: list[Json]) -> list[Json]:
     """Components, each followed by those inside it."""
     found = []
-    for one in components:
-        found.append(one)
+    for component in components:
+        found.append(component)
         for name in _INNER:
-            inside = one.get(name) or []
+            inside = component.get(name) or []
             found += flat(inside if isinstance(inside, list) else [inside])
     return found
 

@@ -64,10 +64,14 @@ class FilledOptions:
         self, known: list[Json], given: Mapping[str, Any], focused: str | None = None
     ) -> list[Json]:
         """Options with their values; fails for what no app would let through."""
-        by_name = {one["name"]: one for one in known}
+        by_name = {option["name"]: option for option in known}
         unknown = set(given) - set(by_name)
         assert not unknown, f"no option {sorted(unknown)} among {sorted(by_name)}"
-        missing = [one["name"] for one in known if one.get("required") and one["name"] not in given]
+        missing = [
+            option["name"]
+            for option in known
+            if option.get("required") and option["name"] not in given
+        ]
         assert not missing or focused, f"{missing} must be given"
         return [self._option(by_name[name], value, focused) for name, value in given.items()]
 
@@ -171,13 +175,13 @@ def command_data(
     known: list[Json] = command.asked.get("options") or []
     place = told
     for word in words:
-        found = [one for one in known if matches_name(one, word, filled.locale)]
-        assert found, f"no {word!r} among {[one['name'] for one in known]}"
+        found = [option for option in known if matches_name(option, word, filled.locale)]
+        assert found, f"no {word!r} among {[option['name'] for option in known]}"
         assert found[0]["type"] in {SUBCOMMAND, GROUP}, f"{word} is no command"
         inner: Json = {"name": found[0]["name"], "type": found[0]["type"]}
         place["options"] = [inner]
         place, known = inner, found[0].get("options") or []
-    assert not any(one["type"] in {SUBCOMMAND, GROUP} for one in known), "a word is missing"
+    assert not any(option["type"] in {SUBCOMMAND, GROUP} for option in known), "a word is missing"
     if options := filled.options(known, given, focused):
         place["options"] = options
     if filled.resolved:

@@ -49,8 +49,8 @@ class RateLimits:
         """Count a call; or when it may come again."""
         if not self.on:
             return None
-        if not any(one in path for one in _OUTSIDE):
-            self._all[:] = [one for one in self._all if one > now - 1]
+        if not any(part in path for part in _OUTSIDE):
+            self._all[:] = [moment for moment in self._all if moment > now - 1]
             if len(self._all) >= self.overall:
                 return RateLimited(round(self._all[0] + 1 - now, 3), everywhere=True)
         if operation in self.limits:
@@ -79,6 +79,8 @@ class RateLimits:
 
     def _recent(self, operation: str, path: Mapping[str, str], now: float) -> list[float]:
         window = self.limits[operation][1]
-        times = self._buckets[" ".join([operation, *(path.get(one, "") for one in _MAJOR)])]
-        times[:] = [one for one in times if one > now - window]
+        times = self._buckets[
+            " ".join([operation, *(path.get(parameter, "") for parameter in _MAJOR)])
+        ]
+        times[:] = [moment for moment in times if moment > now - window]
         return times

@@ -157,7 +157,7 @@ def guild(one: Guild) -> Json:
         "region": "deprecated",
         "afk_timeout": 300,
         "widget_enabled": False,
-        "roles": [role(one, each) for each in one.roles],
+        "roles": [role(one, its_role) for its_role in one.roles],
         "max_members": 25_000_000,
         "max_stage_video_channel_users": 50,
         "max_video_channel_users": 25,
@@ -172,11 +172,11 @@ def guild(one: Guild) -> Json:
 
 def guild_create_event(one: Guild) -> Json:
     """What GUILD_CREATE tells; without the right to hear of members, only the bot among them."""
-    places = [each for each in one.channels if not each.gone]
+    places = [its_channel for its_channel in one.channels if not its_channel.gone]
     threads = [
-        each
-        for each in one.world.channels.values()
-        if each.guild is one and each.is_thread and not each.archived and not each.gone
+        thread
+        for thread in one.world.channels.values()
+        if thread.guild is one and thread.is_thread and not thread.archived and not thread.gone
     ]
     return guild(one) | {
         "joined_at": iso(created_at(one.id)),
@@ -184,8 +184,8 @@ def guild_create_event(one: Guild) -> Json:
         "unavailable": False,
         "member_count": len(one.members) + 1,
         "members": [member(one, one.world.bot)],
-        "channels": [channel(each) for each in places],
-        "threads": [channel(each) for each in threads],
+        "channels": [channel(place) for place in places],
+        "threads": [channel(thread) for thread in threads],
         "voice_states": [],
         "presences": [],
         "stage_instances": [],
@@ -227,11 +227,11 @@ def message(one: Message, *, nested: bool = False) -> Json:
         "author": user(one.sender),
         "timestamp": iso(one.time),
         "edited_timestamp": iso(one.edited) if one.edited is not None else None,
-        "mentions": [user(each) for each in one.pings],
+        "mentions": [user(user_id) for user_id in one.pings],
         "mention_roles": [],
         "mention_everyone": one.pings_everyone,
-        "attachments": [attachment(each, one.channel) for each in one.attachments],
-        "embeds": [_embed(each, one) for each in one.embeds],
+        "attachments": [attachment(file, one.channel) for file in one.attachments],
+        "embeds": [_embed(embed, one) for embed in one.embeds],
         "components": _linked(one.components, one),
         "flags": one.flags,
         "pinned": False,
@@ -313,12 +313,12 @@ def _embed(given: Json, one: Message) -> Json:
             shown[name] = {"url": link, "proxy_url": link}
             if file.width:
                 shown[name] |= {"width": file.width, "height": file.height}
-    for each in shown.get("fields", []):
-        each["inline"] = bool(each.get("inline"))
+    for field in shown.get("fields", []):
+        field["inline"] = bool(field.get("inline"))
     return shown
 
 
 def _named(url: str, one: Message) -> Attachment | None:
     name = url.removeprefix(_ATTACHED)
-    found = (each for each in one.attachments if each.name == name)
+    found = (file for file in one.attachments if file.name == name)
     return next(found, None) if url.startswith(_ATTACHED) else None

@@ -110,8 +110,8 @@ class Server:
         app.router.add_route("*", "/{any:.*}", self._nowhere)
         cdn = web.Application()
         cdn.router.add_get("/{any:.*}", self._download)
-        for each in (app, cdn):
-            runner = web.AppRunner(each, access_log=None, shutdown_timeout=0.1)
+        for web_app in (app, cdn):
+            runner = web.AppRunner(web_app, access_log=None, shutdown_timeout=0.1)
             await runner.setup()
             self._runners.append(runner)
             port = socket.socket()
@@ -248,7 +248,7 @@ class Server:
         return answer
 
     def _is_banned(self, now: float) -> bool:
-        return sum(one.time > now - 600 for one in self.invalid) >= self.most_invalid
+        return sum(call.time > now - 600 for call in self.invalid) >= self.most_invalid
 
     async def _done(
         self, call: Call, problems: list[Problem], key: str, where: str
@@ -266,7 +266,7 @@ class Server:
             assert not found, f"a wrong answer of the stand-in's own to {where}: {found[:3]}"
         except ApiError as refused:
             if refused.foreseen and key not in self._unheard:
-                more = "; ".join(str(one) for one in refused.problems)
+                more = "; ".join(str(problem) for problem in refused.problems)
                 self.violations.append(f"{where}: {refused.code} {refused.words} {more}".strip())
             return json_response(refused.status, refused.body)
         except Exception as mistake:  # noqa: BLE001 - told in the test that is running
@@ -274,7 +274,7 @@ class Server:
             self.world.changed()
             return json_response(500, {"message": "500: Internal Server Error", "code": 0})
         finally:
-            self.violations += [f"{where}: {one}" for one in call.violations]
+            self.violations += [f"{where}: {violation}" for violation in call.violations]
         if result is None:
             return web.Response(status=204, headers={"Via": "1.1 google"})
         return json_response(200, result)

@@ -147,7 +147,7 @@ class DiscordState:
     def delete(self, message: Message, *, by_bot: bool) -> None:
         """A message stands there no more, and its files are gone."""
         message.deleted = True
-        self.cdn.gone |= {one.id for one in message.attachments}
+        self.cdn.gone |= {attachment.id for attachment in message.attachments}
         self.record_event(message, "deleted", by_bot=by_bot)
         if message.only_for is None:
             told = {"id": str(message.id), "channel_id": str(message.channel.id)}
@@ -182,7 +182,7 @@ class DiscordState:
 
     def shares_guild(self, person: Account) -> bool:
         """Whether the bot meets someone in a guild."""
-        return any(one.has_bot and person in one.members for one in self.guilds.values())
+        return any(guild.has_bot and person in guild.members for guild in self.guilds.values())
 
     def rights(self, channel: Channel | None, account: Account, guild: Guild | None = None) -> int:
         """What an account may do in a channel, or in a guild as a whole."""
@@ -196,8 +196,8 @@ class DiscordState:
             return rights.ALL
         roles = [guild.bot_role] if is_bot else guild.members.get(account, [])
         found = guild.everyone.permissions
-        for one in roles:
-            found |= one.permissions
+        for role in roles:
+            found |= role.permissions
         if found & rights.ADMINISTRATOR:
             return rights.ALL
         if channel is None:

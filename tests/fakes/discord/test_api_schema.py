@@ -72,11 +72,11 @@ class Reader:
         if "$ref" in schema:
             yield from self._named(schema["$ref"].rpartition("/")[2])
         elif several := schema.get("oneOf") or schema.get("anyOf"):
-            if all("const" in one for one in several):
-                yield _of_words([one["const"] for one in several])
+            if all("const" in schema_part for schema_part in several):
+                yield _of_words([schema_part["const"] for schema_part in several])
                 return
-            for one in several:
-                yield from self._kinds(one)
+            for schema_part in several:
+                yield from self._kinds(schema_part)
         elif "allOf" in schema and "enum" not in schema:
             yield from self._kinds(schema["allOf"][0])
         else:
@@ -145,9 +145,11 @@ def test_operations_equal_the_description(spec: Spec) -> None:
         body = described.get("requestBody", {}).get("content", {}).get("application/json")
         assert ours.body == (reader.field(body["schema"]) if body else None), name
         queried = {
-            one["name"]: reader.field(one["schema"], required=one.get("required", False))
-            for one in described.get("parameters", [])
-            if one["in"] == "query"
+            parameter["name"]: reader.field(
+                parameter["schema"], required=parameter.get("required", False)
+            )
+            for parameter in described.get("parameters", [])
+            if parameter["in"] == "query"
         }
         assert ours.query == queried, name
         answers = described["responses"]
@@ -184,7 +186,7 @@ def test_response_types_equal_the_description(spec: Spec) -> None:
 def test_locales_equal_the_description(spec: Spec) -> None:
     """The languages of names are those that there are."""
     described = spec["components"]["schemas"]["AvailableLocalesEnum"]["oneOf"]
-    assert {one["const"] for one in described} == LOCALES
+    assert {locale["const"] for locale in described} == LOCALES
 
 
 def test_every_response_type_is_known() -> None:
@@ -253,7 +255,7 @@ _ROW = {"type": 1, "components": [_BUTTON]}
 )  # fmt: skip
 def test_invalid_message_is_found(given: dict[str, object], where: str) -> None:
     """What the description forbids is found, where it is, and nothing else."""
-    found = [".".join(one.at) for one in body_problems("create_message", given)]
+    found = [".".join(problem.at) for problem in body_problems("create_message", given)]
     assert found == ([where] if where else [])
 
 

@@ -70,9 +70,9 @@ _CHOICE = {"name": "Small", "value": "480p"}
         [command(options=[option(min_value=5)])],
         [command(options=[option("grant", 1), option()])],
         [command(options=[option("a", 1, options=[option("b", 1)])])],
-        [command(options=[option(str(one)) for one in range(26)])],
-        [command(options=[option(choices=[{"name": f"{one}", "value": "x" * 1000 + f"{one}"}
-                                          for one in range(9)])])],
+        [command(options=[option(str(number)) for number in range(26)])],
+        [command(options=[option(choices=[{"name": f"{number}", "value": "x" * 1000 + f"{number}"}
+                                          for number in range(9)])])],
         [command(colour="red")],
     ],
 )  # fmt: skip
@@ -118,16 +118,16 @@ async def test_unchanged_command_keeps_its_id(discord: FakeDiscord, caller: ApiC
     assert second[1]["version"] != first[1]["version"]
     await caller.syncs(command("quota"))
     assert [one["name"] for one in await caller("GET", caller.commands())] == ["quota"]
-    assert [len(one.asked) for one in discord.world.commands.syncs] == [2, 3, 1]
+    assert [len(sync.asked) for sync in discord.world.commands.syncs] == [2, 3, 1]
 
 
 async def test_creates_are_limited(
     discord: FakeDiscord, caller: ApiCaller, clock: FakeClock
 ) -> None:
     """200 new names a day, 100 commands at once."""
-    assert await caller.syncs(*(command(f"a{one}") for one in range(101))) == 30032
+    assert await caller.syncs(*(command(f"a{number}") for number in range(101))) == 30032
     for first in range(0, 200, 100):
-        await caller.syncs(*(command(f"a{one}") for one in range(first, first + 100)))
+        await caller.syncs(*(command(f"a{number}") for number in range(first, first + 100)))
     assert await caller.syncs(command("more")) == 30034
     await clock.advance(86_401)
     assert len(await caller.syncs(command("more"))) == 1

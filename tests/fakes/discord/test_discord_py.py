@@ -95,7 +95,7 @@ async def video(
 @video.autocomplete("model")
 async def models(_: library.Interaction[Bot], typed: str) -> list[app_commands.Choice[str]]:
     names = ["sora-2", "sora-2-pro", "veo-3"]
-    return [app_commands.Choice(name=one, value=one) for one in names if typed in one]
+    return [app_commands.Choice(name=name, value=name) for name in names if typed in name]
 
 
 class Admin(app_commands.Group, name="admin", description="For admins"):
@@ -190,7 +190,7 @@ async def test_buttons_lists_and_forms_reach_the_bot(
         message = await general.shows_video()
         press = await ann.presses(message, "Again")
         modal = await press.modal
-        assert [(one.label, one.value) for one in modal.fields] == [("Prompt", "a kite")]
+        assert [(field.label, field.value) for field in modal.fields] == [("Prompt", "a kite")]
         sent = await ann.submits(modal, prompt="a blue kite")
         assert (await sent.answer).text == "again: a blue kite"
         assert (await ann.sees("again")).only_for is ann
@@ -206,8 +206,8 @@ async def test_autocomplete_and_menus_reach_the_bot(
     """What is offered while one types, a word of a group with a member, a message's menu."""
     async with running(discord):
         offered = await ann.types("/video", channel=general, prompt="x", model="sora")
-        assert [one.value for one in offered] == ["sora-2", "sora-2-pro"]
-        bob = next(one for one in discord.world.accounts.values() if one.name == "Bob")
+        assert [choice.value for choice in offered] == ["sora-2", "sora-2-pro"]
+        bob = next(account for account in discord.world.accounts.values() if account.name == "Bob")
         await ann.uses("/admin grant", channel=general, user=bob, n=4)
         note = await ann.sees("4 for")
         assert note.content == f"4 for {bob.mention}"
@@ -235,8 +235,8 @@ async def test_every_kind_of_channel_reaches_the_bot(
     }
     async with running(discord):
         await ann.uses("/video", channel=places[kind](), prompt="a kite")
-        await discord.until(lambda: any(one.original and one.original.video
-                                        for one in discord.interactions))  # fmt: skip
+        await discord.until(lambda: any(interaction.original and interaction.original.video
+                                        for interaction in discord.interactions))  # fmt: skip
 
 
 async def test_messages_of_the_bot_are_accepted(
@@ -307,4 +307,4 @@ async def test_shards_get_their_own_guilds(
             it = await ann.uses("/video", channel=channel, prompt="a kite", waits=20)
             assert it.told == 1
             await channel.shows_video()
-    assert sorted(one[1:] for one in discord.gateway.identified) == [(0, 2), (1, 2)]
+    assert sorted(session[1:] for session in discord.gateway.identified) == [(0, 2), (1, 2)]

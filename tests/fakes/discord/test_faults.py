@@ -92,7 +92,7 @@ async def test_dropped_call_counts_before_or_after_its_effect(
         with pytest.raises(httpx.TransportError):
             await posted(caller, general)
         assert len(general.messages) == count
-    assert [one.status for one in discord.calls_to("create_message", general)] == [0, 0]
+    assert [call.status for call in discord.calls_to("create_message", general)] == [0, 0]
     ann = discord.user("Bob")
     general.guild.add(ann)  # type: ignore[union-attr] # it has one
     await caller.syncs(VIDEO)
@@ -117,7 +117,7 @@ async def test_held_call_continues_and_hanging_call_is_closed(
     assert general.messages == []
     discord.faults.release()
     done = await asyncio.gather(*calls, return_exceptions=True)
-    assert sum(isinstance(one, httpx.Response) for one in done) == 1
+    assert sum(isinstance(result, httpx.Response) for result in done) == 1
     assert len(general.messages) == 1
 
 

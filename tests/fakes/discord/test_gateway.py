@@ -87,8 +87,8 @@ async def connected(
 async def test_session_begins_in_order(discord: FakeDiscord, packed: bool) -> None:
     """HELLO, IDENTIFY, READY, the guilds of the shard, and heartbeats that are answered."""
     ann = discord.user("Ann")
-    guilds = [discord.guild(f"G{one}", [ann]) for one in range(3)]
-    mine = [one for one in guilds if one.shard == 1]
+    guilds = [discord.guild(f"G{number}", [ann]) for number in range(3)]
+    mine = [guild for guild in guilds if guild.shard == 1]
     assert 0 < len(mine) < 3
     async with connected(discord, packed=packed) as wire:
         await wire.says(1, None)
@@ -96,7 +96,9 @@ async def test_session_begins_in_order(discord: FakeDiscord, packed: bool) -> No
         await wire.identifies(discord.token, shard=[1, 2])
         ready = await wire.hears()
         assert (ready["t"], ready["s"]) == ("READY", 1)
-        assert ready["d"]["guilds"] == [{"id": str(one.id), "unavailable": True} for one in mine]
+        assert ready["d"]["guilds"] == [
+            {"id": str(own_guild.id), "unavailable": True} for own_guild in mine
+        ]
         told = (await wire.hears())["d"]
         assert told["name"] == mine[0].name
         assert told["members"][0]["user"]["id"] == str(discord.bot.id)
@@ -186,17 +188,19 @@ async def test_resume_replays_missed_events(discord: FakeDiscord, caller: ApiCal
         await wire.until("GUILD_CREATE")
         discord.gateway.drop()
     await discord.until(lambda: not discord.gateway.connections)
-    its = [await ann.uses("/video", prompt=f"{one}", waits=0) for one in range(2)]
-    assert [one.told for one in its] == [0, 0]
+    its = [await ann.uses("/video", prompt=f"{number}", waits=0) for number in range(2)]
+    assert [interaction.told for interaction in its] == [0, 0]
     resume = {"token": discord.token, "session_id": ready["d"]["session_id"], "seq": 2}
     async with connected(discord, url=ready["d"]["resume_gateway_url"]) as wire:
         await wire.says(6, resume)
         heard = [await wire.hears() for _ in range(3)]
         discord.gateway.drop()
-    events = [(one["t"], one["s"]) for one in heard[:2]]
+    events = [(payload["t"], payload["s"]) for payload in heard[:2]]
     assert events == [("INTERACTION_CREATE", 3), ("INTERACTION_CREATE", 4)]
     assert heard[2]["t"] == "RESUMED"
-    assert [one["d"]["token"] for one in heard[:2]] == [one.token for one in its]
+    assert [payload["d"]["token"] for payload in heard[:2]] == [
+        interaction.token for interaction in its
+    ]
     assert discord.gateway.resumed == [0]
     await discord.until(lambda: not discord.gateway.connections)
     async with connected(discord) as wire:

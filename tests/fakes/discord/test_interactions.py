@@ -105,7 +105,7 @@ async def test_first_follow_up_fills_the_deferred_response(
     assert it.messages[0].thinking
     await caller.follows(it, "first", files={0: ("a.mp4", MP4)})
     await caller.follows(it, "second")
-    assert [one.content for one in general.from_bot] == ["first", "second"]
+    assert [message.content for message in general.from_bot] == ["first", "second"]
     await caller.answers(alone, 5, HIDDEN)
     await caller.follows(alone, "only you", **HIDDEN)
     assert (await ann.sees("only you")).ephemeral
@@ -154,7 +154,7 @@ async def test_response_of_another_kind_is_refused(
     assert general.messages[0].content == "y"
     assert general.messages[0].labels == []
     await caller.follows(press, "z")
-    assert [one.content for one in general.from_bot] == ["y", "z"]
+    assert [message.content for message in general.from_bot] == ["y", "z"]
     with pytest.raises(AssertionError, match="no button 'Go on'"):
         await ann.presses(general.messages[0], "Go on")
 
@@ -202,7 +202,7 @@ async def test_choices_are_limited_and_typed(
     discord: FakeDiscord, caller: ApiCaller, ann: FakeUser, general: Channel
 ) -> None:
     """At most 25 are offered while one types, of the option's own kind."""
-    many = [{"name": str(one), "value": str(one)} for one in range(26)]
+    many = [{"name": str(number), "value": str(number)} for number in range(26)]
     for choices in (many, [{"name": "a", "value": 5}], [{"name": "x" * 101, "value": "a"}]):
         it = await ann.starts_typing("/video", channel=general, prompt="x", model="so", waits=0)
         assert it.data["options"][1] == {"name": "model", "type": 3, "value": "so", "focused": True}

@@ -188,7 +188,7 @@ async def test_enforced_nonce_prevents_a_second_message(
     await caller.says(general, "z", nonce="job1")
     await clock.advance(400)
     await caller.says(general, "w", nonce="job1", enforce_nonce=True)
-    assert [one.content for one in general.messages] == ["x", "z", "w"]
+    assert [message.content for message in general.messages] == ["x", "z", "w"]
     assert discord.violations == []
 
 
@@ -248,11 +248,11 @@ async def test_edit_keeps_what_it_does_not_name(
     assert edited["edited_timestamp"] is not None
     kept = [{"id": edited["attachments"][0]["id"]}, {"id": "0", "filename": "b.mp4"}]
     edited = await caller("PATCH", path, {"attachments": kept}, files={0: ("b.mp4", MP4)})
-    assert [one["filename"] for one in edited["attachments"]] == ["a.mp4", "b.mp4"]
+    assert [attachment["filename"] for attachment in edited["attachments"]] == ["a.mp4", "b.mp4"]
     edited = await caller("PATCH", path, {"attachments": [], "embeds": [], "components": []})
     assert (edited["attachments"], edited["components"], edited["content"]) == ([], [], "b")
     assert discord.violations == []
-    assert [one.text for one in general.messages[0].edits] == ["<@5> a\nT", "b\nT", "b\nT"]
+    assert [edit.text for edit in general.messages[0].edits] == ["<@5> a\nT", "b\nT", "b\nT"]
 
 
 async def test_closed_destinations_refuse_with_their_code(
@@ -309,8 +309,8 @@ async def test_only_allowed_mentions_notify(
     await caller.says(general, words)
     await caller.says(general, words, allowed_mentions=none)
     await caller.says(general, words, allowed_mentions={**none, "users": [str(ann.id)]})
-    assert [one.pings for one in general.messages] == [[ann, bob], [], [ann]]
-    assert [one.pings_everyone for one in general.messages] == [True, False, False]
+    assert [message.pings for message in general.messages] == [[ann, bob], [], [ann]]
+    assert [message.pings_everyone for message in general.messages] == [True, False, False]
     assert discord.transcript(general).splitlines()[-2:] == [
         "Reelay (pings Ann)",
         "  @Ann @Bob @everyone",

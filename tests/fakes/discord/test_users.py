@@ -87,7 +87,7 @@ async def test_resolved_options_name_what_they_are(
     """Members, channels, roles, yes and no, and numbers are told with what they are."""
     guild = general.guild
     assert guild is not None
-    bob = next(one for one in guild.members if one.name == "Bob")
+    bob = next(member for member in guild.members if member.name == "Bob")
     role = guild.role("Patrons", [bob])
     it = await ann.uses("/odd", channel=general, user=bob, place=general, role=role, anyone=role,
                         yes=True, number=0.5, waits=0)  # fmt: skip
@@ -96,7 +96,7 @@ async def test_resolved_options_name_what_they_are(
     assert resolved["users"][str(bob.id)]["global_name"] == "Bob"
     assert resolved["channels"][str(general.id)]["name"] == "general"
     assert resolved["roles"][str(role.id)]["name"] == "Patrons"
-    assert [one["value"] for one in it.data["options"]] == [
+    assert [option["value"] for option in it.data["options"]] == [
         str(bob.id), str(general.id), str(role.id), str(role.id), True, 0.5
     ]  # fmt: skip
     words = "user: @Bob, place: #general, role: @Patrons, anyone: @Patrons, yes: True, number: 0.5"
@@ -112,7 +112,7 @@ async def test_selects_and_menus_send_their_targets(
     """People and channels are chosen from lists; menus tell all of a message or of somebody."""
     guild = general.guild
     assert guild is not None
-    bob = next(one for one in guild.members if one.name == "Bob")
+    bob = next(member for member in guild.members if member.name == "Bob")
     sizes = {"type": 3, "custom_id": "s", "max_values": 2, "options": [
         {"label": "Small", "value": "1"}, {"label": "Large", "value": "2"}]}  # fmt: skip
     rows = [row(sizes), row({"type": 5, "custom_id": "u"}), row({"type": 8, "custom_id": "c"})]
@@ -144,14 +144,14 @@ async def test_every_form_field_is_sent(
         {"type": 23, "custom_id": "check", "default": True},
         {"type": 19, "custom_id": "file", "required": False},
     ]
-    labels = [{"type": 18, "label": one["custom_id"], "component": one} for one in parts]
+    labels = [{"type": 18, "label": part["custom_id"], "component": part} for part in parts]
     text = {"type": 10, "content": "Fill it in"}
     for values in ({}, {"radio": "Large", "checks": ["Large"], "check": False, "file": PNG}):
         it = await ann.uses("/video", channel=general, prompt="x", waits=0)
         form = {"title": "All", "custom_id": "m", "components": [text, *labels]}
         assert await caller.answers(it, 9, form) is None
         sent = await ann.submits(await it.modal, waits=0, **values)
-        got = [one["component"] for one in sent.data["components"][1:]]
+        got = [label["component"] for label in sent.data["components"][1:]]
         if values:
             assert (got[0]["value"], got[1]["values"], got[2]["value"]) == ("l", ["l"], False)
             assert sent.files[0].path.read_bytes() == PNG
@@ -172,7 +172,7 @@ async def test_impossible_actions_fail_the_test(
     it = await ann.uses("/video", channel=general, prompt="x", waits=0)
     await caller.answers(it, 4, {"content": "secret", "components": GO_ON_BUTTON, "flags": 64})
     secret = await ann.sees("secret")
-    bob = next(one for one in discord.world.accounts.values() if one.name == "Bob")
+    bob = next(account for account in discord.world.accounts.values() if account.name == "Bob")
     assert isinstance(bob, FakeUser)
     with pytest.raises(AssertionError, match="only Ann sees"):
         await bob.presses(secret, "Go on", waits=0)

@@ -23,9 +23,9 @@ Json = dict[str, Any]
 def transcript(channel: Channel, viewer: Account | None = None) -> str:
     """What stands in a channel now; with a viewer also what only they see."""
     seen = [
-        one
-        for one in channel.history.values()
-        if not one.deleted and one.only_for in {None, viewer}
+        message
+        for message in channel.history.values()
+        if not message.deleted and message.only_for in {None, viewer}
     ]
     lines = [line for message in seen for line in render_message(message)]
     return "\n".join([_head(channel), *lines, ""])
@@ -38,7 +38,7 @@ def event_log(channel: Channel) -> str:
 
 
 def _head(channel: Channel) -> str:
-    names = ", ".join(one.name for one in channel.people)
+    names = ", ".join(person.name for person in channel.people)
     where = f"{channel.guild.name} / " if channel.guild else ""
     parent = f"{channel.parent.name} / " if channel.parent else ""
     kind = "post" if channel.parent and channel.parent.kind == 15 else KINDS[channel.kind]
@@ -71,13 +71,13 @@ def _headline(message: Message) -> str:
     reply = f" ↩ {_short(message.reply_to)}" if message.reply_to is not None else ""
     alone = f" (only {message.only_for.name} sees this)" if message.only_for else ""
     silent = " (silent)" if message.flags & SILENT else ""
-    pings = [one.name for one in message.pings] + ["everyone"] * message.pings_everyone
+    pings = [user_id.name for user_id in message.pings] + ["everyone"] * message.pings_everyone
     called = f" (pings {', '.join(pings)})" if pings else ""
     return f"{message.sender.name}{reply}{alone}{silent}{called}"
 
 
 def _short(message: Message) -> str:
-    files = "".join(f"⟨{one.shown()}⟩" for one in message.attachments)
+    files = "".join(f"⟨{attachment.shown()}⟩" for attachment in message.attachments)
     words = " ".join(" ".join(_readable(message.text, message)).split()) or files or "(nothing)"
     return f"{message.sender.name}: {words if len(words) <= 40 else words[:39] + '…'}"
 
@@ -87,7 +87,7 @@ def _body(message: Message) -> Iterator[str]:
         yield "(thinking…)"
         return
     if not message.flags & COMPONENTS_V2:
-        yield from (f"⟨{one.shown()}⟩" for one in message.attachments)
+        yield from (f"⟨{attachment.shown()}⟩" for attachment in message.attachments)
     yield from _readable(message.content, message)
     if not message.flags & SUPPRESS_EMBEDS:
         for embed in message.embeds:
@@ -135,24 +135,24 @@ def _embed(embed: Json, message: Message) -> Iterator[str]:
 
 
 def _components(components: list[Json], message: Message) -> Iterator[str]:
-    for one in components:
-        match one["type"]:
+    for component in components:
+        match component["type"]:
             case 1:
-                yield " ".join(_control(part) for part in one["components"])
+                yield " ".join(_control(part) for part in component["components"])
             case 9:
-                yield from _components(one["components"], message)
-                yield _control(one["accessory"])
+                yield from _components(component["components"], message)
+                yield _control(component["accessory"])
             case 10:
-                yield from _readable(one["content"], message)
+                yield from _readable(component["content"], message)
             case 12:
-                yield from (f"⟨{_file_of(part['media']['url'])}⟩" for part in one["items"])
+                yield from (f"⟨{_file_of(part['media']['url'])}⟩" for part in component["items"])
             case 13:
-                yield f"⟨file {_file_of(one['file']['url'])}⟩"
+                yield f"⟨file {_file_of(component['file']['url'])}⟩"
             case 14:
                 yield "———"
             case 17:
                 yield from (
-                    f"│ {line}".rstrip() for line in _components(one["components"], message)
+                    f"│ {line}".rstrip() for line in _components(component["components"], message)
                 )
 
 

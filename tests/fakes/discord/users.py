@@ -219,11 +219,11 @@ class FakeUser(Account):
         self._may_be(place)
 
         def look() -> Command | None:
-            return next((one for one in available_commands(self.world, self, place, kind) if
-                         matches_name(one.asked, first, self.locale)), None)  # fmt: skip
+            return next((command for command in available_commands(self.world, self, place, kind) if
+                         matches_name(command.asked, first, self.locale)), None)  # fmt: skip
 
         def told() -> str:
-            known = [one.name for one in available_commands(self.world, self, place, kind)]
+            known = [command.name for command in available_commands(self.world, self, place, kind)]
             return f"{self.name} is offered no {words!r} but {known}"
 
         found = await self.world.until(look, max(waits, 0.01), what=told)
@@ -232,7 +232,10 @@ class FakeUser(Account):
 
     def offered(self, channel: Channel | None = None) -> list[str]:
         """The slash commands that this person's app offers in a place."""
-        return [one.name for one in available_commands(self.world, self, channel or self.dm, CHAT)]
+        return [
+            command.name
+            for command in available_commands(self.world, self, channel or self.dm, CHAT)
+        ]
 
     def _may_be(self, channel: Channel) -> None:
         assert not channel.gone, f"{channel.name} is gone"
@@ -262,8 +265,8 @@ class FakeUser(Account):
         place = channel or (reply_to.channel if reply_to else self.dm)
         self._may_be(place)
         brought = []
-        for one in files:
-            it = one if isinstance(one, ImageFile) else ImageFile(one)
+        for file in files:
+            it = file if isinstance(file, ImageFile) else ImageFile(file)
             brought.append(it.brought(self.world, place))
         called = [*mentions, *([reply_to.sender] if reply_to else [])]
         return self.world.put(
@@ -281,7 +284,9 @@ class FakeUser(Account):
         least = after.id if after else 0
 
         def look() -> Message | None:
-            mine = [one for one in self.alone if text in one.text and one.id > least]
+            mine = [
+                message for message in self.alone if text in message.text and message.id > least
+            ]
             return mine[-1] if mine else None
 
         found = await self.world.until(look, timeout, what=f"{self.name} sees no {text!r}")
@@ -295,11 +300,11 @@ class FakeUser(Account):
         for channel in self.world.channels.values():
             own = self.world.dms.get(self) is channel
             found += [
-                one
-                for one in channel.history.values()
-                if one.sender is self.world.bot
-                and not one.deleted
-                and (one.only_for is self or (own and one.only_for is None))
+                message
+                for message in channel.history.values()
+                if message.sender is self.world.bot
+                and not message.deleted
+                and (message.only_for is self or (own and message.only_for is None))
             ]
         return sorted(found, key=lambda one: one.id)
 
@@ -307,7 +312,7 @@ class FakeUser(Account):
         """The newest video of the bot that only this person sees."""
 
         def look() -> Message | None:
-            mine = [one for one in self.alone if one.video]
+            mine = [message for message in self.alone if message.video]
             return mine[-1] if mine else None
 
         found = await self.world.until(look, timeout, what=f"{self.name} sees no video")

@@ -73,7 +73,7 @@ def _of_kinds(kinds: tuple[ValueType, ...], value: Any, at: _At) -> Iterator[Pro
     """Nothing, if one of the kinds fits; else what the nearest of them minds."""
     yield from min(
         (list(_of_kind(kind, value, at)) for kind in _meant(kinds, value)),
-        key=lambda found: (any(one.at == (*at, "type") for one in found), len(found)),
+        key=lambda found: (any(problem.at == (*at, "type") for problem in found), len(found)),
     )
 
 

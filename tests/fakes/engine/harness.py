@@ -157,7 +157,7 @@ class EngineHarness:
             due = await self.database.read(self.worker.next_due_query())
             waiting = await self.database.read(task_queue.next_queued_at)
             health = await self.database.read(provider_health.get_all)
-            paused = [one.paused_until for one in health.values()]
+            paused = [state.paused_until for state in health.values()]
             times = [time for time in (due, waiting, *paused) if time is not None]
             # What is due and yet was not taken waits for room: time has to pass.
             at = min((time for time in times if time > self.clock.now()), default=end)

@@ -110,7 +110,7 @@ class FakeJsonGateway(FakeGatewayBase):
     def refuse(self, request: web.Request, wrong: Sequence[str]) -> None:
         """Note what is wrong, and raise a refusal for it."""
         if wrong:
-            self.violations += [f"{request.method} {request.path}: {one}" for one in wrong]
+            self.violations += [f"{request.method} {request.path}: {problem}" for problem in wrong]
             raise _raised(self.error(400, "invalid_request", "; ".join(wrong)))
 
     async def body(

@@ -93,7 +93,7 @@ def _wrong(fact: FieldRule, value: object) -> list[str]:
     if not isinstance(value, _TYPES[fact.type]) or is_boolean is not (fact.type == "boolean"):
         return [f"expected {fact.type}, got {type(value).__name__}"]
     if isinstance(value, list):
-        return [f"{one!r} is no web address" for one in value if not _is_link(one)]
+        return [f"{link!r} is no web address" for link in value if not _is_link(link)]
     allowed = fact.words or fact.told
     if allowed is not None and value not in allowed:
         return [f"{value!r} is not one of {sorted(map(str, allowed))}"]

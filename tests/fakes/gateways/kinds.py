@@ -52,5 +52,5 @@ MOUNTSEA = GatewayKind("mountsea", lambda: FakeMountseaGateway(render_seconds=RE
 def prompts_with_image(gateway: FakeOpenAIGateway | FakeJsonGateway) -> set[str]:
     """The prompts that came with a picture."""
     if isinstance(gateway, FakeOpenAIGateway):
-        return {one.body["prompt"] for one in gateway.jobs.values() if one.picture is not None}
-    return {one.asked.prompt for one in gateway.jobs.values() if one.asked.picture is not None}
+        return {job.body["prompt"] for job in gateway.jobs.values() if job.picture is not None}
+    return {job.asked.prompt for job in gateway.jobs.values() if job.asked.picture is not None}

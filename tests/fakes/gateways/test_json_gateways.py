@@ -50,8 +50,8 @@ async def test_invalid_create_is_refused_and_recorded(made: type[FakeJsonGateway
     async with made() as gateway, httpx.AsyncClient(base_url=gateway.url) as client:
         client.headers.update(_AUTHORIZATION)
         wrong = [{**body, "colour": "red"}, {**body, "prompt": 7}, {"prompt": "a kite"}, []]
-        for one in wrong:
-            assert (await client.post(create, json=one)).status_code == 400
+        for problem in wrong:
+            assert (await client.post(create, json=problem)).status_code == 400
         text = {name: str(value) for name, value in body.items()}
         assert (await client.post(create, data=text)).status_code == 400
         assert len(gateway.violations) >= 5

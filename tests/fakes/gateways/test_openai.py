@@ -170,7 +170,7 @@ async def test_paging_gives_each_job_once(client: httpx.AsyncClient) -> None:
         query: dict[str, str | int] = {"limit": 2, "order": order}
         while True:
             page = (await client.get("/videos", params=query)).json()
-            seen += [one["id"] for one in page["data"]]
+            seen += [job["id"] for job in page["data"]]
             if not page["has_more"]:
                 break
             query["after"] = page["last_id"]

@@ -44,7 +44,7 @@ def _field(spec: dict[str, Any], schema: dict[str, Any], *, required: bool) -> F
     """The description of one value, as our table would have it."""
     found = _resolved(spec, schema)
     if "oneOf" in found:
-        kinds = {_field(spec, one, required=False).type for one in found["oneOf"]}
+        kinds = {_field(spec, kind, required=False).type for kind in found["oneOf"]}
         assert kinds == {"string", "object"}
         return Field("binary or object", required)
     if _TEXT in found.get("anyOf", []):
@@ -75,9 +75,9 @@ def test_schema_equals_the_description(spec: dict[str, Any]) -> None:
     for (method, path), operation in OPERATIONS.items():
         described = spec["paths"][path][method]
         query = {
-            one["name"]: _field(spec, one["schema"], required=one["required"])
-            for one in described.get("parameters", [])
-            if one["in"] == "query"
+            parameter["name"]: _field(spec, parameter["schema"], required=parameter["required"])
+            for parameter in described.get("parameters", [])
+            if parameter["in"] == "query"
         }
         assert query == operation.query
         content = described.get("requestBody", {}).get("content", {})

@@ -148,12 +148,12 @@ def set_commands(call: Call) -> bool:
     commands = call.get("commands")
     if len(commands) > 100:
         avoidable_error("BOT_COMMANDS_TOO_MUCH")
-    for one in commands:
-        if not re.fullmatch(r"[a-z0-9_]{1,32}", one["command"]):
-            avoidable_error(f"BOT_COMMAND_INVALID: {one['command']!r}")
-        if not 1 <= units(one["description"]) <= 256:
-            avoidable_error(f"BOT_COMMAND_DESCRIPTION_INVALID: {one['command']!r}")
-    if len({one["command"] for one in commands}) < len(commands):
+    for command in commands:
+        if not re.fullmatch(r"[a-z0-9_]{1,32}", command["command"]):
+            avoidable_error(f"BOT_COMMAND_INVALID: {command['command']!r}")
+        if not 1 <= units(command["description"]) <= 256:
+            avoidable_error(f"BOT_COMMAND_DESCRIPTION_INVALID: {command['command']!r}")
+    if len({command["command"] for command in commands}) < len(commands):
         call.add_violation("a command that stands there twice")
     call.world.commands[_scope(call), _language(call)] = commands
     return True

@@ -37,7 +37,11 @@ class Topic:
     @property
     def messages(self) -> list[Message]:
         """What stands there, without the service message."""
-        return [one for one in self.chat.messages if one.topic is self and one is not self.root]
+        return [
+            message
+            for message in self.chat.messages
+            if message.topic is self and message is not self.root
+        ]
 
     async def close(self) -> None:
         """Only admins may write there from now on."""
@@ -100,16 +104,16 @@ class Chat:
     @property
     def messages(self) -> list[Message]:
         """What stands there now, the oldest first."""
-        return [one for one in self.history.values() if not one.deleted]
+        return [message for message in self.history.values() if not message.deleted]
 
     @property
     def from_bot(self) -> list[Message]:
         """What the bot wrote and what still stands there."""
-        return [one for one in self.messages if one.sender is self.world.bot]
+        return [message for message in self.messages if message.sender is self.world.bot]
 
     def events(self, kind: EventKind, *, by_bot: bool = True) -> Iterator[Event]:
         """All that happened of this kind."""
-        return (one for one in self.log if one.kind == kind and one.by_bot is by_bot)
+        return (event for event in self.log if event.kind == kind and event.by_bot is by_bot)
 
     async def until(self, look: Callable[[Chat], T], timeout: float = 10.0) -> T:
         """The first true thing that `look` finds; it looks whenever this chat changes."""
@@ -122,7 +126,9 @@ class Chat:
         least = after.id if after else 0
 
         def look() -> Message | None:
-            found = [one for one in self.from_bot if text in one.text and one.id > least]
+            found = [
+                message for message in self.from_bot if text in message.text and message.id > least
+            ]
             return found[-1] if len(found) >= times else None
 
         found = await self.world.until(look, timeout, chat=self, what=f"no {text!r}")
@@ -133,7 +139,7 @@ class Chat:
         """The newest video of the bot, once so many stand there."""
 
         def look() -> Message | None:
-            found = [one for one in self.from_bot if one.video]
+            found = [message for message in self.from_bot if message.video]
             return found[-1] if len(found) >= times else None
 
         found = await self.world.until(look, timeout, chat=self, what="no video")

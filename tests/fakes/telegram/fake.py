@@ -104,7 +104,7 @@ class FakeTelegram(Server):
     def menu(self, person: FakeUser, chat: Chat | None = None) -> dict[str, str]:
         """The commands that someone's app offers in a chat, with what is said of them."""
         found = menu(self.world, person, chat or person.chat)
-        return {one["command"]: one["description"] for one in found}
+        return {command["command"]: command["description"] for command in found}
 
     # --- looking -------------------------------------------------------------------------
 
@@ -139,7 +139,9 @@ class FakeTelegram(Server):
     def calls_to(self, method: str, chat: Chat | None = None) -> list[RecordedCall]:
         """All calls of a method, into one chat or any."""
         wanted = None if chat is None else chat.id
-        return [one for one in self.calls if one.method == method and wanted in {None, one.chat}]
+        return [
+            call for call in self.calls if call.method == method and wanted in {None, call.chat}
+        ]
 
     async def until(self, look: Callable[[], T], timeout: float = 10.0) -> T:
         """The first true thing that `look` finds, looked for whenever something changes."""

@@ -83,8 +83,8 @@ class FloodLimits:
     def _wait(self, times: list[float], now: float, window: float, most: int) -> float:
         """How long until there is room; 0: there is."""
         real = window * (1 - self.tolerance)
-        recent = [one for one in times if now - real < one <= now + real]
-        times[:] = [one for one in times if one > now - 120]
+        recent = [time for time in times if now - real < time <= now + real]
+        times[:] = [time for time in times if time > now - 120]
         if len(recent) < most:
             return 0.0
         return max(recent[-most] + window - now, 0.001)

@@ -172,7 +172,7 @@ def delete_messages(call: Call) -> bool:
     chat, wanted = open_chat(call), call.get("message_ids")
     if not 1 <= len(wanted) <= 100:
         avoidable_error("message identifiers must be from 1 to 100")
-    found = [chat.history[one] for one in wanted if one in chat.history]
+    found = [chat.history[wanted_id] for wanted_id in wanted if wanted_id in chat.history]
     for message in found:
         if not message.deleted:
             check_deletable(call, message)
@@ -206,7 +206,7 @@ _REACTIONS = words(
 
 def set_reaction(call: Call) -> bool:
     wanted = call.get("reaction") or []
-    if len(wanted) > 1 or any(one.get("emoji") not in _REACTIONS for one in wanted):
+    if len(wanted) > 1 or any(wanted_id.get("emoji") not in _REACTIONS for wanted_id in wanted):
         avoidable_error("REACTION_INVALID")
     message = open_chat(call).history.get(call.get("message_id"))
     if message is None or message.deleted:

@@ -110,7 +110,10 @@ class Message:
         """Its rows of inline buttons."""
         rows = (self.markup or {}).get("inline_keyboard", [])
         return [
-            [Button(one["text"], one.get("callback_data", ""), one.get("url", "")) for one in row]
+            [
+                Button(button["text"], button.get("callback_data", ""), button.get("url", ""))
+                for button in row
+            ]
             for row in rows
         ]
 

@@ -129,7 +129,8 @@ def _open_private(chat: Chat) -> None:
         forbidden("bot was blocked by the user")
     if not chat.started:
         if any(
-            person in one.members and one.bot_status != "none" for one in chat.world.chats.values()
+            person in known_chat.members and known_chat.bot_status != "none"
+            for known_chat in chat.world.chats.values()
         ):
             forbidden("bot can't initiate conversation with a user")
         unavoidable_error("chat not found")
@@ -225,9 +226,9 @@ def _html(call: Call, source: str) -> Parsed:
         call.add_violation(f"a sign that is not escaped in {source[:80]!r}")
     known = call.world.accounts
     entities = [
-        {**one, "user": known[one["user"]]} if one["type"] == "text_mention" else one
-        for one in parsed.entities
-        if one["type"] != "text_mention" or one["user"] in known
+        {**entity, "user": known[entity["user"]]} if entity["type"] == "text_mention" else entity
+        for entity in parsed.entities
+        if entity["type"] != "text_mention" or entity["user"] in known
     ]
     return Parsed(parsed.text, entities)
 

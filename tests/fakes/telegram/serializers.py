@@ -112,7 +112,7 @@ def _service(value: Any) -> Any:
     if isinstance(value, Account):
         return account(value)
     if isinstance(value, list):
-        return [_service(one) for one in value]
+        return [_service(member_told) for member_told in value]
     return value
 
 

@@ -229,7 +229,7 @@ class Server:
             self.world.changed()
             return error_response(500, "Internal Server Error")
         finally:
-            self.violations += [f"{where}: {one}" for one in call.violations]
+            self.violations += [f"{where}: {violation}" for violation in call.violations]
         return web.json_response({"ok": True, "result": result})
 
     def _bear(self, call: Call) -> None:

@@ -53,7 +53,7 @@ class TelegramState:
         """What went wrong in the stand-in itself."""
         self.chats: dict[int, Chat] = {}
         self.accounts: dict[int, Account] = {
-            one.id: one for one in (bot, ANONYMOUS, AS_CHANNEL, FORWARDER)
+            account.id: account for account in (bot, ANONYMOUS, AS_CHANNEL, FORWARDER)
         }
         self.presses: dict[str, ButtonPress] = {}
         self.press_lifetime = 30.0

@@ -45,8 +45,12 @@ def _type(described: str) -> str:
 def _fields(described: list[dict[str, Any]]) -> dict[str, Field]:
     """Fields, as our table would have them."""
     return {
-        one["name"]: Field(tuple(map(_type, one["types"])), one["required"], _word(one))
-        for one in described
+        name_described["name"]: Field(
+            tuple(map(_type, name_described["types"])),
+            name_described["required"],
+            _word(name_described),
+        )
+        for name_described in described
     }
 
 
@@ -69,8 +73,10 @@ def test_objects_equal_the_description(spec: dict[str, Any]) -> None:
     for name, fields in OBJECTS.items():
         described = _fields(spec["types"][name].get("fields", []))
         if name in IN_PART:
-            assert {one for one in described if described[one].required} <= set(fields), name
-            described = {one: described.get(one, Field(())) for one in fields}
+            assert {
+                name_described for name_described in described if described[name_described].required
+            } <= set(fields), name
+            described = {field: described.get(field, Field(())) for field in fields}
         assert fields == described, name
 
 
@@ -79,7 +85,7 @@ def test_constants_equal_the_description(spec: dict[str, Any]) -> None:
     types = spec["types"]
     for name, kinds in UNIONS.items():
         assert set(kinds) == set(types[name]["subtypes"]), name
-    assert {one["name"] for one in types["Update"]["fields"]} - {"update_id"} == UPDATES
+    assert {field["name"] for field in types["Update"]["fields"]} - {"update_id"} == UPDATES
     prose = {
         one["name"]: one["description"]
         for one in spec["methods"]["sendChatAction"]["fields"]

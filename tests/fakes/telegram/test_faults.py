@@ -151,17 +151,17 @@ async def test_chat_limits_are_enforced(
     assert answer.json()["parameters"] == {"retry_after": 40}
     await clock.advance(40)
     assert (await caller("sendMessage", chat_id=group.id, text="x"))["text"] == "x"
-    assert [one.method for one in telegram.throttled] == ["editMessageText", "sendMessage"]
+    assert [call.method for call in telegram.throttled] == ["editMessageText", "sendMessage"]
     assert len(telegram.violations) == 2
 
 
 async def test_overall_limit_is_enforced(telegram: FakeTelegram, caller: ApiCaller) -> None:
     """Thirty messages a second, however many chats."""
     telegram.flood = True
-    people = [telegram.user(f"P{one}", started=True) for one in range(31)]
-    for one in people:
-        await caller("sendMessage", chat_id=one.id, text="x")
-    assert [one.chat for one in telegram.throttled] == [people[-1].id]
+    people = [telegram.user(f"P{number}", started=True) for number in range(31)]
+    for person in people:
+        await caller("sendMessage", chat_id=person.id, text="x")
+    assert [call.chat for call in telegram.throttled] == [people[-1].id]
 
 
 async def test_outage_lets_nothing_through(telegram: FakeTelegram, caller: ApiCaller) -> None:
@@ -178,7 +178,7 @@ async def test_outage_lets_nothing_through(telegram: FakeTelegram, caller: ApiCa
     assert (await caller.raw("sendMessage", chat_id=ann.id, text="x")).status_code == 502
     await telegram.recovered()
     await caller("sendMessage", chat_id=ann.id, text="after")
-    assert [one.text for one in ann.chat.messages] == ["before", "after"]
+    assert [message.text for message in ann.chat.messages] == ["before", "after"]
 
 
 async def test_refused_connection_keeps_the_port(telegram: FakeTelegram) -> None:
@@ -200,7 +200,7 @@ async def test_outage_cuts_a_poll_and_keeps_its_updates(
         await poll
     await telegram.user("Ann").says("Hi")
     await telegram.recovered()
-    assert [one["message"]["text"] for one in await caller.updates()] == ["Hi"]
+    assert [update["message"]["text"] for update in await caller.updates()] == ["Hi"]
 
 
 async def test_internal_error_fails_the_test(clock: FakeClock) -> None:

@@ -89,7 +89,7 @@ async def test_photo_is_kept_in_sizes(telegram: FakeTelegram, caller: ApiCaller)
     ann = telegram.user("Ann")
     await ann.sends_photo(picture(3000, 2000), "/video cat")
     message = (await caller.updates())[0]["message"]
-    assert [one["width"] for one in message["photo"]] == [90, 320, 800, 1280]
+    assert [size["width"] for size in message["photo"]] == [90, 320, 800, 1280]
     assert message["caption_entities"][0]["type"] == "bot_command"
     file = await caller("getFile", file_id=message["photo"][-1]["file_id"])
     assert file["file_path"].startswith("photos/file_")
@@ -146,8 +146,8 @@ async def test_delete_is_limited_to_48_hours(
     """Only in the first 48 hours, and once."""
     ann = telegram.user("Ann", started=True)
     first, second = [
-        (await caller("sendMessage", chat_id=ann.id, text=str(one)))["message_id"]
-        for one in range(2)
+        (await caller("sendMessage", chat_id=ann.id, text=str(number)))["message_id"]
+        for number in range(2)
     ]
     assert await caller("deleteMessage", chat_id=ann.id, message_id=first) is True
     assert "message to delete not found" in await caller(
@@ -202,8 +202,8 @@ async def test_copies_and_forwards_are_complete(telegram: FakeTelegram, caller: 
     copied = await caller("copyMessage", **given, caption="<b>yours</b>", parse_mode="HTML")
     await caller("copyMessage", **given)
     forwarded = await caller("forwardMessage", **given)
-    assert [one.text for one in bob.chat.messages] == ["yours", "mine", "mine"]
-    assert {one.video for one in bob.chat.messages} == {film.video}
+    assert [message.text for message in bob.chat.messages] == ["yours", "mine", "mine"]
+    assert {message.video for message in bob.chat.messages} == {film.video}
     assert copied == {"message_id": bob.chat.messages[0].id}
     assert forwarded["forward_origin"]["sender_user"]["id"] == ann.id
     assert telegram.uploads == {}

@@ -58,7 +58,7 @@ async def test_parameters_mean_the_same_in_every_encoding(
         await caller.client.post(path, files={name: (None, one) for name, one in given.items()}),
     ):
         assert answer.json()["result"]["reply_markup"] == GO_ON_BUTTON, answer.text
-    assert [one.text for one in ann.chat.messages] == ["Hi"] * 4
+    assert [message.text for message in ann.chat.messages] == ["Hi"] * 4
     assert telegram.violations == []
 
 

@@ -36,12 +36,12 @@ async def test_update_stays_until_confirmed_by_an_offset(
     for word in "abc":
         await ann.says(word)
     first = await caller.updates(limit=2)
-    assert [one["message"]["text"] for one in first] == ["a", "b"]
-    assert [one["update_id"] for one in await caller.updates(limit=2)] == [
-        one["update_id"] for one in first
+    assert [update["message"]["text"] for update in first] == ["a", "b"]
+    assert [update["update_id"] for update in await caller.updates(limit=2)] == [
+        update["update_id"] for update in first
     ]
     rest = await caller.updates(first[-1]["update_id"] + 1)
-    assert [one["message"]["text"] for one in rest] == ["c"]
+    assert [update["message"]["text"] for update in rest] == ["c"]
     assert telegram.pending == 1
     assert await caller.updates(rest[-1]["update_id"] + 1) == []
     telegram.redeliver_update(telegram.updates[0])
@@ -128,7 +128,7 @@ async def test_failed_webhook_call_is_repeated_in_order(
         await caller("deleteWebhook")
     assert (await caller("getWebhookInfo"))["url"] == ""
     await ann.says("c")
-    assert [one["message"]["text"] for one in await caller.updates()] == ["c"]
+    assert [update["message"]["text"] for update in await caller.updates()] == ["c"]
     assert len(telegram.violations) == 1
 
 

@@ -43,8 +43,12 @@ async def test_privacy_mode_hides_group_messages(telegram: FakeTelegram, caller:
     await ann.says(heard[4], chat=group, mentions={"you": telegram.bot})
     await ann.sends_album([picture()] * 2, "/video f", chat=group)
     await bob.leaves(group)
-    told = [one["message"] for one in await caller.updates()]
-    assert [one.get("text") or one.get("caption") for one in told] == [*heard, "/video f", None]
+    told = [update["message"] for update in await caller.updates()]
+    assert [message.get("text") or message.get("caption") for message in told] == [
+        *heard,
+        "/video f",
+        None,
+    ]
     assert told[-1]["left_chat_member"]["id"] == bob.id
     telegram.privacy = False
     await ann.says("for all", chat=group)
@@ -52,7 +56,7 @@ async def test_privacy_mode_hides_group_messages(telegram: FakeTelegram, caller:
     await group.promotes_bot()
     await ann.says("for admins", chat=group)
     assert [
-        one["message"]["text"] for one in (await caller.updates())[-3:] if "message" in one
+        update["message"]["text"] for update in (await caller.updates())[-3:] if "message" in update
     ] == [
         "for all",
         "for admins",
@@ -66,7 +70,7 @@ async def test_topic_messages_carry_their_thread(telegram: FakeTelegram, caller:
     topic = await forum.topic("Old")
     await ann.says("/a", topic=topic)
     await ann.says("/b", topic=forum.general)
-    _, a, b = [one["message"] for one in await caller.updates()]
+    _, a, b = [update["message"] for update in await caller.updates()]
     assert (a["message_thread_id"], a["is_topic_message"]) == (topic.id, True)
     assert a["reply_to_message"]["forum_topic_created"]["name"] == "Old"
     assert a["chat"]["is_forum"] is True
@@ -75,7 +79,7 @@ async def test_topic_messages_carry_their_thread(telegram: FakeTelegram, caller:
     sent = await caller("sendMessage", chat_id=forum.id, text="1", reply_parameters=reply)
     assert sent["message_thread_id"] == topic.id
     await caller("sendMessage", chat_id=forum.id, text="2", message_thread_id=topic.id)
-    assert [one.text for one in topic.messages] == ["/a", "1", "2"]
+    assert [message.text for message in topic.messages] == ["/a", "1", "2"]
     await topic.close()
     here = {"chat_id": forum.id, "text": "3", "message_thread_id": topic.id}
     assert await caller("sendMessage", **here) == "Bad Request: TOPIC_CLOSED"
@@ -117,7 +121,7 @@ async def test_anonymous_senders_use_telegrams_accounts(
     channel = telegram.channel("News", ann)
     await ann.says("/a", chat=group, anonymous=True)
     await ann.says("/b", chat=group, as_channel=channel)
-    a, b = [one["message"] for one in await caller.updates()]
+    a, b = [update["message"] for update in await caller.updates()]
     assert (a["from"]["id"], a["sender_chat"]["id"]) == (1087968824, group.id)
     assert (b["from"]["username"], b["sender_chat"]["id"]) == ("Channel_Bot", channel.id)
 
@@ -127,7 +131,7 @@ async def test_upgraded_group_gets_a_new_id(telegram: FakeTelegram, caller: ApiC
     ann = telegram.user("Ann")
     group = telegram.group("Kites", [ann])
     new = await group.upgrades()
-    old_says, new_says = [one["message"] for one in await caller.updates()]
+    old_says, new_says = [update["message"] for update in await caller.updates()]
     assert (old_says["chat"]["id"], old_says["migrate_to_chat_id"]) == (group.id, new.id)
     assert (new_says["chat"]["id"], new_says["migrate_from_chat_id"]) == (new.id, group.id)
     assert (await caller("sendMessage", chat_id=new.id, text="Hi"))["chat"]["type"] == "supergroup"
@@ -143,11 +147,15 @@ async def test_blocks_and_kicks_are_sent_as_updates(
     await ann.unblocks()
     await group.kicks_bot(ann)
     await group.adds_bot(ann)
-    told = [one.get("my_chat_member") for one in await caller.updates()]
+    told = [update.get("my_chat_member") for update in await caller.updates()]
     changes = [
-        (one["chat"]["id"], one["old_chat_member"]["status"], one["new_chat_member"]["status"])
-        for one in told
-        if one
+        (
+            message["chat"]["id"],
+            message["old_chat_member"]["status"],
+            message["new_chat_member"]["status"],
+        )
+        for message in told
+        if message
     ]
     assert changes == [
         (ann.id, "member", "kicked"),

@@ -113,8 +113,8 @@ def detect_entities(text: str, known: list[Entity]) -> list[Entity]:
     for kind, pattern in _FOUND:
         for match in pattern.finditer(text):
             start, end = units(text[: match.start()]), units(text[: match.end()])
-            if all(end <= one["offset"] or one["offset"] + one["length"] <= start
-                   for one in entities if one["type"] != "blockquote"):  # fmt: skip
+            if all(end <= entity["offset"] or entity["offset"] + entity["length"] <= start
+                   for entity in entities if entity["type"] != "blockquote"):  # fmt: skip
                 entities.append({"type": kind, "offset": start, "length": end - start})
     return sorted(entities, key=_order)
 
@@ -123,11 +123,15 @@ def entity_problems(text: str, entities: list[Entity]) -> list[str]:
     """What is wrong with entities that came ready made."""
     whole = units(text)
     kinds = set(_TAGS.values()) | {kind for kind, _ in _FOUND} | {"text_mention", "date_time"}
-    found = [f"no entity is a {one['type']}" for one in entities if one["type"] not in kinds]
+    found = [
+        f"no entity is a {entity['type']}" for entity in entities if entity["type"] not in kinds
+    ]
     return found + [
-        f"an entity reaches from {one['offset']} over {one['length']} of {whole}"
-        for one in entities
-        if one["offset"] < 0 or one["length"] < 1 or one["offset"] + one["length"] > whole
+        f"an entity reaches from {entity['offset']} over {entity['length']} of {whole}"
+        for entity in entities
+        if entity["offset"] < 0
+        or entity["length"] < 1
+        or entity["offset"] + entity["length"] > whole
     ]
 
 
@@ -155,7 +159,7 @@ def _opened(tag: re.Match[str], text: str, offset: int) -> _Open:
                 "Expected equal sign in declaration of an attribute of the tag "
                 f'"{name}" at byte offset {offset}'
             )
-        given = next((one for one in attribute.groups()[1:] if one is not None), "")
+        given = next((group for group in attribute.groups()[1:] if group is not None), "")
         value = _value(name, attribute[1].lower(), given) or value
     if name == "span" and value != "tg-spoiler":
         raise BadText(f'Tag "span" must have class "tg-spoiler" at byte offset {offset}')
@@ -210,11 +214,11 @@ def _trimmed(parsed: Parsed) -> Parsed:
     before = units(parsed.text) - units(parsed.text.lstrip())
     whole = units(text)
     entities = []
-    for one in parsed.entities:
-        start = max(one["offset"] - before, 0)
-        end = min(one["offset"] + one["length"] - before, whole)
+    for entity in parsed.entities:
+        start = max(entity["offset"] - before, 0)
+        end = min(entity["offset"] + entity["length"] - before, whole)
         if end > start:
-            entities.append({**one, "offset": start, "length": end - start})
+            entities.append({**entity, "offset": start, "length": end - start})
     return Parsed(text, entities, parsed.sloppy)
 
 

@@ -70,7 +70,7 @@ def _short(message: Message) -> str:
 
 
 def _body(message: Message, text: str, rows: list[str]) -> Iterator[str]:
-    yield from (f"  {one}" for one in _media(message))
+    yield from (f"  {line}" for line in _media(message))
     yield from (f"  ({name.replace('_', ' ')})" for name in message.service)
     yield from (f"  {line}".rstrip() for line in text.splitlines())
     yield from (f"  {row}" for row in rows)

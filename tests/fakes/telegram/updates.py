@@ -118,16 +118,16 @@ class Updates:
             self._polling.set_exception(PollSuperseded())
         if offset < 0:
             keep = sorted(self.waiting)[offset:]
-            self.waiting = {one: self.waiting[one] for one in keep}
-        for one in [one for one in self.waiting if one < offset]:
+            self.waiting = {update_id: self.waiting[update_id] for update_id in keep}
+        for one in [update_id for update_id in self.waiting if update_id < offset]:
             del self.waiting[one]
         self._changed()
         if not self.waiting and seconds > 0:
             await self._wait(min(seconds, LONGEST_POLL))
         again, self._again = self._again, []
-        ids = [one.id for one in again]
+        ids = [repeated.id for repeated in again]
         wanted = again + [self.waiting[one] for one in sorted(self.waiting) if one not in ids]
-        found = [one.body for one in wanted[:limit]]
+        found = [update.body for update in wanted[:limit]]
         self.told += len(found)
         return found
 

@@ -104,9 +104,11 @@ def _of_type(kind: str, value: object) -> list[str]:
         if not isinstance(value, list):
             return [f"expected an array, got {_named(value)}"]
         inner = kind[1:-1]
-        return [f"{at}: {one}" for at, part in enumerate(value) for one in _of_type(inner, part)]
+        return [
+            f"{at}: {problem}" for at, part in enumerate(value) for problem in _of_type(inner, part)
+        ]
     if kind in UNIONS:
-        known = tuple(one for one in UNIONS[kind] if one in OBJECTS)
+        known = tuple(name for name in UNIONS[kind] if name in OBJECTS)
         return _of_types(known, value)
     if kind in _PLAIN:
         return [] if _is_plain(kind, value) else [f"expected {kind}, got {_named(value)}"]

@@ -182,7 +182,7 @@ async def test_forged_expired_and_missing_links_answer_alike(
     gone, forged = link("gone.jpg"), link(PICTURE).replace(".jpg", "A.jpg")
     spool.image_path("gone.jpg").unlink()
     other = SignedLinks("", bytes(32)).create_link(PICTURE, clock.now(), 60)
-    answers = [await client.get(one) for one in (gone, forged, other, "/media/", "/media")]
+    answers = [await client.get(path) for path in (gone, forged, other, "/media/", "/media")]
     old = link(PICTURE)
     assert (await client.get(old)).status_code == 200
     await clock.advance(60)

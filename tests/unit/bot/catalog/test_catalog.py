@@ -51,7 +51,7 @@ offers = [{ kind = "sandbox", model = "bare-1" }]
 
 def served(catalog: Catalog, name: str) -> list[tuple[str, str, int]]:
     """(provider, its own id, priority) of whoever serves a model."""
-    return [(one.provider, one.remote_model, one.priority) for one in catalog.offers(name)]
+    return [(offer.provider, offer.remote_model, offer.priority) for offer in catalog.offers(name)]
 
 
 @pytest.fixture

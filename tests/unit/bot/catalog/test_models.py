@@ -161,14 +161,14 @@ def test_shared_alias_is_decided_by_orientation(two_providers: Catalog) -> None:
 
 def test_model_limits_are_those_of_usable_offers(two_providers: Catalog) -> None:
     """A model shows what its usable offers make; without any it cannot be had."""
-    (model,) = [one for one in two_providers.available_models(NOW) if one.name == "m"]
+    (model,) = [shown for shown in two_providers.available_models(NOW) if shown.name == "m"]
     assert model.durations == (4, 8, 10)
     assert model.prompt_limit == 4000
 
     def fancy(offer: Offer) -> bool:
         return offer.provider == "fancy"
 
-    (model,) = [one for one in two_providers.available_models(NOW, fancy) if one.name == "m"]
+    (model,) = [shown for shown in two_providers.available_models(NOW, fancy) if shown.name == "m"]
     assert (model.durations, model.default_duration, model.images) == ((10,), 10, 0)
     assert (model.remix, model.prompt_limit) == (False, 10)
     with pytest.raises(Refusal) as raised:
@@ -247,17 +247,17 @@ def test_every_shown_option_can_be_ordered(
 ) -> None:
     """Whatever offers leave out: a catalogue that is refused, or one that keeps each promise."""
     file = tmp_path_factory.mktemp("shaped") / "catalog.toml"
-    file.write_text(_SHAPED.format(wide=wide, offers=", ".join(_toml(one) for one in offers)))
+    file.write_text(_SHAPED.format(wide=wide, offers=", ".join(_toml(offer) for offer in offers)))
     try:
         catalog = Catalog.load(file, {"mine": "sandbox"})
     except CatalogError:
         return
     model = catalog.find("m", NOW)
     wishes = [MakeVideo("kite"), MakeVideo("x" * model.prompt_limit)]
-    wishes += [MakeVideo("kite", seconds=one) for one in model.durations]
-    wishes += [MakeVideo("kite", size=one.name) for one in model.sizes]
-    wishes += [MakeVideo("kite", orientation=one) for one in model.orientations]
-    wishes += [MakeVideo("kite", style=one) for one in model.styles]
+    wishes += [MakeVideo("kite", seconds=duration) for duration in model.durations]
+    wishes += [MakeVideo("kite", size=size.name) for size in model.sizes]
+    wishes += [MakeVideo("kite", orientation=orientation) for orientation in model.orientations]
+    wishes += [MakeVideo("kite", style=style) for style in model.styles]
     for wish in wishes:
         assert makers(catalog, complete(catalog, wish))
 

@@ -102,8 +102,8 @@ class Processes:
 
     async def stop_looking(self) -> None:
         """Nobody looks for anything any more; what is under way hangs on."""
-        for one in self._running:
-            one.cancel()
+        for running in self._running:
+            running.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)
         self._running.clear()
 
@@ -156,7 +156,7 @@ async def test_slow_update_delays_only_its_own_key(processes: Processes) -> None
     assert handler.given[0] == 1
     handler.open.set()
     await inbox.quiet()
-    assert [one for one in handler.done if one not in {3, 5}] == [1, 2, 4]
+    assert [update_id for update_id in handler.done if update_id not in {3, 5}] == [1, 2, 4]
 
 
 async def test_delayed_update_is_retried_in_order(processes: Processes) -> None:

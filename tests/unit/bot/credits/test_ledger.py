@@ -63,9 +63,9 @@ async def test_one_of_200_concurrent_requests_gets_the_last_credits(database: Da
     results = await asyncio.gather(
         *(order(database, 10) for _ in range(200)), return_exceptions=True
     )
-    refusals = [one for one in results if isinstance(one, Refusal)]
+    refusals = [result for result in results if isinstance(result, Refusal)]
     assert len(refusals) == 199
-    assert {one.text_key for one in refusals} == {"no-credits"}
+    assert {refusal.text_key for refusal in refusals} == {"no-credits"}
     assert refusals[0].params["needed"] == 10
     assert refusals[0].params["have"] == 0
     assert (await balance(database)).held == 10

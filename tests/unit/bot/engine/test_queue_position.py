@@ -19,7 +19,7 @@ async def test_queue_position_is_updated_in_order(harness: EngineHarness) -> Non
     await harness.clock.advance(queue_position.INTERVAL_S)
     await queue_position.update_queue_positions(harness.engine)
     first, second, third = harness.chat.status_texts
-    assert [one.id for one in waits] == [text[:8] for text in (first, second, third)]
+    assert [wait.id for wait in waits] == [text[:8] for text in (first, second, third)]
     assert translate("en", "expected-line", line=2) in third
     await harness.database.transact(
         lambda tx: lifecycle.transition(tx, waits[0], State.CANCELLED, harness.clock.now())

@@ -111,7 +111,7 @@ async def test_failover_creates_once_at_each_provider(
     await harness.run_for(20)
     found = await harness.task(task)
     assert (found.state, found.provider) == (State.DONE, "third")
-    assert [one.count("submit") for one in three_providers.values()] == [1, 1, 1]
+    assert [provider.count("submit") for provider in three_providers.values()] == [1, 1, 1]
     assert harness.chat.final_messages == []
     assert await harness.spent() == 4
 
@@ -129,7 +129,7 @@ async def test_unclear_create_never_goes_to_another_provider(
     task = await harness.accept_task()
     await harness.run_for(HOUR)
     assert (await harness.task(task)).state is State.REVIEW
-    assert [one.count("submit") for one in three_providers.values()] == [1, 0, 0]
+    assert [provider.count("submit") for provider in three_providers.values()] == [1, 0, 0]
 
 
 async def test_moderated_prompt_is_not_tried_elsewhere(
@@ -141,7 +141,7 @@ async def test_moderated_prompt_is_not_tried_elsewhere(
     await harness.run_for(HOUR)
     found = await harness.task(task)
     assert (found.state, found.reason) == (State.FAILED, "moderation")
-    assert [one.count("submit") for one in three_providers.values()] == [1, 0, 0]
+    assert [provider.count("submit") for provider in three_providers.values()] == [1, 0, 0]
     assert await harness.spent() == 0
 
 

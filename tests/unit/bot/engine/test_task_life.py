@@ -249,14 +249,14 @@ async def test_job_past_deadline_is_cancelled_at_the_provider(harness: EngineHar
 
 async def test_progress_never_decreases(harness: EngineHarness) -> None:
     """What people see of progress never falls."""
-    harness.provider.polls = [Pending(running=True, percent=one) for one in (40, 20, 60)]
+    harness.provider.polls = [Pending(running=True, percent=percent) for percent in (40, 20, 60)]
     harness.provider.polls += [Pending(running=True)]
     task = await harness.accept_task()
     seen = []
     for _ in range(40):
         await harness.run_for(2)
         seen.append((await harness.task(task)).percent)
-    known = [one for one in seen if one is not None]
+    known = [percent for percent in seen if percent is not None]
     assert known == sorted(known)
     assert known[-1] == 60
 

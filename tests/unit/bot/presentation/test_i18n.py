@@ -205,7 +205,7 @@ def test_singular_is_used_for_one() -> None:
 def test_named_commands_and_options_exist() -> None:
     """Every command and option in a sentence is one."""
     commands = {word.name for word in COMMANDS} | {"admin"}
-    for language, key in ((one, key) for one in LANGUAGES for key in sentences(one)):
+    for language, key in ((code, key) for code in LANGUAGES for key in sentences(code)):
         for text in rendered(language, key):
             named = set(re.findall(r"(?<![\w/])/([a-z]+)\b", text))
             assert named <= commands, text

@@ -141,8 +141,8 @@ async def test_concurrent_requests_never_overdraw_the_wallet(guild: Guild) -> No
     """Of many at once, the wallet pays for as many as it can, and never goes below nothing."""
     await guild.admin("/admin group discord:77 8")
     people = [User(f"discord:{number}") for number in range(100, 120)]
-    replies = await asyncio.gather(*(guild.ask(VIDEO, one) for one in people))
-    assert sum("shared wallet" in one.text for one in replies) == 2
+    replies = await asyncio.gather(*(guild.ask(VIDEO, person) for person in people))
+    assert sum("shared wallet" in reply.text for reply in replies) == 2
     assert await guild.left(WALLET) == 0
     assert await guild.desk.database.read(ledger.verify) == []
 
@@ -178,9 +178,11 @@ async def test_only_managers_change_the_group(guild: Guild) -> None:
 async def test_concurrent_changes_are_all_kept(guild: Guild) -> None:
     """What is set at the same moment is all set."""
     channels = [str(number) for number in range(10, 22)]
-    await asyncio.gather(*(guild.ask(ChangeGroup(allow=one), there=MANAGER) for one in channels))
+    await asyncio.gather(
+        *(guild.ask(ChangeGroup(allow=channel), there=MANAGER) for channel in channels)
+    )
     shown = await guild.ask(ChangeGroup(), there=MANAGER)
-    assert [one for one in channels if f"<#{one}>" not in shown.text] == []
+    assert [channel for channel in channels if f"<#{channel}>" not in shown.text] == []
 
 
 async def test_shared_answers_use_the_chosen_language_or_the_groups(guild: Guild) -> None:

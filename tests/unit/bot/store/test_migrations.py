@@ -85,7 +85,7 @@ def test_head_is_the_newest_migration() -> None:
     config.set_main_option("script_location", str(FOLDER))
     script = ScriptDirectory.from_config(config)
     assert script.get_heads() == [HEAD]
-    numbers = [one.revision for one in script.walk_revisions()][::-1]
+    numbers = [revision.revision for revision in script.walk_revisions()][::-1]
     assert numbers == [f"{number:04}" for number in range(1, len(numbers) + 1)]
 
 

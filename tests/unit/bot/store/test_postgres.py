@@ -154,7 +154,7 @@ async def test_errors_hide_the_password(postgres_server: PostgresServer) -> None
             await database.open()
         told = "".join(traceback.format_exception(refusal.value)) + repr(database)
         password = right.split(":")[2].partition("@")[0]
-        assert not any(one in told for one in (secret, "hush%2Fhush", password))
+        assert not any(word in told for word in (secret, "hush%2Fhush", password))
         assert "\n" not in str(refusal.value)
         assert str(refusal.value).startswith("PostgreSQL at ")
 

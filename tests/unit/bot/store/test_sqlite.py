@@ -126,7 +126,7 @@ async def test_new_file_is_private_to_its_owner(tmp_path: Path) -> None:
     path = tmp_path / "a" / "b.db"
     async with open_store(f"sqlite:///{path}"):
         assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
-        assert {stat.S_IMODE(one.stat().st_mode) for one in path.parent.iterdir()} == {0o600}
+        assert {stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()} == {0o600}
 
 
 async def test_file_that_is_no_database_is_reported_in_one_line(tmp_path: Path) -> None:

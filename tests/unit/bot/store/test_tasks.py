@@ -199,7 +199,7 @@ async def test_only_tasks_that_need_missing_capacity_are_skipped(database: Datab
     }
     others = {"model", "prompt", "seconds", "size"}
     # How it is shown is nothing to those who make it.
-    assert {*wishes, *others, "spoiler"} == {one.name for one in fields(Order)}
+    assert {*wishes, *others, "spoiler"} == {field.name for field in fields(Order)}
     changes: list[dict[str, object]] = [{name: value} for name, value in wishes.items()]
     changes += [{"model": "n"}, {"seconds": 8}, {"size": None}, {"prompt": "a kite"}]
     orders = [replace(plain, **change) for change in changes]  # type: ignore[arg-type]
@@ -215,8 +215,10 @@ async def test_only_tasks_that_need_missing_capacity_are_skipped(database: Datab
         more = replace(order, prompt=f"{order.prompt} and more", image=order.image and "y.jpg")
         again = await _ordered(database, more)
         left = await database.transact(partial(behind, without=task))
-        assert {one.id for one in made} - {one.id for one in left} == {task.id}
-        assert not {other.id, again.id} & {one.id for one in left}
+        assert {task_made.id for task_made in made} - {task_left.id for task_left in left} == {
+            task.id
+        }
+        assert not {other.id, again.id} & {task_left.id for task_left in left}
 
 
 async def _ordered(database: Database, order: Order) -> Task:
@@ -322,7 +324,7 @@ async def test_results_are_claimed_only_where_their_front_end_runs(database: Dat
                 tx, State.DELIVERING, 5, NOW, f"{front_end}:1", NOW + 30, [front_end]
             )
         )
-        return [one.id for one in claimed]
+        return [work.id for work in claimed]
 
     assert await claim("telegram") == []
     assert await claim("console") == [task.id]

@@ -99,35 +99,37 @@ class Crowd:
         self.step += 1
 
     def times(self, *chats: int) -> list[float]:
-        return [round(one.at, 1) for one in self.sent if not chats or one.chat in chats]
+        return [round(call.at, 1) for call in self.sent if not chats or call.chat in chats]
 
     def ranks(self) -> list[Rank]:
-        return [one.rank for one in self.sent]
+        return [call.rank for call in self.sent]
 
     def check(self) -> None:
         """No limit was exceeded, nor anybody overtaken in a chat or where all could go."""
         rules = Rules()
-        for chat in {one.chat for one in self.sent}:
-            here = [one for one in self.sent if one.chat == chat]
-            edits = [one.at for one in here if one.rank is Rank.EDIT]
+        for chat in {call.chat for call in self.sent}:
+            here = [call for call in self.sent if call.chat == chat]
+            edits = [call.at for call in here if call.rank is Rank.EDIT]
             if chat > 0:
-                assert most_within(rules.private_every, [one.at for one in here]) <= 1
+                assert most_within(rules.private_every, [call.at for call in here]) <= 1
                 assert most_within(rules.edit_every_private, edits) <= 1
             else:
-                every = [one.at for one in here]
+                every = [call.at for call in here]
                 assert most_within(rules.group_window, every) <= rules.group_most
                 assert most_within(rules.edit_every_group, edits) <= 1
             for held, since, until in self.held:
-                assert not [one for one in here if chat == held and since < one.at < until - 1e-5]
-        assert most_within(1.0, [one.at for one in self.sent]) <= rules.overall
+                assert not [
+                    call for call in here if chat == held and since < call.at < until - 1e-5
+                ]
+        assert most_within(1.0, [call.at for call in self.sent]) <= rules.overall
         assert not self.overtaken
-        for one, after in pairwise(one for one in self.sent if one.number >= 0):
+        for one, after in pairwise(call for call in self.sent if call.number >= 0):
             if (one.at, one.step) == (after.at, after.step):
                 assert (one.rank, one.number) < (after.rank, after.number)
 
     def needlessly_late(self) -> list[Sent]:
         """Those that no limit can have held back until they went."""
-        return [one for one in self.sent if one.at > one.asked and not self._bound(one)]
+        return [call for call in self.sent if call.at > call.asked and not self._bound(call)]
 
     def _bound(self, one: Sent) -> bool:
         before = one.at - 1e-3
@@ -210,7 +212,7 @@ async def test_windows_include_a_margin_for_travel_time(crowd: Crowd) -> None:
     crowd.ask(PERSON, times=2)
     crowd.ask(GROUP, times=21)
     await crowd.wait(100)
-    first, second = (one.at for one in crowd.sent if one.chat == PERSON)
+    first, second = (call.at for call in crowd.sent if call.chat == PERSON)
     assert 1.01 < second - first < LATE
     assert 61 < crowd.sent[-1].at < 60 * LATE
 
@@ -262,7 +264,7 @@ async def test_result_goes_before_answers_in_other_chats(crowd: Crowd) -> None:
     await crowd.wait(SECOND)
     assert crowd.sent[30].rank is Rank.RESULT
     await crowd.wait(10)
-    assert [one.number for one in crowd.sent] == [*range(30), 60, *range(30, 60)]
+    assert [call.number for call in crowd.sent] == [*range(30), 60, *range(30, 60)]
 
 
 async def test_full_group_does_not_delay_other_chats(crowd: Crowd) -> None:
@@ -402,7 +404,9 @@ async def test_edits_never_delay_waiters(tenths: list[int], seed: int) -> None:
                 await crowd.wait(0.1)
             await crowd.wait(200)
             crowd.check()
-            ends.append([(one.number, round(one.at, 4)) for one in crowd.sent if one.number >= 0])
+            ends.append(
+                [(call.number, round(call.at, 4)) for call in crowd.sent if call.number >= 0]
+            )
     assert ends[0] == ends[1]
 
 
@@ -588,7 +592,7 @@ async def test_timer_wakes_once_for_each_free_slot() -> None:
         crowd.ask(GROUP, times=40)
         await crowd.wait(4000)
         assert len(crowd.sent) == 51
-        assert clock.slept <= len({round(one.at, 3) for one in crowd.sent})
+        assert clock.slept <= len({round(call.at, 3) for call in crowd.sent})
 
 
 async def test_blocked_chats_do_not_wake_the_timer() -> None:
@@ -650,7 +654,7 @@ async def test_limits_and_priorities_hold_for_any_sequence(
             await play(crowd, *step)
         await crowd.wait(20_000)
         assert all(task.done() for task in crowd.tasks)
-        served = [one for one in crowd.sent if one.number >= 0]
+        served = [call for call in crowd.sent if call.number >= 0]
         assert len(served) == sum(not task.cancelled() for task in crowd.tasks)
         crowd.check()
         assert not crowd.needlessly_late()
