@@ -119,19 +119,21 @@ class Catalog:
         if model is None:
             model = self._passthrough_model(snapshot, name.strip(), now)
         if model is None:
-            names = [one.name for one in self.available_models(now, offer_filter)]
+            names = [available.name for available in self.available_models(now, offer_filter)]
             if not names:
                 raise Refusal("models-none")
             matches = process.extract(name, names, limit=3, score_cutoff=50)
-            nearest = ", ".join(str(found[0]) for found in matches)
+            nearest = ", ".join(str(match[0]) for match in matches)
             raise Refusal("model-unknown", name=name, nearest=nearest, all=", ".join(names))
-        all_names = ", ".join(one.name for one in self.available_models(now, offer_filter))
+        all_names = ", ".join(
+            available.name for available in self.available_models(now, offer_filter)
+        )
         if not model.is_available(now):
             raise Refusal("model-retired", name=model.name, all=all_names)
-        found = model.restricted_to(offer_filter)
-        if found is None:
+        restricted = model.restricted_to(offer_filter)
+        if restricted is None:
             raise Refusal("model-off", name=model.name, all=all_names or "none")
-        return found
+        return restricted
 
     @staticmethod
     def _passthrough_model(snapshot: _Snapshot, name: str, now: float) -> Model | None:
@@ -139,11 +141,9 @@ class Catalog:
             model for model in snapshot.models if model.passthrough and model.is_available(now)
         )
         passthrough = next(models, None)
-        return (
-            _as_passthrough(passthrough, name)
-            if passthrough and re.match(MODEL_NAME_PATTERN, name)
-            else None
-        )
+        if passthrough is None or not re.match(MODEL_NAME_PATTERN, name):
+            return None
+        return _as_passthrough(passthrough, name)
 
     def offers(self, name: str) -> tuple[Offer, ...]:
         """All offers of this model, even if it can no longer be requested."""
@@ -151,7 +151,9 @@ class Catalog:
         model = snapshot.by_name.get(name.lower())
         if model is not None:
             return model.offers
-        passthrough = next((one for one in snapshot.models if one.passthrough), None)
+        passthrough = next(
+            (candidate for candidate in snapshot.models if candidate.passthrough), None
+        )
         renamed = _as_passthrough(passthrough, name) if passthrough else None
         return renamed.offers if renamed else ()
 
@@ -177,7 +179,7 @@ class Catalog:
     ) -> tuple[Order, int]:
         """Validate the options and fill in defaults. Returns (order, price in credits).
 
-        `picture` is the orientation of the attached picture. Defaults yield to the model and to
+        `image_orientation` is that of the attached picture. Defaults yield to the model and to
         the options given; an option given is never changed. Raises `Refusal`.
         """
         return build_order(
@@ -279,17 +281,16 @@ def _build_offers(
 ) -> list[Offer]:
     """Build one offer per set of durations; it makes each of its sizes in all its durations."""
     full_offer = _build_offer(provider, entry, model)
-    seconds, possible_orientations = (
-        offered_durations(entry, model),
-        entry.orientations or orientations,
-    )
+    possible_durations = offered_durations(entry, model)
+    possible_orientations = entry.orientations or orientations
     sizes_by_durations: dict[tuple[int, ...], list[Size]] = {}
     for size in sizes:
-        if size.name in _offered_sizes(entry, model) and size.orientation in {
-            None,
-            *possible_orientations,
-        }:
-            durations = tuple(one for one in seconds if one in size.durations)
+        if size.name not in _offered_sizes(entry, model):
+            continue
+        if size.orientation in {None, *possible_orientations}:
+            durations = tuple(
+                seconds for seconds in possible_durations if seconds in size.durations
+            )
             sizes_by_durations.setdefault(durations, []).append(size)
     return [
         replace(
@@ -297,7 +298,9 @@ def _build_offers(
             durations=durations,
             sizes=tuple(size.name for size in grouped_sizes),
             orientations=tuple(
-                one for one in possible_orientations if _supports_orientation(grouped_sizes, one)
+                orientation
+                for orientation in possible_orientations
+                if _supports_orientation(grouped_sizes, orientation)
             ),
         )
         for durations, grouped_sizes in sizes_by_durations.items()

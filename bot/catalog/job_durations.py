@@ -26,7 +26,7 @@ class DurationSamples:
         ]
 
     def remaining_seconds(self, elapsed: float, fraction: float) -> float:
-        """Seconds from `age` until this fraction of the jobs that ran longer had finished."""
+        """Seconds after `elapsed` until this fraction of the jobs that ran longer had finished."""
         longer = self.sorted_seconds[bisect_right(self.sorted_seconds, elapsed) :]
         if not longer:
             return max(elapsed, 1.0) * fraction
@@ -61,7 +61,7 @@ class DurationStats:
     """In-memory statistics of job durations, persisted by `bot.store.job_durations`."""
 
     def __init__(self, measurements: Iterable[tuple[str, str, int, float]] = ()) -> None:
-        """`measured` is oldest first: (provider, remote model, requested seconds, run time)."""
+        """`measurements` is oldest first: (provider, remote model, requested seconds, run time)."""
         self._by_length: defaultdict[tuple[str, str, int], _RecentSamples] = defaultdict(
             _RecentSamples
         )

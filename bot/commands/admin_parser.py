@@ -18,9 +18,10 @@ from bot.domain.errors import Refusal
 from bot.domain.provider_health import ProviderMode
 from bot.domain.tasks import State
 
+Arguments = dict[str, str | int]
+
 _MAX_CREDITS = 1_000_000_000
 _USER_ID = re.compile(r"console:[a-z0-9_.-]{1,64}|(?:telegram|discord):[0-9]{1,20}")
-
 _GROUP_ID = re.compile(r"(?:telegram:-?|discord:)[0-9]{1,20}")
 
 ADMIN_COMMANDS: tuple[CommandSpec, ...] = (
@@ -54,9 +55,6 @@ def parse_admin(rest: str) -> AdminCommand:
             "admin-word-unknown", word=name, nearest=suggest(name, names), all=", ".join(names)
         )
     return AdminCommand(name, parser(more))
-
-
-Arguments = dict[str, str | int]
 
 
 def _parse_user(rest: str) -> tuple[str, str]:

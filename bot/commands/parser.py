@@ -91,7 +91,7 @@ FITS: tuple[Fit, ...] = ("crop", "pad")
 def parse_command(line: str, *, allow_files: bool = False) -> Command:
     """Parse one line. Raises `Refusal` and nothing else.
 
-    `files`: whether an image may be given as a path on this machine, which only the console allows.
+    `allow_files`: whether an image may be given as a path on this machine; only for the console.
     """
     text = strip_control_chars(line).strip()
     if len(text) > _MAX_LINE_CHARS:

@@ -26,7 +26,7 @@ class MessageKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class InteractiveMessage:
-    """A message with buttons. Their callback data carries `token`, which cannot be guessed."""
+    """A message with buttons, whose callback data carries the unguessable `callback_id`."""
 
     callback_id: str
     kind: MessageKind
