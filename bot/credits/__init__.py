@@ -1,1 +1,1 @@
-"""Credits: prices, daily limits and the ledger."""
+"""The credit ledger, daily limits, and the task life cycle that settles and releases holds."""

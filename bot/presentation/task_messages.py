@@ -93,7 +93,7 @@ def accepted_text(
 ) -> str:
     """The reply to an accepted request: task id, price, ETA, remaining credits.
 
-    `free` is None where others read the reply. `shared`: the group's wallet pays.
+    `available_credits` is None where others read the reply.
     """
     expected = _eta_text(language, eta)
     if paid_by_group:
@@ -185,7 +185,7 @@ def final_message(task: Task) -> str:
 
 
 def _shorten(text: str, max_chars: int) -> str:
-    """Shorten to one line of at most `most` characters, at a word boundary if possible."""
+    """Shorten to one line of at most `max_chars` characters, at a word boundary if possible."""
     line = " ".join(text.split())
     if len(line) <= max_chars:
         return line

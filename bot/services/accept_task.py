@@ -40,7 +40,7 @@ class NewTask:
 
 @dataclass(frozen=True, slots=True)
 class AcceptedTask:
-    """An accepted task. `fresh` is False if the same update had created it before."""
+    """An accepted task. `is_new` is False if the same update had created it before."""
 
     task: Task
     is_new: bool

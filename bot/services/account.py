@@ -80,19 +80,19 @@ async def change_settings(context: RequestContext, command: ChangeSettings) -> R
     if (language := changes.get("language")) is not None:
         _check_language(str(language))
     user_row = await _change_user(context, changes) if changes else context.user_row
-    none = context.translate("settings-none")
+    none = orientation = context.translate("settings-none")
+    if user_row.orientation:
+        orientation = context.translate(f"orientation-{user_row.orientation}")
     text = context.translate(
         "settings",
         model=user_row.model or none,
-        orientation=context.translate(f"orientation-{user_row.orientation}")
-        if user_row.orientation
-        else none,
+        orientation=orientation,
         duration=user_row.seconds or none,
         language=user_row.language or context.language,
     )
-    return Reply(
-        f"{text}\n{context.translate('settings-how')}" if context.request.typed_options else text
-    )
+    if context.request.typed_options:
+        text = f"{text}\n{context.translate('settings-how')}"
+    return Reply(text)
 
 
 async def _change_user(context: RequestContext, changes: Mapping[str, object]) -> UserRow:

@@ -10,10 +10,7 @@ from bot.catalog.job_durations import DurationStats
 from bot.catalog.models import Offer
 from bot.config import Settings
 from bot.credits.ledger import CreditRules
-from bot.domain.commands import (
-    CommandRequest,
-    Reply,
-)
+from bot.domain.commands import CommandRequest, Reply
 from bot.domain.errors import Refusal
 from bot.domain.groups import Group
 from bot.domain.provider_health import ProviderHealth
@@ -25,13 +22,7 @@ from bot.media.transcoder import Transcoder
 from bot.ports import Clock
 from bot.presentation.i18n import LANGUAGES, format_datetime, translate
 from bot.presentation.task_messages import Eta, estimate_eta
-from bot.store import (
-    disabled_models,
-    groups,
-    provider_health,
-    tasks,
-    users,
-)
+from bot.store import disabled_models, groups, provider_health, tasks, users
 from bot.store.database import Database, Tx
 from bot.store.users import UserRow
 from providers.types import Capabilities
@@ -60,10 +51,9 @@ class ProviderAvailability:
     def can_serve(self, offer: Offer) -> bool:
         """Whether a task may be accepted for this offer, even if it has to wait for recovery."""
         health = self.health.get(offer.provider)
-        return (health is None or health.is_in_service) and (
-            offer.provider,
-            offer.remote_model,
-        ) not in self.disabled_models
+        if health is not None and not health.is_in_service:
+            return False
+        return (offer.provider, offer.remote_model) not in self.disabled_models
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,9 +167,7 @@ async def resolve_context(request: CommandRequest, app: AppContext) -> RequestCo
 
     def read(tx: Tx) -> tuple[UserRow, Group | None]:
         user_row = users.get(tx, request.user.id)
-        return user_row, groups.get(
-            tx, group_context.group_id
-        ) if group_context is not None else None
+        return user_row, groups.get(tx, group_context.group_id) if group_context else None
 
     user_row, group = await app.database.read(read)
     language = choose_language(app, request.user, user_row, group)

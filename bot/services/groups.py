@@ -92,13 +92,8 @@ def wallet_summary(tx: Tx, context: RequestContext) -> str:
     left = balance.available
     if allowance is not None:
         day_start = limits.day_start(now, rules.timezone)
-        left = max(
-            min(
-                left,
-                allowance - groups.credits_used(tx, group.wallet_id, context.user_id, day_start),
-            ),
-            0,
-        )
+        used = groups.credits_used(tx, group.wallet_id, context.user_id, day_start)
+        left = max(min(left, allowance - used), 0)
     return context.translate(
         "group-wallet", free=balance.available, limit=balance.daily_limit, left=left
     )

@@ -44,8 +44,8 @@ async def prepare_delivery(
 ) -> DeliveryPayload:
     """Prepare the video for a destination with a size limit in bytes; None: no limit.
 
-    `kept_for`: seconds for which the result is kept. Raises `FileNotFoundError`, `DiskFull`,
-    `PublishError`.
+    The result is kept for `retention_seconds`, which limits the validity of a link. Raises
+    `FileNotFoundError`, `DiskFull`, `PublishError`.
     """
     if task.file is None or not media.storage.result_path(task.file).is_file():
         raise FileNotFoundError(task.file)

@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 from bot.credits import lifecycle
-from bot.domain.commands import (
-    Cancel,
-    Fetch,
-    ListTasks,
-    Reply,
-)
+from bot.domain.commands import Cancel, Fetch, ListTasks, Reply
 from bot.domain.errors import Refusal
 from bot.domain.tasks import ACTIVE, State, Task, Video
 from bot.presentation.task_messages import task_line
@@ -18,9 +13,6 @@ from bot.store.database import Tx
 
 _LIST_LIMIT = 10
 """Tasks that `/tasks` shows: as many as fit on a phone screen."""
-
-
-# --- tasks of the user -------------------------------------------------------------------
 
 
 async def list_tasks(context: RequestContext, _command: ListTasks) -> Reply:

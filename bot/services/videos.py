@@ -9,13 +9,7 @@ import structlog
 
 from bot.catalog.models import Model, Offer, UserDefaults
 from bot.credits import ledger
-from bot.domain.commands import (
-    CommandRequest,
-    MakeVideo,
-    Remix,
-    Reply,
-    Retry,
-)
+from bot.domain.commands import CommandRequest, MakeVideo, Remix, Reply, Retry
 from bot.domain.errors import Refusal
 from bot.domain.tasks import ACTIVE, Destination, Fit, Order, State, Task
 from bot.domain.users import User
@@ -68,7 +62,7 @@ async def _quote(
 ) -> Quote:
     """Validate a request without accepting it. Raises `Refusal`.
 
-    `command.image` says only whether there is a picture; `picture` is the picture's orientation.
+    `command.image` says only whether there is a picture; its orientation is `image_orientation`.
     """
     app = context.app
     order, price = await _build_order(context, command, image_orientation)
