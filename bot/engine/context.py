@@ -96,7 +96,7 @@ class EngineContext:
         self._seen_statuses.add((provider_name, status))
         return is_new
 
-    def accepts_pictures(self, provider_name: str) -> bool:
+    def accepts_images(self, provider_name: str) -> bool:
         """Whether this provider can receive a reference picture."""
         capabilities = self.providers[provider_name].effective_capabilities
         return (

@@ -283,7 +283,7 @@ def _offers_for_task(engine: EngineContext, task: Task) -> Sequence[Offer]:
     offers = [
         offer
         for offer in engine.catalog.offers_for(task.order)
-        if task.order.image is None or engine.accepts_pictures(offer.provider)
+        if task.order.image is None or engine.accepts_images(offer.provider)
     ]
     if task.order.remix_of is None:
         return offers

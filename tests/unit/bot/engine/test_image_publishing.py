@@ -167,4 +167,4 @@ def test_configured_image_transport_is_respected(
     provider.options = provider.options.model_copy(update={"pictures": wanted})
     world = replace(harness.engine, publisher=place if publisher else None)
     assert provider.effective_capabilities.choose_image_transport(links_available=publisher) is way
-    assert world.accepts_pictures("p") == (way is not None)
+    assert world.accepts_images("p") == (way is not None)
