@@ -179,7 +179,7 @@ class Catalog:
     ) -> tuple[Order, int]:
         """Validate the options and fill in defaults. Returns (order, price in credits).
 
-        `image_orientation` is that of the attached picture. Defaults yield to the model and to
+        `image_orientation` is that of the attached image. Defaults yield to the model and to
         the options given; an option given is never changed. Raises `Refusal`.
         """
         return build_order(

@@ -121,7 +121,7 @@ def _matching_sizes(command: MakeVideo, model: Model) -> list[Size]:
 def _preferred_orientations(
     defaults: UserDefaults, model: Model, image_orientation: Orientation | None
 ) -> list[Orientation]:
-    """Order the orientations: that of the picture, the user's default, then the model's order."""
+    """Order the orientations: that of the image, the user's default, then the model's order."""
     preferred = [
         orientation for orientation in model.orientations if orientation == image_orientation
     ]
@@ -184,7 +184,7 @@ def _candidate_orders(
             storyboard=command.storyboard,
             spoiler=command.spoiler,
             # A placeholder: only its presence matters here.
-            image=None if command.image is None else "picture",
+            image=None if command.image is None else "image",
         )
         yield order, size
 

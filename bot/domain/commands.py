@@ -36,7 +36,7 @@ class MakeVideo:
 
     @property
     def given_options(self) -> dict[str, Any]:
-        """The options that the user gave, as JSON types; without the picture."""
+        """The options that the user gave, as JSON types; without the image."""
         values = {
             option.name: getattr(self, option.name)
             for option in fields(self)

@@ -11,7 +11,7 @@ from bot.domain.users import Language
 from providers.types import Orientation
 
 Fit = Literal["crop", "pad"]
-"""How a picture is adapted to the shape of its video: cropped, or padded with a blurred border."""
+"""How an image is adapted to the shape of its video: cropped, or padded with a blurred border."""
 
 
 class State(StrEnum):
@@ -67,7 +67,7 @@ class Order:
     spoiler: bool | None = None
     """Hide the video in its chat until someone clicks on it."""
     image: str | None = None
-    """File name in the picture storage; empty if there was a picture that has been deleted."""
+    """File name in the image storage; empty if there was an image that has been deleted."""
     remix_of: str | None = None
     """Id of the task whose video is remixed."""
 
@@ -147,7 +147,7 @@ class Video:
 
 
 def orientation_of(width: int, height: int) -> Orientation:
-    """Return the orientation of a picture or video of this size."""
+    """Return the orientation of an image or video of this size."""
     if width == height:
         return "square"
     return "portrait" if height > width else "landscape"

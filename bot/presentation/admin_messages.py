@@ -27,7 +27,7 @@ def admin_task_text(
         "task": f"{task.id}, {task.state}, {task.price} credits, user {task.user_id}",
         "order": f"{order.model}, {order.seconds} s, {order.size}, {order.orientation}",
         "prompt": order.prompt,
-        "picture": order.image,
+        "image": order.image,
         "provider": f"{task.provider} as {task.remote_model}" if task.provider else None,
         "job": task.remote_id,
         "attempts": f"{task.attempts} failed in this state, {task.poll_count} polls",

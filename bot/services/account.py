@@ -133,7 +133,7 @@ async def show_privacy(context: RequestContext, _command: ShowPrivacy) -> Reply:
 
 
 async def forget_me(context: RequestContext, command: ForgetMe) -> Reply:
-    """`/forgetme yes`: delete prompts, pictures and videos; ledger entries are kept."""
+    """`/forgetme yes`: delete prompts, images and videos; ledger entries are kept."""
     if not command.confirmed:
         return context.reply("forgetme-confirm")
 

@@ -101,7 +101,7 @@ class AppContext:
         return None
 
     def accepts_images(self, name: str) -> bool:
-        """Whether a reference picture can be sent to this provider."""
+        """Whether a reference image can be sent to this provider."""
         provider = self.providers.get(name)
         return provider is not None and (
             provider.capabilities.choose_image_transport(links_available=self.publisher is not None)

@@ -28,7 +28,7 @@ _log = structlog.get_logger(__name__)
 
 
 async def make_video(context: RequestContext, command: MakeVideo) -> Reply:
-    """`/video`: validate, prepare the picture, hold the credits, write the task."""
+    """`/video`: validate, prepare the image, hold the credits, write the task."""
     image_info = await images.inspect_image(command.image) if command.image else None
     order, price = await _build_order(
         context, command, image_info.orientation if image_info else None
@@ -62,7 +62,7 @@ async def _quote(
 ) -> Quote:
     """Validate a request without accepting it. Raises `Refusal`.
 
-    `command.image` says only whether there is a picture; its orientation is `image_orientation`.
+    `command.image` says only whether there is an image; its orientation is `image_orientation`.
     """
     app = context.app
     order, price = await _build_order(context, command, image_orientation)
@@ -108,7 +108,7 @@ async def _build_order(
     except Refusal as error:
         if error.text_key not in {"model-off", "models-none"}:
             raise
-        # If the order is possible, the only obstacle is sending the picture to the provider.
+        # If the order is possible, the only obstacle is sending the image to the provider.
         order, _ = app.catalog.build_order(
             command, defaults, context.now, image_orientation, availability.can_serve
         )
@@ -122,19 +122,19 @@ async def _store_image(
     try:
         return await context.app.storage.store_image(source, task_id, *size, fit or "crop")
     except DiskFull as error:
-        _log.warning("picture_rejected_disk_full", error=str(error))
+        _log.warning("image_rejected_disk_full", error=str(error))
         raise Refusal("disk-full") from None
 
 
 def _crop_notice(context: RequestContext, stored: StoredImage) -> str:
-    """Say how much of the picture was cropped; empty if it was little."""
+    """Say how much of the image was cropped; empty if it was little."""
     if stored.cropped_percent < images.CROP_WARNING_PERCENT:
         return ""
     return translate(context.public_language, "picture-cut", cut=round(stored.cropped_percent))
 
 
 async def _accept_task(context: RequestContext, new_task: NewTask, notice: str = "") -> Reply:
-    """Write the task and reply. If it is refused or a duplicate, its picture is deleted."""
+    """Write the task and reply. If it is refused or a duplicate, its image is deleted."""
     app = context.app
     update_id = context.request.update_id
     update_key = f"{context.request.destination.front_end}:{update_id}" if update_id else None
@@ -287,7 +287,7 @@ def _repeat_command(context: RequestContext, task: Task, prompt: str) -> MakeVid
     order = task.order
     image = context.app.storage.image_path(order.image) if order.image else None
     if order.image == "" or (image is not None and not image.is_file()):
-        # Without its picture it would be a different video.
+        # Without its image it would be a different video.
         raise Refusal("picture-forgotten", task=task.id)
     return MakeVideo(
         prompt=prompt,
