@@ -10,8 +10,8 @@ import asyncio
 import ipaddress
 import socket
 import ssl
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
@@ -193,15 +193,12 @@ class HttpClient:
                 yield response
 
 
-class _translate_transport_errors:  # noqa: N801 - reads as a statement
+@contextmanager
+def _translate_transport_errors() -> Iterator[None]:
     """Convert exceptions of httpx and aiohttp to `ProviderError`."""
-
-    def __enter__(self) -> None:
-        return
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if error is None:
-            return
+    try:
+        yield
+    except (*_BAD_URL_ERRORS, *_TRANSPORT_ERRORS) as error:
         # Not `repr`: that of aiohttp contains the request headers, and so the key.
         message = sanitize(f"{type(error).__name__}: {error}").removesuffix(":")
         # The transport also reports a connection dropped after the request as ConnectTimeout; only
@@ -210,8 +207,7 @@ class _translate_transport_errors:  # noqa: N801 - reads as a statement
             raise errors.Unreachable(message) from error
         if isinstance(error, _BAD_URL_ERRORS):
             raise errors.Misconfigured(message) from error
-        if isinstance(error, _TRANSPORT_ERRORS):
-            raise errors.Unanswered(message) from error
+        raise errors.Unanswered(message) from error
 
 
 # --- connections -------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""What the tests of the gateways with dialects of their own share."""
+"""Helpers for the tests of gateways with JSON dialects."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.fakes.gateways.openai import KEY
 
 G = TypeVar("G", bound=FakeJsonGateway)
 Expected = tuple[str, type[errors.ProviderError], bool]
-"""A word in a prompt, the error that it brings, and whether the create may have been accepted."""
+"""(word in a prompt, error that it causes, whether the create may have been accepted)."""
 REFUSALS: list[Expected] = [
     ("!refused", errors.Rejected, False),
     ("!fastapi", errors.Rejected, False),
@@ -41,7 +41,7 @@ REFUSALS: list[Expected] = [
 
 @asynccontextmanager
 async def quick_gateway(made: type[G]) -> AsyncIterator[G]:
-    """A stand-in that is quick, and to which nobody may say what its documents do not have."""
+    """Run a fast stand-in, and check that no request violated its documentation."""
     async with made(render_seconds=0.05, cheap=True) as it:
         yield it
         assert it.violations == []
@@ -50,23 +50,23 @@ async def quick_gateway(made: type[G]) -> AsyncIterator[G]:
 def open_provider(
     kind: str, http: HttpClient, gateway: FakeJsonGateway, folder: Path, **options: object
 ) -> Provider:
-    """An account there, with these options other than usual."""
+    """Open a provider at the stand-in, with these options instead of the defaults."""
     usual = {"api_key": SecretStr(KEY), "base_url": gateway.url}
     return bench_opener(kind, http, folder, usual)(options)
 
 
 def with_prompt(request: VideoRequest, words: str) -> VideoRequest:
-    """The request, with these words in its prompt."""
+    """Return the request with these words in its prompt."""
     return replace(request, prompt=f"a red kite {words}".strip())
 
 
 def reference_image(folder: Path, url: str | None = None) -> ReferenceImage:
-    """A reference picture."""
+    """Write a reference image."""
     path = folder / "picture.png"
     Image.new("RGB", (72, 128), "teal").save(path)
     return ReferenceImage(path, "image/png", 72, 128, url)
 
 
 async def download_video(provider: Provider, remote_id: str) -> bytes:
-    """The finished video."""
+    """Download the finished video."""
     return (await fetch_video(provider, remote_id))[1]

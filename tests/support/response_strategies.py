@@ -1,4 +1,4 @@
-"""Answers for hypothesis: JSON at random, and a gateway's own shapes with anything in them."""
+"""Hypothesis strategies for responses: random JSON, and documented formats with random values."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ any_json = st.recursive(
 
 
 def mutations_of(shape: object) -> st.SearchStrategy[Any]:
-    """This shape with parts missing, null, of other types, huge, and with more than belongs."""
+    """This response with missing, null, wrong, huge and additional values."""
     if isinstance(shape, dict):
         parts = {name: mutations_of(one) for name, one in shape.items()}
         own = st.fixed_dictionaries({}, optional=parts)
@@ -39,7 +39,7 @@ def mutations_of(shape: object) -> st.SearchStrategy[Any]:
 
 
 def reports_success(body: object) -> bool:
-    """Whether a word for success stands where this gateway, or any, has its status."""
+    """Whether a status word of success is in a place where any gateway has its status."""
     if isinstance(body, dict):
         return any(
             (
@@ -53,7 +53,7 @@ def reports_success(body: object) -> bool:
 
 
 def check_poll_parsing(body: object, base: str = "") -> None:
-    """Any answer to a look is a value or an error of our tree, and never a success by itself."""
+    """Check that a poll response is a value or a `ProviderError`, and never a false success."""
     progress = _outcome(lambda: response_parser.parse_progress(body, None, base))
     if isinstance(progress, errors.ProviderError):
         assert len(str(progress)) <= 600
@@ -66,7 +66,7 @@ def check_poll_parsing(body: object, base: str = "") -> None:
 
 
 def check_create_parsing(body: object, base: str = "") -> None:
-    """Any answer to a create is a job that can be asked for, or an error of our tree."""
+    """Check that a create response is a job that can be polled, or a `ProviderError`."""
     job = _outcome(lambda: response_parser.parse_job(body, None, base))
     if isinstance(job, errors.ProviderError):
         assert len(str(job)) <= 600

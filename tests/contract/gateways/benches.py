@@ -1,6 +1,6 @@
-"""What the contract suite needs of each kind of gateway: a bench for it to stand on.
+"""Benches of the contract suite: one provider with its stand-in for each kind of gateway.
 
-A new kind joins by adding its bench to `BENCHES`.
+Add a new kind to `BENCHES`.
 """
 
 from __future__ import annotations
@@ -36,19 +36,19 @@ from tests.fakes.gateways.openai import KEY, FakeOpenAIGateway
 from tests.fakes.gateways.webhooks import WEBHOOK_SECRET
 
 Fault = Literal["throttled", "lost", "moderated", "fail", "stuck", "vanished", "broken"]
-"""What every gateway can do to us: see the test of each."""
+"""Faults that every bench can simulate; see the tests that use them."""
 
 
 @dataclass(frozen=True)
 class Bench:
-    """One kind of gateway, ready to be tried."""
+    """One kind of gateway, ready to be tested."""
 
     open: Callable[[Mapping[str, object]], Provider]
-    """With these options other than usual."""
+    """Opens a provider with these options instead of the defaults."""
     request: VideoRequest
-    """What it makes fastest."""
+    """The request that it finishes fastest."""
     words: Mapping[Fault, str]
-    """What in a prompt brings a fault about."""
+    """Fault -> words in a prompt that cause it."""
 
 
 _WORDS: dict[Fault, str] = {
@@ -60,14 +60,14 @@ _WORDS: dict[Fault, str] = {
     "vanished": "!vanished",
     "broken": "!short",
 }
-"""What brings a fault about at all of our stand-ins."""
+"""Words in a prompt that make our stand-ins simulate a fault."""
 OpenBench = Callable[[Path], AbstractAsyncContextManager[Bench]]
 
 
 def bench_opener(
     kind: str, http: HttpClient, folder: Path, usual: Mapping[str, object]
 ) -> Callable[[Mapping[str, object]], Provider]:
-    """Opens an account of this kind with the usual options and some others."""
+    """Return a function that opens a provider of this kind, with optional other options."""
     made = PROVIDERS[kind]
 
     def opened(options: Mapping[str, object]) -> Provider:
@@ -85,7 +85,7 @@ _OFFICIAL = VideoRequest(
 
 
 def _official(kind: relay_schema.Dialect, **more: object) -> OpenBench:
-    """With these options more than usual."""
+    """Bench of a kind of the OpenAI format, with additional options."""
 
     @asynccontextmanager
     async def opened(folder: Path) -> AsyncIterator[Bench]:
@@ -148,7 +148,7 @@ BENCHES: dict[str, OpenBench] = {
 
 @asynccontextmanager
 async def carry_image(provider: Provider, picture: ReferenceImage) -> AsyncIterator[ReferenceImage]:
-    """The picture in the way that the gateway takes best, as the engine would bring it."""
+    """Upload or publish the image in the preferred way of the gateway, as the engine does."""
     match provider.capabilities.choose_image_transport(links_available=True):
         case ImageTransport.UPLOAD:
             yield replace(picture, url=await provider.upload_image(picture))
@@ -171,7 +171,7 @@ async def _published(path: Path) -> AsyncIterator[str]:
 
 
 async def poll_until_settled(provider: Provider, remote_id: str) -> Progress:
-    """Look until the job is over."""
+    """Poll until the job has ended, and return its final state."""
     async with asyncio.timeout(60):
         while isinstance(progress := await provider.poll(remote_id), Pending):
             assert progress.percent is None or 0 <= progress.percent <= 100
@@ -180,14 +180,14 @@ async def poll_until_settled(provider: Provider, remote_id: str) -> Progress:
 
 
 async def poll_until_finished(provider: Provider, remote_id: str) -> Finished:
-    """The end of a job that goes well."""
+    """Poll until the job has finished successfully."""
     progress = await poll_until_settled(provider, remote_id)
     assert isinstance(progress, Finished), progress
     return progress
 
 
 async def poll_until_failed(provider: Provider, remote_id: str) -> Failed:
-    """The end of a job that does not."""
+    """Poll until the job has failed."""
     progress = await poll_until_settled(provider, remote_id)
     assert isinstance(progress, Failed), progress
     return progress
@@ -196,7 +196,7 @@ async def poll_until_failed(provider: Provider, remote_id: str) -> Failed:
 async def fetch_video(
     provider: Provider, remote_id: str, offset: int = 0
 ) -> tuple[int, bytes, int | None]:
-    """(where it begins, what came, all there is)."""
+    """Return (offset of the content, content, total size) of a download."""
     done = await poll_until_finished(provider, remote_id)
     async with provider.download(remote_id, done, offset) as download:
         content = b"".join([chunk async for chunk in download.chunks])

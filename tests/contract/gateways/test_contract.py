@@ -1,4 +1,4 @@
-"""One suite for every kind of gateway: what the engine relies on, whoever makes the video."""
+"""Contract suite: what the engine relies on, tested with every kind of gateway."""
 
 from __future__ import annotations
 
@@ -41,24 +41,24 @@ from tests.support import sample_images, video_frames
 
 @pytest.fixture(params=sorted(PROVIDERS))
 async def bench(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Bench]:
-    """Each kind in turn; one without a bench fails here."""
+    """Each kind in turn; fails if a kind has no bench."""
     async with BENCHES[request.param](tmp_path / "provider") as it:
         yield it
 
 
 @pytest.fixture
 def provider(bench: Bench) -> Provider:
-    """One account there."""
+    """A provider with the default options."""
     return bench.open({})
 
 
 def asking(bench: Bench, fault: Fault) -> VideoRequest:
-    """A request that suffers this."""
+    """Return a request that causes this fault."""
     return replace(bench.request, prompt=f"a red kite {bench.words[fault]}")
 
 
 async def saved(provider: Provider, remote_id: str, path: Path) -> Path:
-    """The finished film as a file."""
+    """Download the finished video to a file."""
     _, content, total = await fetch_video(provider, remote_id)
     assert total in {None, len(content)}
     path.write_bytes(content)
@@ -68,10 +68,8 @@ async def saved(provider: Provider, remote_id: str, path: Path) -> Path:
 # --- videos ------------------------------------------------------------------------------
 
 
-async def test_a_video_is_not_the_one_asked_for(
-    bench: Bench, provider: Provider, tmp_path: Path
-) -> None:
-    """It plays without a complaint, as long and as large as asked."""
+async def test_video_matches_the_request(bench: Bench, provider: Provider, tmp_path: Path) -> None:
+    """It decodes without errors, with the requested duration and size."""
     job = await provider.submit(bench.request)
     film = await saved(provider, job.remote_id, tmp_path / "film.mp4")
     assert video_frames.player_errors(film) == ""
@@ -80,10 +78,10 @@ async def test_a_video_is_not_the_one_asked_for(
     assert seconds == pytest.approx(bench.request.seconds, abs=0.3)
 
 
-async def test_a_picture_is_not_where_the_video_begins(
+async def test_video_starts_with_the_reference_image(
     bench: Bench, provider: Provider, tmp_path: Path
 ) -> None:
-    """The reference picture is the first frame."""
+    """The reference image is the first frame."""
     width, height = bench.request.width or 0, bench.request.height or 0
     path = tmp_path / "picture.png"
     sample_images.color_card(width, height).save(path)
@@ -101,8 +99,8 @@ async def test_a_picture_is_not_where_the_video_begins(
     assert video_frames.difference(video_frames.frame(film).crop(corner), sent) < 12
 
 
-async def test_a_resumed_download_does_not_fit(bench: Bench, provider: Provider) -> None:
-    """Beginning and rest make the whole; where it cannot go on, it says that it starts over."""
+async def test_resumed_download_fits_the_beginning(bench: Bench, provider: Provider) -> None:
+    """Both parts make the whole file; a server that cannot resume starts over and says so."""
     job = await provider.submit(bench.request)
     _, whole, _ = await fetch_video(provider, job.remote_id)
     for asked in (1, len(whole) // 2, len(whole) - 1, len(whole) + 1):
@@ -112,8 +110,8 @@ async def test_a_resumed_download_does_not_fit(bench: Bench, provider: Provider)
         assert total in {None, len(whole)}
 
 
-async def test_a_broken_download_passes_for_a_whole_one(bench: Bench, provider: Provider) -> None:
-    """What came of it is no more than a beginning; the next one is whole."""
+async def test_truncated_download_is_only_a_beginning(bench: Bench, provider: Provider) -> None:
+    """It yields no more than a beginning of the file; the next download is complete."""
     job = await provider.submit(asking(bench, "broken"))
     done, begun = await poll_until_finished(provider, job.remote_id), b""
     with suppress(errors.Unanswered):
@@ -126,8 +124,8 @@ async def test_a_broken_download_passes_for_a_whole_one(bench: Bench, provider: 
     assert len(begun) < len(whole)
 
 
-async def test_a_change_replaces_its_original(bench: Bench, provider: Provider) -> None:
-    """A remix is a job of its own, where the gateway can."""
+async def test_remix_is_a_separate_job(bench: Bench, provider: Provider) -> None:
+    """Original and remix both finish; a gateway without remix raises `Unsupported`."""
     first = await provider.submit(bench.request)
     done = await poll_until_finished(provider, first.remote_id)
     named = done.edit_id if provider.capabilities.remix_by_edit_id else first.remote_id
@@ -135,6 +133,8 @@ async def test_a_change_replaces_its_original(bench: Bench, provider: Provider) 
         bench.request, idempotency_key="task2", prompt="the kite is blue", remix_of=named
     )
     if not provider.capabilities.remix:
+        with pytest.raises(errors.Unsupported):
+            await provider.submit(change)
         return
     second = await provider.submit(change)
     assert second.remote_id != first.remote_id
@@ -142,13 +142,11 @@ async def test_a_change_replaces_its_original(bench: Bench, provider: Provider) 
     await poll_until_finished(provider, first.remote_id)
 
 
-# --- what goes wrong ---------------------------------------------------------------------
+# --- faults ------------------------------------------------------------------------------
 
 
-async def test_a_create_that_was_refused_passes_for_one_that_may_run(
-    bench: Bench, provider: Provider
-) -> None:
-    """Told to slow down: certainly not accepted, worth another try, and when."""
+async def test_throttled_create_is_certainly_not_accepted(bench: Bench, provider: Provider) -> None:
+    """`Throttled`: not accepted, retryable, with the time to wait."""
     with pytest.raises(errors.Throttled) as raised:
         await provider.submit(asking(bench, "throttled"))
     assert not raised.value.maybe_accepted
@@ -156,8 +154,8 @@ async def test_a_create_that_was_refused_passes_for_one_that_may_run(
     assert raised.value.retry_after
 
 
-async def test_a_lost_answer_passes_for_a_refusal(bench: Bench, provider: Provider) -> None:
-    """The create may have been accepted; where jobs can be found, it is the one found."""
+async def test_create_with_lost_response_may_be_accepted(bench: Bench, provider: Provider) -> None:
+    """The error says so; where jobs can be found, exactly that job is found."""
     since, lost = time.time(), asking(bench, "lost")
     with pytest.raises(errors.ProviderError) as raised:
         await provider.submit(lost)
@@ -171,8 +169,8 @@ async def test_a_lost_answer_passes_for_a_refusal(bench: Bench, provider: Provid
     await poll_until_finished(provider, found.remote_id)
 
 
-async def test_a_job_is_found_that_was_never_made(bench: Bench, provider: Provider) -> None:
-    """Another's job is never taken for ours."""
+async def test_job_with_another_prompt_is_not_found(bench: Bench, provider: Provider) -> None:
+    """It is never taken for the job of a lost create."""
     since = time.time()
     await provider.submit(bench.request)
     if provider.capabilities.job_lookup is not JobLookup.UNSUPPORTED:
@@ -180,8 +178,8 @@ async def test_a_job_is_found_that_was_never_made(bench: Bench, provider: Provid
         assert await provider.find_job(other, since) is None
 
 
-async def test_a_forbidden_prompt_passes_for_a_fault(bench: Bench, provider: Provider) -> None:
-    """Moderation is told as such, at once or as the end of the job."""
+async def test_moderation_is_reported_as_such(bench: Bench, provider: Provider) -> None:
+    """As an error of the create, or as the failure of the job."""
     try:
         job = await provider.submit(asking(bench, "moderated"))
     except errors.Moderated:
@@ -189,29 +187,29 @@ async def test_a_forbidden_prompt_passes_for_a_fault(bench: Bench, provider: Pro
     assert (await poll_until_failed(provider, job.remote_id)).kind is FailureKind.MODERATION
 
 
-async def test_a_failure_is_an_exception(bench: Bench, provider: Provider) -> None:
-    """The verdict on a job is a value, with something for an admin to read."""
+async def test_failure_of_a_job_is_a_value(bench: Bench, provider: Provider) -> None:
+    """`Failed`, with a message for admins, not an exception."""
     job = await provider.submit(asking(bench, "fail"))
     verdict = await poll_until_failed(provider, job.remote_id)
     assert verdict.kind is FailureKind.UPSTREAM
     assert verdict.provider_message
 
 
-async def test_an_unknown_job_is_waited_for(bench: Bench, provider: Provider) -> None:
-    """One that never was, and one that the gateway has forgotten."""
+async def test_unknown_job_is_not_found(bench: Bench, provider: Provider) -> None:
+    """One that never existed, and one that the gateway has forgotten."""
     job = await provider.submit(asking(bench, "vanished"))
     for remote_id in (job.remote_id, "video_none", "../../etc/passwd", "a b?c#d%2e"):
         with pytest.raises(errors.NotFound) as raised:
             await provider.poll(remote_id)
         assert not raised.value.maybe_accepted
-    # A gateway whose videos come by link alone cannot even be asked.
+    # A gateway without a content route needs a link.
     with pytest.raises((errors.NotFound, errors.NoResult)):
         async with provider.download("video_none", Finished()):
             pass
 
 
-async def test_a_stopped_job_runs_on(bench: Bench, provider: Provider) -> None:
-    """Where the gateway can cancel, its yes means that no video will come."""
+async def test_cancelled_job_stops(bench: Bench, provider: Provider) -> None:
+    """Where the gateway supports cancel, its confirmation means that no video will follow."""
     job = await provider.submit(asking(bench, "stuck"))
     if not provider.capabilities.cancel:
         with pytest.raises(errors.Unsupported):
@@ -229,8 +227,8 @@ async def test_a_stopped_job_runs_on(bench: Bench, provider: Provider) -> None:
 # --- accounts ----------------------------------------------------------------------------
 
 
-async def test_two_accounts_are_taken_for_one(bench: Bench, provider: Provider) -> None:
-    """Identity is key and address: the same after a restart, another for another account."""
+async def test_identity_distinguishes_accounts(bench: Bench, provider: Provider) -> None:
+    """It depends on key and address: equal after a restart, different for another account."""
     secret = "sk-another-1234567890"
     others = [bench.open({"api_key": secret}), bench.open({"base_url": "http://127.0.0.1:9"})]
     identities = {one.identity for one in (provider, *others)}
@@ -239,18 +237,18 @@ async def test_two_accounts_are_taken_for_one(bench: Bench, provider: Provider) 
     assert secret not in f"{others[0]!r} {others[0].options!r} {identities}"
 
 
-async def test_a_check_costs_something(bench: Bench, provider: Provider) -> None:
-    """It says in a short word what it has seen, and makes no job."""
+async def test_check_is_free_of_charge(bench: Bench, provider: Provider) -> None:
+    """It returns a short text and creates no job."""
     assert 0 < len(await provider.check()) < 200
     if provider.capabilities.job_lookup is not JobLookup.UNSUPPORTED:
         assert await provider.find_job(bench.request, time.time()) is None
 
 
-# --- what some can beyond that -----------------------------------------------------------
+# --- optional operations -----------------------------------------------------------------
 
 
-async def test_a_list_shows_other_jobs_or_wrong_ones(bench: Bench, provider: Provider) -> None:
-    """Many jobs in one look: each as a look of its own would show it, and none but those asked."""
+async def test_list_poll_matches_individual_polls(bench: Bench, provider: Provider) -> None:
+    """For every requested job the same state as a poll of its own, and no other job."""
     since = time.time()
     if not provider.capabilities.batch_poll:
         with pytest.raises(errors.Unsupported):
@@ -272,8 +270,8 @@ async def test_a_list_shows_other_jobs_or_wrong_ones(bench: Bench, provider: Pro
     assert isinstance(seen[stuck.remote_id], Pending)
 
 
-async def test_a_thumbnail_is_another_picture_or_none(bench: Bench, provider: Provider) -> None:
-    """A still picture of the video, in its proportions."""
+async def test_thumbnail_is_a_still_image_of_the_video(bench: Bench, provider: Provider) -> None:
+    """It has the proportions of the video."""
     job = await provider.submit(bench.request)
     done = await poll_until_finished(provider, job.remote_id)
     if not provider.capabilities.thumbnails:
@@ -288,8 +286,8 @@ async def test_a_thumbnail_is_another_picture_or_none(bench: Bench, provider: Pr
         assert still.width / still.height == pytest.approx(asked, rel=0.02)
 
 
-async def test_anybody_can_call_in_an_event(provider: Provider) -> None:
-    """Only what the gateway has signed, lately and as it stands, is heard; a repeat is known."""
+async def test_only_signed_events_are_accepted(provider: Provider) -> None:
+    """Signed recently and unchanged; a repeated event has the same id."""
     body, headers = signed_event("video.completed", "video_7")
     if not provider.capabilities.webhooks:
         with pytest.raises(errors.Unsupported):
@@ -317,14 +315,14 @@ async def test_anybody_can_call_in_an_event(provider: Provider) -> None:
             provider.parse_webhook(forged, said)
 
 
-async def test_models_are_made_up(provider: Provider) -> None:
-    """A gateway's own list of models, or None where it tells none; a wrong key is told."""
+async def test_served_models_are_the_listed_ones(provider: Provider) -> None:
+    """The list of the gateway, or None if there is none; a wrong key is an error."""
     listed = await provider.served_models()
     assert listed is None or (listed and all(isinstance(name, str) for name in listed))
 
 
-async def test_a_picture_is_put_where_nobody_can_get_it(provider: Provider, tmp_path: Path) -> None:
-    """Where the gateway has a store of its own, it gives a link to what was put there."""
+async def test_uploaded_image_can_be_downloaded(provider: Provider, tmp_path: Path) -> None:
+    """Where the gateway has an upload, its link returns the image."""
     path = tmp_path / "picture.png"
     sample_images.color_card(64, 64).save(path)
     picture = ReferenceImage(path, "image/png", 64, 64)

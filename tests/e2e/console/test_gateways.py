@@ -1,8 +1,8 @@
-"""What a person at the console sees of each kind of gateway, by the real program and real sockets.
+"""End to end: each kind of gateway with the console front-end, as separate processes.
 
-Each gateway is a process of its own that holds every request to its documents. One run of Reelay
-gives it everything at once: a text, a picture, a forbidden prompt, a failed job, an answer to a
-create that is lost, and a link that has expired.
+Each gateway is a separate process that validates every request against its documentation. One run
+of Reelay sends it all cases at once: a text, an image, a forbidden prompt, a failed job, a lost
+response to a create, and an expired link.
 """
 
 from __future__ import annotations
@@ -44,9 +44,9 @@ class Kind:
     module: str
     arguments: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
-    """For `/video`."""
+    """Options of `/video`."""
     lost: str = "review"
-    """How a task ends whose create was not answered: found where jobs are listed."""
+    """End of a task whose create got no response: done where jobs are listed, else review."""
 
 
 KINDS = [
@@ -61,7 +61,7 @@ KINDS = [
 
 @contextmanager
 def standing_in(kind: Kind) -> Iterator[str]:
-    """The stand-in's address, while it runs."""
+    """Run the stand-in; yield its address."""
     process = subprocess.Popen(
         [
             *(sys.executable, "-m", f"tests.fakes.gateways.{kind.module}"),
@@ -85,7 +85,7 @@ def standing_in(kind: Kind) -> Iterator[str]:
 def reelay(
     folder: Path, settings: dict[str, str], *arguments: str, lines: list[str] | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """One run of Reelay in this folder."""
+    """Run Reelay once in this folder."""
     clean = {
         name: value
         for name, value in os.environ.items()
@@ -107,14 +107,14 @@ def reelay(
 
 
 def free_port() -> int:
-    """A port that nobody has at this moment."""
+    """Return a free port."""
     with socket.socket() as it:
         it.bind(("127.0.0.1", 0))
         return int(it.getsockname()[1])
 
 
 def settings_for(kind: Kind, url: str) -> dict[str, str]:
-    """What an operator writes."""
+    """The settings of the operator."""
     port, prefix = free_port(), f"PROVIDERS__{kind.name.upper()}__"
     return {
         f"{prefix}API_KEY": KEY,
@@ -127,8 +127,8 @@ def settings_for(kind: Kind, url: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
-def test_a_gateway_ends_otherwise_than_designed(kind: Kind, tmp_path: Path) -> None:
-    """Three videos, two clear words, one unclear end; each create once; nothing undocumented."""
+def test_every_gateway_ends_its_tasks_as_specified(kind: Kind, tmp_path: Path) -> None:
+    """Three videos, two clear failures, one unclear end; one create each; all documented."""
     picture = tmp_path / "photo.jpg"
     Image.linear_gradient("L").resize((640, 480)).convert("RGB").save(picture)
     options = " ".join(kind.options)
@@ -154,8 +154,8 @@ def test_a_gateway_ends_otherwise_than_designed(kind: Kind, tmp_path: Path) -> N
     assert done.stdout.count("It is not ordered again") == (1 if kind.lost == "review" else 0), seen
 
 
-def test_a_wrong_setting_is_found_by_nobody(tmp_path: Path) -> None:
-    """`reelay check`: all seven kinds usable; with wrong keys or dead hosts, why each is not."""
+def test_check_finds_wrong_settings(tmp_path: Path) -> None:
+    """`reelay check`: all seven kinds ok; with wrong keys or dead hosts, the reason for each."""
     with ExitStack() as stack:
         settings = {"PROVIDERS__SANDBOX__KIND": "sandbox"}
         for kind in KINDS:
@@ -172,8 +172,8 @@ def test_a_wrong_setting_is_found_by_nobody(tmp_path: Path) -> None:
                 assert re.search(rf"provider {name} +WRONG +{reason}", bad.stdout), bad.stdout
 
 
-def test_a_model_that_is_gone_is_offered(tmp_path: Path) -> None:
-    """`reelay check` tells of a model that its gateway no longer lists, and of one retired."""
+def test_check_reports_removed_models(tmp_path: Path) -> None:
+    """A model that its gateway no longer lists, and a retired one."""
     catalog = """
         [[models]]
         name = "{name}"

@@ -1,6 +1,6 @@
-"""Each kind of gateway behind Discord: words and pictures, in every sort of place.
+"""End to end: each kind of gateway behind Discord, with text and images, in every place.
 
-The combinations are spread over the kinds, so that each place gets words and a picture, and each
+The combinations are distributed over the kinds, so that each place gets text and an image, and each
 kind makes a video of both.
 """
 
@@ -42,18 +42,18 @@ BEFORE = {
     "group": "── Ann, Ben (group)",
     "strangers": "── Strangers / general (text)",
 }
-"""What stands in a place before anybody asks for a video."""
+"""Content of each place before anybody requests a video."""
 LENT = ("group", "strangers")
-"""Where the app is Ann's alone."""
+"""Places in which the app is installed for Ann's account only."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """One kind of gateway, and what is asked for where."""
+    """One kind of gateway, and the requests per place."""
 
     kind: GatewayKind
     asked: tuple[str, ...]
-    """(Place: what is given to `/video` there.)"""
+    """Place -> options of `/video` there."""
 
 
 CASES = [
@@ -67,10 +67,8 @@ CASES = [
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.kind.name)
-async def test_a_place_shows_something_else_than_the_video_asked_for(
-    case: Case, tmp_path: Path
-) -> None:
-    """In each place the video alone stays, playable; one create each; no rule is broken."""
+async def test_every_place_shows_the_requested_video(case: Case, tmp_path: Path) -> None:
+    """In each place only the video remains, playable; one create each; no rule is violated."""
     photo = ImageFile(sample_images.photo(tmp_path / "photo.jpg", 1280, 720), "photo.jpg")
     async with FakeDiscord() as discord, case.kind.fake() as gateway:
         own = settings(tmp_path, **environ(case.kind, discord, gateway.url))
@@ -88,8 +86,8 @@ async def test_a_place_shows_something_else_than_the_video_asked_for(
     assert prompts_with_image(gateway) == {what for what in case.asked if what.endswith("picture")}
 
 
-def test_a_combination_is_left_out() -> None:
-    """Each place has words and a picture; each kind has both."""
+def test_every_combination_is_tested() -> None:
+    """Each place has text and an image; each kind has both."""
     every = {f"{place}: {what}" for place in BEFORE for what in ("words", "picture")}
     assert {one for case in CASES for one in case.asked} == every
     for case in CASES:
@@ -97,7 +95,7 @@ def test_a_combination_is_left_out() -> None:
 
 
 def environ(kind: GatewayKind, discord: FakeDiscord, gateway: str) -> dict[str, str]:
-    """What an operator writes."""
+    """The settings of the operator."""
     with socket.socket() as it:
         it.bind(("127.0.0.1", 0))
         port = it.getsockname()[1]
@@ -111,11 +109,11 @@ def environ(kind: GatewayKind, discord: FakeDiscord, gateway: str) -> dict[str, 
     }
 
 
-# --- what a person does and sees ---------------------------------------------------------
+# --- actions and observations of the user ------------------------------------------------
 
 
 async def _asked(discord: FakeDiscord, what: str, photo: ImageFile) -> Interaction:
-    """Ask for a video there; what is asked for is the prompt as well."""
+    """Request a video there; the name of the input is also the prompt."""
     place, _, way = what.partition(": ")
     ann, ben = discord.user("Ann"), discord.user("Ben")
     options = {"image": photo} if way == "picture" else {}
@@ -137,13 +135,13 @@ def _place(discord: FakeDiscord, kind: str, ann: FakeUser, ben: FakeUser) -> Cha
             return discord.group([ann, ben])
         case "strangers":
             return discord.guild("Strangers", [ben, ann], bot=False).text("general")
-    # Whoever shares a guild with the bot can write to it.
+    # Every member of a guild of the bot can message it.
     discord.guild("Kites", [ben, ann])
     return ann.dm
 
 
 async def _answered(use: Interaction) -> Message:
-    """The video, once its status has gone."""
+    """Wait for the video, until its status message has been deleted."""
     film = await use.channel.shows_video()
     await use.channel.until(lambda channel: channel.from_bot == [film])
     return film
@@ -170,7 +168,7 @@ def _task(film: Message) -> str:
 
 
 def _stood_elsewhere(discord: FakeDiscord, asked: list[Interaction]) -> list[Message]:
-    """What the bot said where nobody had asked for anything."""
+    """Return messages of the bot in channels without a request."""
     return [
         message
         for channel in discord.world.channels.values()
@@ -186,7 +184,7 @@ def _stable(discord: FakeDiscord, channel: Channel) -> str:
 
 
 def _expected(kind: GatewayKind, what: str, ann: Account) -> str:
-    """All that stands there, as it should be."""
+    """Return the expected content of the place."""
     place, _, _ = what.partition(": ")
     buttons = ["Again", "Change it", "Delete"] if kind.remixes else ["Again", "Delete"]
     return (

@@ -1,4 +1,4 @@
-"""Looks by list at the wire: a crowd of jobs at a gateway of the official format."""
+"""Polling by list at a gateway of the OpenAI format, with many jobs."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ JOBS = 250
 
 
 @pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
-async def test_a_crowd_is_asked_for_one_by_one(
+async def test_many_jobs_are_polled_by_list(
     database: Database, clock: FakeClock, tmp_path: Path
 ) -> None:
-    """Hundreds of jobs on several pages: all seen, by fewer requests than there are jobs."""
+    """Hundreds of jobs on several pages: all found, with fewer requests than jobs."""
     stage = EngineHarness(database, tmp_path / "data", clock)
     http, made = HttpClient(), PROVIDERS["openai"]
     async with FakeOpenAIGateway(render_seconds=60, cheap=True, now=clock.now) as gateway:

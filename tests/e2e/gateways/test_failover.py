@@ -1,4 +1,4 @@
-"""One public model on three gateways, at the wire: whoever is down, the person notices nothing."""
+"""One public model on three gateways: the user does not notice that some are down."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.support.fake_clock import FakeClock
 
 @pytest.fixture
 async def http() -> AsyncIterator[HttpClient]:
-    """A client that loses patience soon."""
+    """A client with a short read timeout."""
     it = HttpClient(read_timeout=0.5)
     yield it
     await it.close()
@@ -32,7 +32,7 @@ async def http() -> AsyncIterator[HttpClient]:
 
 @pytest.fixture
 async def gateways() -> AsyncIterator[list[FakeOpenAIGateway]]:
-    """Two that work."""
+    """Two working gateways."""
     async with AsyncExitStack() as stack:
         yield [
             await stack.enter_async_context(FakeOpenAIGateway(render_seconds=0.0, cheap=True))
@@ -42,12 +42,12 @@ async def gateways() -> AsyncIterator[list[FakeOpenAIGateway]]:
 
 @pytest.fixture
 def harness(database: Database, clock: FakeClock, tmp_path: Path) -> EngineHarness:
-    """The engine, ready to play."""
+    """The engine with its helpers."""
     return EngineHarness(database, tmp_path / "data", clock)
 
 
 def use(stage: EngineHarness, http: HttpClient, *urls: str) -> None:
-    """Serve one model by these, asked in this order."""
+    """Offer one model at these gateways, in this order of priority."""
     made = PROVIDERS["openai"]
     providers: dict[str, Provider] = {}
     for number, url in enumerate(urls):
@@ -58,10 +58,10 @@ def use(stage: EngineHarness, http: HttpClient, *urls: str) -> None:
     stage.use_providers(providers, Catalog.load(None, dict.fromkeys(providers, "openai")))
 
 
-async def test_a_person_hears_of_gateways_that_are_down(
+async def test_failover_is_invisible_to_the_user(
     harness: EngineHarness, http: HttpClient, gateways: list[FakeOpenAIGateway]
 ) -> None:
-    """The first refuses connections, the second answers 429, the third makes the video."""
+    """The first refuses connections, the second returns 429, the third makes the video."""
     busy, good = gateways
     busy.plan("create", "throttle")
     use(harness, http, "http://127.0.0.1:9", busy.url, good.url)
@@ -75,10 +75,10 @@ async def test_a_person_hears_of_gateways_that_are_down(
     assert len(harness.chat.posted_texts) == 1
 
 
-async def test_a_create_that_was_not_answered_is_sent_to_the_next(
+async def test_unclear_create_is_not_sent_to_the_next_gateway(
     harness: EngineHarness, http: HttpClient, gateways: list[FakeOpenAIGateway]
 ) -> None:
-    """A read timeout at the first: review, and one create in all, its own."""
+    """After a read timeout at the first one the task is in review, with one create in all."""
     heads: list[bytes] = []
 
     async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -1,4 +1,4 @@
-"""A picture for a gateway that takes links only, through a bucket, by the whole process."""
+"""End to end: an image for a gateway that accepts links only, published in a bucket."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.support import sample_images, video_frames
 
 
 def settings(folder: Path, s3: FakeS3, **more: str) -> Settings:
-    """One gateway, one bucket, no public address."""
+    """Settings with one gateway, one bucket, and no public address."""
     chosen = {
         "DATA_DIR": str(folder / "data"),
         "DATABASE_URL": f"sqlite:///{folder}/reelay.db",
@@ -40,8 +40,10 @@ def settings(folder: Path, s3: FakeS3, **more: str) -> Settings:
 @pytest.mark.parametrize(
     ("size", "fit"), [("1280x720", "crop"), ("720x1280", "pad"), ("720x1280", "crop")]
 )
-async def test_a_video_does_not_begin_with_the_picture(size: str, fit: Fit, tmp_path: Path) -> None:
-    """From the person's photo to the first frame of what they get, by nothing but the wire."""
+async def test_video_starts_with_the_image_from_the_bucket(
+    size: str, fit: Fit, tmp_path: Path
+) -> None:
+    """From the user's photo to the first frame of the video, at the wire."""
     photo = sample_images.photo(tmp_path / "photo.jpg", 1200, 1200)
     async with FakeS3() as s3, FakeMountseaGateway() as gateway:
         chosen = settings(
@@ -71,8 +73,8 @@ async def test_a_video_does_not_begin_with_the_picture(size: str, fit: Fit, tmp_
         assert made.id not in next(iter(s3.objects))
 
 
-async def test_a_store_is_used_that_was_ruled_out(tmp_path: Path) -> None:
-    """With PICTURES=link nothing is uploaded, though the gateway has a store of its own."""
+async def test_disabled_upload_is_not_used(tmp_path: Path) -> None:
+    """With PICTURES=link nothing is uploaded, though the gateway supports it."""
     photo = sample_images.photo(tmp_path / "photo.jpg", 600, 600)
     async with FakeS3() as s3, FakeJimmyGateway(cheap=True) as gateway:
         chosen = settings(
@@ -96,8 +98,8 @@ async def test_a_store_is_used_that_was_ruled_out(tmp_path: Path) -> None:
         assert len(s3.objects) == 1
 
 
-async def test_a_way_of_fitting_is_promised_that_cannot_be_kept(tmp_path: Path) -> None:
-    """Where a picture is sent as it is, `--fit` is refused before anything is charged."""
+async def test_unsupported_fit_is_refused(tmp_path: Path) -> None:
+    """If images are sent unchanged, `--fit` is refused before anything is charged."""
     photo = sample_images.photo(tmp_path / "photo.jpg", 600, 600)
     async with FakeS3() as s3, FakeJimmyGateway(cheap=True) as gateway:
         chosen = settings(
@@ -114,8 +116,8 @@ async def test_a_way_of_fitting_is_promised_that_cannot_be_kept(tmp_path: Path) 
         assert gateway.creates == {}
 
 
-async def test_the_check_says_nothing_of_the_bucket(tmp_path: Path) -> None:
-    """A row for it: what was tried, or the server's own word for what is wrong."""
+async def test_check_reports_the_bucket(tmp_path: Path) -> None:
+    """With a row: what was tested, or the error code of the server."""
     async with FakeS3() as s3, FakeMountseaGateway() as gateway:
         where = {
             "PROVIDERS__MOUNTSEA__API_KEY": KEY,
@@ -131,6 +133,6 @@ async def test_the_check_says_nothing_of_the_bucket(tmp_path: Path) -> None:
         assert rows["bucket"].text == "the server responded 403 SignatureDoesNotMatch"
 
 
-def test_a_bucket_is_made_of_nothing() -> None:
-    """Without its settings there is none."""
+def test_bucket_requires_its_settings() -> None:
+    """Without them there is none."""
     assert build_bucket(load_settings(Path("/dev/null"), {})) is None

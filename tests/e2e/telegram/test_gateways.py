@@ -1,7 +1,7 @@
-"""Each kind of gateway behind Telegram: words and photos, in every sort of chat, both ways to hear.
+"""End to end: each kind of gateway behind Telegram, with text and photos, in every kind of chat.
 
-The combinations are spread over the kinds, so that each place gets words and a photo, by polling
-and by webhook, and each kind both.
+The combinations are distributed over the kinds, so that each place gets text and a photo, by
+polling and by webhook, and each kind both.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ POST = "the kite festival begins on Sunday"
 
 @dataclass(frozen=True)
 class Case:
-    """One kind of gateway, how its bot hears, and what is asked for where."""
+    """One kind of gateway, how the bot receives updates, and the requests per chat."""
 
     kind: GatewayKind
     webhook: bool
     asked: tuple[str, ...]
-    """(Place: what is sent there.)"""
+    """Place -> message sent there."""
 
 
 CASES = [
@@ -81,10 +81,8 @@ CASES = [
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.kind.name)
-async def test_a_chat_shows_something_else_than_the_video_asked_for(
-    case: Case, tmp_path: Path
-) -> None:
-    """Below each request the video alone stays, playable; one create each; no rule is broken."""
+async def test_every_chat_shows_the_requested_video(case: Case, tmp_path: Path) -> None:
+    """Below each request only the video remains, playable; one create each; no rule violated."""
     photo = sample_images.photo(tmp_path / "photo.jpg", 1280, 720)
     async with FakeTelegram() as telegram, case.kind.fake() as gateway:
         own = settings(tmp_path, **environ(case, telegram.url, gateway.url))
@@ -103,8 +101,8 @@ async def test_a_chat_shows_something_else_than_the_video_asked_for(
     assert gateway.creates == Counter(case.asked)
 
 
-def test_a_combination_is_left_out() -> None:
-    """Each place has words and a photo, by polling and by webhook; each kind has both."""
+def test_every_combination_is_tested() -> None:
+    """Each place has text and a photo, by polling and by webhook; each kind has both."""
     places = ("private", "group", "topic", "discussion")
     every = {f"{place}: {what}" for place in places for what in ("words", "photo")}
     for webhook in (False, True):
@@ -114,7 +112,7 @@ def test_a_combination_is_left_out() -> None:
 
 
 def environ(case: Case, telegram: str, gateway: str) -> dict[str, str]:
-    """What an operator writes."""
+    """The settings of the operator."""
     with socket.socket() as it:
         it.bind(("127.0.0.1", 0))
         port = it.getsockname()[1]
@@ -130,11 +128,11 @@ def environ(case: Case, telegram: str, gateway: str) -> dict[str, str]:
     }
 
 
-# --- what a person does and sees ---------------------------------------------------------
+# --- actions and observations of the user ------------------------------------------------
 
 
 async def _asked(telegram: FakeTelegram, what: str, photo: Path) -> Message:
-    """Ask for a video there; what is asked for is the prompt as well."""
+    """Request a video there; the name of the input is also the prompt."""
     place, _, way = what.partition(": ")
     ann = telegram.user("Ann", started=place == "private")
     ben = telegram.user("Ben")
@@ -156,7 +154,7 @@ async def _asked(telegram: FakeTelegram, what: str, photo: Path) -> Message:
 
 
 async def _answered(request: Message) -> Message:
-    """The video, once its status has gone."""
+    """Wait for the video, until its status message has been deleted."""
     film = await request.chat.shows_video()
     await request.chat.until(lambda chat: chat.from_bot == [film])
     return film
@@ -183,7 +181,7 @@ def _stable(telegram: FakeTelegram, chat: Chat) -> str:
 
 
 def _expected(kind: GatewayKind, request: Message) -> str:
-    """The whole chat, as it should be."""
+    """Check all messages of the chat."""
     place, what = request.text.removeprefix("/video ").split(": ")
     named = f"{place}: {what}"
     before, topic, reply, head = "", "", "", "── Ann (private)"

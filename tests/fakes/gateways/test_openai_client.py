@@ -1,4 +1,4 @@
-"""The stand-in is honest: the official client gets on with it, from the create to the end."""
+"""The stand-in behaves like the real API: the official OpenAI client works with it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ async def gateway() -> AsyncIterator[FakeOpenAIGateway]:
 
 @pytest.fixture
 async def client(gateway: FakeOpenAIGateway) -> AsyncIterator[openai.AsyncOpenAI]:
-    """OpenAI's own client, which calls its video methods deprecated."""
+    """The official client; its video methods emit deprecation warnings."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         async with openai.AsyncOpenAI(
@@ -33,7 +33,7 @@ async def client(gateway: FakeOpenAIGateway) -> AsyncIterator[openai.AsyncOpenAI
 
 
 async def ended(client: openai.AsyncOpenAI, video_id: str) -> openai.types.Video:
-    """The job when it is over."""
+    """Poll until the job has ended."""
     async with asyncio.timeout(20):
         while True:
             video = await client.videos.retrieve(video_id)
@@ -42,10 +42,10 @@ async def ended(client: openai.AsyncOpenAI, video_id: str) -> openai.types.Video
             await asyncio.sleep(0.02)
 
 
-async def test_the_official_client_cannot_make_a_video(
+async def test_official_client_works_against_the_stand_in(
     client: openai.AsyncOpenAI, gateway: FakeOpenAIGateway
 ) -> None:
-    """Create, look, download, thumbnail, change, list, delete: as against the real one."""
+    """Create, poll, download, thumbnail, remix, list, delete: as against the real API."""
     picture = BytesIO()
     Image.new("RGB", (720, 1280), "teal").save(picture, "PNG")
     made = await client.videos.create(
@@ -71,8 +71,8 @@ async def test_the_official_client_cannot_make_a_video(
     assert gateway.violations == []
 
 
-async def test_the_official_client_hears_another_failure(client: openai.AsyncOpenAI) -> None:
-    """Refusals and failures have the shapes that the client knows."""
+async def test_official_client_parses_errors_of_the_stand_in(client: openai.AsyncOpenAI) -> None:
+    """Rejections and failures have the format that the client expects."""
     job = await client.videos.create(prompt="a kite !moderated", model="sora-2")
     failed = await ended(client, job.id)
     assert failed.error is not None
@@ -85,10 +85,10 @@ async def test_the_official_client_hears_another_failure(client: openai.AsyncOpe
         await client.with_options(api_key="sk-wrong").videos.retrieve(job.id)
 
 
-async def test_an_event_of_ours_is_none_to_the_official_client(
+async def test_official_client_accepts_signed_events(
     client: openai.AsyncOpenAI,
 ) -> None:
-    """What the stand-in signs, the official client takes for signed; what is old, it does not."""
+    """It accepts events that the stand-in signs, and rejects old ones."""
     body, headers = signed_event("video.completed", "video_1")
     client.webhooks.verify_signature(body.decode(), headers)
     body, headers = signed_event("video.completed", "video_1", age=3600)

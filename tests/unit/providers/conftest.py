@@ -1,4 +1,4 @@
-"""The client that the tests of most gateways share."""
+"""Fixtures for the tests of all gateways."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from providers.http import HttpClient
 
 @pytest.fixture
 async def http() -> AsyncIterator[HttpClient]:
-    """The client."""
+    """The HTTP client."""
     client = HttpClient(read_timeout=5.0)
     yield client
     await client.close()

@@ -1,4 +1,4 @@
-"""Two routes to a job of which one may not be there: what each says, and whom one believes."""
+"""Polling by two routes, one of which may not exist: which response is used."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Said = tuple[int, str]
 
 
 class _Server:
-    """Says the one thing at /first and the other at /second."""
+    """Returns one response at /first and another at /second."""
 
     def __init__(self, first: Said, second: Said) -> None:
         self.said = {"/first": first, "/second": second}
@@ -38,7 +38,7 @@ class _Server:
         return web.Response(status=status, text=text, content_type=kind)
 
     def lookups(self, http: HttpClient) -> FallbackPoller:
-        """Both routes, the first one first."""
+        """A poller with both routes, /first before /second."""
         routes = [
             lambda _, path=path: (str(self.server.make_url(path)), None) for path in self.said
         ]
@@ -60,10 +60,10 @@ class _Server:
         (_BAD, _DONE, errors.Rejected, "Bad Request"),
     ],
 )
-async def test_a_route_that_is_not_there_is_believed(
+async def test_response_about_the_job_takes_precedence(
     http: HttpClient, first: Said, second: Said, kind: type[errors.ProviderError], text: str
 ) -> None:
-    """Word of the job counts most; what else the second route says counts only without it."""
+    """A 404 about the route counts only if neither response is about the job."""
     server = _Server(first, second)
     async with server.server:
         with pytest.raises(errors.ProviderError, match=text) as raised:
@@ -72,8 +72,8 @@ async def test_a_route_that_is_not_there_is_believed(
     assert len(server.asked) <= 2
 
 
-async def test_the_route_that_works_is_forgotten(http: HttpClient) -> None:
-    """It is asked first from then on; the other one still is, where that fails."""
+async def test_working_route_is_tried_first(http: HttpClient) -> None:
+    """From then on; the other is still tried if it fails."""
     server = _Server(_NO_ROUTE, _DONE)
     async with server.server:
         lookups = server.lookups(http)
@@ -95,8 +95,10 @@ async def test_the_route_that_works_is_forgotten(http: HttpClient) -> None:
         ((200, ""), "not about jobs"),
     ],
 )
-async def test_a_check_says_more_than_it_saw(http: HttpClient, first: Said, word: str) -> None:
-    """That the key is taken is said only where somebody spoke of a job."""
+async def test_check_confirms_the_key_only_with_a_job_response(
+    http: HttpClient, first: Said, word: str
+) -> None:
+    """The key counts as accepted only if a response was about the job."""
     server = _Server(first, _NO_ROUTE)
     async with server.server:
         assert word in await server.lookups(http).check()
@@ -111,10 +113,10 @@ async def test_a_check_says_more_than_it_saw(http: HttpClient, first: Said, word
         ((500, "{}"), errors.UpstreamError),
     ],
 )
-async def test_some_other_server_passes_the_check(
+async def test_check_fails_for_other_servers(
     http: HttpClient, said: Said, kind: type[errors.ProviderError]
 ) -> None:
-    """A page for people is no gateway, whatever its status."""
+    """An HTML page is not a gateway, whatever its status."""
     server = _Server(said, said)
     async with server.server:
         with pytest.raises(kind):

@@ -1,4 +1,4 @@
-"""Each fault of the wire gets its name, and what may have been accepted is never called refused."""
+"""HTTP client: every fault is mapped to its error, and unclear outcomes are never rejections."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from tests.fakes.raw_server import ConnectionHandler, http_response, raw_server,
 
 @pytest.fixture
 async def http() -> AsyncIterator[HttpClient]:
-    """A client with little patience."""
+    """A client with a short read timeout."""
     client = HttpClient(read_timeout=0.3)
     yield client
     await client.close()
 
 
 async def fault(http: HttpClient, talk: ConnectionHandler) -> errors.ProviderError:
-    """How a paid request to such a server ends."""
+    """Return the error of a paid request to this server."""
     async with raw_server(talk) as url:
         with pytest.raises(errors.ProviderError) as raised:
             await http.request(
@@ -35,16 +35,16 @@ async def fault(http: HttpClient, talk: ConnectionHandler) -> errors.ProviderErr
     return raised.value
 
 
-async def test_a_dropped_create_is_taken_for_one_that_never_arrived(http: HttpClient) -> None:
-    """A connection that is closed after the request, with or without half an answer, is unclear."""
+async def test_dropped_create_may_be_accepted(http: HttpClient) -> None:
+    """A connection closed after the request, with or without half a response, is unclear."""
     for raw in (b"", b"HTTP/1.1 200 OK\r\nContent-Le", http_response("200 OK", '{"id": "x"}')[:-3]):
         found = await fault(http, respond_with(raw))
         assert isinstance(found, errors.Unanswered)
         assert found.maybe_accepted
 
 
-async def test_a_silent_gateway_is_taken_for_one_that_never_got_it(http: HttpClient) -> None:
-    """No answer in time leaves open whether the create was accepted."""
+async def test_create_without_a_response_may_be_accepted(http: HttpClient) -> None:
+    """A timeout leaves open whether the create was accepted."""
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()
@@ -53,8 +53,8 @@ async def test_a_silent_gateway_is_taken_for_one_that_never_got_it(http: HttpCli
     assert isinstance(await fault(http, talk), errors.Unanswered)
 
 
-async def test_a_refused_connection_is_taken_for_an_accepted_create(http: HttpClient) -> None:
-    """No connection, or no such host: certainly not accepted, and worth another try."""
+async def test_create_without_a_connection_is_not_accepted(http: HttpClient) -> None:
+    """Connection refused or unknown host: certainly not accepted, and retryable."""
     async with raw_server(respond_with(b"")) as url:
         closed = url
     for address in (closed, "http://nowhere.invalid"):
@@ -96,10 +96,10 @@ async def test_a_refused_connection_is_taken_for_an_accepted_create(http: HttpCl
         ("429 Broke", '{"message": "余额不足"}', errors.Misconfigured),
     ],
 )
-async def test_an_answer_gets_the_wrong_name(
+async def test_response_is_mapped_to_its_error(
     http: HttpClient, status: str, body: str, kind: type[errors.ProviderError]
 ) -> None:
-    """Each status and text is mapped to exactly one kind of error."""
+    """Each status and text is mapped to exactly one exception."""
     found = await fault(http, respond_with(http_response(status, body)))
     assert type(found) is kind
 
@@ -116,32 +116,32 @@ async def test_an_answer_gets_the_wrong_name(
         ("inf", None),
     ],
 )
-async def test_the_wish_of_a_gateway_is_not_heard(
+async def test_retry_after_in_seconds_is_parsed(
     http: HttpClient, value: str, wait: float | None
 ) -> None:
-    """Retry-After in seconds is handed on; nonsense is none."""
+    """Invalid values are ignored."""
     found = await fault(http, respond_with(http_response("429 Slow", "", f"Retry-After: {value}")))
     assert found.retry_after == wait
 
 
-async def test_a_date_is_no_wish(http: HttpClient) -> None:
-    """Retry-After as a date of the past means at once."""
+async def test_retry_after_in_the_past_means_now(http: HttpClient) -> None:
+    """A date in the past is a wait of 0 seconds."""
     past = "Retry-After: Wed, 21 Oct 2015 07:28:00 GMT"
     assert (
         await fault(http, respond_with(http_response("503 Busy", "saturated", past)))
     ).retry_after == 0
 
 
-async def test_a_key_is_told_in_an_error(http: HttpClient) -> None:
-    """What a gateway echoes of a key does not come out again."""
+async def test_key_like_text_is_redacted_in_errors(http: HttpClient) -> None:
+    """Keys that a gateway echoes do not appear in the error."""
     body = '{"error": {"message": "Incorrect API key provided: sk-abcdef123456 Bearer zzz"}}'
     found = await fault(http, respond_with(http_response("401 No", body)))
     assert "abcdef123456" not in str(found)
     assert "zzz" not in str(found)
 
 
-async def test_an_endless_answer_fills_the_memory(http: HttpClient) -> None:
-    """An answer beyond the cap is broken off."""
+async def test_endless_response_is_aborted(http: HttpClient) -> None:
+    """A response beyond the size limit is cut off."""
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
@@ -156,8 +156,8 @@ async def test_an_endless_answer_fills_the_memory(http: HttpClient) -> None:
     assert isinstance(await fault(http, talk), errors.MalformedResponse)
 
 
-async def test_the_key_goes_to_a_stranger(http: HttpClient) -> None:
-    """A redirect to another origin gets the video's reader, but never the key."""
+async def test_key_is_not_sent_to_another_origin(http: HttpClient) -> None:
+    """After a redirect to another origin the request has no Authorization header."""
     seen: list[bytes] = []
 
     async def stranger(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -180,15 +180,15 @@ async def test_the_key_goes_to_a_stranger(http: HttpClient) -> None:
 @pytest.mark.parametrize(
     "link", ["http://127.0.0.1:9/x", "http://169.254.169.254/latest", "file:///etc/passwd"]
 )
-async def test_a_gateway_reads_our_own_network(http: HttpClient, link: str) -> None:
-    """A link of a public gateway into a private network, or to no web address, is refused."""
+async def test_private_network_is_not_read(http: HttpClient, link: str) -> None:
+    """A public gateway's link to a private address, or to no web address, is rejected."""
     with pytest.raises(errors.Rejected):
         async with http.download(link, "k", "https://1.1.1.1/v1"):
             pass
 
 
-async def test_an_error_with_status_200_is_stored_as_a_video(http: HttpClient) -> None:
-    """JSON or a page where a video should be is no video."""
+async def test_error_with_status_200_is_not_a_video(http: HttpClient) -> None:
+    """JSON or HTML in place of a video is `MalformedResponse`."""
     for kind in ("application/json", "text/html; charset=utf-8"):
         async with raw_server(
             respond_with(http_response("200 OK", "{}", f"Content-Type: {kind}"))
@@ -198,8 +198,8 @@ async def test_an_error_with_status_200_is_stored_as_a_video(http: HttpClient) -
                     pass
 
 
-async def test_a_resumed_download_starts_in_the_wrong_place(http: HttpClient) -> None:
-    """Where a server goes on, the offset is what it says; where it starts over, it is 0."""
+async def test_resumed_download_reports_its_offset(http: HttpClient) -> None:
+    """The offset that the server states, or 0 if it starts over."""
     partial = http_response(
         "206 Partial", "cd", "Content-Range: bytes 2-3/4", "Content-Type: video/mp4"
     )
@@ -213,8 +213,8 @@ async def test_a_resumed_download_starts_in_the_wrong_place(http: HttpClient) ->
             assert b"".join([piece async for piece in it.chunks]) == b"abcd"[offset:]
 
 
-async def test_a_cookie_is_carried_from_one_account_to_another(http: HttpClient) -> None:
-    """No cookie that was set is ever sent back."""
+async def test_cookies_are_never_sent_back(http: HttpClient) -> None:
+    """No cookie of one request is sent with another."""
     seen: list[bytes] = []
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -229,8 +229,8 @@ async def test_a_cookie_is_carried_from_one_account_to_another(http: HttpClient)
     assert b"who=me" not in seen[1]
 
 
-async def test_a_date_in_the_future_is_not_heard(http: HttpClient) -> None:
-    """Retry-After as a date means until then."""
+async def test_retry_after_as_a_date_is_parsed(http: HttpClient) -> None:
+    """A date in the future is the time until then."""
     future = "Retry-After: Fri, 31 Dec 2999 23:59:59 GMT"
     assert (
         await fault(http, respond_with(http_response("429 Slow", "", future)))
@@ -238,10 +238,10 @@ async def test_a_date_in_the_future_is_not_heard(http: HttpClient) -> None:
 
 
 @pytest.mark.parametrize(("value", "wait"), [("2500", 2.5), ("\xb2", None), ("-1", None)])
-async def test_the_wish_for_the_next_look_is_not_heard(
+async def test_poll_after_header_is_parsed(
     http: HttpClient, value: str, wait: float | None
 ) -> None:
-    """`openai-poll-after-ms` is handed on in seconds; signs that only look like digits are none."""
+    """`openai-poll-after-ms` in seconds; characters that only look like digits are ignored."""
     raw = f"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nopenai-poll-after-ms: {value}\r\n\r\n{{}}"
     async with raw_server(respond_with(raw.encode("latin-1"))) as url:
         assert (await http.request("GET", url, "k")).poll_after_s == wait
@@ -255,13 +255,13 @@ async def test_the_wish_for_the_next_look_is_not_heard(
         b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\n{}",
     ],
 )
-async def test_noise_breaks_out_of_the_tree_of_errors(http: HttpClient, raw: bytes) -> None:
-    """What is no HTTP may still come from something that took the create."""
+async def test_invalid_http_may_be_accepted(http: HttpClient, raw: bytes) -> None:
+    """Bytes that are not HTTP may come from a server that accepted the create."""
     assert isinstance(await fault(http, respond_with(raw)), errors.Unanswered)
 
 
-async def test_a_create_follows_a_redirect(http: HttpClient) -> None:
-    """It is not sent elsewhere; the admin hears where the address should lead instead."""
+async def test_create_does_not_follow_redirects(http: HttpClient) -> None:
+    """The admin is told the address to configure instead."""
     moved = http_response("308 Moved", "", "Location: https://new.example/v1/videos")
     found = await fault(http, respond_with(moved))
     assert isinstance(found, errors.Misconfigured)
@@ -270,8 +270,8 @@ async def test_a_create_follows_a_redirect(http: HttpClient) -> None:
     assert isinstance(await fault(http, respond_with(see_other)), errors.MalformedResponse)
 
 
-async def test_an_upload_that_stalls_hangs_for_ever(tmp_path: Path) -> None:
-    """A gateway that takes the beginning of a picture and no more is given up, as unclear."""
+async def test_stalled_upload_times_out(tmp_path: Path) -> None:
+    """A gateway that stops reading an upload is given up; the outcome is unclear."""
     picture = tmp_path / "picture.png"
     picture.write_bytes(b"x" * 20_000_000)
     over = asyncio.Event()
@@ -291,8 +291,8 @@ async def test_an_upload_that_stalls_hangs_for_ever(tmp_path: Path) -> None:
     await impatient.close()
 
 
-async def test_an_upload_is_held_in_memory(http: HttpClient, tmp_path: Path) -> None:
-    """A large file goes from the disk to the wire in pieces."""
+async def test_upload_is_streamed(http: HttpClient, tmp_path: Path) -> None:
+    """A large file is sent in chunks, not loaded into memory."""
     picture, size = tmp_path / "picture.png", 64 << 20
     with picture.open("wb") as hole:
         hole.truncate(size)
@@ -315,8 +315,8 @@ async def test_an_upload_is_held_in_memory(http: HttpClient, tmp_path: Path) -> 
     assert most < size / 4
 
 
-async def test_a_key_of_any_shape_is_told(http: HttpClient) -> None:
-    """Also one that looks like no key is taken out of all that a gateway echoes."""
+async def test_key_is_redacted_in_responses(http: HttpClient) -> None:
+    """Also a key without a recognizable form, in errors and in successful responses."""
     body = '{"error": {"code": "secret-key-123", "message": "no such key: secret-key-123"}}'
     found = await fault(http, respond_with(http_response("401 No", body)))
     assert "secret-key-123" not in f"{found} {found.code}"
@@ -326,31 +326,31 @@ async def test_a_key_of_any_shape_is_told(http: HttpClient) -> None:
         assert (await http.request("GET", url, "secret-key-123")).body == {"key": "***"}
 
 
-async def test_a_fault_of_the_library_tells_the_key(http: HttpClient) -> None:
-    """The library keeps the headers that were sent in some of its errors."""
+async def test_exception_of_the_library_does_not_contain_the_key(http: HttpClient) -> None:
+    """Some exceptions of the library contain the request headers."""
     assert "secret-key" not in str(await fault(http, respond_with(b"noise\r\n\r\n")))
 
 
-async def test_a_key_with_a_line_break_reaches_the_wire(http: HttpClient) -> None:
-    """What no key can be is named as a wrong setting."""
+async def test_invalid_key_is_a_misconfiguration(http: HttpClient) -> None:
+    """A key with a line break or non-ASCII letters is never sent."""
     for key in ("two\nlines", "ключ"):
         with pytest.raises(errors.Misconfigured):
             await http.request("GET", "http://127.0.0.1:9", key)
 
 
-async def test_a_raw_text_cannot_be_stored(http: HttpClient) -> None:
-    """NUL and halves of characters, which JSON can name, never come out."""
+async def test_error_text_can_be_stored(http: HttpClient) -> None:
+    """NUL and lone surrogates, which JSON can contain, are replaced."""
     body = r'{"error": {"code": "a\u0000", "message": "b\u0000 c\ud800"}}'
     found = await fault(http, respond_with(http_response("400 No", body)))
     assert str(found).isprintable()
     assert found.code == "a?"
 
 
-# --- where a video may come from ---------------------------------------------------------
+# --- origins of videos -------------------------------------------------------------------
 
 
-async def test_a_link_in_json_is_stored_as_a_video(http: HttpClient) -> None:
-    """A content route may answer where the video is; the key does not go there."""
+async def test_link_in_json_is_followed(http: HttpClient) -> None:
+    """A content route may return a link in JSON; the key is not sent there."""
     seen: list[bytes] = []
     video = http_response("200 OK", "video", "Content-Type: video/mp4")
     async with raw_server(respond_with(video, seen)) as there:
@@ -365,8 +365,8 @@ async def test_a_link_in_json_is_stored_as_a_video(http: HttpClient) -> None:
     assert not any(b"key987654" in head for head in seen)
 
 
-async def test_a_page_under_another_name_is_stored_as_a_video(http: HttpClient) -> None:
-    """JSON and HTML are known by their first sign where the type says nothing."""
+async def test_error_page_with_a_video_type_is_not_a_video(http: HttpClient) -> None:
+    """JSON and HTML are recognized by their first character."""
     for kind in ("Content-Type: video/mp4", "Content-Type: application/octet-stream", "X: y"):
         for body in ('{"error": "expired"}', " <html>maintenance</html>"):
             async with raw_server(respond_with(http_response("200 OK", body, kind))) as home:
@@ -375,8 +375,8 @@ async def test_a_page_under_another_name_is_stored_as_a_video(http: HttpClient) 
                         pass
 
 
-async def test_a_part_that_does_not_fit_blocks_its_video(http: HttpClient) -> None:
-    """Asked to go on behind its end, a server refuses; then the video begins anew."""
+async def test_partial_file_that_does_not_fit_is_discarded(http: HttpClient) -> None:
+    """If the server refuses the range, the download starts over."""
     seen: list[bytes] = []
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -396,8 +396,8 @@ async def test_a_part_that_does_not_fit_blocks_its_video(http: HttpClient) -> No
 
 
 @pytest.mark.parametrize("status", ["401 No", "403 Forbidden", "404 No", "410 Gone"])
-async def test_an_expired_link_is_taken_for_a_wrong_key(http: HttpClient, status: str) -> None:
-    """A file host, which never saw our key, refuses the link; the gateway itself the key."""
+async def test_expired_link_is_not_a_misconfiguration(http: HttpClient, status: str) -> None:
+    """401 from a file host means an expired link; from the gateway a wrong key."""
     async with raw_server(
         respond_with(http_response(status, "<Error>AccessDenied</Error>"))
     ) as there:
@@ -411,8 +411,8 @@ async def test_an_expired_link_is_taken_for_a_wrong_key(http: HttpClient, status
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.1", "[::1]", "[::ffff:10.0.0.1]", "2130706433"])
-async def test_our_own_network_is_read_under_another_name(http: HttpClient, host: str) -> None:
-    """Names are judged by the address that the connection itself will use."""
+async def test_private_network_is_recognized_by_address(http: HttpClient, host: str) -> None:
+    """The address of the connection counts, however the host is written."""
     with pytest.raises(errors.Rejected):
         async with http.download(f"http://{host}:9/x", "k", "https://1.1.1.1/v1"):
             pass
@@ -422,8 +422,8 @@ async def test_our_own_network_is_read_under_another_name(http: HttpClient, host
     "link",
     ["http://[", "http://x:99999/", "http://a..b/", f"http://{'a' * 70}.com/", "//x", "http://"],
 )
-async def test_a_link_that_is_none_makes_a_traceback(http: HttpClient, link: str) -> None:
-    """Whatever a gateway calls a link, in its answer or in a redirect."""
+async def test_invalid_link_is_a_provider_error(http: HttpClient, link: str) -> None:
+    """In a response or in a redirect."""
     with pytest.raises(errors.ProviderError):
         async with http.download(link, "k", "https://1.1.1.1/v1"):
             pass
@@ -460,7 +460,7 @@ class KeepAliveServer:
                 writer.write(http_response("200 OK", '{"id": "job1", "status": "queued"}'))
                 await writer.drain()
                 served += 1
-            # As a server whose keep-alive timeout ends while the next request is on its way.
+            # Like a server whose keep-alive timeout ends while the next request is being sent.
             await reader.read(1)
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
@@ -469,7 +469,7 @@ class KeepAliveServer:
 
 
 async def test_create_opens_its_own_connection_and_polls_share_one(http: HttpClient) -> None:
-    """A create never uses an idle connection, and leaves none that a later request could use."""
+    """A create never uses an idle connection, and leaves none for a later request."""
     gateway = KeepAliveServer()
     async with raw_server(gateway.talk) as url:
         for method in ("GET", "GET", "POST", "GET", "POST"):
@@ -479,7 +479,7 @@ async def test_create_opens_its_own_connection_and_polls_share_one(http: HttpCli
 
 
 async def test_create_arrives_when_the_server_closes_an_idle_connection(http: HttpClient) -> None:
-    """On the kept connection it would be lost without a way to know whether it was accepted."""
+    """On the kept connection it would be lost, with an unknown outcome."""
     gateway = KeepAliveServer(close_on_reuse=True)
     async with raw_server(gateway.talk) as url:
         await http.request("GET", url, "k")
@@ -493,7 +493,7 @@ async def test_create_arrives_when_the_server_closes_an_idle_connection(http: Ht
 async def test_every_gateway_sends_its_create_on_its_own_connection(
     http: HttpClient, tmp_path: Path, kind: str
 ) -> None:
-    """Whatever the dialect: polls reuse their connection, the paid request does not."""
+    """In every dialect: polls reuse their connection, the paid request does not."""
     gateway, made = KeepAliveServer(), PROVIDERS[kind]
     async with raw_server(gateway.talk) as url:
         options = made.options_type(kind=kind, api_key=SecretStr("k"), base_url=url)

@@ -1,4 +1,4 @@
-"""Words of a refusal: whether they speak of the model itself, or of what was asked of it."""
+"""Error texts about the model itself are distinguished from texts about an option."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ GONE = [
     "no available channel for model sora-2",
     "This interface is temporarily paused",
 ]
-"""Nothing can be made with this model there, whatever is asked of it."""
+"""The gateway no longer serves the model, whatever the options."""
 OPTIONS = [
     "parameter seconds=12 is not supported",
     "size is not supported for this model",
@@ -46,19 +46,19 @@ OPTIONS = [
     "1080p is temporarily paused",
     "the model refused: reference image not found",
 ]
-"""Another wish to the same model may well be granted."""
+"""The model works with other options."""
 
 
 @pytest.mark.parametrize("said", GONE)
-def test_a_model_that_is_gone_is_asked_on_and_on(said: str) -> None:
-    """Clear words about the model itself, in a refusal and in a job that failed."""
+def test_removed_model_is_recognized(said: str) -> None:
+    """Clear statements about the model itself, in an error and in a failed job."""
     assert _refused(said) is errors.ModelUnavailable
     assert _failed(said) is FailureKind.MODEL_UNAVAILABLE
 
 
 @pytest.mark.parametrize("said", OPTIONS)
-def test_one_persons_wish_switches_a_model_off_for_all(said: str) -> None:
-    """A no to an option is a refusal of that request alone."""
+def test_rejected_option_does_not_disable_the_model(said: str) -> None:
+    """The rejection of an option affects that request only."""
     assert _refused(said) is errors.Rejected
     assert _failed(said) is FailureKind.UPSTREAM
 

@@ -1,4 +1,4 @@
-"""JimmyAI, spoken to a server that holds every request to its document."""
+"""JimmyAI, tested with a stand-in that validates requests against the documentation."""
 
 from __future__ import annotations
 
@@ -50,20 +50,20 @@ _CREATE = {"code": "20000", "msg": "ok", "data": {"task_id": "t", "status": "sub
 
 @pytest.fixture
 async def gateway() -> AsyncIterator[FakeJimmyGateway]:
-    """A server that is quick."""
+    """A fast stand-in."""
     async with quick_gateway(FakeJimmyGateway) as it:
         yield it
 
 
 provider = partial(open_provider, "jimmy")
-"""An account there."""
+"""Opens a provider at the stand-in."""
 
 
-# --- what is sent ------------------------------------------------------------------------
+# --- requests ----------------------------------------------------------------------------
 
 
-def test_a_field_is_sent_that_nobody_asked_for() -> None:
-    """Model, prompt and duration always; orientation and pictures only if there are any."""
+def test_create_contains_only_requested_fields() -> None:
+    """Always model, prompt and duration; orientation and images only if given."""
     assert _payload(_REQUEST) == {"model": "sora2-12s", "prompt": "a red kite", "duration": 12}
     whole = replace(
         _REQUEST,
@@ -84,20 +84,20 @@ def test_a_field_is_sent_that_nobody_asked_for() -> None:
 
 
 @pytest.mark.parametrize("suffix", ["", "/", "/api/open-api/v1", "/api/open-api/v1/"])
-async def test_a_base_url_is_not_understood(
+async def test_base_url_may_contain_the_api_path(
     http: HttpClient, gateway: FakeJimmyGateway, tmp_path: Path, suffix: str
 ) -> None:
-    """With or without the path that all routes share."""
+    """With or without the common path of all routes."""
     one = provider(http, gateway, tmp_path, base_url=gateway.url + suffix)
     assert isinstance(
         await poll_until_settled(one, (await one.submit(_REQUEST)).remote_id), Finished
     )
 
 
-async def test_a_picture_is_changed_on_its_way(
+async def test_image_is_uploaded_unchanged(
     http: HttpClient, gateway: FakeJimmyGateway, tmp_path: Path
 ) -> None:
-    """The store has its very bytes, and the create names the link that the store gave."""
+    """The upload has the same bytes, and the create contains the returned link."""
     one = provider(http, gateway, tmp_path)
     sent = reference_image(tmp_path)
     link = await one.upload_image(sent)
@@ -106,10 +106,10 @@ async def test_a_picture_is_changed_on_its_way(
     assert gateway.bodies[0]["images"] == [link]
 
 
-async def test_a_picture_that_cannot_be_fetched_is_charged(
+async def test_unreachable_image_is_a_definite_rejection(
     http: HttpClient, gateway: FakeJimmyGateway, tmp_path: Path
 ) -> None:
-    """The gateway's refusal of a link is a refusal: certainly not accepted."""
+    """The gateway rejects a link that it cannot fetch: certainly not accepted."""
     sent = reference_image(tmp_path, f"{gateway.store_url}/pictures/none.png")
     with pytest.raises(errors.Rejected) as raised:
         await provider(http, gateway, tmp_path).submit(replace(_REQUEST, image=sent))
@@ -117,8 +117,8 @@ async def test_a_picture_that_cannot_be_fetched_is_charged(
     assert gateway.creates == {}
 
 
-def test_a_store_that_is_not_wanted_is_used(tmp_path: Path) -> None:
-    """With the store ruled out, pictures go as links, or not at all."""
+def test_upload_is_not_used_if_disabled(tmp_path: Path) -> None:
+    """With `pictures=link` images are sent as links, or not at all."""
     able = Jimmy(
         ProviderOptions(kind="jimmy", pictures="link"), HttpClient(), tmp_path
     ).effective_capabilities
@@ -126,17 +126,17 @@ def test_a_store_that_is_not_wanted_is_used(tmp_path: Path) -> None:
     assert able.choose_image_transport(links_available=False) is None
 
 
-# --- what is read ------------------------------------------------------------------------
+# --- responses ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     "words",
     ["", "!bare", "!int-code", "!ms", "!iso", "!completed-as-success", "!percent", "!null"],
 )
-async def test_a_shape_of_its_answers_is_not_understood(
+async def test_every_response_format_is_parsed(
     http: HttpClient, gateway: FakeJimmyGateway, tmp_path: Path, words: str
 ) -> None:
-    """With and without an envelope, codes as texts and numbers, both words for the end."""
+    """With and without envelope, codes as text and number, both status words of success."""
     one = provider(http, gateway, tmp_path)
     job = await one.submit(with_prompt(_REQUEST, words))
     await one.poll(job.remote_id)
@@ -147,16 +147,16 @@ async def test_a_shape_of_its_answers_is_not_understood(
 @pytest.mark.parametrize(
     "outside", [{"status": "success"}, {"code": "success"}, {"status": True}, {"message": "ok"}]
 )
-def test_success_of_the_envelope_passes_for_the_jobs(outside: dict[str, object]) -> None:
-    """That the look went well is not that the job did."""
+def test_success_of_the_envelope_is_not_that_of_the_job(outside: dict[str, object]) -> None:
+    """A successful request does not mean a finished job."""
     body = {**outside, "data": {"task_id": "t", "status": "processing", "progress": 7}}
     assert response_parser.parse_progress(body) == Pending(True, 7.0)
 
 
-async def test_a_link_without_a_host_leads_nowhere(
+async def test_relative_link_is_resolved(
     http: HttpClient, gateway: FakeJimmyGateway, tmp_path: Path
 ) -> None:
-    """It belongs to the gateway's own address."""
+    """Against the address of the gateway."""
     one = provider(http, gateway, tmp_path)
     job = await one.submit(with_prompt(_REQUEST, "!relative"))
     done = await poll_until_settled(one, job.remote_id)
@@ -165,34 +165,34 @@ async def test_a_link_without_a_host_leads_nowhere(
     assert len(await download_video(one, job.remote_id)) > 1000
 
 
-async def test_a_preview_passes_for_the_video(
+async def test_preview_is_not_the_video(
     http: HttpClient, gateway: FakeJimmyGateway, tmp_path: Path
 ) -> None:
-    """A link before the end is no success."""
+    """A link before the job has finished is not success."""
     gateway.looks_to_finish = 3
     one = provider(http, gateway, tmp_path)
     job = await one.submit(with_prompt(_REQUEST, "!preview"))
     assert isinstance(await one.poll(job.remote_id), Pending)
 
 
-async def test_an_unknown_status_is_the_end(
+async def test_unknown_status_is_pending(
     http: HttpClient, gateway: FakeJimmyGateway, tmp_path: Path
 ) -> None:
-    """It is at work, and the word is told."""
+    """It counts as running, and the word is reported."""
     gateway.looks_to_finish = 2
     one = provider(http, gateway, tmp_path)
     job = await one.submit(with_prompt(_REQUEST, "!unknown-status"))
     assert await one.poll(job.remote_id) == Pending(True, 50.0, unknown_status="remastering")
 
 
-# --- what goes wrong ---------------------------------------------------------------------
+# --- faults ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("quiet", [False, True])
-async def test_a_wrong_key_or_job_in_an_envelope_passes_for_success(
+async def test_error_code_with_status_200_is_an_error(
     http: HttpClient, gateway: FakeJimmyGateway, tmp_path: Path, quiet: bool
 ) -> None:
-    """Codes mean the same with status 200."""
+    """Codes in an envelope have the same meaning with status 200."""
     gateway.errors_in_200 = quiet
     stranger = provider(http, gateway, tmp_path, api_key="sk-wrong-0123456789")
     for asked in (stranger.check(), stranger.poll("t"), stranger.submit(_REQUEST)):
@@ -205,18 +205,18 @@ async def test_a_wrong_key_or_job_in_an_envelope_passes_for_success(
 @pytest.mark.parametrize(
     ("balance", "word"), [(12.5, "balance 12.5"), ("3", "balance 3"), (None, "accepts the key")]
 )
-async def test_a_balance_is_not_told(
+async def test_check_shows_the_balance(
     http: HttpClient, gateway: FakeJimmyGateway, tmp_path: Path, balance: object, word: str
 ) -> None:
-    """The check says it where it is shown."""
+    """If the gateway returns one."""
     gateway.balance = balance
     assert (await provider(http, gateway, tmp_path).check()).endswith(word)
 
 
-async def test_an_api_that_is_gone_is_tried_for_ever(
+async def test_missing_create_route_is_model_unavailable(
     http: HttpClient, gateway: FakeJimmyGateway, tmp_path: Path
 ) -> None:
-    """A create for which there is no route: no such model any more, and the check says so too."""
+    """A create to a route that does not exist; the check reports it too."""
     one = provider(http, gateway, tmp_path, base_url=f"{gateway.url}/elsewhere")
     with pytest.raises(errors.ModelUnavailable):
         await one.submit(_REQUEST)
@@ -227,21 +227,21 @@ async def test_an_api_that_is_gone_is_tried_for_ever(
 
 @any_speed
 @given(any_json | mutations_of(_LOOK) | mutations_of(_LOOK["data"]))
-def test_an_answer_to_a_look_does_harm(body: object) -> None:
-    """Whatever it holds: never a traceback, never a false success."""
+def test_any_poll_response_is_parsed_safely(body: object) -> None:
+    """Whatever it contains: no other exception, no false success."""
     check_poll_parsing(body, "https://www.jimmyai.cn")
 
 
 @any_speed
 @given(any_json | mutations_of(_CREATE) | mutations_of(_CREATE["data"]))
-def test_an_answer_to_a_create_does_harm(body: object) -> None:
-    """Whatever it holds: a job that can be asked for, or an error of our tree."""
+def test_any_create_response_is_parsed_safely(body: object) -> None:
+    """Whatever it contains: a job that can be polled, or a `ProviderError`."""
     check_create_parsing(body)
 
 
 @any_speed
 @given(any_json | mutations_of({"code": "20000", "msg": "ok", "data": {"balance": "12.5"}}))
-def test_a_balance_does_harm(body: object) -> None:
-    """Whatever is shown there: a number, or nothing."""
+def test_any_balance_is_parsed_safely(body: object) -> None:
+    """Whatever it contains: a number, or nothing."""
     if isinstance(body, dict):
         assert len(_find_balance(body)) < 40

@@ -1,4 +1,4 @@
-"""What all gateways with a dialect of their own do alike, each told in its own words."""
+"""Behaviour that all gateways with JSON dialects have in common."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _KINDS: dict[str, tuple[type[FakeJsonGateway], VideoRequest]] = {
 
 @dataclass(frozen=True)
 class There:
-    """An account at a gateway of one kind."""
+    """A provider with its stand-in."""
 
     gateway: FakeJsonGateway
     provider: Provider
@@ -45,7 +45,7 @@ class There:
 async def there(
     request: pytest.FixtureRequest, http: HttpClient, tmp_path: Path
 ) -> AsyncIterator[There]:
-    """The kind that the test's table names first."""
+    """The provider of the kind that the parametrization names."""
     made, wish = _KINDS[request.param]
     async with quick_gateway(made) as gateway:
         yield There(gateway, open_provider(request.param, http, gateway, tmp_path), wish)
@@ -64,8 +64,10 @@ _NO_LINK: dict[str, object] = {"image": ReferenceImage(Path("p.png"), "image/png
     ],
     indirect=["there"],
 )
-async def test_what_it_cannot_do_is_charged(there: There, changes: dict[str, object]) -> None:
-    """Squares, pictures without a link and changes are refused before anything is sent."""
+async def test_unsupported_request_is_rejected_before_sending(
+    there: There, changes: dict[str, object]
+) -> None:
+    """Squares, images without a link, and remixes raise an error, and nothing is sent."""
     with pytest.raises(errors.Unsupported):
         await there.provider.submit(replace(there.request, **changes))  # type: ignore[arg-type]
     assert not there.gateway.requests
@@ -83,10 +85,10 @@ async def test_what_it_cannot_do_is_charged(there: There, changes: dict[str, obj
     ],
     indirect=["there"],
 )
-async def test_a_refusal_gets_the_wrong_kind(
+async def test_rejection_is_mapped_to_its_error(
     there: There, words: str, kind: type[errors.ProviderError], accepted: bool
 ) -> None:
-    """With its own status, or with 200 and only a code: the same error, as certain as it is."""
+    """With its own HTTP status, or with 200 and a code: the same error and certainty."""
     with pytest.raises(errors.ProviderError) as raised:
         await there.provider.submit(with_prompt(there.request, words))
     assert type(raised.value) is kind
@@ -94,8 +96,8 @@ async def test_a_refusal_gets_the_wrong_kind(
 
 
 @pytest.mark.parametrize("there", ["jimmy", "mountsea"], indirect=True)
-async def test_success_without_a_link_is_lost_or_believed(there: There) -> None:
-    """It is finished, and the video is asked for again: a later look may name it."""
+async def test_success_without_a_link_has_no_result_yet(there: There) -> None:
+    """The job is finished, but its download raises `NoResult` until a poll returns the link."""
     one = there.provider
     job = await one.submit(with_prompt(there.request, "!late-link"))
     done = await poll_until_settled(one, job.remote_id)
@@ -111,8 +113,8 @@ async def test_success_without_a_link_is_lost_or_believed(there: There) -> None:
     [("jimmy", "!expired"), ("jxincm", "!expired"), ("jxincm", "!expired !no-link")],
     indirect=["there"],
 )
-async def test_a_link_that_expired_is_the_end(there: There, words: str) -> None:
-    """It is told as not found, and another look brings a new one."""
+async def test_expired_link_is_not_found_and_can_be_renewed(there: There, words: str) -> None:
+    """The download raises `NotFound`, and another poll returns a new link."""
     job = await there.provider.submit(with_prompt(there.request, words))
     with pytest.raises(errors.NotFound):
         await download_video(there.provider, job.remote_id)
@@ -149,8 +151,8 @@ async def test_a_link_that_expired_is_the_end(there: There, words: str) -> None:
     ],
     indirect=["there"],
 )
-async def test_a_failure_gets_the_wrong_kind(there: There, words: str, kind: FailureKind) -> None:
-    """Its words for the end, its names for the reason, wherever that stands."""
+async def test_failure_is_mapped_to_its_kind(there: There, words: str, kind: FailureKind) -> None:
+    """The status words and reasons of the dialect, in all places where they occur."""
     job = await there.provider.submit(with_prompt(there.request, words))
     end = await poll_until_settled(there.provider, job.remote_id)
     assert isinstance(end, Failed)

@@ -1,4 +1,4 @@
-"""Juxin, spoken to a server that holds every request to its documents."""
+"""Juxin, tested with a stand-in that validates requests against the documentation."""
 
 from __future__ import annotations
 
@@ -52,20 +52,20 @@ _OFFICIAL |= {"video_url": "https://x/v.mp4", "seconds": "10", "size": "1280x720
 
 @pytest.fixture
 async def gateway() -> AsyncIterator[FakeJxincmGateway]:
-    """A server that is quick."""
+    """A fast stand-in."""
     async with quick_gateway(FakeJxincmGateway) as it:
         yield it
 
 
 provider = partial(open_provider, "jxincm")
-"""An account there."""
+"""Opens a provider at the stand-in."""
 
 
-# --- what is sent ------------------------------------------------------------------------
+# --- requests ----------------------------------------------------------------------------
 
 
-def test_a_required_field_is_left_out() -> None:
-    """All but `private` go with every create, as the types that its examples have."""
+def test_create_contains_all_required_fields() -> None:
+    """All except `private`, with the types of the documented examples."""
     assert _payload(_REQUEST) == {
         "images": [],
         "model": "sora-2",
@@ -99,8 +99,8 @@ def test_a_required_field_is_left_out() -> None:
         ("hd", "hd"),
     ],
 )
-def test_a_size_is_said_in_other_words(size: str | None, word: str) -> None:
-    """Sizes in pixels get its word; a word goes as it is."""
+def test_size_is_sent_as_a_word(size: str | None, word: str) -> None:
+    """Pixel sizes are converted; a word is sent unchanged."""
     assert _payload(replace(_REQUEST, size=size))["size"] == word
 
 
@@ -113,17 +113,17 @@ def test_a_size_is_said_in_other_words(size: str | None, word: str) -> None:
         ({"size": "1280x720"}, "landscape"),
     ],
 )
-def test_an_orientation_is_not_the_one_asked_for(changes: dict[str, object], word: str) -> None:
-    """Where nobody says it, the size does."""
+def test_orientation_follows_request_or_size(changes: dict[str, object], word: str) -> None:
+    """Without an orientation in the request, the size decides."""
     request = replace(_REQUEST, orientation=None, **changes)  # type: ignore[arg-type]
     assert _payload(request)["orientation"] == word
 
 
 @pytest.mark.parametrize("shape", ["url", "data.url", "data", "data.links.url"])
-async def test_the_link_of_the_store_is_not_found(
+async def test_upload_link_is_found_anywhere(
     http: HttpClient, gateway: FakeJxincmGateway, tmp_path: Path, shape: str
 ) -> None:
-    """Its answer is not described: wherever the link stands, it is the one that the create has."""
+    """The response is not documented: the link is used wherever it is."""
     gateway.store_shape = shape
     one = provider(http, gateway, tmp_path, base_url=f"{gateway.url}/v1/")
     sent = reference_image(tmp_path)
@@ -133,7 +133,7 @@ async def test_the_link_of_the_store_is_not_found(
     assert gateway.bodies[0]["images"] == [link]
 
 
-# --- what is read ------------------------------------------------------------------------
+# --- responses ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("query", ["auto", "unified", "official"])
@@ -153,10 +153,10 @@ async def test_the_link_of_the_store_is_not_found(
         "!no-link !content-json",
     ],
 )
-async def test_a_shape_of_its_answers_is_not_understood(
+async def test_every_response_format_is_parsed(
     http: HttpClient, gateway: FakeJxincmGateway, tmp_path: Path, words: str, query: str
 ) -> None:
-    """Both shapes on both routes, the link anywhere or nowhere: the video comes."""
+    """Both formats on both routes, with the link in any place or missing."""
     gateway.looks_to_finish = 2
     one = provider(http, gateway, tmp_path, query=query)
     job = await one.submit(with_prompt(_REQUEST, words))
@@ -168,10 +168,10 @@ async def test_a_shape_of_its_answers_is_not_understood(
     assert len(await download_video(one, job.remote_id)) > 1000
 
 
-async def test_a_route_that_is_not_there_is_asked_for_ever(
+async def test_working_route_is_remembered(
     http: HttpClient, gateway: FakeJxincmGateway, tmp_path: Path
 ) -> None:
-    """Where one says 404 the other is asked, once, and from then on it is the first."""
+    """If one route returns 404 the other is tried once, and is the first from then on."""
     gateway.unified = False
     one = provider(http, gateway, tmp_path)
     job = await one.submit(_REQUEST)
@@ -186,10 +186,10 @@ async def test_a_route_that_is_not_there_is_asked_for_ever(
 
 
 @pytest.mark.parametrize(("unified", "official"), [(True, True), (True, False), (False, True)])
-async def test_an_unknown_job_is_waited_for(
+async def test_unknown_job_is_not_found(
     http: HttpClient, gateway: FakeJxincmGateway, tmp_path: Path, unified: bool, official: bool
 ) -> None:
-    """Nobody knows it, whichever routes there are, also where that is said with status 400."""
+    """With any set of routes, also if it is reported with status 400."""
     gateway.unified, gateway.official = unified, official
     one = provider(http, gateway, tmp_path)
     with pytest.raises(errors.NotFound):
@@ -197,10 +197,10 @@ async def test_an_unknown_job_is_waited_for(
     assert await one.check() == "responds and accepts the key"
 
 
-async def test_a_change_of_a_private_video_is_tried(
+async def test_remix_of_a_private_video_is_unsupported(
     http: HttpClient, gateway: FakeJxincmGateway, tmp_path: Path
 ) -> None:
-    """A change has a prompt and nothing else; one of a private video is known to be refused."""
+    """A remix contains the prompt only; of a private video it is known to be rejected."""
     one = provider(http, gateway, tmp_path)
     assert not one.capabilities.remix_private
     for private, refused in ((None, False), (True, True)):
@@ -216,7 +216,7 @@ async def test_a_change_of_a_private_video_is_tried(
             assert gateway.bodies[-1] == {"prompt": "a blue kite"}
 
 
-# --- what goes wrong ---------------------------------------------------------------------
+# --- faults ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -229,19 +229,19 @@ async def test_a_change_of_a_private_video_is_tried(
         ({"code": "fail_to_fetch_task", "message": "x", "data": None}, errors.UpstreamError),
     ],
 )
-def test_a_refusal_with_status_200_passes_for_a_job(
+def test_rejection_with_status_200_is_an_error(
     body: dict[str, object], kind: type[errors.ProviderError]
 ) -> None:
-    """Clear words are a certain no; anything else may have been accepted."""
+    """Definite words are a rejection; with others the job may have been accepted."""
     with pytest.raises(errors.ProviderError) as raised:
         response_parser.parse_job(body)
     assert type(raised.value) is kind
 
 
-async def test_a_wrong_key_passes_the_check(
+async def test_check_fails_for_wrong_key_and_other_servers(
     http: HttpClient, gateway: FakeJxincmGateway, tmp_path: Path
 ) -> None:
-    """Neither that, nor a page of some other server, is a gateway that works."""
+    """Neither a wrong key nor an HTML page is a working gateway."""
     stranger = provider(http, gateway, tmp_path, api_key="sk-wrong-0123456789")
     for asked in (stranger.check(), stranger.served_models()):
         with pytest.raises(errors.Misconfigured):
@@ -250,10 +250,10 @@ async def test_a_wrong_key_passes_the_check(
         await provider(http, gateway, tmp_path, base_url="http://127.0.0.1:9").check()
 
 
-async def test_an_api_that_is_gone_is_tried_for_ever(
+async def test_missing_create_route_is_model_unavailable(
     http: HttpClient, gateway: FakeJxincmGateway, tmp_path: Path
 ) -> None:
-    """No route for creates: no such model any more. No such original: that is another matter."""
+    """An unknown original of a remix is a different error."""
     one = provider(http, gateway, tmp_path, base_url=f"{gateway.url}/elsewhere")
     with pytest.raises(errors.ModelUnavailable):
         await one.submit(_REQUEST)
@@ -264,10 +264,10 @@ async def test_an_api_that_is_gone_is_tried_for_ever(
 
 
 @pytest.mark.parametrize("listed", [("sora-2", "veo3"), (), None])
-async def test_a_list_of_models_is_made_up(
+async def test_models_are_none_without_a_list(
     http: HttpClient, gateway: FakeJxincmGateway, tmp_path: Path, listed: tuple[str, ...] | None
 ) -> None:
-    """Where it does not say, nobody knows; the list is inferred from gateways like it."""
+    """The list of models is inferred from related gateways, so it may be missing."""
     gateway.listed = listed
     models = await provider(http, gateway, tmp_path).served_models()
     assert models == (frozenset(listed) if listed else None)
@@ -275,22 +275,22 @@ async def test_a_list_of_models_is_made_up(
 
 @any_speed
 @given(any_json | mutations_of(_LOOK) | mutations_of(_OFFICIAL))
-def test_an_answer_to_a_look_does_harm(body: object) -> None:
-    """Whatever it holds: never a traceback, never a false success."""
+def test_any_poll_response_is_parsed_safely(body: object) -> None:
+    """Whatever it contains: no other exception, no false success."""
     check_poll_parsing(body)
 
 
 @any_speed
 @given(any_json | mutations_of(_CREATE) | mutations_of(_OFFICIAL))
-def test_an_answer_to_a_create_does_harm(body: object) -> None:
-    """Whatever it holds: a job that can be asked for, or an error of our tree."""
+def test_any_create_response_is_parsed_safely(body: object) -> None:
+    """Whatever it contains: a job that can be polled, or a `ProviderError`."""
     check_create_parsing(body)
 
 
 @any_speed
 @given(any_json | mutations_of({"data": {"links": {"url": "https://x/1.png"}, "url": "/a/1.png"}}))
-def test_an_answer_of_the_store_does_harm(body: object) -> None:
-    """Whatever it holds: a link, or an error of our tree."""
+def test_any_upload_response_is_parsed_safely(body: object) -> None:
+    """Whatever it contains: a link, or a `ProviderError`."""
     try:
         link = response_parser.parse_upload_url(body, "https://api.jxincm.cn")
     except errors.ProviderError:
@@ -300,7 +300,7 @@ def test_an_answer_of_the_store_does_harm(body: object) -> None:
 
 @any_speed
 @given(any_json | mutations_of({"object": "list", "data": [{"id": "sora-2"}]}))
-def test_a_list_of_models_does_harm(body: object) -> None:
-    """Whatever it holds: names, or nothing known."""
+def test_any_model_list_is_parsed_safely(body: object) -> None:
+    """Whatever it contains: names, or None."""
     names = response_parser.parse_model_ids(body)
     assert names is None or all(names)

@@ -1,4 +1,4 @@
-"""Mountsea, spoken to a server that holds every request to its document."""
+"""Mountsea, tested with a stand-in that validates requests against the documentation."""
 
 from __future__ import annotations
 
@@ -43,20 +43,20 @@ _LOOK = {
 
 @pytest.fixture
 async def gateway() -> AsyncIterator[FakeMountseaGateway]:
-    """A server that is quick."""
+    """A fast stand-in."""
     async with quick_gateway(FakeMountseaGateway) as it:
         yield it
 
 
 provider = partial(open_provider, "mountsea")
-"""An account there."""
+"""Opens a provider at the stand-in."""
 
 
-# --- what is sent ------------------------------------------------------------------------
+# --- requests ----------------------------------------------------------------------------
 
 
-def test_a_default_is_left_to_the_gateway() -> None:
-    """What its two defaults disagree on is always said; a style only if it was asked for."""
+def test_ambiguous_defaults_are_sent_explicitly() -> None:
+    """Fields whose default is documented differently are always sent; a style only if given."""
     assert _payload(_REQUEST) == {
         "model": "sora-2",
         "prompt": "a red kite",
@@ -94,7 +94,7 @@ def test_a_default_is_left_to_the_gateway() -> None:
 
 
 @pytest.mark.parametrize("style", sorted(map(str, MOUNTSEA["styleId"].words or ())))
-async def test_a_style_cannot_be_had(
+async def test_every_style_is_sent(
     http: HttpClient, gateway: FakeMountseaGateway, tmp_path: Path, style: str
 ) -> None:
     """Each of the twelve reaches the gateway."""
@@ -102,7 +102,7 @@ async def test_a_style_cannot_be_had(
     assert gateway.bodies[0]["styleId"] == style
 
 
-# --- what is read ------------------------------------------------------------------------
+# --- responses ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("path", QUERIES)
@@ -119,10 +119,10 @@ async def test_a_style_cannot_be_had(
         "!completed-as-done !running-as-in-progress",
     ],
 )
-async def test_a_shape_of_its_answers_is_not_understood(
+async def test_every_response_format_is_parsed(
     http: HttpClient, gateway: FakeMountseaGateway, tmp_path: Path, words: str, path: str
 ) -> None:
-    """The link anywhere, on both paths, with any of the words that its clients know."""
+    """The link in any place, on both routes, with every status word of the known clients."""
     gateway.query_path, gateway.looks_to_finish = path, 2
     one = provider(http, gateway, tmp_path)
     job = await one.submit(with_prompt(_REQUEST, words))
@@ -133,10 +133,10 @@ async def test_a_shape_of_its_answers_is_not_understood(
     assert len(await download_video(one, job.remote_id)) > 1000
 
 
-async def test_a_path_that_is_not_there_is_asked_for_ever(
+async def test_working_route_is_remembered(
     http: HttpClient, gateway: FakeMountseaGateway, tmp_path: Path
 ) -> None:
-    """Where one says 404 the other is asked, once, and from then on it is the first."""
+    """If one route returns 404 the other is tried once, and is the first from then on."""
     gateway.query_path = QUERIES[1]
     one = provider(http, gateway, tmp_path)
     job = await one.submit(_REQUEST)
@@ -147,27 +147,27 @@ async def test_a_path_that_is_not_there_is_asked_for_ever(
     }
 
 
-async def test_another_path_cannot_be_set(
+async def test_configured_route_is_tried_first(
     http: HttpClient, gateway: FakeMountseaGateway, tmp_path: Path
 ) -> None:
-    """A path of the settings goes before both that are known, and has to be one."""
+    """Before both known ones."""
     gateway.query_path = "/sora/video/task"
     with pytest.raises(errors.NotFound):
         await provider(http, gateway, tmp_path).poll("t")
 
 
 @pytest.mark.parametrize("path", ["sora/task", "/", "https://x/sora", "/sora task", "/sora?x=1"])
-def test_a_path_that_is_none_is_used(path: str) -> None:
-    """What is no path is told when the program starts."""
+def test_invalid_query_path_is_rejected(path: str) -> None:
+    """At start, when the settings are read."""
     with pytest.raises(ValidationError, match="write one like /sora/task/result"):
         MountseaOptions(kind="mountsea", query_path=path)
 
 
 @pytest.mark.parametrize("path", QUERIES)
-async def test_an_unknown_job_is_waited_for(
+async def test_unknown_job_is_not_found(
     http: HttpClient, gateway: FakeMountseaGateway, tmp_path: Path, path: str
 ) -> None:
-    """Nobody knows it, whichever path is there; the check takes that for a key that works."""
+    """With either route; the check concludes that the key works."""
     gateway.query_path = path
     one = provider(http, gateway, tmp_path)
     with pytest.raises(errors.NotFound, match="Task not found"):
@@ -176,10 +176,10 @@ async def test_an_unknown_job_is_waited_for(
 
 
 @pytest.mark.parametrize("path", QUERIES)
-async def test_a_wrong_key_passes_for_an_unknown_job(
+async def test_wrong_key_is_reported_before_unknown_job(
     http: HttpClient, gateway: FakeMountseaGateway, tmp_path: Path, path: str
 ) -> None:
-    """401 of the path that is there is not hidden by the 404 of the one that is not."""
+    """The 404 of the missing route does not hide the 401 of the other."""
     gateway.query_path = path
     stranger = provider(http, gateway, tmp_path, api_key="sk-wrong-0123456789")
     for asked in (stranger.check(), stranger.poll("none")):
@@ -188,10 +188,10 @@ async def test_a_wrong_key_passes_for_an_unknown_job(
 
 
 @pytest.mark.parametrize("words", ["", "!edit-outside", "!edit-deep", "!flat", "!wrapped"])
-async def test_a_change_names_the_wrong_video(
+async def test_remix_refers_to_the_edit_id(
     http: HttpClient, gateway: FakeMountseaGateway, tmp_path: Path, words: str
 ) -> None:
-    """The edit id is found wherever it stands; that of a change is its own."""
+    """It is found at any level; a remix has an edit id of its own."""
     one = provider(http, gateway, tmp_path)
     first = await one.submit(with_prompt(_REQUEST, words))
     done = await poll_until_finished(one, first.remote_id)
@@ -203,13 +203,13 @@ async def test_a_change_names_the_wrong_video(
         await one.submit(replace(_REQUEST, remix_of="edit-none"))
 
 
-# --- what goes wrong ---------------------------------------------------------------------
+# --- faults ------------------------------------------------------------------------------
 
 
-async def test_an_api_that_is_gone_is_tried_for_ever(
+async def test_missing_create_route_is_model_unavailable(
     http: HttpClient, gateway: FakeMountseaGateway, tmp_path: Path
 ) -> None:
-    """No route for creates: no such model any more."""
+    """A create to a route that does not exist."""
     one = provider(http, gateway, tmp_path, base_url=f"{gateway.url}/elsewhere")
     for original in (None, "edit-1"):
         with pytest.raises(errors.ModelUnavailable):
@@ -220,8 +220,8 @@ async def test_an_api_that_is_gone_is_tried_for_ever(
 
 @any_speed
 @given(any_json | mutations_of(_LOOK) | mutations_of({"data": _LOOK}))
-def test_an_answer_to_a_look_does_harm(body: object) -> None:
-    """Whatever it holds: never a traceback, never a false success."""
+def test_any_poll_response_is_parsed_safely(body: object) -> None:
+    """Whatever it contains: no other exception, no false success."""
     check_poll_parsing(body)
 
 
@@ -231,6 +231,6 @@ def test_an_answer_to_a_look_does_harm(body: object) -> None:
     | mutations_of(_CREATE)
     | mutations_of({"statusCode": 400, "message": ["m"], "error": "e"})
 )
-def test_an_answer_to_a_create_does_harm(body: object) -> None:
-    """Whatever it holds: a job that can be asked for, or an error of our tree."""
+def test_any_create_response_is_parsed_safely(body: object) -> None:
+    """Whatever it contains: a job that can be polled, or a `ProviderError`."""
     check_create_parsing(body)

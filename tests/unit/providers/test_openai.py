@@ -1,4 +1,4 @@
-"""The official format, spoken to a server that holds every request to the description."""
+"""The OpenAI format, tested with a stand-in that validates requests against the specification."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.fakes.raw_server import http_response, raw_server, respond_with
 
 @pytest.fixture
 async def gateway() -> AsyncIterator[FakeOpenAIGateway]:
-    """A server that is quick."""
+    """A fast stand-in."""
     async with FakeOpenAIGateway(render_seconds=0.05) as it:
         yield it
         assert it.violations == []
@@ -33,19 +33,19 @@ async def gateway() -> AsyncIterator[FakeOpenAIGateway]:
 def provider(
     http: HttpClient, gateway: FakeOpenAIGateway, folder: Path, **options: object
 ) -> OpenAI:
-    """An account there."""
+    """Open a provider at the stand-in."""
     made = {"kind": "openai", "api_key": SecretStr(KEY), "base_url": gateway.url, **options}
     return OpenAI(OpenAIOptions.model_validate(made), http, folder)
 
 
 def request(prompt: str = "a red kite", **changes: object) -> VideoRequest:
-    """A wish for four seconds of portrait."""
+    """Return a request for four seconds in portrait format."""
     made = {"seconds": 4, "size": "720x1280", "width": 720, "height": 1280, **changes}
     return VideoRequest(idempotency_key="task1", model="sora-2", prompt=prompt, **made)  # type: ignore[arg-type]
 
 
 async def fetched(one: Provider, remote_id: str, offset: int = 0) -> bytes:
-    """The video's bytes from there on."""
+    """Download the video from this offset on."""
     begun, content, _ = await benches.fetch_video(one, remote_id, offset)
     assert begun == offset
     return content
@@ -53,20 +53,20 @@ async def fetched(one: Provider, remote_id: str, offset: int = 0) -> bytes:
 
 @pytest.mark.parametrize("suffix", ["", "/", "/v1", "/v1/"])
 @pytest.mark.parametrize("body", ["auto", "multipart", "json"])
-async def test_a_base_url_or_a_body_form_is_not_understood(
+async def test_create_works_with_any_base_url_and_body_format(
     http: HttpClient, gateway: FakeOpenAIGateway, tmp_path: Path, suffix: str, body: str
 ) -> None:
-    """With or without a closing /v1, as multipart and as JSON: a job is made as described."""
+    """With or without a trailing /v1, as multipart and as JSON."""
     one = provider(http, gateway, tmp_path, base_url=gateway.url + suffix, body=body)
     job = await one.submit(request())
     assert gateway.jobs[job.remote_id].body["seconds"] == "4"
     assert gateway.creates == {"a red kite": 1}
 
 
-async def test_a_video_is_not_what_was_asked_for(
+async def test_video_matches_the_request(
     http: HttpClient, gateway: FakeOpenAIGateway, tmp_path: Path
 ) -> None:
-    """The picture is uploaded as it is, and the film plays as long and as large as asked."""
+    """The image is uploaded unchanged, and the video has the requested size and duration."""
     path = tmp_path / "picture.jpg"
     Image.new("RGB", (720, 1280), "teal").save(path)
     one = provider(http, gateway, tmp_path)
@@ -79,10 +79,10 @@ async def test_a_video_is_not_what_was_asked_for(
     assert facts.seconds == pytest.approx(4, abs=0.3)
 
 
-async def test_a_picture_is_lost_in_json(
+async def test_image_is_sent_in_json(
     http: HttpClient, gateway: FakeOpenAIGateway, tmp_path: Path
 ) -> None:
-    """Where a server wants JSON, the picture travels in it, unchanged."""
+    """If the server requires JSON, it contains the unchanged image."""
     path = tmp_path / "picture.png"
     Image.new("RGB", (720, 1280), "teal").save(path)
     one = provider(http, gateway, tmp_path, body="json")
@@ -90,10 +90,10 @@ async def test_a_picture_is_lost_in_json(
     assert gateway.jobs[job.remote_id].picture == path.read_bytes()
 
 
-async def test_a_picture_of_the_wrong_size_is_charged(
+async def test_rejected_image_is_a_definite_rejection(
     http: HttpClient, gateway: FakeOpenAIGateway, tmp_path: Path
 ) -> None:
-    """The gateway's refusal of a picture is a refusal: certainly not accepted."""
+    """The gateway rejects an image of the wrong size: certainly not accepted."""
     path = tmp_path / "picture.jpg"
     Image.new("RGB", (700, 1280)).save(path)
     with pytest.raises(errors.Rejected) as raised:
@@ -104,10 +104,10 @@ async def test_a_picture_of_the_wrong_size_is_charged(
     assert gateway.creates == {}
 
 
-async def test_a_download_cannot_go_on(
+async def test_download_resumes_at_an_offset(
     http: HttpClient, gateway: FakeOpenAIGateway, tmp_path: Path
 ) -> None:
-    """From an offset on come exactly the bytes that were missing."""
+    """Exactly the missing bytes are returned."""
     one = provider(http, gateway, tmp_path)
     job = await one.submit(request())
     whole = await fetched(one, job.remote_id)
@@ -131,14 +131,14 @@ async def test_a_download_cannot_go_on(
         ("fastapi", errors.Rejected),
     ],
 )
-async def test_a_fault_of_a_create_gets_the_wrong_name(
+async def test_fault_of_a_create_is_mapped_to_its_error(
     http: HttpClient,
     gateway: FakeOpenAIGateway,
     tmp_path: Path,
     word: str,
     kind: type[errors.ProviderError],
 ) -> None:
-    """Each fault has its name, and every accepted create is one that may have been accepted."""
+    """No accepted create is reported as not accepted."""
     with pytest.raises(errors.ProviderError) as raised:
         await provider(http, gateway, tmp_path).submit(request(f"a kite !{word}"))
     assert type(raised.value) is kind
@@ -148,10 +148,10 @@ async def test_a_fault_of_a_create_gets_the_wrong_name(
 
 
 @pytest.mark.parametrize("word", ["drop-after", "truncated", "empty"])
-async def test_the_job_of_a_lost_answer_is_not_found(
+async def test_job_of_a_lost_response_is_found(
     http: HttpClient, gateway: FakeOpenAIGateway, tmp_path: Path, word: str
 ) -> None:
-    """A job is found by its prompt among others, over more than a page of them."""
+    """By its prompt among other jobs, on more than one page."""
     one = provider(http, gateway, tmp_path)
     since = time.time()
     lost = request(f"a kite !{word}")
@@ -165,10 +165,10 @@ async def test_the_job_of_a_lost_answer_is_not_found(
     assert gateway.jobs[found.remote_id].body["prompt"] == lost.prompt
 
 
-async def test_a_wrong_job_is_found(
+async def test_ambiguous_or_other_jobs_are_not_found(
     http: HttpClient, gateway: FakeOpenAIGateway, tmp_path: Path
 ) -> None:
-    """Of two jobs that fit, of one of another size, and of an old one, none is taken for ours."""
+    """Two matching jobs, one of another size, and an old one are not ours."""
     one = provider(http, gateway, tmp_path)
     await one.submit(request("twice"))
     await one.submit(request("twice"))
@@ -181,10 +181,10 @@ async def test_a_wrong_job_is_found(
     assert await one.find_job(request("old"), now + 3600) is None
 
 
-async def test_the_job_of_a_lost_remix_is_not_found(
+async def test_job_of_a_lost_remix_is_found(
     http: HttpClient, gateway: FakeOpenAIGateway, tmp_path: Path
 ) -> None:
-    """A change is looked for among the changes of its original, whatever its other fields."""
+    """Among the remixes of its original, whatever the other fields are."""
     one = provider(http, gateway, tmp_path)
     first = await one.submit(request(size="1280x720"))
     await poll_until_finished(one, first.remote_id)
@@ -198,10 +198,10 @@ async def test_the_job_of_a_lost_remix_is_not_found(
     assert gateway.jobs[found.remote_id].remix_of == first.remote_id
 
 
-async def test_a_list_is_asked_of_a_server_without_one(
+async def test_server_without_a_list_is_not_searched(
     http: HttpClient, gateway: FakeOpenAIGateway, tmp_path: Path
 ) -> None:
-    """Switched off means: this server proves nothing about lost jobs."""
+    """With `find` disabled a lost job cannot be looked up."""
     one = provider(http, gateway, tmp_path, find=False, remix=False)
     assert one.capabilities.job_lookup is JobLookup.UNSUPPORTED
     assert not one.capabilities.remix
@@ -210,10 +210,10 @@ async def test_a_list_is_asked_of_a_server_without_one(
     assert not gateway.requests
 
 
-async def test_a_remix_makes_something_else(
+async def test_remix_contains_only_the_prompt(
     http: HttpClient, gateway: FakeOpenAIGateway, tmp_path: Path
 ) -> None:
-    """A change is asked of the original job, with nothing but the prompt."""
+    """It is sent to the original job."""
     one = provider(http, gateway, tmp_path)
     first = await one.submit(request())
     await poll_until_finished(one, first.remote_id)
@@ -221,8 +221,8 @@ async def test_a_remix_makes_something_else(
     assert gateway.jobs[second.remote_id].remix_of == first.remote_id
 
 
-async def test_a_job_is_called_stopped_that_runs_on(http: HttpClient, tmp_path: Path) -> None:
-    """Only a server whose DELETE stops a running job is asked, and only its yes is a yes."""
+async def test_cancel_requires_a_confirmation(http: HttpClient, tmp_path: Path) -> None:
+    """Only servers whose DELETE cancels are asked, and only a confirmation counts."""
     async with (
         FakeOpenAIGateway(render_seconds=60) as polite,
         FakeOpenAIGateway(render_seconds=60, deletes_abort=True) as able,
@@ -238,10 +238,8 @@ async def test_a_job_is_called_stopped_that_runs_on(http: HttpClient, tmp_path: 
             await provider(http, able, tmp_path).cancel(job.remote_id)
 
 
-async def test_a_server_that_only_forgets_is_said_to_have_stopped(
-    http: HttpClient, tmp_path: Path
-) -> None:
-    """SGLang answers a DELETE with the job, marked as deleted, and goes on making it."""
+async def test_delete_that_only_unlists_is_no_cancel(http: HttpClient, tmp_path: Path) -> None:
+    """SGLang responds with the job marked as deleted, and keeps rendering it."""
     body = http_response("200 OK", '{"id": "v", "status": "deleted"}')
     async with raw_server(respond_with(body)) as url:
         options = OpenAIOptions(kind="openai", api_key=SecretStr(KEY), base_url=url, cancel=True)
@@ -274,10 +272,10 @@ async def test_a_server_that_only_forgets_is_said_to_have_stopped(
         (http_response("200 OK", "[]"), errors.MalformedResponse, True),
     ],
 )
-async def test_a_create_without_a_job_gets_the_wrong_name(
+async def test_create_response_without_a_job_is_an_error(
     http: HttpClient, tmp_path: Path, raw: bytes, kind: type[errors.ProviderError], accepted: bool
 ) -> None:
-    """A route that is gone, and what is said with status 200 but is no job."""
+    """A missing route, and responses with status 200 that contain no job."""
     async with raw_server(respond_with(raw)) as url:
         options = OpenAIOptions(kind="openai", api_key=SecretStr(KEY), base_url=url)
         with pytest.raises(errors.ProviderError) as raised:
@@ -286,8 +284,8 @@ async def test_a_create_without_a_job_gets_the_wrong_name(
     assert raised.value.maybe_accepted is accepted
 
 
-async def test_an_id_leads_elsewhere(http: HttpClient, tmp_path: Path) -> None:
-    """Every sign of an id is part of one piece of the path."""
+async def test_job_id_is_percent_encoded(http: HttpClient, tmp_path: Path) -> None:
+    """Every character of an id stays within one path segment."""
     seen: list[bytes] = []
     async with raw_server(
         respond_with(http_response("200 OK", '{"status": "queued"}'), seen)
@@ -298,8 +296,10 @@ async def test_an_id_leads_elsewhere(http: HttpClient, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("word", ["unknown-status", "falling", "percent", "null"])
-async def test_an_odd_look_ends_a_job(http: HttpClient, tmp_path: Path, word: str) -> None:
-    """Odd words and figures on the way are borne, and the job ends well."""
+async def test_unusual_poll_responses_do_not_end_a_job(
+    http: HttpClient, tmp_path: Path, word: str
+) -> None:
+    """Unknown status words and odd numbers are accepted, and the job finishes."""
     async with FakeOpenAIGateway(looks_to_finish=6) as gateway:
         one = provider(http, gateway, tmp_path)
         job = await one.submit(request(f"x !{word}"))
@@ -319,17 +319,17 @@ async def test_an_odd_look_ends_a_job(http: HttpClient, tmp_path: Path, word: st
         ("look-throttle", errors.Throttled),
     ],
 )
-async def test_a_fault_of_a_look_is_a_verdict_on_the_job(
+async def test_failed_poll_is_an_error(
     http: HttpClient,
     gateway: FakeOpenAIGateway,
     tmp_path: Path,
     word: str,
     kind: type[errors.ProviderError],
 ) -> None:
-    """That we cannot look says nothing of the job: it is an error, never `Failed`."""
+    """A failed request says nothing about the job: an exception, never `Failed`."""
     one = provider(http, gateway, tmp_path)
     job = await one.submit(request())
-    # The library itself asks once more on a connection that it had kept.
+    # Twice, since aiohttp itself retries once after a failure on a keep-alive connection.
     gateway.plan("look", word, word)
     with pytest.raises(errors.ProviderError) as raised:
         await one.poll(job.remote_id)
@@ -347,14 +347,14 @@ async def test_a_fault_of_a_look_is_a_verdict_on_the_job(
         ("cut", errors.Unanswered),
     ],
 )
-async def test_a_fault_of_a_download_passes_for_a_video(
+async def test_incomplete_download_is_an_error(
     http: HttpClient,
     gateway: FakeOpenAIGateway,
     tmp_path: Path,
     word: str,
     kind: type[errors.ProviderError],
 ) -> None:
-    """What is not the whole video is an error, and the next try gives all of it."""
+    """The next attempt returns the whole video."""
     gateway.cheap = True
     one = provider(http, gateway, tmp_path)
     job = await one.submit(request())
@@ -367,10 +367,10 @@ async def test_a_fault_of_a_download_passes_for_a_video(
 
 
 @pytest.mark.parametrize("word", ["content-json", "moved"])
-async def test_a_store_is_shown_the_key(
+async def test_key_is_not_sent_to_the_file_host(
     http: HttpClient, gateway: FakeOpenAIGateway, tmp_path: Path, word: str
 ) -> None:
-    """A film that lies at another origin comes from there, on from any byte, without the key."""
+    """A video at another origin is downloaded, also from an offset, without the key."""
     gateway.cheap = True
     one = provider(http, gateway, tmp_path)
     job = await one.submit(request())
@@ -380,10 +380,10 @@ async def test_a_store_is_shown_the_key(
         assert await fetched(one, job.remote_id, offset) == whole[offset:]
 
 
-async def test_a_look_believes_what_is_not_so(
+async def test_failed_and_unknown_jobs_are_distinguished(
     http: HttpClient, gateway: FakeOpenAIGateway, tmp_path: Path
 ) -> None:
-    """Unknown words and odd progress mean: at work. Moderation and failure have their kinds."""
+    """Moderation and failure have their kinds; an unknown id is `NotFound`."""
     one = provider(http, gateway, tmp_path)
     moderated = await one.submit(request("x !moderated"))
     failed = await one.submit(request("x !failed"))
@@ -394,10 +394,10 @@ async def test_a_look_believes_what_is_not_so(
         await one.poll("video_none/../x?y")
 
 
-async def test_a_check_calls_a_wrong_key_right(
+async def test_check_detects_wrong_key_and_unreachable_host(
     http: HttpClient, gateway: FakeOpenAIGateway, tmp_path: Path
 ) -> None:
-    """A right key is told from a wrong one and from a dead host."""
+    """And accepts the right key."""
     assert "accepts the key" in await provider(http, gateway, tmp_path).check()
     with pytest.raises(errors.Misconfigured):
         await provider(http, gateway, tmp_path, api_key="sk-wrong").check()
@@ -405,10 +405,10 @@ async def test_a_check_calls_a_wrong_key_right(
         await provider(http, gateway, tmp_path, base_url="http://127.0.0.1:9").check()
 
 
-async def test_two_accounts_are_taken_for_one(
+async def test_identity_depends_on_key_and_address(
     http: HttpClient, gateway: FakeOpenAIGateway, tmp_path: Path
 ) -> None:
-    """Key and address make the identity, however the address is written; no secret shows."""
+    """Different spellings of an address are the same account; no secret is shown."""
     one = provider(http, gateway, tmp_path)
     assert one.identity == provider(http, gateway, tmp_path, base_url=gateway.url + "/v1/").identity
     assert one.identity != provider(http, gateway, tmp_path, api_key="sk-other").identity

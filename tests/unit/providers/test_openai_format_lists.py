@@ -1,4 +1,4 @@
-"""Lists, models, calls and checks of the official format: tolerant, cheap, and never misled."""
+"""OpenAI format: lists of jobs and models, webhooks and checks, with hostile responses."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ Paging = Callable[[dict[str, str]], object]
 
 @asynccontextmanager
 async def listing(paging: Paging) -> AsyncIterator[tuple[str, list[dict[str, str]]]]:
-    """(a server that answers lists so, what it was asked)."""
+    """Run a server for lists; yield (URL, parameters of the received requests)."""
     asked: list[dict[str, str]] = []
 
     async def answered(request: web.Request) -> web.Response:
@@ -57,19 +57,19 @@ async def listing(paging: Paging) -> AsyncIterator[tuple[str, list[dict[str, str
 
 
 def account(http: HttpClient, url: str, **more: object) -> OpenAIVideoProvider:
-    """One account there."""
+    """Open a provider at this address."""
     options = {"kind": "openai", "api_key": SecretStr(KEY), "base_url": url, **more}
     return OpenAI(OpenAI.options_type.model_validate(options), http, Path())
 
 
 def video(number: int, **more: object) -> dict[str, object]:
-    """An entry of a list, a second older than the one before."""
+    """Return a list entry, one second older than the one before."""
     made = {"id": f"video_{number}", "status": "in_progress", "created_at": _NOW - number}
     return made | more
 
 
 def pages(videos: list[dict[str, object]], size: int) -> Paging:
-    """A list of these, so many at a time."""
+    """Return a function that serves these entries, `size` per page."""
 
     def page(query: dict[str, str]) -> object:
         ids = [one["id"] for one in videos]
@@ -82,8 +82,8 @@ def pages(videos: list[dict[str, object]], size: int) -> Paging:
 # --- lists -------------------------------------------------------------------------------
 
 
-async def test_a_list_is_read_beyond_what_is_wanted(http: HttpClient) -> None:
-    """It ends where all were seen, or where it is older than the oldest wanted."""
+async def test_list_is_read_only_as_far_as_needed(http: HttpClient) -> None:
+    """It ends when all jobs were found, or when it is older than the oldest one."""
     videos = [video(number, status="completed") for number in range(60)]
     async with listing(pages(videos, 20)) as (url, asked):
         one = account(http, url)
@@ -94,7 +94,7 @@ async def test_a_list_is_read_beyond_what_is_wanted(http: HttpClient) -> None:
             {"limit": "100", "order": "desc", "after": "video_19"},
         ]
         asked.clear()
-        # Clocks may be apart by a minute.
+        # A clock difference of a minute is tolerated.
         assert await one.poll_many(["video_none"], _NOW + 35) == {}
         assert len(asked) == 2
 
@@ -110,8 +110,8 @@ async def test_a_list_is_read_beyond_what_is_wanted(http: HttpClient) -> None:
     ],
     ids=["after is not known", "without end", "no ids", "empty", "no truth"],
 )
-async def test_a_list_is_read_for_ever(http: HttpClient, answered: Paging, requests: int) -> None:
-    """Whatever the server says, there is an end."""
+async def test_endless_list_is_cut_off(http: HttpClient, answered: Paging, requests: int) -> None:
+    """Whatever the server returns, the number of pages is limited."""
     numbers = iter(range(100))
 
     def paging(query: dict[str, str]) -> object:
@@ -125,8 +125,8 @@ async def test_a_list_is_read_for_ever(http: HttpClient, answered: Paging, reque
         assert len(asked) == requests
 
 
-async def test_one_bad_entry_hides_the_others(http: HttpClient) -> None:
-    """What cannot be read is left out, and so is what nobody asked for."""
+async def test_bad_entry_does_not_hide_others(http: HttpClient) -> None:
+    """Unreadable entries are left out, and so are jobs that were not requested."""
     strange: list[object] = [None, 7, "video_2", [], {}, {"id": None}, {"id": ["video_2"]}]
     strange += [{"id": "video_4"}, {"id": "video_5", "code": 401, "msg": "no"}]
     entries = [*strange, video(1), video(2, status="failed", created_at=_NOW * 1000), video(3)]
@@ -137,13 +137,13 @@ async def test_one_bad_entry_hides_the_others(http: HttpClient) -> None:
     assert seen.keys() == {"video_1", "video_2", "video_4"}
     assert seen["video_1"] == Pending(running=True)
     assert isinstance(seen["video_2"], Failed)
-    # Without a word it is not over.
+    # Without a status word it is not finished.
     assert seen["video_4"] == Pending()
 
 
 @pytest.mark.parametrize("body", [[], {}, {"data": None}, {"data": {}}, "videos", 7])
-async def test_what_is_no_list_passes_for_an_empty_one(http: HttpClient, body: object) -> None:
-    """An empty list proves something; an answer that is none proves nothing."""
+async def test_invalid_list_is_not_an_empty_one(http: HttpClient, body: object) -> None:
+    """An empty list is information; a response that is not a list is an error."""
     async with listing(lambda _: body) as (url, _):
         with pytest.raises(errors.MalformedResponse):
             await account(http, url).poll_many(["video_1"], 0)
@@ -161,8 +161,8 @@ _REQUEST = VideoRequest("task1", "sora-2", "a red kite", 4, size="720x1280")
 
 @any_speed
 @given(mutations_of(_LISTED) | any_json)
-def test_a_list_of_any_kind_makes_a_traceback_or_a_false_success(body: object) -> None:
-    """Each entry is read or left out; success needs its word, and ours our prompt."""
+def test_any_list_is_parsed_safely(body: object) -> None:
+    """Each entry is parsed or left out; no false success, no job with another prompt."""
     try:
         page = _parse_page(body)
     except errors.MalformedResponse:
@@ -189,17 +189,17 @@ def test_a_list_of_any_kind_makes_a_traceback_or_a_false_success(body: object) -
     ],
     ids=["some", "none", "another form", "a page", "no route", "no method", "broken"],
 )
-async def test_models_that_are_not_told_pass_for_none(
+async def test_missing_model_list_is_none(
     http: HttpClient, raw: bytes, names: set[str] | None
 ) -> None:
-    """None means that it does not say; that no model is there is never concluded."""
+    """None means unknown; it is never concluded that there are no models."""
     async with raw_server(respond_with(raw)) as url:
         listed = await account(http, url).served_models()
     assert (set(listed) if listed is not None else None) == names
 
 
-async def test_a_wrong_key_passes_for_a_gateway_without_models(http: HttpClient) -> None:
-    """What is wrong with key or connection is told."""
+async def test_errors_of_the_model_list_are_raised(http: HttpClient) -> None:
+    """A wrong key or a failed connection is an error, not a missing list."""
     async with FakeOpenAIGateway() as gateway:
         assert await account(http, gateway.url).served_models() == frozenset(gateway.models)
         with pytest.raises(errors.Misconfigured):
@@ -223,8 +223,10 @@ async def test_a_wrong_key_passes_for_a_gateway_without_models(http: HttpClient)
     ],
     ids=["no video", "no task", "a video", "no route", "no page", "refused"],
 )
-async def test_a_check_proves_what_it_did_not_see(http: HttpClient, raw: bytes, said: str) -> None:
-    """Where no list is documented, only an answer about the job shows that the key was taken."""
+async def test_check_without_a_list_confirms_the_key_only_with_a_job_response(
+    http: HttpClient, raw: bytes, said: str
+) -> None:
+    """Only a response about the job shows that the key was accepted."""
     async with raw_server(respond_with(raw)) as url:
         told_by_it = await account(http, url, find=False).check()
     assert said in told_by_it
@@ -232,8 +234,8 @@ async def test_a_check_proves_what_it_did_not_see(http: HttpClient, raw: bytes, 
 
 
 @pytest.mark.parametrize("kind", ["zenlayer", "relay147"])
-async def test_a_check_of_a_relay_calls_a_wrong_key_right(http: HttpClient, kind: str) -> None:
-    """Free of charge, by documented routes alone."""
+async def test_check_of_a_relay_detects_a_wrong_key(http: HttpClient, kind: str) -> None:
+    """Free of charge, with documented routes only."""
     made = PROVIDERS[kind]
     async with FakeOpenAIGateway(dialect=kind) as gateway:  # type: ignore[arg-type]
         options = {"kind": kind, "base_url": gateway.url}
@@ -249,11 +251,11 @@ async def test_a_check_of_a_relay_calls_a_wrong_key_right(http: HttpClient, kind
         assert not gateway.jobs
 
 
-# --- calls -------------------------------------------------------------------------------
+# --- webhooks ----------------------------------------------------------------------------
 
 
 def listening(secret: str = WEBHOOK_SECRET) -> OpenAIVideoProvider:
-    """An account that is called."""
+    """Open a provider with a webhook secret."""
     return account(HttpClient(), "http://127.0.0.1:9", webhook_secret=secret)
 
 
@@ -265,16 +267,16 @@ def listening(secret: str = WEBHOOK_SECRET) -> OpenAIVideoProvider:
     ),
     st.binary(max_size=60),
 )
-def test_a_call_of_noise_makes_a_traceback(headers: dict[str, str], body: bytes) -> None:
-    """Whatever is not signed is `InvalidSignature`, whatever the library makes of it."""
+def test_unsigned_event_is_untrusted(headers: dict[str, str], body: bytes) -> None:
+    """Whatever exception the library raises."""
     with pytest.raises(errors.InvalidSignature):
         listening().parse_webhook(headers, body)
 
 
 @any_speed
 @given(mutations_of({"type": "video.completed", "data": {"id": "video_1"}}) | any_json)
-def test_a_signed_call_of_any_kind_makes_a_traceback(body: object) -> None:
-    """What the gateway certainly said is heard, and is about a job only if it names one."""
+def test_any_signed_event_is_parsed_safely(body: object) -> None:
+    """It is accepted, and names a job only if it is about one."""
     _, headers = signed_event("video.completed", "video_1")
     said = json.dumps(body)
     at = int(headers["webhook-timestamp"])
@@ -289,8 +291,8 @@ def _signed(event: str, at: int, said: str) -> str:
 
 
 @pytest.mark.parametrize("secret", ["whsec_", "whsec_a", "abcde", "!!", "sécret"])
-def test_a_secret_that_can_be_none_refuses_every_call(secret: str) -> None:
-    """It is named at the start, without being told."""
+def test_invalid_webhook_secret_is_rejected(secret: str) -> None:
+    """At start, and without showing the secret."""
     with pytest.raises(ValidationError) as raised:
         OpenAIVideoOptions.model_validate({"kind": "openai", "webhook_secret": secret})
     (fault,) = raised.value.errors(include_input=False)
@@ -298,8 +300,8 @@ def test_a_secret_that_can_be_none_refuses_every_call(secret: str) -> None:
     assert secret not in fault["msg"].replace("whsec_...", "")
 
 
-async def test_a_gateway_that_calls_is_not_understood(http: HttpClient) -> None:
-    """What the stand-in calls in when a job is over, twice, is heard as one event."""
+async def test_repeated_event_of_the_stand_in_has_one_id(http: HttpClient) -> None:
+    """The stand-in sends it twice when a job ends; both are parsed as the same event."""
     calls: list[tuple[dict[str, str], bytes]] = []
 
     async def take(request: web.Request) -> web.Response:

@@ -1,4 +1,4 @@
-"""What is read out of an answer of the official format: tolerant of all, credulous of nothing."""
+"""Parsing of responses of the OpenAI format: accepts any input, reports no false success."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ _videos = st.dictionaries(st.sampled_from(_names), _json)
 
 @any_speed
 @given(_json | _videos)
-def test_an_answer_makes_a_traceback_or_a_false_success(body: object) -> None:
-    """Any answer gives a progress or a `MalformedResponse`; success only if a word says so."""
+def test_any_poll_response_is_parsed_safely(body: object) -> None:
+    """A progress or `MalformedResponse`; success only if a status word says so."""
     try:
         progress = parse_progress(body)
     except errors.MalformedResponse:
@@ -56,8 +56,8 @@ def test_an_answer_makes_a_traceback_or_a_false_success(body: object) -> None:
 
 @any_speed
 @given(_json | _videos)
-def test_an_answer_to_a_create_makes_a_traceback(body: object) -> None:
-    """Whatever it holds: a job with an id that can be stored and asked for, or an error."""
+def test_any_create_response_is_parsed_safely(body: object) -> None:
+    """A job whose id can be stored and polled, or an error."""
     try:
         job = parse_job(body, None)
     except errors.ProviderError:
@@ -73,8 +73,8 @@ _listed = st.dictionaries(
 
 @any_speed
 @given(_json | st.fixed_dictionaries({"data": st.lists(_listed | _json)}))
-def test_a_list_makes_a_traceback_or_a_wrongjob_of(body: object) -> None:
-    """Whatever it holds: nothing without our prompt is ours."""
+def test_any_list_is_parsed_safely(body: object) -> None:
+    """No job with another prompt is ours."""
     try:
         page = _parse_page(body)
     except errors.MalformedResponse:
@@ -100,8 +100,8 @@ _PERCENTS = [
 
 
 @pytest.mark.parametrize(("raw", "percent"), _PERCENTS)
-def test_a_progress_is_misread(raw: object, percent: float | None) -> None:
-    """Numbers in every form, kept between 0 and 100; anything else is not known."""
+def test_percent_is_parsed(raw: object, percent: float | None) -> None:
+    """Numbers in every form, limited to 0 to 100; None for anything else."""
     assert parse_percent(raw) == percent
 
 
@@ -114,15 +114,15 @@ def test_a_progress_is_misread(raw: object, percent: float | None) -> None:
         {"data": {"id": "v", "status": "rejected", "error_message": "blocked by guardrails"}},
     ],
 )
-def test_moderation_is_taken_for_a_fault(video: dict[str, object]) -> None:
-    """Moderation is known by its code and by its text, wherever they stand."""
+def test_moderation_is_recognized(video: dict[str, object]) -> None:
+    """By code and by text, in all places."""
     progress = parse_progress(video)
     assert isinstance(progress, Failed)
     assert progress.kind is FailureKind.MODERATION
 
 
-def test_a_time_is_misread() -> None:
-    """Seconds and milliseconds are told apart."""
+def test_time_is_parsed() -> None:
+    """Seconds and milliseconds are distinguished."""
     for raw in (1_790_000_000, 1_790_000_000_000):
         progress = parse_progress({"id": "v", "status": "completed", "expires_at": raw})
         assert progress == Finished(None, 1_790_000_000)
@@ -141,8 +141,8 @@ def test_a_time_is_misread() -> None:
         ({"status": "timed out"}, FailureKind.TIMEOUT),
     ],
 )
-def test_a_failure_gets_the_wrong_kind(video: dict[str, object], kind: FailureKind) -> None:
-    """Each way to fail has its kind, and something for an admin to read."""
+def test_failure_is_mapped_to_its_kind(video: dict[str, object], kind: FailureKind) -> None:
+    """Each failure has its kind, and a message for admins."""
     progress = parse_progress(video)
     assert isinstance(progress, Failed)
     assert progress.kind is kind
@@ -165,16 +165,16 @@ def test_a_failure_gets_the_wrong_kind(video: dict[str, object], kind: FailureKi
         ({"status": "completed", "url": "https://x/\x00"}, Finished()),
     ],
 )
-def test_a_status_is_misread(video: dict[str, object], progress: object) -> None:
-    """Unknown words mean at work; a link without the word is a preview, not success."""
+def test_status_is_parsed(video: dict[str, object], progress: object) -> None:
+    """Unknown words count as running; a link without success is a preview."""
     assert parse_progress(video) == progress
 
 
 @pytest.mark.parametrize(
     "body", [{}, {"error": {"message": "try again"}}, [], None, "completed", 7]
 )
-def test_an_answer_without_a_job_is_a_job_that_waits(body: object) -> None:
-    """Else one would look at nothing until the deadline."""
+def test_response_without_a_job_is_malformed(body: object) -> None:
+    """Otherwise it would be polled until the deadline."""
     with pytest.raises(errors.MalformedResponse):
         parse_progress(body)
 
@@ -194,21 +194,21 @@ def test_an_answer_without_a_job_is_a_job_that_waits(body: object) -> None:
         ({"remixed_from_video_id": "video_1"}, False),
     ],
 )
-def test_what_a_list_shows_is_misjudged(shown: dict[str, object], *, ours: bool) -> None:
-    """What is not shown says nothing, but the prompt must be; what is shown must be as asked."""
+def test_listed_job_is_matched_by_its_fields(shown: dict[str, object], *, ours: bool) -> None:
+    """Missing fields are ignored, except the prompt; all others must be equal."""
     assert _matches_request({"prompt": "a red kite", **shown}, _REQUEST) is ours
     assert _matches_request(
         {"prompt": "a red kite", "size": "720x1280"}, replace(_REQUEST, size=None)
     )
 
 
-# --- any answer at all -------------------------------------------------------------------
+# --- any HTTP response -------------------------------------------------------------------
 
 
 @any_speed
 @given(_json)
-def test_an_error_body_makes_a_traceback(body: object) -> None:
-    """Code and message are text that can be stored, whatever the body."""
+def test_any_error_body_is_parsed_safely(body: object) -> None:
+    """Code and message are text that can be stored."""
     for text in error_fields(body):
         assert text == "" or text.isprintable()
         assert len(text) <= 500
@@ -225,10 +225,10 @@ def test_an_error_body_makes_a_traceback(body: object) -> None:
         st.text(max_size=30) | st.from_regex(r"bytes \d+-\d+/\d+", fullmatch=True),
     ),
 )
-def test_any_bytes_and_headers_make_a_traceback(
+def test_any_response_is_a_value_or_a_provider_error(
     status: int, body: bytes, headers: dict[str, str]
 ) -> None:
-    """Every answer is a value or an error of our tree, and no wait is endless."""
+    """Whatever bytes and headers; no wait is infinite."""
     for wait in (parse_poll_after(headers), *_waits(status, headers, body)):
         assert wait is None or 0 <= wait <= 86400
     start, total = parse_content_range(status, headers, 7)
@@ -254,18 +254,16 @@ def _waits(status: int, headers: dict[str, str], body: bytes) -> list[float | No
     ],
 )
 @pytest.mark.parametrize("status", [500, 502, 503])
-def test_a_fault_after_the_create_passes_for_a_refusal(
-    status: int, body: dict[str, object]
-) -> None:
-    """Words in a 5xx may stand there after the job was made: it must not be sent elsewhere."""
+def test_server_error_may_follow_an_accepted_create(status: int, body: dict[str, object]) -> None:
+    """Text of a 5xx may be sent after the job was created: it is not a rejection."""
     with pytest.raises(errors.ProviderError) as raised:
         raise_for_status(status, {}, json.dumps(body).encode())
     assert raised.value.maybe_accepted
 
 
 @pytest.mark.parametrize("code", ["model_not_found", "moderation_blocked"])
-def test_a_clear_refusal_passes_for_a_fault(code: str) -> None:
-    """The exact words of gateways are a no, whatever the status."""
+def test_definite_rejection_is_recognized(code: str) -> None:
+    """The exact texts of gateways count as a rejection, whatever the status."""
     with pytest.raises(errors.ProviderError) as raised:
         raise_for_status(503, {}, json.dumps({"error": {"code": code, "message": "no"}}).encode())
     assert not raised.value.maybe_accepted

@@ -1,4 +1,4 @@
-"""The README's five steps make a gateway, followed to the letter in a copy of the project."""
+"""The five steps of `providers/README.md` add a gateway; executed in a copy of the project."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _new_file(home: Path, block: str) -> Path:
 
 
 def _add_lines(home: Path, block: str) -> None:
-    """Put each run of new lines behind the line that stands above it."""
+    """Insert each run of added lines after the context line above it."""
     for part in block.split("--- ")[1:]:
         name, _, lines = part.partition("\n")
         text = (home / name).read_text("utf-8")
@@ -53,8 +53,8 @@ def _run(home: Path, *command: str) -> str:
     return done.stdout
 
 
-def test_a_new_gateway_needs_more_than_the_five_steps(tmp_path: Path) -> None:
-    """Its code is clean, keeps the layers, and passes the whole contract; its model can be had."""
+def test_readme_steps_add_a_working_gateway(tmp_path: Path) -> None:
+    """Its code passes the linters and the whole contract suite, and its model is available."""
     for name in _COPIED:
         source, target = ROOT / name, tmp_path / name
         if source.is_dir():

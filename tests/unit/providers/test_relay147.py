@@ -1,4 +1,4 @@
-"""The relay: what its documents say beyond, or other than, the official format."""
+"""The relay: where its documentation differs from the OpenAI format."""
 
 from __future__ import annotations
 
@@ -40,22 +40,22 @@ _ANSWER = {
 
 @pytest.fixture
 async def gateway() -> AsyncIterator[FakeOpenAIGateway]:
-    """Its stand-in, which refuses what its documents do not have."""
+    """A stand-in that rejects everything that is not documented."""
     async with FakeOpenAIGateway(looks_to_finish=2, cheap=True, dialect="relay147") as it:
         yield it
 
 
 @pytest.fixture
 def provider(http: HttpClient, gateway: FakeOpenAIGateway, tmp_path: Path) -> Relay147:
-    """An account there."""
+    """A provider at the stand-in."""
     options = Relay147Options(kind="relay147", api_key=SecretStr(KEY), base_url=gateway.url)
     return Relay147(options, http, tmp_path)
 
 
-async def test_another_models_name_in_the_answer_is_another_job(
+async def test_response_with_another_model_name_is_accepted(
     gateway: FakeOpenAIGateway, provider: Relay147
 ) -> None:
-    """It names the model otherwise and leaves out what is not so; the job is ours all the same."""
+    """The relay names the model differently and omits null fields."""
     job = await provider.submit(_REQUEST)
     assert gateway.jobs[job.remote_id].body == {
         "prompt": "a red kite",
@@ -67,8 +67,8 @@ async def test_another_models_name_in_the_answer_is_another_job(
     assert gateway.violations == []
 
 
-async def test_a_video_is_fetched_before_its_end(provider: Relay147) -> None:
-    """What it says then is no video, nor that there is no such job."""
+async def test_content_before_the_end_is_an_error(provider: Relay147) -> None:
+    """Neither a video, nor an unknown job."""
     job = await provider.submit(_REQUEST)
     assert isinstance(await provider.poll(job.remote_id), Pending)
     with pytest.raises(errors.Rejected, match="not completed yet") as raised:
@@ -77,10 +77,10 @@ async def test_a_video_is_fetched_before_its_end(provider: Relay147) -> None:
     assert type(raised.value) is errors.Rejected
 
 
-async def test_a_size_of_the_dearer_model_is_charged(
+async def test_unsupported_size_is_a_definite_rejection(
     gateway: FakeOpenAIGateway, provider: Relay147
 ) -> None:
-    """The relay's no to it is a certain no."""
+    """The relay rejects it, so it is certainly not accepted."""
     wrong = VideoRequest("t", "sora-2", "a", 4, size="1792x1024")
     with pytest.raises(errors.Rejected) as raised:
         await provider.submit(wrong)
@@ -89,10 +89,10 @@ async def test_a_size_of_the_dearer_model_is_charged(
     assert gateway.violations == ["POST /videos: 1792x1024 is no size of sora-2"]
 
 
-async def test_what_its_documents_lack_is_asked_for(
+async def test_undocumented_operations_are_unsupported(
     gateway: FakeOpenAIGateway, provider: Relay147
 ) -> None:
-    """No change, list, DELETE, thumbnail or call, until somebody has tried and said so."""
+    """Remix, list, DELETE, thumbnail and webhooks, until they have been tested."""
     assert provider.capabilities == Capabilities()
     with pytest.raises(errors.Unsupported):
         await provider.submit(replace(_REQUEST, remix_of="video_1"))
@@ -106,7 +106,7 @@ async def test_what_its_documents_lack_is_asked_for(
 
 @any_speed
 @given(mutations_of(_ANSWER))
-def test_an_answer_of_its_shape_makes_a_traceback_or_a_false_success(body: object) -> None:
-    """Its own example with parts missing, null, of other types, huge, and more than belongs."""
+def test_any_response_is_parsed_safely(body: object) -> None:
+    """The documented example with missing, null, wrong, huge and additional values."""
     check_poll_parsing(body)
     check_create_parsing(body)

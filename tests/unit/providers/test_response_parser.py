@@ -1,4 +1,4 @@
-"""What is read out of any gateway's answer: each place and word that was seen anywhere."""
+"""Parsing of responses of all gateways: every known place and status word."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ _LINK = "https://cdn.example/v.mp4"
 
 
 def at(path: str, value: object) -> dict[str, Any]:
-    """A body with this at `result.videoUrls.0`."""
+    """Return a body with this value at a path such as `result.videoUrls.0`."""
     for step in reversed(path.split(".")):
         value = [value] if step == "0" else {step: value}
     assert isinstance(value, dict)
     return value
 
 
-# --- words -------------------------------------------------------------------------------
+# --- status words ------------------------------------------------------------------------
 
 _QUEUED = "queued queue queueing pending submitted not_start notstart notstarted created waiting"
 _QUEUED += " preparing starting initializing unknown"
@@ -56,15 +56,15 @@ _FAILED += " timeout timed_out expired cancelled canceled deleted"
         (_SUCCEEDED, Finished()),
     ],
 )
-def test_a_word_of_some_gateway_is_unknown(words: str, meant: object) -> None:
-    """Each status word, however it is spelled."""
+def test_every_status_word_is_recognized(words: str, meant: object) -> None:
+    """In any spelling."""
     for word in words.split():
         for spelled in (word, word.upper(), f" {word} ", word.replace("_", "-")):
             assert parse_progress({"id": "v", "status": spelled}) == meant, spelled
 
 
-def test_a_word_for_failure_is_unknown() -> None:
-    """Each is an end, and what it says of the reason is kept."""
+def test_every_failure_word_is_recognized() -> None:
+    """The job has failed, and its reason is kept."""
     kinds = {"cancelled": FailureKind.CANCELLED, "timed_out": FailureKind.TIMEOUT}
     for word in _FAILED.split():
         verdict = parse_progress({"id": "v", "status": word})
@@ -76,8 +76,8 @@ def test_a_word_for_failure_is_unknown() -> None:
 @pytest.mark.parametrize(
     "path", ["status", "data.status", "task_status", "data.task_status", "state", "detail.status"]
 )
-def test_a_status_stands_where_nobody_looks(path: str) -> None:
-    """Each place in which a gateway has its word."""
+def test_status_is_found_in_every_known_place(path: str) -> None:
+    """Every place where a gateway puts it."""
     assert parse_progress({"id": "v", **at(path, "completed")}) == Finished()
 
 
@@ -88,8 +88,8 @@ _IDS = "id task_id taskId data.task_id data.taskId data.id data output.task_id"
 
 
 @pytest.mark.parametrize("path", _IDS.split())
-def test_an_id_stands_where_nobody_looks(path: str) -> None:
-    """Each place in which a gateway names its job."""
+def test_id_is_found_in_every_known_place(path: str) -> None:
+    """Every place where a gateway puts it."""
     assert parse_job(at(path, "sora-2:task_01k6")).remote_id == "sora-2:task_01k6"
 
 
@@ -100,8 +100,8 @@ _LINKS += " detail.draft_info.url detail.generations.0.url content.0.url"
 
 
 @pytest.mark.parametrize("path", _LINKS.split())
-def test_a_link_stands_where_nobody_looks(path: str) -> None:
-    """Each place in which a gateway has its link, whether the job stands inside or outside."""
+def test_link_is_found_in_every_known_place(path: str) -> None:
+    """Every place where a gateway puts it, with the job inside or outside an envelope."""
     assert parse_progress({"id": "v", "status": "completed", **at(path, _LINK)}) == Finished(_LINK)
     if not path.startswith("data."):
         inside = {"code": "20000", "msg": "ok", "data": {"task_id": "v", "status": "completed"}}
@@ -117,8 +117,8 @@ _STILLS += " detail.draft_info.encodings.thumbnail.path"
 
 
 @pytest.mark.parametrize("path", _STILLS.split())
-def test_a_thumbnail_stands_where_nobody_looks(path: str) -> None:
-    """Each place in which a gateway has a still picture."""
+def test_thumbnail_is_found_in_every_known_place(path: str) -> None:
+    """Every place where a gateway puts it."""
     done = parse_progress({"id": "v", "status": "completed", **at(path, _LINK)})
     assert isinstance(done, Finished)
     assert done.thumbnail_url == _LINK
@@ -130,8 +130,8 @@ _REASONS += " detail.failure_reason"
 
 
 @pytest.mark.parametrize("path", _REASONS.split())
-def test_moderation_hides_where_nobody_looks(path: str) -> None:
-    """Each place in which a gateway gives its reason, also beside a text that says nothing."""
+def test_moderation_is_found_in_every_known_place(path: str) -> None:
+    """Every place where a gateway puts its reason, also beside a general text."""
     for text in ("PROVIDER_MODERATION_ERROR", "内容审核未通过", "sora_content_violation"):
         verdict = parse_progress({"id": "v", "status": "failed", **at(path, text)})
         assert isinstance(verdict, Failed)
@@ -163,8 +163,8 @@ def test_moderation_hides_where_nobody_looks(path: str) -> None:
         ([1760286060], None),
     ],
 )
-def test_a_time_is_misread(raw: object, seconds: float | None) -> None:
-    """Seconds, milliseconds and ISO 8601, as numbers or as text; anything else is none."""
+def test_time_is_parsed(raw: object, seconds: float | None) -> None:
+    """Seconds, milliseconds and ISO 8601, as number or text; None for anything else."""
     assert parse_time(raw) == seconds
 
 
@@ -193,13 +193,13 @@ def test_a_time_is_misread(raw: object, seconds: float | None) -> None:
         ({"status": "processing", "data": {"task_id": "v"}}, Pending(running=True)),
     ],
 )
-def test_an_envelopes_success_is_taken_for_the_jobs(body: object, meant: object) -> None:
-    """That a request went well says nothing of the video, unless it is there."""
+def test_success_of_the_envelope_is_not_that_of_the_job(body: object, meant: object) -> None:
+    """A successful request says nothing about the video, unless it is included."""
     assert parse_progress(body) == meant
 
 
-def test_an_envelope_that_says_well_is_an_error() -> None:
-    """Each code that means well, as a number and as a text."""
+def test_success_codes_of_envelopes_are_no_error() -> None:
+    """Every known one, as number and as text."""
     for code in ("0", 0, 200, "200", 20000, "20000", "success", "SUCCESS", None):
         body = {"code": code, "msg": "", "data": {"task_id": "v", "status": "completed"}}
         assert parse_progress(body) == Finished()
@@ -216,10 +216,8 @@ def test_an_envelope_that_says_well_is_an_error() -> None:
         (500, errors.UpstreamError),
     ],
 )
-def test_a_fault_of_the_asking_is_a_verdict_on_the_job(
-    code: object, kind: type[errors.ProviderError]
-) -> None:
-    """An error with status 200 that names no job is no failed job, even if it says "error"."""
+def test_request_error_is_not_a_failed_job(code: object, kind: type[errors.ProviderError]) -> None:
+    """An error with status 200 that names no job, even if its status is "error"."""
     for more in ({}, {"status": "error"}, {"status": "failed"}):
         with pytest.raises(errors.ProviderError) as raised:
             parse_progress({"code": code, "message": "no", **more})
@@ -229,8 +227,8 @@ def test_a_fault_of_the_asking_is_a_verdict_on_the_job(
 
 
 @pytest.mark.parametrize("data", [0, 7, True, None, "", "we will see to it", ["v"], "x" * 501])
-def test_what_is_no_id_is_polled_for_ever(data: object) -> None:
-    """A create whose answer names no job may have been accepted: that is for review."""
+def test_response_without_a_valid_id_may_be_accepted(data: object) -> None:
+    """A create without a job id in its response needs a review."""
     body = {"code": "20000", "msg": "ok", "data": data}
     assert find_job_id(body) is None
     with pytest.raises(errors.ProviderError) as raised:
@@ -238,7 +236,7 @@ def test_what_is_no_id_is_polled_for_ever(data: object) -> None:
     assert raised.value.maybe_accepted
 
 
-# --- whatever comes ----------------------------------------------------------------------
+# --- any response ------------------------------------------------------------------------
 
 _OFFICIAL = {
     "id": "video_1",
@@ -255,14 +253,14 @@ _OFFICIAL = {
     "size": "720x1280",
     "error": {"code": "moderation_blocked", "message": "blocked"},
 }
-_SGLANG = {**_OFFICIAL, "url": _LINK, "file_path": "/tmp/v.mp4", "inference_time_s": 1.5}  # noqa: S108 - as its answers have it
+_SGLANG = {**_OFFICIAL, "url": _LINK, "file_path": "/tmp/v.mp4", "inference_time_s": 1.5}  # noqa: S108 - as in its responses
 _ENVELOPED = {"code": "20000", "msg": "ok", "status": "success", "data": _OFFICIAL}
 
 
 @any_speed
 @given(mutations_of(_OFFICIAL) | mutations_of(_SGLANG) | mutations_of(_ENVELOPED) | any_json)
-def test_an_answer_of_the_format_makes_a_traceback_or_a_false_success(body: object) -> None:
-    """Parts missing, null, of other types, huge, and more than belongs: for looks and creates."""
+def test_any_response_is_parsed_safely(body: object) -> None:
+    """With missing, null, wrong, huge and additional values: polls and creates."""
     check_poll_parsing(body)
     check_poll_parsing(body, "https://api.example/v1")
     check_create_parsing(body)
@@ -270,7 +268,7 @@ def test_an_answer_of_the_format_makes_a_traceback_or_a_false_success(body: obje
 
 @any_speed
 @given(mutations_of(_ENVELOPED), st.text(max_size=20))
-def test_a_link_is_made_up(body: object, base: str) -> None:
-    """Only what can be opened is a link, whatever it is joined to."""
+def test_only_valid_links_are_returned(body: object, base: str) -> None:
+    """Whatever a link is joined with."""
     link = find_video_url(body, base) if isinstance(body, dict) else None
     assert link is None or link.isprintable()

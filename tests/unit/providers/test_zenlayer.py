@@ -1,4 +1,4 @@
-"""Zenlayer: what its documents say beyond, or other than, the official format."""
+"""Zenlayer: where its documentation differs from the OpenAI format."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _ANSWER = {
 
 @pytest.fixture
 async def gateway() -> AsyncIterator[FakeOpenAIGateway]:
-    """Its stand-in, which refuses what its documents do not have."""
+    """A stand-in that rejects everything that is not documented."""
     async with FakeOpenAIGateway(render_seconds=0.05, cheap=True, dialect="zenlayer") as it:
         yield it
         assert it.violations == []
@@ -50,15 +50,13 @@ async def gateway() -> AsyncIterator[FakeOpenAIGateway]:
 
 @pytest.fixture
 def provider(http: HttpClient, gateway: FakeOpenAIGateway, tmp_path: Path) -> Zenlayer:
-    """An account there."""
+    """A provider at the stand-in."""
     options = ZenlayerOptions(kind="zenlayer", api_key=SecretStr(KEY), base_url=gateway.url)
     return Zenlayer(options, http, tmp_path)
 
 
-async def test_a_result_is_given_less_time_than_it_has(
-    gateway: FakeOpenAIGateway, provider: Zenlayer
-) -> None:
-    """A video is kept for a day from its create, and has no link but the content route."""
+async def test_result_expires_after_a_day(gateway: FakeOpenAIGateway, provider: Zenlayer) -> None:
+    """A video is available for a day after its create, and only from the content route."""
     job = await provider.submit(_REQUEST)
     done = await poll_until_finished(provider, job.remote_id)
     assert done == Finished(expires_at=int(gateway.jobs[job.remote_id].created) + 86400)
@@ -66,10 +64,10 @@ async def test_a_result_is_given_less_time_than_it_has(
         assert download.media_type == "video/mp4"
 
 
-async def test_a_picture_or_a_change_goes_another_way(
+async def test_create_is_multipart_and_remix_is_json(
     gateway: FakeOpenAIGateway, provider: Zenlayer, tmp_path: Path
 ) -> None:
-    """Creates are multipart, changes are JSON; the stand-in takes nothing else."""
+    """The stand-in accepts no other encoding."""
     path = tmp_path / "picture.png"
     Image.new("RGB", (1280, 720), "teal").save(path)
     picture = ReferenceImage(path, "image/png", 1280, 720)
@@ -82,10 +80,10 @@ async def test_a_picture_or_a_change_goes_another_way(
     assert gateway.jobs[change.remote_id].remix_of == job.remote_id
 
 
-async def test_what_its_documents_lack_is_asked_for(
+async def test_undocumented_operations_are_unsupported(
     gateway: FakeOpenAIGateway, provider: Zenlayer
 ) -> None:
-    """No list, no DELETE, no thumbnail and no call, until somebody has tried and said so."""
+    """List, DELETE, thumbnail and webhooks, until they have been tested."""
     with pytest.raises(errors.Unsupported):
         await provider.poll_many(["video_1"], 0)
     with pytest.raises(errors.Unsupported):
@@ -102,7 +100,7 @@ async def test_what_its_documents_lack_is_asked_for(
 
 @any_speed
 @given(mutations_of(_ANSWER))
-def test_an_answer_of_its_shape_makes_a_traceback_or_a_false_success(body: object) -> None:
-    """Its own example with parts missing, null, of other types, huge, and more than belongs."""
+def test_any_response_is_parsed_safely(body: object) -> None:
+    """The documented example with missing, null, wrong, huge and additional values."""
     check_poll_parsing(body)
     check_create_parsing(body)

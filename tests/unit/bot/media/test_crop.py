@@ -1,4 +1,4 @@
-"""A picture in the shape of its video: cut or padded, and how much of it was lost."""
+"""Fitting an image to the shape of the video: cropped or padded, and the percentage lost."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SHAPES = [
 
 
 def _disc(path: Path, width: int, height: int) -> Path:
-    """A black disc in the middle of a red picture with a green rim of 8 pixels."""
+    """Draw a black disc in the middle of a red image with a green border of 8 pixels."""
     image = Image.new("RGB", (width, height), sample_images.COLOURS["green"])
     image.paste(sample_images.COLOURS["red"], (8, 8, width - 8, height - 8))
     radius = min(width, height) // 4
@@ -39,10 +39,10 @@ def _disc(path: Path, width: int, height: int) -> Path:
 
 @pytest.mark.parametrize("size", SHAPES)
 @pytest.mark.parametrize("source", [(1200, 900), (900, 1200), (700, 700)])
-def test_a_padded_picture_loses_something(
+def test_padded_image_is_complete(
     source: tuple[int, int], size: tuple[int, int], tmp_path: Path
 ) -> None:
-    """All of it is there, unsqueezed and in the middle, and the file is just as large as asked."""
+    """The whole image is there, undistorted and centered; the file has exactly the target size."""
     disc = _disc(tmp_path / "disc.jpg", *source)
     done = images.prepare_image(disc, tmp_path / "k3xw", *size, "pad")
     assert (done.width, done.height, done.cropped_percent) == (*size, 0)
@@ -52,7 +52,7 @@ def test_a_padded_picture_loses_something(
         assert image.size == size
         whole = image.convert("RGB")
     left, top = (size[0] - inner[0]) / 2, (size[1] - inner[1]) / 2
-    # Just inside the four corners of the picture there is its rim.
+    # Just inside the four corners of the image is its border.
     for x, y in ((0, 0), (1, 0), (0, 1), (1, 1)):
         place = (
             left + x * inner[0] + (4 - 8 * x) * scale,
@@ -68,8 +68,8 @@ def test_a_padded_picture_loses_something(
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_a_turned_picture_is_padded_lying(orientation: int, tmp_path: Path) -> None:
-    """The rim is above and below a landscape photo, however the camera was held."""
+def test_rotated_image_is_padded_upright(orientation: int, tmp_path: Path) -> None:
+    """A landscape photo gets its padding above and below, whatever its EXIF orientation."""
     source = sample_images.rotated_photo(tmp_path / "photo.jpg", orientation)
     done = images.prepare_image(source, tmp_path / "k3xw", 120, 400, "pad")
     with Image.open(done.path) as image:
@@ -78,8 +78,8 @@ def test_a_turned_picture_is_padded_lying(orientation: int, tmp_path: Path) -> N
     assert sample_images.corner_colours(tmp_path / "middle.png") == sample_images.UPRIGHT
 
 
-def test_the_rim_is_sharp_or_empty(tmp_path: Path) -> None:
-    """It has the colours of the picture, and none of its edges to look at."""
+def test_padding_is_blurred(tmp_path: Path) -> None:
+    """It has the colours of the image, but no sharp edges."""
     source = tmp_path / "stripes.png"
     stripes = Image.new("RGB", (800, 450), "white")
     for x in range(0, 800, 40):
@@ -97,8 +97,8 @@ def test_the_rim_is_sharp_or_empty(tmp_path: Path) -> None:
     assert all(isinstance(pixel, tuple) and pixel[2] > 180 for pixel in row)
 
 
-def test_what_is_transparent_is_padded_with_black(tmp_path: Path) -> None:
-    """A sticker's rim is as white as its background."""
+def test_transparent_image_is_padded_with_white(tmp_path: Path) -> None:
+    """The padding of a sticker is white like its background."""
     sticker = Image.new("RGBA", (400, 400), (0, 0, 0, 0))
     sticker.save(tmp_path / "sticker.png")
     done = images.prepare_image(tmp_path / "sticker.png", tmp_path / "k3xw", 400, 800, "pad")
@@ -106,8 +106,8 @@ def test_what_is_transparent_is_padded_with_black(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("fit", ["crop", "pad"])
-def test_a_picture_of_the_right_shape_is_changed(fit: Fit, tmp_path: Path) -> None:
-    """Nothing is to be cut or filled there, so both ways give the same."""
+def test_image_of_the_right_shape_is_unchanged(fit: Fit, tmp_path: Path) -> None:
+    """Nothing has to be cropped or padded, so both modes give the same."""
     source = tmp_path / "card.png"
     sample_images.color_card(720, 1280).save(source)
     done = images.prepare_image(source, tmp_path / "k3xw", 720, 1280, fit)
@@ -117,10 +117,8 @@ def test_a_picture_of_the_right_shape_is_changed(fit: Fit, tmp_path: Path) -> No
 
 @pytest.mark.parametrize("fit", ["crop", "pad"])
 @pytest.mark.parametrize("size", [(20000, 20), (20, 20000), (30000, 8)])
-def test_a_panorama_becomes_less_than_a_pixel(
-    size: tuple[int, int], fit: Fit, tmp_path: Path
-) -> None:
-    """However narrow it is, the file has the size that was asked for."""
+def test_panorama_keeps_at_least_one_pixel(size: tuple[int, int], fit: Fit, tmp_path: Path) -> None:
+    """However narrow it is, the file has the target size."""
     sample_images.color_card(*size).save(tmp_path / "wide.png")
     done = images.prepare_image(tmp_path / "wide.png", tmp_path / "k3xw", 720, 1280, fit)
     with Image.open(done.path) as image:
@@ -132,7 +130,7 @@ _side = st.integers(8, 400)
 
 @given(_side, _side, _side, _side, st.sampled_from(["crop", "pad"]))
 @settings(max_examples=60, deadline=None)
-def test_some_shape_comes_out_wrong(
+def test_any_shape_is_fitted_exactly(
     tmp_path_factory: pytest.TempPathFactory,
     width: int,
     height: int,
@@ -140,7 +138,7 @@ def test_some_shape_comes_out_wrong(
     wanted_height: int,
     fit: Fit,
 ) -> None:
-    """From any size to any size: exact, and never more than all is cut."""
+    """From any size to any size, and the cropped percentage is at most 100."""
     folder = tmp_path_factory.getbasetemp()
     Image.new("RGB", (width, height), "teal").save(folder / "plain.png")
     done = images.prepare_image(
@@ -154,7 +152,7 @@ def test_some_shape_comes_out_wrong(
     assert done.cropped_percent == pytest.approx(0 if fit == "pad" else 100 * lost, abs=0.1)
 
 
-def test_a_phone_photo_in_a_video_counts_as_little() -> None:
-    """4:3 and square lose much in 16:9; a 3:2 photo does not."""
+def test_phone_photo_exceeds_the_crop_warning() -> None:
+    """4:3 and square photos lose much in a 16:9 video; a 3:2 photo does not."""
     for size, much in (((4000, 3000), True), ((3000, 3000), True), ((3000, 2000), False)):
         assert (crop.cropped_percent(size, (1280, 720)) >= images.CROP_WARNING_PERCENT) == much

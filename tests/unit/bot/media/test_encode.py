@@ -1,4 +1,4 @@
-"""Making a video smaller: what comes out plays everywhere, and what cannot be made is said."""
+"""Encoding: the output plays everywhere, and impossible encodings are reported."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def _encoding(width: int, height: int, *, rate: int = 500_000, sound: int = 64_0
     return Encoding(2.0, width, height, rate, 0.25, sound, full_length=True)
 
 
-# --- whole films -------------------------------------------------------------------------
+# --- whole videos ------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -50,10 +50,10 @@ def _encoding(width: int, height: int, *, rate: int = 500_000, sound: int = 64_0
     ],
     ids=["odd-sides", "hevc", "ten-bit", "variable-rate", "squeezed", "six-channels"],
 )
-async def test_what_not_every_chat_plays_becomes_what_it_does(
+async def test_video_is_encoded_to_a_widely_playable_format(
     tmp_path: Path, how: tuple[str, ...], source: str, size: tuple[int, int]
 ) -> None:
-    """H.264 in 4:2:0 and eight bits, sound kept, the index in front, as long as before."""
+    """H.264 in 4:2:0 with eight bits, sound kept, the index in front, the same duration."""
     film, target = (
         unusual_video(tmp_path / "a.mp4", *how, "-fps_mode", "vfr", source=source),
         tmp_path / "b",
@@ -67,8 +67,8 @@ async def test_what_not_every_chat_plays_becomes_what_it_does(
     assert difference(frame(target, 1).resize((64, 36)), frame(film, 1).resize((64, 36))) < 4
 
 
-async def test_a_turned_film_stands_upright_without_a_note(tmp_path: Path) -> None:
-    """Moving the index keeps the note to turn it; encoding turns the picture itself."""
+async def test_rotated_video_is_displayed_upright(tmp_path: Path) -> None:
+    """Moving the index keeps the rotation metadata; encoding rotates the frames themselves."""
     film, turned = unusual_video(tmp_path / "a.mp4", *H264), tmp_path / "turned.mp4"
     ffmpeg("-display_rotation", "90", "-i", str(film), "-c", "copy", str(turned))
     video = await probe(turned)
@@ -79,15 +79,15 @@ async def test_a_turned_film_stands_upright_without_a_note(tmp_path: Path) -> No
     assert (await probe(tmp_path / "moved")).moov_first
 
 
-async def test_a_film_without_sound_stays_silent(tmp_path: Path) -> None:
-    """Nothing is added, and nobody takes it for lost."""
+async def test_video_without_sound_stays_silent(tmp_path: Path) -> None:
+    """No audio stream is added, and missing sound is not an error."""
     film, target = unusual_video(tmp_path / "a.mp4", *H264, "-an"), tmp_path / "b"
     await encode(film, target, _encoding(320, 180, sound=0), MIB, LIMITS)
     assert not (await probe(target)).has_audio
 
 
-async def test_noise_that_comes_out_too_large_is_tried_once_more(tmp_path: Path) -> None:
-    """What no rate control foresees: the second try is lower, by what was too much."""
+async def test_too_large_output_is_encoded_once_more(tmp_path: Path) -> None:
+    """Noise defeats rate control: the second attempt uses a proportionally lower bitrate."""
     film, target = video_of_size(tmp_path / "a.mp4", 9_000_000), tmp_path / "b"
     encoding = Encoding(3.0, 320, 180, 1_500_000, 0.4, 64_000)
     await encode(film, target, encoding, 600_000, LIMITS)
@@ -97,8 +97,8 @@ async def test_noise_that_comes_out_too_large_is_tried_once_more(tmp_path: Path)
         await encode(film, target, encoding, 20_000, LIMITS)
 
 
-async def test_half_a_film_does_not_pass_for_the_whole(tmp_path: Path) -> None:
-    """Its index promises more than is there; the beginning alone can still be had."""
+async def test_truncated_video_is_not_encoded_as_a_whole(tmp_path: Path) -> None:
+    """Its index promises more than exists; its beginning can still be encoded."""
     film = unusual_video(tmp_path / "a.mp4", *H264, "-movflags", "+faststart", seconds=4)
     os.truncate(film, film.stat().st_size // 2)
     whole = Encoding(4.0, 320, 180, 500_000, 0.5, 64_000, full_length=True)
@@ -111,8 +111,8 @@ async def test_half_a_film_does_not_pass_for_the_whole(tmp_path: Path) -> None:
         assert min(1.0, seconds) <= (await probe(tmp_path / "c")).seconds < 3
 
 
-async def test_a_full_disk_is_no_fault_of_the_film(tmp_path: Path) -> None:
-    """The room may come back, so it is told apart from what can never be made."""
+async def test_full_disk_is_not_an_encoding_failure(tmp_path: Path) -> None:
+    """Space may become free, so it differs from what can never be encoded."""
     film = unusual_video(tmp_path / "a.mp4", *H264)
     full = tmp_path / "full"
     full.symlink_to("/dev/full")
@@ -125,11 +125,11 @@ async def test_a_full_disk_is_no_fault_of_the_film(tmp_path: Path) -> None:
         await make_thumbnail(film, full, LIMITS)
 
 
-# --- stills ------------------------------------------------------------------------------
+# --- thumbnails --------------------------------------------------------------------------
 
 
-async def test_a_thumbnail_is_small_and_not_black(tmp_path: Path) -> None:
-    """A film that begins in the dark shows what comes after; upright, and as large as asked."""
+async def test_thumbnail_is_small_and_not_black(tmp_path: Path) -> None:
+    """A dark beginning is skipped; it is upright and within the size limit."""
     fade = "testsrc2=s=360x640:r=12,fade=in:st=1:d=0.5"
     film, still = unusual_video(tmp_path / "a.mp4", *H264, source=fade), tmp_path / "still"
     await make_thumbnail(film, still, LIMITS)
@@ -139,8 +139,8 @@ async def test_a_thumbnail_is_small_and_not_black(tmp_path: Path) -> None:
     assert still.stat().st_size < 200_000
 
 
-async def test_every_film_has_a_thumbnail(tmp_path: Path) -> None:
-    """One that stays black, one of noise, one smaller than a thumbnail, one of a single line."""
+async def test_every_video_has_a_thumbnail(tmp_path: Path) -> None:
+    """A black one, noise, one smaller than a thumbnail, and one of a single line."""
     sources = (
         "color=black:s=640x360:r=12",
         "color=gray:s=320x320,noise=alls=100:allf=t",
@@ -161,18 +161,18 @@ async def test_every_film_has_a_thumbnail(tmp_path: Path) -> None:
     assert sizes == [(320, 180), (320, 320), (64, 36), (320, 1)]
 
 
-async def test_what_has_no_picture_has_no_thumbnail(tmp_path: Path) -> None:
-    """A text is told apart from a disk without room."""
+async def test_file_without_video_has_no_thumbnail(tmp_path: Path) -> None:
+    """A text file is distinguished from a full disk."""
     (tmp_path / "a.mp4").write_text("no film")
     with pytest.raises(EncodingFailed):
         await make_thumbnail(tmp_path / "a.mp4", tmp_path / "still", LIMITS)
 
 
-# --- bounds ------------------------------------------------------------------------------
+# --- resource limits ---------------------------------------------------------------------
 
 
-async def test_a_run_is_ended_by_time_memory_and_output(tmp_path: Path) -> None:
-    """A film that would keep ffmpeg busy, fill the memory or the disk does none of that."""
+async def test_run_is_limited_in_time_memory_and_output(tmp_path: Path) -> None:
+    """A malicious video cannot occupy ffmpeg, the memory or the disk."""
     film = video_of_size(tmp_path / "a.mp4", 9_000_000)
     work = ("-i", str(film), "-c:v", "libx264", "-f", "mp4", str(tmp_path / "b"))
     with pytest.raises(FFmpegFailed, match="took longer than 0 s"):
@@ -184,10 +184,10 @@ async def test_a_run_is_ended_by_time_memory_and_output(tmp_path: Path) -> None:
     assert (tmp_path / "b").stat().st_size <= 50_176
 
 
-async def test_a_run_knows_nothing_of_our_environment(
+async def test_run_does_not_inherit_our_environment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """There are secrets in it; this variable would have ffmpeg write a report."""
+    """It contains secrets; the variable used here would make ffmpeg write a report."""
     monkeypatch.setenv("FFREPORT", f"file={tmp_path}/report")
     await probe(unusual_video(tmp_path / "a.mp4", *H264))
     (tmp_path / "report").unlink()
@@ -195,8 +195,8 @@ async def test_a_run_knows_nothing_of_our_environment(
     assert not (tmp_path / "report").exists()
 
 
-async def test_endless_complaints_are_not_kept(tmp_path: Path) -> None:
-    """A broken film can make ffmpeg talk for as long as it plays; the last words are enough."""
+async def test_error_output_is_limited(tmp_path: Path) -> None:
+    """A damaged video can produce errors for its whole duration; only the last ones are kept."""
     film = video_of_length(tmp_path / "a.mp4", 30, 12_000_000)
     loud = ("-v", "trace", "-i", str(film), "-f", "null", "-")
     ended = await run(*loud, limits=LIMITS)

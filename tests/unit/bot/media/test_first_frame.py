@@ -1,4 +1,4 @@
-"""The picture that a person sends is what their video begins with, in every size there is."""
+"""The user's image is the first frame of the video, in every size of the catalogue."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from tests.support import sample_images, sample_videos, video_frames
 from tests.support.sandbox_driver import make_film
 
 _NEAR = 3.0
-"""Of 255: what a video codec changes."""
+"""Tolerance for the losses of a video codec, of 255."""
 
 
 def _sizes() -> list[tuple[int, int]]:
-    """Every size of the built-in catalogue that has pixels."""
+    """Every size of the built-in catalogue that is given in pixels."""
     models = Catalog.load(None, {kind: kind for kind in PROVIDERS}).available_models(0)
     found = {(size.width, size.height) for model in models for size in model.sizes}
     return sorted((width, height) for width, height in found if width and height)
@@ -32,7 +32,7 @@ def _sizes() -> list[tuple[int, int]]:
 
 @pytest.fixture
 async def sandbox(tmp_path: Path) -> AsyncIterator[Sandbox]:
-    """A gateway that makes real films."""
+    """A gateway that renders real videos."""
     http = HttpClient()
     sandbox = Sandbox(ProviderOptions(kind="sandbox"), http, tmp_path / "sandbox")
     yield sandbox
@@ -40,8 +40,8 @@ async def sandbox(tmp_path: Path) -> AsyncIterator[Sandbox]:
     await http.close()
 
 
-def test_the_catalogue_has_sizes_that_stand_and_lie() -> None:
-    """Else the tests below would prove little."""
+def test_catalogue_has_portrait_and_landscape_sizes() -> None:
+    """Otherwise the tests below would prove little."""
     assert {width > height for width, height in _sizes()} == {True, False}
     assert len(_sizes()) >= 6
 
@@ -51,10 +51,10 @@ def test_the_catalogue_has_sizes_that_stand_and_lie() -> None:
     [(size, "crop") for size in _sizes()] + [((480, 854), "pad"), ((854, 480), "pad")],
     ids=str,
 )
-async def test_a_video_begins_with_something_else(
+async def test_video_starts_with_the_fitted_image(
     sandbox: Sandbox, size: tuple[int, int], fit: Fit, tmp_path: Path
 ) -> None:
-    """From a photo that stands or lies otherwise: the first frame is the fitted picture."""
+    """For a photo of another orientation, the first frame is the fitted image."""
     lying = size[0] < size[1]
     photo = sample_images.photo(tmp_path / "photo.jpg", *((1200, 900) if lying else (900, 1200)))
     done = images.prepare_image(photo, tmp_path / "fitted", *size, fit)
@@ -67,13 +67,13 @@ async def test_a_video_begins_with_something_else(
     first = video_frames.frame(film)
     assert first.size == fitted.size == size
     assert video_frames.difference(first, fitted) < _NEAR
-    # So near is only this picture, and not the same one fitted otherwise.
+    # Only this image is that similar, not the same one with another fit.
     assert video_frames.difference(first, ImageOps.mirror(fitted)) > 2 * _NEAR
 
 
 @pytest.mark.parametrize("size", [(720, 1280), (1280, 720)])
-def test_a_stand_in_shows_something_else(size: tuple[int, int], tmp_path: Path) -> None:
-    """What the gateways of other tests make of a fitted picture can be compared with it too."""
+def test_stand_in_videos_start_with_the_fitted_image(size: tuple[int, int], tmp_path: Path) -> None:
+    """So the videos of the fake gateways in other tests can be compared with it too."""
     photo = sample_images.photo(tmp_path / "photo.jpg", 900, 900)
     done = images.prepare_image(photo, tmp_path / "fitted", *size)
     film = tmp_path / "film.mp4"

@@ -1,4 +1,4 @@
-"""Reference pictures that are odd, double-faced or made to hurt: they come out clean, or not."""
+"""Unusual, polyglot and malicious images: they are cleaned or refused."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _PNG_PARTS = {"IHDR", "IDAT", "IEND", "after"}
 
 
 def _bare(path: Path) -> None:
-    """Nothing is in the file but what the picture is made of."""
+    """Check that the file contains only the segments of the image itself."""
     content = path.read_bytes()
     if path.suffix == ".png":
         parts, allowed = png_chunks(content), _PNG_PARTS
@@ -41,14 +41,14 @@ def _bare(path: Path) -> None:
 
 @pytest.mark.parametrize("fit", ["crop", "pad"])
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "HEIF", "AVIF", "GIF"])
-def test_some_metadata_survives(kind: str, fit: Fit, tmp_path: Path) -> None:
-    """Segment by segment there is nothing in the file but the picture."""
+def test_no_metadata_survives_in_any_format(kind: str, fit: Fit, tmp_path: Path) -> None:
+    """Every segment of the file belongs to the image itself."""
     source = sample_images.image_with_metadata(tmp_path / "photo", kind)
     _bare(images.prepare_image(source, tmp_path / "k3xw", 72, 128, fit).path)
     _bare(images.prepare_image(source, tmp_path / "whole", None, None, fit).path)
 
 
-# --- two files in one --------------------------------------------------------------------
+# --- polyglot files ----------------------------------------------------------------------
 
 
 def _jpeg() -> bytes:
@@ -97,8 +97,8 @@ POLYGLOTS: dict[str, Callable[[], bytes]] = {
 
 
 @pytest.mark.parametrize("what", POLYGLOTS)
-def test_a_file_with_two_faces_keeps_the_other_one(what: str, tmp_path: Path) -> None:
-    """Only the picture comes out, and is the picture that a person sees."""
+def test_polyglot_file_keeps_only_the_image(what: str, tmp_path: Path) -> None:
+    """The output contains the visible image and nothing else."""
     source = tmp_path / "photo.jpg"
     source.write_bytes(POLYGLOTS[what]())
     done = images.prepare_image(source, tmp_path / "k3xw", None, None)
@@ -117,10 +117,10 @@ def test_a_file_with_two_faces_keeps_the_other_one(what: str, tmp_path: Path) ->
         (b"\x00" * 16, "data"),
     ],
 )
-def test_something_else_with_a_picture_in_it_is_taken(
+def test_other_file_with_an_embedded_image_is_refused(
     head: bytes, seems: str, tmp_path: Path
 ) -> None:
-    """A file is what its first bytes say."""
+    """The first bytes determine the type of a file."""
     source = tmp_path / "photo.jpg"
     source.write_bytes(head + _jpeg())
     with pytest.raises(Refusal) as refused:
@@ -130,7 +130,7 @@ def test_something_else_with_a_picture_in_it_is_taken(
         assert refused.value.params["seems"] in {seems, "data"}
 
 
-# --- odd pictures ------------------------------------------------------------------------
+# --- unusual images ----------------------------------------------------------------------
 
 
 def _rgba_of_16_bits(path: Path) -> Path:
@@ -158,7 +158,7 @@ def _cmyk_with_a_profile_of_rgb(path: Path) -> Path:
 
 
 def _black_and_white_then_colours(path: Path) -> Path:
-    """A GIF whose later frames are larger in colours than its first."""
+    """Write a GIF whose later frames have more colours than the first."""
     grey = Image.new("1", (WIDTH, HEIGHT), 1)
     grey.save(
         path, "GIF", save_all=True, append_images=[sample_images.color_card()] * 3, duration=50
@@ -174,15 +174,15 @@ ODD: dict[str, Callable[[Path], Path]] = {
 
 
 @pytest.mark.parametrize("make", ODD.values(), ids=ODD.keys())
-def test_an_odd_picture_loses_its_colours(make: Callable[[Path], Path], tmp_path: Path) -> None:
-    """Deep, in inks, or with a profile that is another's: it looks as it should."""
+def test_unusual_colours_are_converted(make: Callable[[Path], Path], tmp_path: Path) -> None:
+    """High bit depth, CMYK, or a wrong profile: the image looks as it should."""
     done = images.prepare_image(make(tmp_path / "odd"), tmp_path / "k3xw", None, None)
     assert sample_images.corner_colours(done.path) == UPRIGHT
     _bare(done.path)
 
 
-def test_a_later_frame_is_taken(tmp_path: Path) -> None:
-    """Of a moving picture it is the first frame, also where the others have more colours."""
+def test_first_frame_is_used(tmp_path: Path) -> None:
+    """Also if later frames of the animation have more colours."""
     source = _black_and_white_then_colours(tmp_path / "moving.gif")
     done = images.prepare_image(source, tmp_path / "k3xw", None, None)
     assert set(sample_images.corner_colours(done.path)) == {"white"}
@@ -198,8 +198,8 @@ def _refused(path: Path) -> Refusal:
     return refused.value
 
 
-def test_a_moving_webp_of_any_size_is_decoded(tmp_path: Path) -> None:
-    """Its frames are tiny, and its canvas is what would have to be held in memory."""
+def test_huge_animated_webp_is_refused(tmp_path: Path) -> None:
+    """Its frames are tiny, but its canvas would have to be held in memory."""
     path = sample_images.animated_image(tmp_path / "moving.webp", "WEBP")
     content = bytearray(path.read_bytes())
     at = content.index(b"VP8X") + 12
@@ -212,8 +212,8 @@ def test_a_moving_webp_of_any_size_is_decoded(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("width", "height"), [(8000, 5001), (60000, 667), (1, 40_000_001)])
-def test_just_more_than_the_limit_is_taken(width: int, height: int, tmp_path: Path) -> None:
-    """40 megapixels are the limit, in whatever shape."""
+def test_image_above_the_pixel_limit_is_refused(width: int, height: int, tmp_path: Path) -> None:
+    """40 megapixels are the limit, in any shape."""
     path = sample_images.png(
         tmp_path / "large.png", width, height, depth=8, colour=2, data=bytes(1000)
     )
@@ -223,13 +223,13 @@ def test_just_more_than_the_limit_is_taken(width: int, height: int, tmp_path: Pa
 
 
 def _again(jpeg: bytes, times: int) -> bytes:
-    """A progressive JPEG that repeats its last scan."""
+    """Return a progressive JPEG that repeats its last scan."""
     last = jpeg.rindex(b"\xff\xda")
     return jpeg[:-2] + jpeg[last:-2] * times + jpeg[-2:]
 
 
-def test_a_jpeg_of_a_thousand_scans_keeps_us_busy_for_an_hour(tmp_path: Path) -> None:
-    """Each scan costs a pass over all pixels and takes but a few bytes."""
+def test_jpeg_with_a_thousand_scans_is_refused(tmp_path: Path) -> None:
+    """Each scan costs a pass over all pixels, but only a few bytes."""
     plain = sample_images.encode_image(sample_images.color_card(), "JPEG", progressive=True)
     assert 1 < count_jpeg_scans(plain) < 20
     path = tmp_path / "photo.jpg"
@@ -240,30 +240,30 @@ def test_a_jpeg_of_a_thousand_scans_keeps_us_busy_for_an_hour(tmp_path: Path) ->
     assert images.prepare_image(path, tmp_path / "k3xw", 72, 128).height == 128
 
 
-def test_a_film_behind_a_photo_counts_as_scans(tmp_path: Path) -> None:
-    """Phones put a short film behind a photo, in whose bytes anything may stand."""
+def test_video_after_a_photo_is_not_counted_as_scans(tmp_path: Path) -> None:
+    """Phones append a short video to a photo; its bytes may look like markers."""
     path = tmp_path / "photo.jpg"
     path.write_bytes(_jpeg() + b"\xff\xda\x00\x08" * 5000)
     assert count_jpeg_scans(path.read_bytes()) == 1
     assert images.prepare_image(path, tmp_path / "k3xw", 72, 128).height == 128
 
 
-def test_text_that_unfolds_to_gigabytes_is_read(tmp_path: Path) -> None:
-    """A chunk of a PNG may be packed a thousandfold."""
+def test_compressed_text_bomb_is_not_expanded(tmp_path: Path) -> None:
+    """A text chunk of a PNG can be compressed by a factor of a thousand."""
     packed = b"Comment\x00\x00" + zlib.compress(bytes(200 << 20), 9)
     path = tmp_path / "photo.png"
     path.write_bytes(_with_chunk(_png(), b"zTXt", packed))
     assert _refused(path).text_key == "image-broken"
 
 
-def test_a_colour_profile_that_unfolds_is_used(tmp_path: Path) -> None:
-    """The same, for profiles: the picture comes out without it, or not at all."""
+def test_compressed_colour_profile_bomb_is_not_expanded(tmp_path: Path) -> None:
+    """The image is used without its profile, or refused."""
     packed = b"icc\x00\x00" + zlib.compress(bytes(50 << 20), 9)
     path = tmp_path / "photo.png"
     path.write_bytes(_with_chunk(_png(), b"iCCP", packed))
     try:
         done = images.prepare_image(path, tmp_path / "k3xw", None, None)
     except Refusal as refused:
-        assert refused.text_key == "image-broken"  # noqa: PT017 - both ends are right
+        assert refused.text_key == "image-broken"  # noqa: PT017 - both outcomes are valid
     else:
         assert sample_images.corner_colours(done.path) == UPRIGHT

@@ -1,4 +1,4 @@
-"""Reference pictures: everything that people and cameras send, and what nobody should."""
+"""Reference images: everything that users and cameras produce, and what is refused."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def _saved(kind: str, mode: str = "RGB", **options: object) -> Maker:
 
 
 def _refused(path: Path) -> Refusal:
-    """What a person is told, which must be the same whether we only look or already prepare."""
+    """Return the refusal, which must be the same for inspecting and for preparing."""
     with pytest.raises(Refusal) as looked:
         images.read_image_info(path)
     with pytest.raises(Refusal) as prepared:
@@ -44,7 +44,7 @@ def _refused(path: Path) -> Refusal:
     return looked.value
 
 
-# --- what is taken -----------------------------------------------------------------------
+# --- accepted images ---------------------------------------------------------------------
 
 GOOD: dict[str, Maker] = {
     "jpeg": _saved("JPEG", quality=95),
@@ -67,8 +67,8 @@ GOOD: dict[str, Maker] = {
 
 
 @pytest.mark.parametrize("make", GOOD.values(), ids=GOOD.keys())
-def test_every_kind_of_picture_keeps_its_size_and_its_colours(make: Maker, tmp_path: Path) -> None:
-    """A picture of any kind comes out as a plain one that looks the same; its name is ignored."""
+def test_every_format_keeps_size_and_colours(make: Maker, tmp_path: Path) -> None:
+    """Any image becomes a plain one that looks the same; its file name is ignored."""
     source = make(tmp_path / "holiday.txt")
     seen = images.read_image_info(source)
     assert (seen.width, seen.height, seen.orientation) == (WIDTH, HEIGHT, "landscape")
@@ -84,10 +84,10 @@ def test_every_kind_of_picture_keeps_its_size_and_its_colours(make: Maker, tmp_p
 
 @pytest.mark.parametrize("size", [None, (72, 128), (128, 72)], ids=["kept", "portrait", "wide"])
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_a_picture_stands_upright_however_the_camera_was_held(
+def test_image_is_upright_for_every_exif_orientation(
     orientation: int, size: tuple[int, int] | None, tmp_path: Path
 ) -> None:
-    """All eight ways of EXIF come out alike, and are upright already when only looked at."""
+    """All eight values give the same result, also when the image is only inspected."""
     source = sample_images.rotated_photo(tmp_path / "photo.jpg", orientation)
     seen = images.read_image_info(source)
     assert (seen.width, seen.height) == (WIDTH, HEIGHT)
@@ -97,8 +97,8 @@ def test_a_picture_stands_upright_however_the_camera_was_held(
 
 
 @pytest.mark.parametrize("orientation", [3, 6, 8])
-def test_a_turned_heic_is_turned_once(orientation: int, tmp_path: Path) -> None:
-    """The HEIF library turns a picture by itself; turning it again would lay it down."""
+def test_rotated_heic_is_rotated_once(orientation: int, tmp_path: Path) -> None:
+    """The HEIF library already rotates the image; rotating again would be wrong."""
     turned = sample_images.rotated_photo(tmp_path / "photo.jpg", orientation)
     source = tmp_path / "photo.heic"
     with Image.open(turned) as image:
@@ -108,8 +108,8 @@ def test_a_turned_heic_is_turned_once(orientation: int, tmp_path: Path) -> None:
     assert sample_images.corner_colours(done.path) == UPRIGHT
 
 
-def test_sixteen_bit_grey_is_scaled_and_not_clipped(tmp_path: Path) -> None:
-    """Scans and medical pictures have 16 bits of grey; Pillow alone would make them white."""
+def test_sixteen_bit_gray_is_scaled_not_clipped(tmp_path: Path) -> None:
+    """Scans and medical images have 16 bits; Pillow alone would make them white."""
     source = sample_images.grey_16_bit(tmp_path / "scan.png")
     done = images.prepare_image(source, tmp_path / "k3xw", None, None)
     with Image.open(done.path) as image:
@@ -117,8 +117,8 @@ def test_sixteen_bit_grey_is_scaled_and_not_clipped(tmp_path: Path) -> None:
     assert shades == [(level, level, level) for level in (0, 85, 170, 255)]
 
 
-def test_what_is_transparent_becomes_white(tmp_path: Path) -> None:
-    """A sticker's background is white, not the black that lies unseen below it."""
+def test_transparent_areas_become_white(tmp_path: Path) -> None:
+    """The background of a sticker becomes white, not the invisible black below."""
     sticker = sample_images.color_card().convert("RGBA")
     sticker.paste((0, 0, 0, 0), (0, 0, WIDTH // 2, HEIGHT))
     palette, grey = sticker.quantize(16), Image.new("L", (WIDTH, HEIGHT), 7)
@@ -132,8 +132,8 @@ def test_what_is_transparent_becomes_white(tmp_path: Path) -> None:
     assert set(sample_images.corner_colours(done.path)) == {"white"}
 
 
-def test_a_colour_profile_is_obeyed(tmp_path: Path) -> None:
-    """Phones save in wide colours; without conversion every photo would come out dull or wrong."""
+def test_colour_profile_is_applied(tmp_path: Path) -> None:
+    """Phones use wide colour spaces; without conversion every photo would look dull."""
     profile = sample_images.swapped_profile()
     source = tmp_path / "photo.jpg"
     sample_images.color_card().save(source, "JPEG", quality=95, icc_profile=profile)
@@ -141,8 +141,8 @@ def test_a_colour_profile_is_obeyed(tmp_path: Path) -> None:
     assert sample_images.corner_colours(done.path)[:3] == ("green", "red", "blue")
 
 
-def test_a_profile_that_does_not_fit_is_ignored(tmp_path: Path) -> None:
-    """A grey picture with a profile for colours, and one with rubbish, are still pictures."""
+def test_mismatched_profile_is_ignored(tmp_path: Path) -> None:
+    """A gray image with a colour profile, and one with random bytes, are still accepted."""
     for number, profile in enumerate((sample_images.srgb_profile(), b"rubbish" * 30)):
         source = tmp_path / "grey.png"
         sample_images.color_card().convert("L").save(source, icc_profile=profile)
@@ -151,7 +151,7 @@ def test_a_profile_that_does_not_fit_is_ignored(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "HEIF", "AVIF", "GIF"])
 def test_no_metadata_survives(kind: str, tmp_path: Path) -> None:
-    """Where and when a photo was taken, and with what, is nobody's business."""
+    """Place, time and camera of a photo are private."""
     source = sample_images.image_with_metadata(tmp_path / "photo", kind)
     assert b"SECRET" in source.read_bytes()
     done = images.prepare_image(source, tmp_path / "k3xw", 72, 128)
@@ -167,10 +167,10 @@ def test_no_metadata_survives(kind: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("size", "cropped"), [((1280, 720), 15.6), ((720, 1280), 62.5), ((720, 720), 33.3)]
 )
-def test_a_picture_is_cropped_to_fill_and_never_squeezed(
+def test_image_is_cropped_not_distorted(
     size: tuple[int, int], cropped: float, tmp_path: Path
 ) -> None:
-    """A circle stays a circle in the middle, and what was lost is told."""
+    """A circle stays a circle in the middle, and the cropped percentage is returned."""
     image = Image.new("RGB", (900, 600), "white")
     disc = Image.new("L", (200, 200))
     disc.paste(255, (0, 0, 200, 200))
@@ -187,8 +187,8 @@ def test_a_picture_is_cropped_to_fill_and_never_squeezed(
     assert (box[1] + box[3]) / 2 == pytest.approx(size[1] / 2, abs=2)
 
 
-def test_the_largest_pictures_that_are_allowed_are_taken(tmp_path: Path) -> None:
-    """A panorama of 20000 pixels and a photo of 40 megapixels are no bombs."""
+def test_largest_allowed_images_are_accepted(tmp_path: Path) -> None:
+    """A panorama of 20000 pixels and a photo of 40 megapixels."""
     for number, (width, height) in enumerate([(20000, 20), (8000, 5000)]):
         source = tmp_path / "large.jpg"
         sample_images.color_card(width, height).save(source, "JPEG")
@@ -196,8 +196,8 @@ def test_the_largest_pictures_that_are_allowed_are_taken(tmp_path: Path) -> None
         assert (done.width, done.height) == (720, 1280)
 
 
-def test_drawings_stay_sharp_and_photos_stay_small(tmp_path: Path) -> None:
-    """A PNG stays one while that is cheap: letters on a screenshot would suffer in a JPEG."""
+def test_drawing_stays_png_and_photo_becomes_jpeg(tmp_path: Path) -> None:
+    """A PNG stays a PNG while that is small: JPEG would blur text in a screenshot."""
     drawing = tmp_path / "drawing.png"
     sample_images.color_card(720, 1280).save(drawing)
     assert images.prepare_image(drawing, tmp_path / "d", 720, 1280).media_type == "image/png"
@@ -208,8 +208,8 @@ def test_drawings_stay_sharp_and_photos_stay_small(tmp_path: Path) -> None:
     assert done.path.name == "g.jpg"
 
 
-def test_a_prepared_picture_is_for_us_alone_and_leaves_no_other_file(tmp_path: Path) -> None:
-    """The picture of a person is not readable by other users of the machine."""
+def test_prepared_image_is_private_and_the_only_file(tmp_path: Path) -> None:
+    """Other users of the machine cannot read it."""
     source = sample_images.photo(tmp_path / "photo.jpg", 300, 400)
     folder = tmp_path / "spool"
     folder.mkdir()
@@ -219,11 +219,11 @@ def test_a_prepared_picture_is_for_us_alone_and_leaves_no_other_file(tmp_path: P
     assert done.path.stat().st_mode & 0o777 == 0o600
 
 
-# --- what is refused ---------------------------------------------------------------------
+# --- refused files -----------------------------------------------------------------------
 
 
-def test_what_is_no_file_is_missing(tmp_path: Path) -> None:
-    """A path to nothing, to a folder, to a pipe or with a NUL says so; a pipe is not waited for."""
+def test_path_without_a_file_is_missing(tmp_path: Path) -> None:
+    """Nothing, a folder, a pipe, a name with NUL; a pipe does not block."""
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path / "nothing.jpg", tmp_path, tmp_path / "pipe", Path("a\0b")):
         with pytest.raises(Refusal) as refusal:
@@ -232,8 +232,8 @@ def test_what_is_no_file_is_missing(tmp_path: Path) -> None:
         assert refusal.value.params == {"path": str(path)}
 
 
-def test_an_empty_picture_is_called_empty(tmp_path: Path) -> None:
-    """0 bytes are what a broken upload leaves."""
+def test_empty_image_is_reported_as_empty(tmp_path: Path) -> None:
+    """As left by an interrupted upload."""
     (tmp_path / "photo.jpg").touch()
     assert _refused(tmp_path / "photo.jpg").text_key == "image-empty"
 
@@ -252,8 +252,8 @@ NOT_PICTURES = {
 
 
 @pytest.mark.parametrize("what", NOT_PICTURES)
-def test_what_is_no_picture_is_called_what_it_is(what: str, tmp_path: Path) -> None:
-    """A text file named .png is told apart by its content."""
+def test_other_file_is_reported_by_its_type(what: str, tmp_path: Path) -> None:
+    """A text file named .png is recognized by its content."""
     path = tmp_path / "photo.png"
     path.write_bytes(NOT_PICTURES[what])
     refusal = _refused(path)
@@ -262,8 +262,8 @@ def test_what_is_no_picture_is_called_what_it_is(what: str, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("kind", ["BMP", "TIFF", "ICO", "JPEG2000"])
-def test_other_formats_are_named_with_those_that_are_taken(kind: str, tmp_path: Path) -> None:
-    """Somebody with a TIFF learns what to make of it."""
+def test_other_image_format_is_reported_with_the_accepted_ones(kind: str, tmp_path: Path) -> None:
+    """So the user of a TIFF knows which formats to convert to."""
     path = tmp_path / "photo.jpg"
     sample_images.color_card(64, 64).save(path, kind)
     refusal = _refused(path)
@@ -272,22 +272,22 @@ def test_other_formats_are_named_with_those_that_are_taken(kind: str, tmp_path: 
     assert refusal.params["allowed"] == "JPEG, PNG, WebP, HEIC, GIF, AVIF"
 
 
-def test_a_drawing_in_svg_is_a_format_and_no_text(tmp_path: Path) -> None:
-    """An SVG may load anything from anywhere, so it is never drawn."""
+def test_svg_is_refused_as_an_image_format(tmp_path: Path) -> None:
+    """An SVG can load external resources, so it is never rendered."""
     for head in (b"<svg xmlns='x'/>", b'<?xml version="1.0"?>\n<!-- x -->\n<svg/>'):
         (tmp_path / "a.png").write_bytes(head)
         assert _refused(tmp_path / "a.png").params["format"] == "SVG"
 
 
-def test_a_bomb_is_refused_by_its_measure_and_never_decoded(tmp_path: Path) -> None:
-    """60000 x 60000 pixels in a few hundred bytes would take 10 GB of memory."""
+def test_decompression_bomb_is_refused_before_decoding(tmp_path: Path) -> None:
+    """60000 x 60000 pixels in a few hundred bytes would need 10 GB of memory."""
     path = sample_images.decompression_bomb(tmp_path / "photo.png", 60_000)
     refusal = _refused(path)
     assert refusal.text_key == "image-too-many-pixels"
     assert refusal.params == {"width": 60_000, "height": 60_000, "limit": 40}
 
 
-def test_too_many_bytes_are_told_as_more_than_the_limit(tmp_path: Path) -> None:
+def test_size_above_the_limit_is_rounded_up(tmp_path: Path) -> None:
     """One byte too many reads as 20.1 MB and not as "20.0 MB; at most 20"."""
     path = tmp_path / "photo.jpg"
     sample_images.color_card().save(path, "JPEG")
@@ -299,8 +299,8 @@ def test_too_many_bytes_are_told_as_more_than_the_limit(tmp_path: Path) -> None:
     assert refusal.params == {"size": "20.1", "limit": 20}
 
 
-def test_a_single_pixel_is_too_small(tmp_path: Path) -> None:
-    """Tracking pixels and slips of the finger make no video."""
+def test_single_pixel_is_too_small(tmp_path: Path) -> None:
+    """As for tracking pixels and files chosen by mistake."""
     Image.new("RGB", (1, 1)).save(tmp_path / "dot.png")
     refusal = _refused(tmp_path / "dot.png")
     assert refusal.text_key == "image-too-small"
@@ -309,8 +309,8 @@ def test_a_single_pixel_is_too_small(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "HEIF", "AVIF"])
 @pytest.mark.parametrize("share", [0.05, 0.5, 0.9])
-def test_a_picture_that_was_cut_off_is_broken(kind: str, share: float, tmp_path: Path) -> None:
-    """Half a picture is not used with grey below, wherever it was cut."""
+def test_truncated_image_is_broken(kind: str, share: float, tmp_path: Path) -> None:
+    """Wherever it is cut off, it is not used with a gray area."""
     image = sample_images.photo(tmp_path / "whole.jpg", 400, 300)
     with Image.open(image) as whole:
         content = sample_images.encode_image(whole.convert("RGB"), kind)
@@ -324,10 +324,10 @@ def test_a_picture_that_was_cut_off_is_broken(kind: str, share: float, tmp_path:
 
 @given(data=st.data())
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-def test_no_damage_to_a_picture_gets_past_as_anything_but_a_refusal(
+def test_any_damage_to_an_image_is_a_refusal(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
 ) -> None:
-    """Decoders raise all kinds of things at hostile files; people are told one sentence."""
+    """Decoders raise many exceptions for malicious files; users get one text."""
     kind = data.draw(st.sampled_from(["JPEG", "PNG", "WEBP", "GIF", "HEIF", "AVIF", "TIFF"]))
     content = bytearray(sample_images.encode_image(sample_images.color_card(), kind))
     for at, value in data.draw(
@@ -342,8 +342,8 @@ def test_no_damage_to_a_picture_gets_past_as_anything_but_a_refusal(
             assert image.size == (64, 64)
 
 
-async def test_looking_leaves_the_event_loop_alone(tmp_path: Path) -> None:
-    """A slow disk or decoder must not hold up every other person."""
+async def test_inspecting_does_not_block_the_event_loop(tmp_path: Path) -> None:
+    """A slow disk or decoder must not delay other users."""
     source = sample_images.photo(tmp_path / "photo.jpg", 300, 400)
     assert threading.current_thread() is threading.main_thread()
     assert (await images.inspect_image(source)).orientation == "portrait"

@@ -1,4 +1,4 @@
-"""Links to our files: nobody makes one but us, none outlives its time, none leads elsewhere."""
+"""Signed links: they cannot be forged, expire on time, and open only our media files."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _token(link: str) -> str:
 
 @pytest.fixture
 def spool(tmp_path: Path) -> MediaStorage:
-    """A spool with a picture and a result."""
+    """A storage with an image and a result."""
     spool = MediaStorage(tmp_path / "data")
     for path in (spool.image_path(NAME), spool.result_path("k3xw.mp4")):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -46,10 +46,8 @@ def spool(tmp_path: Path) -> MediaStorage:
 
 
 @given(_names, st.floats(0, 1e11), st.floats(1e-3, 1e9))
-def test_a_link_opens_as_long_as_it_was_promised_and_no_longer(
-    name: str, now: float, valid_for: float
-) -> None:
-    """For the whole time that was asked for, and at most a second more."""
+def test_link_works_exactly_as_long_as_promised(name: str, now: float, valid_for: float) -> None:
+    """For the requested time, and at most a second more."""
     token = _token(LINKS.create_link(name, now, valid_for))
     assert LINKS.resolve_token(token, now) == name
     assert LINKS.resolve_token(token, max(now, now + valid_for - 1e-4)) == name
@@ -57,16 +55,16 @@ def test_a_link_opens_as_long_as_it_was_promised_and_no_longer(
 
 
 @given(_names)
-def test_a_token_needs_no_quoting_and_ends_like_its_file(name: str) -> None:
-    """It goes through every chat and proxy as it is; some gateways look at the ending."""
+def test_token_needs_no_quoting_and_keeps_the_extension(name: str) -> None:
+    """It passes every chat and proxy unchanged; some gateways check the extension."""
     token = _token(LINKS.create_link(name, NOW, 60))
     assert re.fullmatch(r"[A-Za-z0-9_-]+\.[a-z0-9]+", token)
     assert token.endswith(Path(name).suffix)
 
 
 @pytest.mark.parametrize("base_url", ["https://bot.example.org", "https://bot.example.org/"])
-def test_a_link_stands_under_the_public_address(base_url: str) -> None:
-    """With or without a closing slash there."""
+def test_link_starts_with_the_public_url(base_url: str) -> None:
+    """With or without a trailing slash there."""
     link = SignedLinks(base_url, SECRET).create_link(NAME, NOW, 60)
     assert link.startswith("https://bot.example.org/media/")
 
@@ -79,21 +77,21 @@ def test_a_link_stands_under_the_public_address(base_url: str) -> None:
 @example("../../etc/passwd")
 @example("é" * 100)
 @example("A" * 10_000)
-def test_no_token_but_ours_opens_anything(token: str) -> None:
-    """Whatever the text, the answer is None and never an exception."""
+def test_any_text_as_a_token_opens_nothing(token: str) -> None:
+    """The result is None, never an exception."""
     assert LINKS.resolve_token(token, NOW) is None
 
 
 @given(st.binary(max_size=120), st.sampled_from(["", *MEDIA_TYPES]))
-def test_no_bytes_but_ours_open_anything(raw: bytes, ending: str) -> None:
+def test_any_bytes_as_a_token_open_nothing(raw: bytes, ending: str) -> None:
     """As above, for texts that look like tokens."""
     token = urlsafe_b64encode(raw).rstrip(b"=").decode() + ending
     assert LINKS.resolve_token(token, NOW) is None
 
 
 @given(st.data(), _names)
-def test_a_token_changed_anywhere_opens_nothing(data: st.DataObject, name: str) -> None:
-    """Another letter, one more, one less: also where Base64 would read the same bytes."""
+def test_changed_token_opens_nothing(data: st.DataObject, name: str) -> None:
+    """A letter changed, added or removed, also where Base64 decodes to the same bytes."""
     token = _token(LINKS.create_link(name, NOW, 60))
     at = data.draw(st.integers(0, len(token) - 1))
     end = at + data.draw(st.integers(0, 1))
@@ -103,22 +101,22 @@ def test_a_token_changed_anywhere_opens_nothing(data: st.DataObject, name: str) 
 
 
 @pytest.mark.parametrize("more", ["=", "==", "\n", " ", "%00", "\x00", ".jpg", "/..", "?x=1"])
-def test_a_token_with_something_after_it_opens_nothing(more: str) -> None:
-    """One file has one address at a time."""
+def test_token_with_a_suffix_opens_nothing(more: str) -> None:
+    """A file has exactly one valid token at a time."""
     token = _token(LINKS.create_link(NAME, NOW, 60))
     assert LINKS.resolve_token(token + more, NOW) is None
     assert LINKS.resolve_token(more + token, NOW) is None
 
 
-def test_the_ending_of_a_token_is_signed_too() -> None:
-    """A picture cannot be asked for as a video."""
+def test_extension_of_a_token_is_signed() -> None:
+    """An image cannot be requested as a video."""
     token = _token(LINKS.create_link(NAME, NOW, 60))
     assert LINKS.resolve_token(token.removesuffix(".jpg") + ".mp4", NOW) is None
     assert LINKS.resolve_token(token.removesuffix(".jpg"), NOW) is None
 
 
-def test_another_secret_opens_nothing() -> None:
-    """Two installations do not open each other's links."""
+def test_token_of_another_secret_opens_nothing() -> None:
+    """Two installations do not accept each other's links."""
     token = _token(SignedLinks("https://bot.example.org", bytes(32)).create_link(NAME, NOW, 60))
     assert LINKS.resolve_token(token, NOW) is None
 
@@ -144,40 +142,38 @@ def test_another_secret_opens_nothing() -> None:
         "k3xw",
     ],
 )
-def test_no_link_is_made_to_anything_but_a_plain_file_of_ours(
-    name: str, spool: MediaStorage
-) -> None:
-    """Not by mistake either; and were there such a link, it would lead nowhere."""
+def test_only_plain_media_files_can_be_linked(name: str, spool: MediaStorage) -> None:
+    """Neither is a link created, nor is the file found by its name."""
     with pytest.raises(ValueError, match="must not be published"):
         LINKS.create_link(name, NOW, 60)
     assert find_public_file(spool, name) is None
 
 
 @pytest.mark.parametrize("size", [0, 1, 31])
-def test_a_short_secret_is_refused(size: int) -> None:
-    """An empty one would let everybody sign."""
+def test_short_secret_is_rejected(size: int) -> None:
+    """With an empty one everybody could sign."""
     with pytest.raises(ValueError, match="is too short"):
         SignedLinks("https://bot.example.org", bytes(size))
 
 
-def test_the_secret_shows_in_no_text_of_the_object() -> None:
-    """A log line may well say what it works with."""
+def test_repr_does_not_show_the_secret() -> None:
+    """Objects may appear in log lines."""
     assert repr(SECRET)[2:20] not in repr(LINKS)
 
 
 # --- files -------------------------------------------------------------------------------
 
 
-def test_pictures_and_results_are_found_in_their_folders(spool: MediaStorage) -> None:
-    """And nothing by the name of the other kind."""
+def test_images_and_results_are_found_in_their_folders(spool: MediaStorage) -> None:
+    """And not under the name of the other kind."""
     assert find_public_file(spool, NAME) == spool.image_path(NAME)
     assert find_public_file(spool, "k3xw.mp4") == spool.result_path("k3xw.mp4")
     assert find_public_file(spool, "gone.jpg") is None
     assert find_public_file(spool, "gone.mp4") is None
 
 
-def test_what_is_no_plain_file_is_not_shown(spool: MediaStorage, tmp_path: Path) -> None:
-    """A folder, a pipe or a link that somebody put there could be anything."""
+def test_special_files_are_not_published(spool: MediaStorage, tmp_path: Path) -> None:
+    """A folder, a pipe or a symbolic link could lead to anything."""
     (tmp_path / "secret").write_text("secret")
     spool.image_path("a.jpg").symlink_to(tmp_path / "secret")
     spool.image_path("b.jpg").mkdir()
@@ -189,8 +185,8 @@ def test_what_is_no_plain_file_is_not_shown(spool: MediaStorage, tmp_path: Path)
 # --- the secret --------------------------------------------------------------------------
 
 
-def test_all_who_start_at_once_get_one_secret(tmp_path: Path) -> None:
-    """Each takes the lock through a descriptor of its own, as processes do."""
+def test_concurrent_processes_get_one_secret(tmp_path: Path) -> None:
+    """Each locks the file by a descriptor of its own, as processes do."""
     start = Barrier(4)
 
     def ask(folder: Path) -> bytes:
@@ -203,8 +199,8 @@ def test_all_who_start_at_once_get_one_secret(tmp_path: Path) -> None:
             assert [len(secret) for secret in found] == [32]
 
 
-def test_the_secret_outlives_a_restart_and_is_ours_alone(tmp_path: Path) -> None:
-    """Links made before still open; nobody else on the machine can read it."""
+def test_secret_survives_a_restart_and_is_private(tmp_path: Path) -> None:
+    """Earlier links still work; other users of the machine cannot read it."""
     secret = load_or_create_secret(tmp_path)
     assert load_or_create_secret(tmp_path) == secret
     (file,) = tmp_path.iterdir()
@@ -213,8 +209,8 @@ def test_the_secret_outlives_a_restart_and_is_ours_alone(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("left", [b"", b"short"])
-def test_a_secret_that_a_crash_left_half_written_is_made_anew(tmp_path: Path, left: bytes) -> None:
-    """Nobody can have used it: its writer died before it was told."""
+def test_incomplete_secret_is_replaced(tmp_path: Path, left: bytes) -> None:
+    """After a crash while it was written; it was never used before."""
     (tmp_path / "links.key").write_bytes(left)
     secret = load_or_create_secret(tmp_path)
     assert len(secret) == 32

@@ -1,4 +1,4 @@
-"""What is in a video, told by the ffmpeg of the wheel; whatever a file says of itself."""
+"""Reading video properties with the bundled ffmpeg, also from misleading files."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from tests.support.sample_videos import ffmpeg
 H264 = ("-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p")
 
 
-async def test_a_film_is_told_by_its_numbers(tmp_path: Path) -> None:
-    """Length, size, codec and sound; also where the name of the file could be taken for a URL."""
+async def test_video_properties_are_read(tmp_path: Path) -> None:
+    """Duration, size, codec and sound; also if the file name looks like a URL."""
     scene = Scene("a kite", "", seconds=2, width=96, height=160, seed="calm")
     film = await render(scene, tmp_path, lambda _: None)
     named = film.rename(tmp_path / "http:2.mp4")
@@ -38,10 +38,10 @@ async def test_a_film_is_told_by_its_numbers(tmp_path: Path) -> None:
         ((*H264, "-color_range", "tv", "-colorspace", "bt709"), "h264", "yuv420p"),
     ],
 )
-async def test_codec_and_pixels_are_told(
+async def test_codec_and_pixel_format_are_read(
     tmp_path: Path, how: tuple[str, ...], codec: str, pixels: str
 ) -> None:
-    """What decides whether every chat plays it; here with the index at the end."""
+    """They decide whether every chat plays it; here with the index at the end."""
     facts = await probe(
         unusual_video(tmp_path / "a.mp4", *how, source="testsrc2=s=320x180:r=12,format=yuv420p")
     )
@@ -49,8 +49,8 @@ async def test_codec_and_pixels_are_told(
     assert (facts.width, facts.height, facts.moov_first) == (320, 180, False)
 
 
-async def test_turned_and_squeezed_pictures_are_told_as_they_are_shown(tmp_path: Path) -> None:
-    """A phone's film lies on its side with a note to turn it; pixels need not be square."""
+async def test_display_size_respects_rotation_and_aspect_ratio(tmp_path: Path) -> None:
+    """Phones store rotated videos; pixels need not be square."""
     film = unusual_video(tmp_path / "a.mp4", *H264)
     turned = tmp_path / "turned.mp4"
     ffmpeg("-display_rotation", "90", "-i", str(film), "-c", "copy", str(turned))
@@ -61,8 +61,8 @@ async def test_turned_and_squeezed_pictures_are_told_as_they_are_shown(tmp_path:
     ]
 
 
-async def test_what_a_film_says_of_itself_is_not_believed(tmp_path: Path) -> None:
-    """A title may look like ffmpeg's own words, even over several lines."""
+async def test_metadata_of_the_file_is_not_trusted(tmp_path: Path) -> None:
+    """A title may imitate the output of ffmpeg, even over several lines."""
     words = (
         "  Duration: 99:00:00.00, start\n  Stream #0:0: Video: vp9, yuv444p, 16x16, 9 fps"
         "\r  Stream #0:9: Audio: aac"
@@ -73,8 +73,8 @@ async def test_what_a_film_says_of_itself_is_not_believed(tmp_path: Path) -> Non
     assert (facts.width, facts.height, facts.frame_rate) == (320, 180, 12)
 
 
-async def test_what_is_no_video_is_told_apart(tmp_path: Path) -> None:
-    """A text, nothing, half a box, sound alone and a file that is not there have no numbers."""
+async def test_other_files_are_no_video(tmp_path: Path) -> None:
+    """A text, an empty file, half a box, audio only, and a missing file."""
     (tmp_path / "a.mp4").write_text("no film")
     (tmp_path / "empty.mp4").write_bytes(b"")
     (tmp_path / "half.mp4").write_bytes(b"\x00\x00\x00\x20ftypisom")
@@ -84,8 +84,8 @@ async def test_what_is_no_video_is_told_apart(tmp_path: Path) -> None:
             await probe(tmp_path / name)
 
 
-async def test_a_cover_is_no_film(tmp_path: Path) -> None:
-    """A song with its cover picture has a picture, but none that moves."""
+async def test_cover_image_is_no_video(tmp_path: Path) -> None:
+    """The cover of a song is listed as a stream, but is a still image."""
     cover, song = tmp_path / "cover.png", tmp_path / "song.mp4"
     ffmpeg("-f", "lavfi", "-i", "color=red:s=64x64", "-frames:v", "1", str(cover))
     heard = ("-f", "lavfi", "-i", "sine", "-i", str(cover), "-map", "0", "-map", "1", "-t", "1")
@@ -94,8 +94,8 @@ async def test_a_cover_is_no_film(tmp_path: Path) -> None:
         await probe(song)
 
 
-async def test_a_list_of_films_leads_nowhere(tmp_path: Path) -> None:
-    """A playlist in an MP4's clothes would have ffmpeg open other files, or other servers."""
+async def test_playlist_opens_no_other_file(tmp_path: Path) -> None:
+    """Disguised as an MP4 it would make ffmpeg open other files, or servers."""
     unusual_video(tmp_path / "secret.ts", *H264)
     playlist = tmp_path / "a.mp4"
     playlist.write_text(f"#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\n{tmp_path}/secret.ts\n")
@@ -103,8 +103,8 @@ async def test_a_list_of_films_leads_nowhere(tmp_path: Path) -> None:
         await probe(playlist)
 
 
-async def test_a_film_without_end_is_not_walked_through(tmp_path: Path) -> None:
-    """A million tiny boxes before anything of use would only keep us busy."""
+async def test_endless_boxes_are_not_read(tmp_path: Path) -> None:
+    """A million tiny boxes before the content would take too long."""
     film = tmp_path / "a.mp4"
     film.write_bytes(b"\x00\x00\x00\x08ftyp" + b"\x00\x00\x00\x08free" * 200_000)
     with pytest.raises(NoVideoStream, match="more than 100000 boxes"):

@@ -1,4 +1,4 @@
-"""A bucket for what is published, on a server that checks every signature for itself."""
+"""S3 publisher, tested with a server that verifies every signature itself."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ DAY = 86400.0
 
 @pytest.fixture
 async def s3() -> AsyncIterator[FakeS3]:
-    """The server with the bucket."""
+    """The S3 server with the bucket."""
     async with FakeS3() as server:
         yield server
 
 
 def bucket_at(s3: FakeS3, **other: str) -> S3Publisher:
-    """Our side of it."""
+    """The publisher."""
     account = {
         "endpoint": s3.url,
         "bucket": BUCKET,
@@ -39,13 +39,13 @@ def bucket_at(s3: FakeS3, **other: str) -> S3Publisher:
 
 @pytest.fixture
 def bucket(s3: FakeS3) -> S3Publisher:
-    """As the settings would have it."""
+    """Settings of the bucket."""
     return bucket_at(s3)
 
 
 @pytest.fixture
 def picture(tmp_path: Path) -> Path:
-    """A picture as it lies in the spool."""
+    """A stored image."""
     path = tmp_path / "k3xw-0a1b2c3d.jpg"
     path.write_bytes(CONTENT)
     return path
@@ -53,13 +53,13 @@ def picture(tmp_path: Path) -> Path:
 
 @pytest.fixture
 async def client() -> AsyncIterator[httpx.AsyncClient]:
-    """Somebody outside."""
+    """An HTTP client without credentials."""
     async with httpx.AsyncClient() as client:
         yield client
 
 
 def now() -> float:
-    """The time of the machine: the signatures are about no other."""
+    """Real time, since presigned links are verified against it."""
     return datetime.now(UTC).timestamp()
 
 
@@ -74,7 +74,7 @@ def now() -> float:
         (".mp4", "video/mp4", "video.mp4"),
     ],
 )
-async def test_a_link_leads_to_something_else(
+async def test_link_returns_the_file(
     bucket: S3Publisher,
     client: httpx.AsyncClient,
     tmp_path: Path,
@@ -82,7 +82,7 @@ async def test_a_link_leads_to_something_else(
     media_type: str,
     shown: str,
 ) -> None:
-    """It gives the file, with its type, under a neutral name, and to be kept by nobody."""
+    """With its media type, a neutral file name, and without caching."""
     path = tmp_path / f"k3xw{ending}"
     path.write_bytes(CONTENT)
     link = await bucket.publish(path, now(), 60)
@@ -95,19 +95,19 @@ async def test_a_link_leads_to_something_else(
     assert "k3xw" not in link
 
 
-async def test_a_piece_cannot_be_asked_for(
+async def test_link_supports_ranges(
     bucket: S3Publisher, client: httpx.AsyncClient, picture: Path
 ) -> None:
-    """Players jump, and downloads go on."""
+    """Players seek, and downloads resume."""
     link = await bucket.publish(picture, now(), 60)
     answer = await client.get(link, headers={"Range": "bytes=100-199"})
     assert (answer.status_code, answer.content) == (206, CONTENT[100:200])
 
 
-async def test_a_link_outlives_its_time(
+async def test_link_expires_on_time(
     s3: FakeS3, bucket: S3Publisher, client: httpx.AsyncClient, picture: Path
 ) -> None:
-    """To the second, by the server's clock."""
+    """To the second, by the clock of the server."""
     link = await bucket.publish(picture, now(), 60)
     s3.later = 55
     assert (await client.get(link)).status_code == 200
@@ -115,17 +115,17 @@ async def test_a_link_outlives_its_time(
     assert (await client.get(link)).status_code == 403
 
 
-async def test_a_link_is_good_for_longer_than_can_be(bucket: S3Publisher, picture: Path) -> None:
-    """No server takes one for more than a week; nobody is to be promised more."""
+async def test_validity_is_limited_to_a_week(bucket: S3Publisher, picture: Path) -> None:
+    """No server accepts more, so no longer validity is promised."""
     link = await bucket.publish(picture, now(), 30 * DAY)
     assert parse_qs(urlsplit(link).query)["X-Amz-Expires"] == [str(int(MAX_LINK_VALIDITY_S))]
     assert bucket.max_validity_s == MAX_LINK_VALIDITY_S
 
 
-async def test_a_forged_or_walked_link_opens_something(
+async def test_forged_or_changed_link_opens_nothing(
     s3: FakeS3, bucket: S3Publisher, client: httpx.AsyncClient, picture: Path
 ) -> None:
-    """Another object, more time, another method, no signature, or a letter more: nothing."""
+    """Another object, a later expiry, another method, no signature, or an additional letter."""
     first, second = [await bucket.publish(picture, now(), 60) for _ in range(2)]
     assert urlsplit(first).path != urlsplit(second).path
     path, query = urlsplit(first).path, urlsplit(first).query
@@ -146,20 +146,20 @@ async def test_a_forged_or_walked_link_opens_something(
 
 
 @pytest.mark.parametrize("name", ["links.key", "k3xw.mp4.part", ".jpg", "k3xw", "k3xw.svg"])
-async def test_anything_but_a_file_of_ours_is_published(
+async def test_only_media_files_are_published(
     s3: FakeS3, bucket: S3Publisher, tmp_path: Path, name: str
 ) -> None:
-    """Not by mistake either."""
+    """Any other file name raises an error."""
     (tmp_path / name).write_bytes(CONTENT)
     with pytest.raises(ValueError, match="must not be published"):
         await bucket.publish(tmp_path / name, now(), 60)
     assert s3.objects == {}
 
 
-async def test_the_environment_has_a_say(
+async def test_environment_is_ignored(
     s3: FakeS3, picture: Path, client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A token, key or address for another program gets into no link of ours."""
+    """A token, key or address for another program does not get into our links."""
     for name, value in {
         "AWS_ACCESS_KEY_ID": "other",
         "AWS_SECRET_ACCESS_KEY": "other",
@@ -186,10 +186,10 @@ async def test_the_environment_has_a_say(
 # --- large files -------------------------------------------------------------------------
 
 
-async def test_a_large_film_is_sent_in_one_piece(
+async def test_large_video_is_uploaded_in_parts(
     s3: FakeS3, bucket: S3Publisher, client: httpx.AsyncClient, tmp_path: Path
 ) -> None:
-    """It goes in parts, whole and in order, and nothing of it stays behind if that breaks off."""
+    """Completely and in order; an interrupted upload leaves nothing behind."""
     film = tmp_path / "k3xw.mp4"
     content = b"".join(bytes([number]) * (1 << 20) for number in range(21))
     film.write_bytes(content)
@@ -202,12 +202,12 @@ async def test_a_large_film_is_sent_in_one_piece(
         await bucket.publish(film, now(), 60)
 
 
-# --- removing ----------------------------------------------------------------------------
+# --- deleting ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("page", [1, 2, 1000])
-async def test_what_has_expired_stays(s3: FakeS3, picture: Path, page: int) -> None:
-    """Everything of ours whose time is over goes, and nothing else, however long the list is."""
+async def test_expired_objects_are_deleted(s3: FakeS3, picture: Path, page: int) -> None:
+    """All of ours that have expired, and no others, however long the list is."""
     s3.page = page
     bucket = bucket_at(s3)
     for hours in (1, 2, 3, 4):
@@ -221,10 +221,10 @@ async def test_what_has_expired_stays(s3: FakeS3, picture: Path, page: int) -> N
     assert sorted(s3.objects) == ["mine.jpg", "reelay/notes.txt", "reelay2/1-x/1-y.jpg"]
 
 
-async def test_a_forgotten_picture_can_still_be_got(
+async def test_revoked_image_cannot_be_downloaded(
     s3: FakeS3, bucket: S3Publisher, client: httpx.AsyncClient, picture: Path, tmp_path: Path
 ) -> None:
-    """All its links are dead at once; those to others live."""
+    """All links to it stop working at once; links to other files still work."""
     other = tmp_path / "k3xw.mp4"
     other.write_bytes(CONTENT)
     gone = [await bucket.publish(picture, now(), 60) for _ in range(2)]
@@ -236,7 +236,7 @@ async def test_a_forgotten_picture_can_still_be_got(
     assert len(s3.objects) == 1
 
 
-# --- what goes wrong ---------------------------------------------------------------------
+# --- faults ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -249,10 +249,10 @@ async def test_a_forgotten_picture_can_still_be_got(
         ({"endpoint": "http://127.0.0.1:9"}, "127.0.0.1:9"),
     ],
 )
-async def test_a_wrong_setting_is_told_in_riddles(
+async def test_wrong_setting_is_reported_clearly(
     s3: FakeS3, picture: Path, other: dict[str, str], says: str
 ) -> None:
-    """In one line with the server's own word, and without a secret."""
+    """In one line with the code of the server, and without a secret."""
     bucket = bucket_at(s3, **other)
     works: list[Callable[[], Awaitable[str]]] = [
         lambda: bucket.publish(picture, now(), 60),
@@ -270,30 +270,30 @@ async def test_a_wrong_setting_is_told_in_riddles(
     assert s3.objects == {}
 
 
-async def test_a_file_that_is_gone_is_published(bucket: S3Publisher, tmp_path: Path) -> None:
-    """It is told like every other trouble."""
+async def test_missing_file_raises_publish_error(bucket: S3Publisher, tmp_path: Path) -> None:
+    """Like every other failure."""
     with pytest.raises(PublishError):
         await bucket.publish(tmp_path / "gone.jpg", now(), 60)
 
 
-async def test_a_moment_of_trouble_is_told_to_people(
+async def test_single_server_error_is_retried(
     s3: FakeS3, bucket: S3Publisher, picture: Path, client: httpx.AsyncClient
 ) -> None:
-    """One 503 is tried again at once."""
+    """One 503 is retried at once, and is not reported."""
     s3.refuse = [(503, "SlowDown")]
     link = await bucket.publish(picture, now(), 60)
     assert (await client.get(link)).content == CONTENT
 
 
-async def test_the_check_leaves_something_behind(s3: FakeS3, bucket: S3Publisher) -> None:
-    """It has written, linked, listed and removed, and says where."""
+async def test_check_leaves_nothing_behind(s3: FakeS3, bucket: S3Publisher) -> None:
+    """It tests upload, link, list and delete, and reports the bucket and host."""
     assert await bucket.check() == f"{BUCKET} at 127.0.0.1: upload, link, list and delete work"
     assert s3.objects == {}
     assert s3.requests["PUT key"] == s3.requests["GET key"] == s3.requests["DELETE key"] == 1
 
 
-async def test_the_check_misses_a_right_that_is_lacking(s3: FakeS3, bucket: S3Publisher) -> None:
-    """A key that may write but not read, list or remove is told now, not at the first video."""
+async def test_check_detects_a_missing_permission(s3: FakeS3, bucket: S3Publisher) -> None:
+    """A key that cannot read, list or delete is detected before the first video."""
     for allowed in range(4):
         s3.allowed = allowed
         with pytest.raises(PublishError):
@@ -302,14 +302,14 @@ async def test_the_check_misses_a_right_that_is_lacking(s3: FakeS3, bucket: S3Pu
     await bucket.check()
 
 
-def test_the_account_shows_its_key() -> None:
-    """Not even where somebody prints it."""
+def test_account_does_not_show_its_keys() -> None:
+    """Not in its `repr` either."""
     shown = repr(S3Settings("https://s3.example.org", "films", ACCESS_KEY, SECRET_KEY))
     assert ACCESS_KEY not in shown
     assert SECRET_KEY not in shown
 
 
-def test_a_bucket_is_no_publisher(s3: FakeS3) -> None:
-    """Who publishes need not know where."""
+def test_bucket_is_a_publisher(s3: FakeS3) -> None:
+    """Callers need not know where files are published."""
     publisher: Publisher = bucket_at(s3)
     assert publisher.max_validity_s == MAX_LINK_VALIDITY_S

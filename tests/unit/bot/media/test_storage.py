@@ -1,4 +1,4 @@
-"""The spool: a result is there whole or not at all, and nothing is left lying about."""
+"""Media storage: results are complete or absent, and no orphaned files remain."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ FILM = FTYP + MOOV + MDAT
 
 @pytest.fixture
 def spool(tmp_path: Path) -> MediaStorage:
-    """A spool in an empty folder."""
+    """A storage in an empty folder."""
     return MediaStorage(tmp_path / "data")
 
 
@@ -44,7 +44,7 @@ def _download(
     piece: int = 1000,
     then: Exception | None = None,
 ) -> Download:
-    """An open result that gives `content`; without a word on `total` it says the truth."""
+    """Return an open download of `content`; `total` defaults to its true length."""
 
     async def chunks() -> AsyncIterator[bytes]:
         for at in range(0, len(content), piece):
@@ -61,12 +61,12 @@ def _files(spool: MediaStorage) -> set[str]:
     return {path.name for folder in folders if folder.is_dir() for path in folder.iterdir()}
 
 
-# --- receiving ---------------------------------------------------------------------------
+# --- downloads ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("piece", [1, 7, 1000, 10**6])
-async def test_a_result_lies_whole_in_its_place(spool: MediaStorage, piece: int) -> None:
-    """However the bytes are cut on their way, the file has them all, for us alone."""
+async def test_result_is_stored_completely(spool: MediaStorage, piece: int) -> None:
+    """However the bytes are split in transit, and readable only by us."""
     stored = await spool.store_video(_download(FILM, piece=piece), "k3xw.mp4")
     assert (stored.file_name, stored.size_bytes) == ("k3xw.mp4", len(FILM))
     path = spool.result_path("k3xw.mp4")
@@ -76,16 +76,16 @@ async def test_a_result_lies_whole_in_its_place(spool: MediaStorage, piece: int)
     assert _files(spool) == {"k3xw.mp4"}
 
 
-async def test_a_download_of_unknown_length_is_taken_by_its_content(spool: MediaStorage) -> None:
-    """Gateways that send in chunks tell no length; the boxes tell whether it is whole."""
+async def test_download_of_unknown_length_is_checked_by_content(spool: MediaStorage) -> None:
+    """With chunked transfer the MP4 boxes show whether it is complete."""
     assert (await spool.store_video(_download(FILM, total=None), "a.mp4")).size_bytes == len(FILM)
     with pytest.raises(InvalidVideo):
         await spool.store_video(_download(FILM[:-1], total=None), "b.mp4")
     assert _files(spool) == {"a.mp4"}
 
 
-async def test_a_broken_download_goes_on_where_it_stopped(spool: MediaStorage) -> None:
-    """What was paid for with minutes of transfer is not transferred again."""
+async def test_interrupted_download_is_resumed(spool: MediaStorage) -> None:
+    """Bytes that took minutes to transfer are not transferred again."""
     half = len(FILM) // 2
     lost = _download(FILM[:half], total=len(FILM))
     with pytest.raises(TruncatedDownload):
@@ -97,8 +97,8 @@ async def test_a_broken_download_goes_on_where_it_stopped(spool: MediaStorage) -
     assert spool.resumable_bytes("k3xw.mp4") == 0
 
 
-async def test_a_connection_that_drops_leaves_the_beginning(spool: MediaStorage) -> None:
-    """The error of the gateway comes through as it is, and what came before it is kept."""
+async def test_dropped_connection_keeps_the_partial_file(spool: MediaStorage) -> None:
+    """The exception of the gateway is passed on, and the received bytes are kept."""
     film = FTYP + MOOV + _box(b"mdat", bytes(2 << 20))
     dropped = _download(film[: 1 << 20], total=len(film), piece=1 << 16, then=Unanswered("reset"))
     with pytest.raises(Unanswered):
@@ -106,16 +106,16 @@ async def test_a_connection_that_drops_leaves_the_beginning(spool: MediaStorage)
     assert spool.resumable_bytes("k3xw.mp4") == 1 << 20
 
 
-async def test_a_server_that_starts_over_is_followed(spool: MediaStorage) -> None:
-    """One without ranges sends all again; appended to the old part it would be rubbish."""
+async def test_restarted_download_replaces_the_partial_file(spool: MediaStorage) -> None:
+    """A server without ranges sends everything again; appending would corrupt the file."""
     with pytest.raises(TruncatedDownload):
         await spool.store_video(_download(FILM[:900], total=len(FILM)), "k3xw.mp4")
     await spool.store_video(_download(FILM, offset=0), "k3xw.mp4")
     assert spool.result_path("k3xw.mp4").read_bytes() == FILM
 
 
-async def test_a_server_that_goes_on_too_late_leaves_no_hole(spool: MediaStorage) -> None:
-    """A hole of zeros in the middle could pass for a film; the next try begins anew."""
+async def test_gap_in_a_resumed_download_is_rejected(spool: MediaStorage) -> None:
+    """A gap of zeros could pass for a video; the next attempt starts over."""
     with pytest.raises(TruncatedDownload):
         await spool.store_video(_download(FILM[:900], total=len(FILM)), "k3xw.mp4")
     with pytest.raises(TruncatedDownload):
@@ -123,8 +123,8 @@ async def test_a_server_that_goes_on_too_late_leaves_no_hole(spool: MediaStorage
     assert spool.resumable_bytes("k3xw.mp4") == 0
 
 
-async def test_a_whole_part_is_adopted_after_a_crash(spool: MediaStorage) -> None:
-    """Killed between the last byte and the rename; a server would refuse to send "the rest"."""
+async def test_complete_partial_file_is_adopted_after_a_crash(spool: MediaStorage) -> None:
+    """After SIGKILL between the last byte and the rename; a range request would fail."""
     _come(spool, FILM)
     again = await spool.find_fetched("k3xw.mp4")
     assert again == await spool.find_fetched("k3xw.mp4") == StoredVideo("k3xw.mp4", len(FILM))
@@ -133,10 +133,8 @@ async def test_a_whole_part_is_adopted_after_a_crash(spool: MediaStorage) -> Non
 
 
 @pytest.mark.parametrize("at", [100, len(FILM) - 1])
-async def test_what_a_power_cut_left_half_written_is_delivered(
-    spool: MediaStorage, at: int
-) -> None:
-    """Zeros where bytes should be have the right length and the right boxes; all is sent anew."""
+async def test_damaged_partial_file_is_downloaded_again(spool: MediaStorage, at: int) -> None:
+    """Zeros after a power failure have the right length and boxes."""
     _come(spool, FILM)
     part = spool.image_path("k3xw.mp4.part")
     spoilt = bytearray(FILM)
@@ -151,10 +149,10 @@ async def test_what_a_power_cut_left_half_written_is_delivered(
 
 
 @pytest.mark.parametrize("note", [b"", b"rubbish", b"\xff" * 85, b"9" * 85, None])
-async def test_a_part_without_its_note_is_begun_anew(
+async def test_partial_file_without_a_checkpoint_starts_over(
     spool: MediaStorage, note: bytes | None
 ) -> None:
-    """Whatever became of the note, nothing is trusted that it does not prove."""
+    """Nothing is trusted that the checkpoint does not prove."""
     _come(spool, FILM[:900])
     path = spool.image_path("k3xw.mp4.part.sum")
     path.unlink() if note is None else path.write_bytes(note)
@@ -163,8 +161,8 @@ async def test_a_part_without_its_note_is_begun_anew(
     assert _files(spool) == {"k3xw.mp4"}
 
 
-async def test_a_large_download_is_noted_now_and_then(spool: MediaStorage) -> None:
-    """A process that is killed in the middle has at most 8 MB to fetch again."""
+async def test_large_download_writes_checkpoints(spool: MediaStorage) -> None:
+    """After SIGKILL at most 8 MB are downloaded again."""
     size = 20 << 20
     seen = []
 
@@ -181,7 +179,7 @@ async def test_a_large_download_is_noted_now_and_then(spool: MediaStorage) -> No
 
 
 def _come(spool: MediaStorage, content: bytes) -> None:
-    """So much of a download has come and is noted, and then its process was killed."""
+    """Simulate a process killed after this part of a download was received and checkpointed."""
     path = spool.image_path("k3xw.mp4.part")
     for folder in (path.parent, spool.result_path("k3xw.mp4").parent):
         folder.mkdir(parents=True, exist_ok=True)
@@ -207,8 +205,8 @@ NO_FILMS = {
 
 
 @pytest.mark.parametrize("what", NO_FILMS)
-async def test_what_is_no_whole_film_never_becomes_a_result(spool: MediaStorage, what: str) -> None:
-    """A result that does not play must not be charged, posted, or resumed."""
+async def test_incomplete_video_never_becomes_a_result(spool: MediaStorage, what: str) -> None:
+    """A result that does not play must not be charged, delivered or resumed."""
     with pytest.raises(InvalidVideo):
         await spool.store_video(_download(NO_FILMS[what]), "k3xw.mp4")
     assert _files(spool) == set()
@@ -229,14 +227,14 @@ FILMS = {
 
 
 @pytest.mark.parametrize("what", FILMS)
-async def test_unusual_films_are_films(spool: MediaStorage, what: str) -> None:
-    """Encoders differ in the order and the lengths of their boxes."""
+async def test_unusual_mp4_files_are_accepted(spool: MediaStorage, what: str) -> None:
+    """Encoders differ in order and length encoding of boxes."""
     assert (await spool.store_video(_download(FILMS[what]), "k3xw.mp4")).size_bytes == len(
         FILMS[what]
     )
 
 
-async def test_rubbish_is_not_read_to_its_end(spool: MediaStorage) -> None:
+async def test_other_content_is_rejected_early(spool: MediaStorage) -> None:
     """An endless web page is dropped after its first bytes."""
     read = 0
 
@@ -251,8 +249,8 @@ async def test_rubbish_is_not_read_to_its_end(spool: MediaStorage) -> None:
     assert read <= 1 << 20
 
 
-async def test_a_film_that_is_too_large_is_dropped(tmp_path: Path) -> None:
-    """Whether it says so or just does not end."""
+async def test_too_large_video_is_dropped(tmp_path: Path) -> None:
+    """Whether its length is announced or not."""
     spool = MediaStorage(tmp_path, max_video_bytes=10_000)
     for total in (len(FILM), None):
         with pytest.raises(InvalidVideo):
@@ -260,8 +258,8 @@ async def test_a_film_that_is_too_large_is_dropped(tmp_path: Path) -> None:
     assert _files(spool) == set()
 
 
-async def test_the_last_room_on_the_disk_is_left_to_the_database(tmp_path: Path) -> None:
-    """A full disk is told as such; what came is kept, for there may be room later."""
+async def test_free_space_is_reserved_for_the_database(tmp_path: Path) -> None:
+    """A full disk raises `DiskFull`; the partial file is kept."""
     spool = MediaStorage(tmp_path)
     with pytest.raises(TruncatedDownload):
         await spool.store_video(_download(FILM[:900], total=len(FILM)), "k3xw.mp4")
@@ -275,8 +273,8 @@ async def test_the_last_room_on_the_disk_is_left_to_the_database(tmp_path: Path)
     assert full.resumable_bytes("k3xw.mp4") == 900
 
 
-async def test_a_cancelled_download_can_be_gone_on_with(spool: MediaStorage) -> None:
-    """At a graceful stop the part stays as it is, and no descriptor stays open."""
+async def test_cancelled_download_can_be_resumed(spool: MediaStorage) -> None:
+    """At a graceful stop the partial file stays, and no descriptor remains open."""
     begun = asyncio.Event()
 
     async def stalls() -> AsyncIterator[bytes]:
@@ -294,8 +292,8 @@ async def test_a_cancelled_download_can_be_gone_on_with(spool: MediaStorage) -> 
     assert spool.resumable_bytes("k3xw.mp4") == 1 << 20
 
 
-async def test_a_large_film_is_never_in_memory(spool: MediaStorage) -> None:
-    """Eight films of 32 MB at once take a few megabytes, whatever the size of the chunks."""
+async def test_large_videos_are_not_held_in_memory(spool: MediaStorage) -> None:
+    """Eight of 32 MB at once need a few megabytes, whatever the size of the chunks."""
     body = 32 << 20
 
     async def chunks() -> AsyncIterator[bytes]:
@@ -318,11 +316,11 @@ async def test_a_large_film_is_never_in_memory(spool: MediaStorage) -> None:
     assert peak < 16 << 20
 
 
-# --- pictures and order ------------------------------------------------------------------
+# --- images and cleanup ------------------------------------------------------------------
 
 
-async def test_a_picture_is_kept_fitted(spool: MediaStorage, tmp_path: Path) -> None:
-    """What a gateway gets has just the size of the video, and lies where the task says."""
+async def test_image_is_stored_fitted(spool: MediaStorage, tmp_path: Path) -> None:
+    """It has exactly the size of the video, at the path that the task records."""
     source = sample_images.rotated_photo(tmp_path / "photo.jpg", 6)
     kept = await spool.store_image(source, "k3xw", 72, 128)
     file = kept.file_name
@@ -334,8 +332,8 @@ async def test_a_picture_is_kept_fitted(spool: MediaStorage, tmp_path: Path) -> 
     assert _files(spool) == set()
 
 
-async def test_a_picture_takes_the_last_room_on_the_disk(tmp_path: Path) -> None:
-    """Nothing is taken in where the database could soon not go on writing."""
+async def test_image_is_refused_on_a_full_disk(tmp_path: Path) -> None:
+    """So that the database can still write."""
     source = sample_images.rotated_photo(tmp_path / "photo.jpg", 1)
     full = MediaStorage(tmp_path / "data", min_free_bytes=1 << 60)
     with pytest.raises(DiskFull):
@@ -343,34 +341,32 @@ async def test_a_picture_takes_the_last_room_on_the_disk(tmp_path: Path) -> None
     assert _files(full) == set()
 
 
-async def test_a_picture_is_kept_whole_where_that_is_asked_for(
-    spool: MediaStorage, tmp_path: Path
-) -> None:
-    """Nothing is cut away, and nothing is said to be."""
+async def test_padded_image_is_stored_uncropped(spool: MediaStorage, tmp_path: Path) -> None:
+    """Nothing is cropped, and 0 percent is returned."""
     source = sample_images.rotated_photo(tmp_path / "photo.jpg", 6)
     kept = await spool.store_image(source, "k3xw", 72, 128, "pad")
     assert kept.cropped_percent == 0
     assert images.read_image_info(spool.image_path(kept.file_name)).height == 128
 
 
-async def test_a_refused_picture_leaves_nothing(spool: MediaStorage, tmp_path: Path) -> None:
-    """Nothing in the spool can be orphaned by a person who tries a text file."""
+async def test_refused_image_leaves_no_file(spool: MediaStorage, tmp_path: Path) -> None:
+    """A user who tries a text file leaves nothing behind."""
     (tmp_path / "photo.png").write_text("no picture")
     with pytest.raises(Refusal):
         await spool.store_image(tmp_path / "photo.png", "k3xw", 72, 128)
     assert _files(spool) == set()
 
 
-def test_a_file_name_cannot_lead_elsewhere(spool: MediaStorage) -> None:
-    """Names come from rows that admins may write; none may reach out of its folder."""
+def test_file_name_cannot_leave_its_folder(spool: MediaStorage) -> None:
+    """Names come from database rows; none may lead elsewhere."""
     for name in ("", ".", "..", "../x", "a/b", "/etc/passwd", "a\x00b"):
         for way in (spool.image_path, spool.result_path, spool.resumable_bytes):
             with pytest.raises(ValueError, match="file name"):
                 way(name)
 
 
-async def test_sweeping_removes_what_no_task_knows(spool: MediaStorage, tmp_path: Path) -> None:
-    """What a dead process left goes; what a living one has just taken in stays."""
+async def test_orphaned_files_are_removed(spool: MediaStorage, tmp_path: Path) -> None:
+    """Those of a crashed process; new files of a running one stay."""
     source = sample_images.rotated_photo(tmp_path / "photo.jpg", 1)
     kept = {}
     for name in ("known", "orphan"):
@@ -389,8 +385,8 @@ async def test_sweeping_removes_what_no_task_knows(spool: MediaStorage, tmp_path
     assert await MediaStorage(tmp_path / "new").remove_orphans(set(), set()) == 0
 
 
-async def test_nothing_of_a_forgotten_task_is_left(spool: MediaStorage, tmp_path: Path) -> None:
-    """`/forgetme` means the picture and the film too."""
+async def test_removed_task_leaves_no_files(spool: MediaStorage, tmp_path: Path) -> None:
+    """`/forgetme` removes image and video too."""
     source = sample_images.rotated_photo(tmp_path / "photo.jpg", 1)
     picture = (await spool.store_image(source, "k3xw", 72, 128)).file_name
     await spool.store_video(_download(FILM), "k3xw.mp4")

@@ -1,4 +1,4 @@
-"""Which way a video goes: a table of cases, and that every encoding fits and looks good."""
+"""Choice of the strategy for a video: a table of cases, and properties of every encoding."""
 
 from __future__ import annotations
 
@@ -59,15 +59,15 @@ films = st.builds(
         (replace(FILM, video_codec="hevc", seconds=3000), DISCORD, Strategy.AS_IS),
     ],
 )
-def test_the_way_is_chosen_by_size_form_and_looks(
+def test_strategy_depends_on_size_format_and_quality(
     film: VideoInfo, limit: int, way: Strategy
 ) -> None:
-    """At the limit and one byte over it, in a form not played everywhere, and when too long."""
+    """At the limit and one byte above, in a format not playable everywhere, and when too long."""
     assert choose_plan(film, limit, link_possible=True).strategy is way
 
 
-def test_without_an_address_the_whole_is_kept_and_told_of() -> None:
-    """Where no link can be given, nothing pretends that there is one; a preview comes anyway."""
+def test_without_a_publisher_no_link_is_promised() -> None:
+    """The preview is sent anyway."""
     long = replace(FILM, size_bytes=200 * MIB, seconds=300)
     linked, kept = (
         choose_plan(long, DISCORD, link_possible=possible) for possible in (True, False)
@@ -77,8 +77,8 @@ def test_without_an_address_the_whole_is_kept_and_told_of() -> None:
     assert kept.encoding.seconds == 8
 
 
-def test_what_was_encoded_in_vain_is_not_planned_again() -> None:
-    """A film over the limit then comes as a preview; one under it as it is."""
+def test_failed_encoding_is_not_planned_again() -> None:
+    """A video above the limit becomes a preview; one below it is sent unchanged."""
     heavy, strange = replace(FILM, size_bytes=11 * MIB), replace(FILM, video_codec="hevc")
     assert (
         choose_plan(heavy, DISCORD, link_possible=True, encodable=False).strategy
@@ -90,8 +90,8 @@ def test_what_was_encoded_in_vain_is_not_planned_again() -> None:
     )
 
 
-def test_the_picture_gets_smaller_before_it_gets_bad() -> None:
-    """The longer the film, the smaller its picture, and at last it is not encoded any more."""
+def test_resolution_is_reduced_before_quality() -> None:
+    """The longer the video, the lower its resolution, until it is not encoded at all."""
     sides = []
     for seconds in (10, 40, 60, 100, 130):
         encoding = choose_plan(
@@ -107,8 +107,8 @@ def test_the_picture_gets_smaller_before_it_gets_bad() -> None:
     ).strategy is (Strategy.PREVIEW_AND_LINK)
 
 
-def test_an_upright_film_keeps_its_shape() -> None:
-    """The short side is what gets smaller, whichever it is."""
+def test_portrait_video_keeps_its_shape() -> None:
+    """The shorter side is reduced, whichever it is."""
     upright = replace(FILM, size_bytes=99 * MIB, width=1080, height=1920, seconds=60)
     encoding = choose_plan(upright, DISCORD, link_possible=True).encoding
     assert encoding is not None
@@ -116,10 +116,10 @@ def test_an_upright_film_keeps_its_shape() -> None:
 
 
 @given(films, st.integers(1, 2_000_000_000), st.booleans(), st.booleans())
-def test_every_encoding_is_under_the_limit_even_and_worth_seeing(
+def test_every_encoding_fits_with_even_size_and_good_quality(
     film: VideoInfo, limit: int, link: bool, encodable: bool
 ) -> None:
-    """Whatever a file says of itself, rate times time stays below; and plans do not change."""
+    """Bitrate times duration is below the limit for any input; plans are repeatable."""
     chosen = choose_plan(film, limit, link_possible=link, encodable=encodable)
     assert chosen == choose_plan(film, limit, link_possible=link, encodable=encodable)
     assert chosen.strategy not in {Strategy.AS_IS, Strategy.FASTSTART} or film.size_bytes <= limit

@@ -1,4 +1,4 @@
-"""Videos of every weight to chats with limits: what is delivered, what is kept, what is left."""
+"""Fitting videos of any size to the limits of chats: outputs, caching and cleanup."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ DISCORD, TELEGRAM = 10 << 20, 50 * MB
 
 @pytest.fixture
 async def fitter(tmp_path: Path) -> AsyncIterator[Transcoder]:
-    """One that makes one thing at once."""
+    """A transcoder that creates one output at a time."""
     fitter = _fitter(tmp_path)
     yield fitter
     fitter.close()
@@ -42,12 +42,12 @@ def _files(tmp_path: Path) -> list[str]:
     return sorted(path.name for path in (tmp_path / "data" / "fitted").iterdir())
 
 
-# --- weights -----------------------------------------------------------------------------
+# --- sizes -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("size", [9 * MB, 11 * MB, 49 * MB, 60 * MB, 200 * MB])
-async def test_a_video_of_any_weight_comes_under_each_limit(tmp_path: Path, size: int) -> None:
-    """Within the limit, playable without a complaint, as long as before, with sound; also again."""
+async def test_any_video_is_fitted_to_each_limit(tmp_path: Path, size: int) -> None:
+    """Below the limit, playable, with the same duration and sound; a second call gives the same."""
     film = video_of_size(tmp_path / "film.mp4", size)
     for limit in (DISCORD, TELEGRAM):
         fitter = _fitter(tmp_path)
@@ -66,8 +66,10 @@ async def test_a_video_of_any_weight_comes_under_each_limit(tmp_path: Path, size
     assert film.stat().st_size == size
 
 
-async def test_what_would_look_bad_comes_as_a_preview(tmp_path: Path, fitter: Transcoder) -> None:
-    """Five minutes under Discord's limit would be mush; the first seconds are shown instead."""
+async def test_video_of_poor_quality_is_replaced_by_a_preview(
+    tmp_path: Path, fitter: Transcoder
+) -> None:
+    """Five minutes within Discord's limit would look bad; the first seconds are sent instead."""
     film = video_of_length(tmp_path / "film.mp4", 300, 200 * MB)
     fitted = await fitter.fit_to_limit(film, DISCORD, link_possible=True)
     assert fitted.strategy is Strategy.PREVIEW_AND_LINK
@@ -81,20 +83,20 @@ async def test_what_would_look_bad_comes_as_a_preview(tmp_path: Path, fitter: Tr
     assert (kept.strategy, kept.path) == (Strategy.PREVIEW_ONLY, fitted.path)
 
 
-async def test_what_plays_at_once_and_fits_is_not_touched(
+async def test_playable_video_within_the_limit_is_sent_unchanged(
     tmp_path: Path, fitter: Transcoder
 ) -> None:
-    """Nothing is made, so nothing is stored twice."""
+    """Nothing is encoded, so nothing is stored twice."""
     film = unusual_video(tmp_path / "film.mp4", *H264, "-movflags", "+faststart")
     fitted = await fitter.fit_to_limit(film, DISCORD, link_possible=True)
     assert (fitted.strategy, fitted.path) == (Strategy.AS_IS, film)
     assert not (tmp_path / "data" / "fitted").exists()
 
 
-async def test_sound_alone_is_sent_as_it_is_or_not_at_all(
+async def test_audio_file_is_sent_unchanged_or_not_at_all(
     tmp_path: Path, fitter: Transcoder
 ) -> None:
-    """There is nothing to encode and no preview; the person can still have it."""
+    """It cannot be encoded and has no preview; it is sent if it is small enough."""
     song = unusual_video(tmp_path / "song.mp4", "-map", "1", "-t", "2")
     as_is = await fitter.fit_to_limit(song, DISCORD, link_possible=True)
     assert (as_is.strategy, as_is.path, as_is.video) == (Strategy.AS_IS, song, None)
@@ -102,15 +104,15 @@ async def test_sound_alone_is_sent_as_it_is_or_not_at_all(
     assert (linked.strategy, linked.path) == (Strategy.PREVIEW_AND_LINK, None)
 
 
-async def test_no_preview_fits_where_nothing_does(tmp_path: Path, fitter: Transcoder) -> None:
-    """A limit of a few kilobytes leaves the link alone."""
+async def test_no_preview_if_none_fits(tmp_path: Path, fitter: Transcoder) -> None:
+    """With a limit of a few kilobytes only the link is sent."""
     film = video_of_size(tmp_path / "film.mp4", 9 * MB)
     fitted = await fitter.fit_to_limit(film, 5000, link_possible=True)
     assert (fitted.strategy, fitted.path) == (Strategy.PREVIEW_AND_LINK, None)
 
 
-async def test_a_broken_film_is_tried_once(tmp_path: Path, fitter: Transcoder) -> None:
-    """The preview of what is there comes instead, and a restart does not try in vain again."""
+async def test_damaged_video_is_encoded_only_once(tmp_path: Path, fitter: Transcoder) -> None:
+    """A preview of the intact part is sent, and a restart does not try again."""
     film = video_of_length(tmp_path / "long.mp4", 8, 20 * MB)
     whole = await fitter.fit_to_limit(film, TELEGRAM, link_possible=True)
     assert whole.path is not None
@@ -126,11 +128,11 @@ async def test_a_broken_film_is_tried_once(tmp_path: Path, fitter: Transcoder) -
     restarted.close()
 
 
-# --- once --------------------------------------------------------------------------------
+# --- caching -----------------------------------------------------------------------------
 
 
-async def test_asked_by_many_at_once_it_is_made_once(tmp_path: Path, fitter: Transcoder) -> None:
-    """The same film for ten chats of the same limit; who asks for another gets another."""
+async def test_concurrent_requests_create_one_output(tmp_path: Path, fitter: Transcoder) -> None:
+    """One for ten chats with the same limit; another for a different limit."""
     film = video_of_size(tmp_path / "film.mp4", 11 * MB)
     asked = [fitter.fit_to_limit(film, DISCORD, link_possible=True) for _ in range(10)]
     first, *others = await asyncio.gather(
@@ -145,8 +147,8 @@ async def test_asked_by_many_at_once_it_is_made_once(tmp_path: Path, fitter: Tra
     assert first.path.stat().st_mtime_ns == made_at
 
 
-async def test_a_thumbnail_is_made_once(tmp_path: Path, fitter: Transcoder) -> None:
-    """Also where there is none, which is remembered."""
+async def test_thumbnail_is_created_once(tmp_path: Path, fitter: Transcoder) -> None:
+    """A failure is remembered too."""
     film = unusual_video(tmp_path / "film.mp4", *H264)
     still = await fitter.thumbnail(film)
     assert still is not None
@@ -158,11 +160,11 @@ async def test_a_thumbnail_is_made_once(tmp_path: Path, fitter: Transcoder) -> N
     assert await fitter.thumbnail(tmp_path / "text.mp4") is None
 
 
-# --- what may go wrong -------------------------------------------------------------------
+# --- faults ------------------------------------------------------------------------------
 
 
-async def test_without_room_it_waits_and_then_goes_on(tmp_path: Path) -> None:
-    """Nothing is begun that cannot be finished, and nothing is marked as impossible."""
+async def test_full_disk_delays_the_output(tmp_path: Path) -> None:
+    """Nothing is started that cannot be finished, and nothing is marked as impossible."""
     film = video_of_size(tmp_path / "film.mp4", 11 * MB)
     full = Transcoder(tmp_path / "data", asyncio.Semaphore(1), min_free_bytes=1 << 60)
     with pytest.raises(DiskFull):
@@ -174,16 +176,16 @@ async def test_without_room_it_waits_and_then_goes_on(tmp_path: Path) -> None:
     roomy.close()
 
 
-async def test_a_film_that_is_gone_is_said_to_be_gone(tmp_path: Path, fitter: Transcoder) -> None:
-    """It is not taken for one that cannot be made."""
+async def test_missing_result_raises_file_not_found(tmp_path: Path, fitter: Transcoder) -> None:
+    """It is not recorded as impossible to encode."""
     with pytest.raises(FileNotFoundError):
         await fitter.fit_to_limit(tmp_path / "film.mp4", DISCORD, link_possible=True)
     with pytest.raises(FileNotFoundError):
         await fitter.thumbnail(tmp_path / "film.mp4")
 
 
-async def test_who_stops_waiting_stops_the_work(tmp_path: Path, fitter: Transcoder) -> None:
-    """Cancelled in the middle: ffmpeg is gone and so is what it wrote; the next try succeeds."""
+async def test_cancelling_stops_ffmpeg(tmp_path: Path, fitter: Transcoder) -> None:
+    """The process ends, its file is removed, and the next attempt succeeds."""
     film = video_of_size(tmp_path / "film.mp4", 60 * MB)
     work = asyncio.create_task(fitter.fit_to_limit(film, DISCORD, link_possible=True))
     await _until(lambda: _parts(tmp_path))
@@ -198,10 +200,10 @@ async def test_who_stops_waiting_stops_the_work(tmp_path: Path, fitter: Transcod
     ).strategy is Strategy.ENCODE
 
 
-async def test_an_encoder_that_others_kill_is_started_again(
+async def test_ffmpeg_killed_from_outside_is_started_again(
     tmp_path: Path, fitter: Transcoder
 ) -> None:
-    """By the system for want of memory, or by a stop of the service: the film is not to blame."""
+    """By the kernel for lack of memory, or when the service stops: the video is not to blame."""
     film = video_of_size(tmp_path / "film.mp4", 60 * MB)
     work = asyncio.create_task(fitter.fit_to_limit(film, DISCORD, link_possible=True))
     await _until(lambda: _parts(tmp_path))
@@ -210,8 +212,8 @@ async def test_an_encoder_that_others_kill_is_started_again(
     assert (await work).strategy is Strategy.ENCODE
 
 
-async def test_a_crash_in_the_middle_leaves_nothing_that_lasts(tmp_path: Path) -> None:
-    """After kill -9: ffmpeg ends too, the half film is swept, the plan is the same and succeeds."""
+async def test_crash_while_encoding_leaves_nothing_permanent(tmp_path: Path) -> None:
+    """After SIGKILL ffmpeg ends too, its file is removed, and the same plan succeeds."""
     film = video_of_size(tmp_path / "film.mp4", 60 * MB)
     before = choose_plan(await probe(film), DISCORD, link_possible=True)
     with _child(tmp_path, film) as child:
@@ -230,8 +232,8 @@ async def test_a_crash_in_the_middle_leaves_nothing_that_lasts(tmp_path: Path) -
     living.close()
 
 
-async def test_what_is_no_longer_wanted_is_removed(tmp_path: Path, fitter: Transcoder) -> None:
-    """With its original, or at once when a person is forgotten; nobody else's goes with it."""
+async def test_unused_outputs_are_removed(tmp_path: Path, fitter: Transcoder) -> None:
+    """With their original, or at once for /forgetme; other outputs stay."""
     for name in ("1.mp4", "11.mp4"):
         unusual_video(tmp_path / name, *H264)
         await fitter.fit_to_limit(tmp_path / name, DISCORD, link_possible=True)
@@ -243,8 +245,8 @@ async def test_what_is_no_longer_wanted_is_removed(tmp_path: Path, fitter: Trans
     assert await fitter.remove_orphans(set()) == 2
 
 
-async def test_our_memory_does_not_grow_with_the_film(tmp_path: Path, fitter: Transcoder) -> None:
-    """Probing, moving the index, encoding and the still of 200 MB pass it by."""
+async def test_memory_does_not_grow_with_the_video(tmp_path: Path, fitter: Transcoder) -> None:
+    """Probing, moving the index, encoding and the thumbnail of 200 MB use little of it."""
     film = video_of_size(tmp_path / "film.mp4", 200 * MB)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     tracemalloc.start()
@@ -259,7 +261,7 @@ async def test_our_memory_does_not_grow_with_the_film(tmp_path: Path, fitter: Tr
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 16 << 10
 
 
-# --- watching ----------------------------------------------------------------------------
+# --- memory ------------------------------------------------------------------------------
 
 _CHILD = """
 import asyncio, sys
@@ -286,13 +288,13 @@ async def _until(holds: Callable[[], object]) -> None:
 
 
 def _parts(tmp_path: Path) -> list[Path]:
-    """Half-made films that something is in already."""
+    """Return the unfinished outputs that are not empty."""
     parts = (tmp_path / "data" / "fitted").glob("*.part")
     return [part for part in parts if part.stat().st_size > 0]
 
 
 def _at_work(tmp_path: Path) -> list[int]:
-    """The ffmpegs that write for this test."""
+    """Return the ffmpeg processes of this test."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:

@@ -1,4 +1,4 @@
-"""A sandbox for each test, in its own folder and with a clock that stands still."""
+"""A sandbox for each test, in its own folder and with a fake clock."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.sandbox_driver import OpenSandbox
 
 @pytest.fixture
 async def open_sandbox(tmp_path: Path, clock: FakeClock) -> AsyncIterator[OpenSandbox]:
-    """Open the one sandbox of this test; once more means: after a restart."""
+    """Open the sandbox of this test; another call simulates a restart."""
     async with AsyncExitStack() as stack:
         http = HttpClient()
         stack.push_async_callback(http.close)

@@ -1,4 +1,4 @@
-"""The films of the sandbox: real ones, whatever the prompt, the picture and the shape."""
+"""Videos of the sandbox: playable for any prompt, image and size."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from tests.support import sample_images, video_frames
 from tests.support.sandbox_driver import SMALL, OpenSandbox, download, make_film, poll_until_done
 
 
-async def test_a_film_is_what_was_asked_for_and_plays(sandbox: Sandbox, tmp_path: Path) -> None:
-    """H.264 in a common colour format with AAC sound, its index in front, not one complaint."""
+async def test_video_has_requested_size_and_plays(sandbox: Sandbox, tmp_path: Path) -> None:
+    """H.264 in 4:2:0 with AAC sound, the index in front, and no error when decoded."""
     request = replace(SMALL, seconds=4, width=720, height=1280, prompt="a red kite over the sea")
     film = await make_film(sandbox, request, tmp_path / "film.mp4")
     facts = await probe(film)
@@ -44,19 +44,19 @@ async def test_a_film_is_what_was_asked_for_and_plays(sandbox: Sandbox, tmp_path
         ({"width": 400, "height": 30}, (400, 30)),
     ],
 )
-async def test_every_shape_is_made(
+async def test_every_orientation_is_rendered(
     asked: dict[str, object], made: tuple[int, int], sandbox: Sandbox, tmp_path: Path
 ) -> None:
-    """Without a size the orientation decides; odd sides lose a pixel, for H.264 has none."""
+    """Without a size the orientation decides; odd sides are reduced by a pixel for H.264."""
     request = replace(SMALL, **({"width": None, "height": None} | asked))  # type: ignore[arg-type]
     facts = await probe(await make_film(sandbox, request, tmp_path / "film.mp4"))
     assert (facts.width, facts.height) == made
 
 
-async def test_the_picture_is_the_first_frame_and_then_it_moves(
+async def test_image_is_the_first_frame_before_motion_starts(
     sandbox: Sandbox, tmp_path: Path
 ) -> None:
-    """Not nearly the picture, and not with words on it: what the person sent."""
+    """The first frame is the user's image exactly, without text on it."""
     picture = sample_images.photo(tmp_path / "photo.jpg", 360, 640)
     request = replace(
         SMALL,
@@ -78,8 +78,8 @@ async def test_the_picture_is_the_first_frame_and_then_it_moves(
     assert video_frames.difference(video_frames.frame(film, 1.8), first) > 4
 
 
-async def test_a_picture_keeps_its_colours(sandbox: Sandbox, tmp_path: Path) -> None:
-    """Converted with the wrong matrix, red would turn orange on every phone."""
+async def test_image_keeps_its_colours(sandbox: Sandbox, tmp_path: Path) -> None:
+    """With the wrong conversion matrix, red would turn orange on every phone."""
     card = tmp_path / "card.png"
     sample_images.color_card(96, 160).save(card)
     request = replace(SMALL, image=ReferenceImage(card, "image/png", 96, 160))
@@ -89,10 +89,10 @@ async def test_a_picture_keeps_its_colours(sandbox: Sandbox, tmp_path: Path) -> 
         assert shown.getpixel(place) == pytest.approx(sample_images.COLOURS[name], abs=14)
 
 
-async def test_the_prompt_is_written_on_the_film_without_its_directions(
+async def test_prompt_is_drawn_without_directives(
     open_sandbox: OpenSandbox, tmp_path: Path
 ) -> None:
-    """The same job with other words looks different; with a bracketed word more, the same."""
+    """Another prompt changes the video; an additional directive in brackets does not."""
     seen = []
     for number, prompt in enumerate(("A KITE", "A DOG", "A [Broken] KITE")):
         sandbox = Sandbox(
@@ -122,14 +122,14 @@ async def test_the_prompt_is_written_on_the_film_without_its_directions(
         "line\nbreaks\tand ' % : \\ , ; [ ] = quotes",
     ],
 )
-async def test_no_prompt_breaks_a_film(prompt: str, sandbox: Sandbox, tmp_path: Path) -> None:
-    """Letters that no font has, signs that ffmpeg's own language knows, and no words at all."""
+async def test_any_prompt_is_rendered(prompt: str, sandbox: Sandbox, tmp_path: Path) -> None:
+    """Letters missing in all fonts, special characters of ffmpeg filters, and an empty text."""
     film = await make_film(sandbox, replace(SMALL, prompt=prompt), tmp_path / "film.mp4")
     check_mp4(film)
 
 
-async def test_what_cannot_be_made_is_refused(sandbox: Sandbox, tmp_path: Path) -> None:
-    """Nothing is accepted of which no film could come."""
+async def test_impossible_request_is_rejected(sandbox: Sandbox, tmp_path: Path) -> None:
+    """No job is accepted that could not produce a video."""
     gone = ReferenceImage(tmp_path / "gone.jpg", "image/jpeg", 96, 160)
     wrong: list[dict[str, object]] = [
         {"seconds": 0},
@@ -146,10 +146,8 @@ async def test_what_cannot_be_made_is_refused(sandbox: Sandbox, tmp_path: Path) 
         assert await sandbox.find_job(SMALL, 0) is None
 
 
-async def test_a_picture_that_cannot_be_read_fails_the_job(
-    sandbox: Sandbox, tmp_path: Path
-) -> None:
-    """It is told once and for all, not tried for ever."""
+async def test_unreadable_image_fails_the_job(sandbox: Sandbox, tmp_path: Path) -> None:
+    """The job fails at once instead of being retried for ever."""
     (tmp_path / "rubbish.jpg").write_bytes(b"rubbish")
     image = ReferenceImage(tmp_path / "rubbish.jpg", "image/jpeg", 96, 160)
     job = await sandbox.submit(replace(SMALL, image=image))

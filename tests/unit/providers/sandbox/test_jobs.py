@@ -1,4 +1,4 @@
-"""The jobs of the sandbox: they outlive its process, and what is told of them is true."""
+"""Jobs of the sandbox: they survive a restart, and their reported state is correct."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ from tests.support.sandbox_driver import (
 )
 
 
-async def test_one_key_is_one_job(open_sandbox: OpenSandbox) -> None:
-    """The same create twice, also after a restart, is the same job; so a repeat costs nothing."""
+async def test_same_key_is_the_same_job(open_sandbox: OpenSandbox) -> None:
+    """A repeated create, also after a restart, returns the same job."""
     sandbox = open_sandbox()
     assert await sandbox.find_job(SMALL, 0) is None
     first = await sandbox.submit(SMALL)
@@ -40,8 +40,8 @@ async def test_one_key_is_one_job(open_sandbox: OpenSandbox) -> None:
     assert {job.remote_id for job in (first, second, third, found)} == {"sandbox_k3xw"}
 
 
-async def test_the_percent_is_honest(sandbox: Sandbox) -> None:
-    """It rises with the film and is never complete before the film is there."""
+async def test_percent_rises_and_is_complete_only_with_the_video(sandbox: Sandbox) -> None:
+    """It rises while rendering, and is 100 only once the video exists."""
     job = await sandbox.submit(replace(SMALL, seconds=6, width=720, height=1280))
     seen = []
     async with asyncio.timeout(60):
@@ -55,8 +55,8 @@ async def test_the_percent_is_honest(sandbox: Sandbox) -> None:
     assert all(one.percent is None for one in seen if not one.running)
 
 
-async def test_at_most_two_films_are_made_at_once(sandbox: Sandbox, tmp_path: Path) -> None:
-    """Ten tasks of one person must not take the machine down; the others wait in line."""
+async def test_at_most_two_videos_are_rendered_at_once(sandbox: Sandbox, tmp_path: Path) -> None:
+    """Ten tasks of one user must not overload the machine; the others wait."""
     jobs = [
         await sandbox.submit(replace(SMALL, idempotency_key=f"job{number}")) for number in range(6)
     ]
@@ -69,10 +69,10 @@ async def test_at_most_two_films_are_made_at_once(sandbox: Sandbox, tmp_path: Pa
     assert 1 <= most <= MAX_CONCURRENT_RENDERS
 
 
-async def test_a_film_cut_short_is_made_after_the_restart(
+async def test_interrupted_render_restarts_after_restart(
     open_sandbox: OpenSandbox, tmp_path: Path
 ) -> None:
-    """A graceful stop in the middle of it leaves no file but the job."""
+    """A graceful stop while rendering leaves no file except the job."""
     sandbox = open_sandbox()
     job = await sandbox.submit(replace(SMALL, seconds=30, width=720, height=1280))
     await poll_until_percent(sandbox, job.remote_id)
@@ -106,10 +106,10 @@ asyncio.run(main())
 """
 
 
-async def test_a_film_survives_the_death_of_its_process(
+async def test_job_survives_sigkill_while_rendering(
     open_sandbox: OpenSandbox, tmp_path: Path
 ) -> None:
-    """Killed in the middle of the making, the job is known and its film is made once more."""
+    """After SIGKILL the job is still known, and its video is rendered again."""
     folder = tmp_path / "sandbox"
     with subprocess.Popen(
         [sys.executable, "-c", _KILLED, str(folder)], stdout=subprocess.PIPE, text=True
@@ -125,10 +125,10 @@ async def test_a_film_survives_the_death_of_its_process(
     assert video_frames.player_errors(tmp_path / "film.mp4") == ""
 
 
-async def test_a_film_whose_maker_was_killed_is_made_again(
+async def test_video_is_rendered_again_after_ffmpeg_was_killed(
     sandbox: Sandbox, tmp_path: Path
 ) -> None:
-    """Out of memory, the system kills ffmpeg: no verdict on the job; the next look begins anew."""
+    """A kill for lack of memory does not fail the job; the next poll renders again."""
     job = await sandbox.submit(replace(SMALL, seconds=4, width=720, height=1280))
     await poll_until_percent(sandbox, job.remote_id)
     for process in _processes_at_work_in(tmp_path):
@@ -147,8 +147,8 @@ def _processes_at_work_in(folder: Path) -> list[int]:
     ]
 
 
-async def test_cancelling_kills_the_making_for_good(sandbox: Sandbox, tmp_path: Path) -> None:
-    """Confirmed means stopped: no process goes on, and asking again says the same."""
+async def test_cancel_kills_ffmpeg_and_is_final(sandbox: Sandbox, tmp_path: Path) -> None:
+    """Confirmed means stopped: no process remains, and a second cancel returns the same."""
     job = await sandbox.submit(replace(SMALL, seconds=30, width=720, height=1280))
     await poll_until_percent(sandbox, job.remote_id)
     assert await sandbox.cancel(job.remote_id)
@@ -160,8 +160,8 @@ async def test_cancelling_kills_the_making_for_good(sandbox: Sandbox, tmp_path: 
     assert [path.name for path in (tmp_path / "sandbox").iterdir()] == ["k3xw.json"]
 
 
-async def test_what_is_over_cannot_be_cancelled(sandbox: Sandbox, tmp_path: Path) -> None:
-    """A finished film stays; told otherwise, credits would come back for it."""
+async def test_finished_job_cannot_be_cancelled(sandbox: Sandbox, tmp_path: Path) -> None:
+    """The video stays; otherwise its credits would be refunded."""
     await make_film(sandbox, SMALL, tmp_path / "film.mp4")
     assert not await sandbox.cancel("sandbox_k3xw")
     assert await sandbox.poll("sandbox_k3xw") == Finished()
@@ -169,8 +169,8 @@ async def test_what_is_over_cannot_be_cancelled(sandbox: Sandbox, tmp_path: Path
     assert not await sandbox.cancel(failed.remote_id)
 
 
-async def test_a_download_goes_on_from_any_byte(sandbox: Sandbox, tmp_path: Path) -> None:
-    """Also from the last one, and from behind it, which begins anew."""
+async def test_download_resumes_from_any_byte(sandbox: Sandbox, tmp_path: Path) -> None:
+    """Also from the last one; an offset beyond the end starts over."""
     whole = (await make_film(sandbox, SMALL, tmp_path / "film.mp4")).read_bytes()
     for offset in (1, len(whole) // 2, len(whole)):
         assert await download(sandbox, "sandbox_k3xw", offset) == whole[offset:]
@@ -178,8 +178,8 @@ async def test_a_download_goes_on_from_any_byte(sandbox: Sandbox, tmp_path: Path
 
 
 @pytest.mark.parametrize("remote_id", ["k3xw", "sandbox_", "sandbox_none", "sandbox_../k3xw", ""])
-async def test_an_unknown_job_is_not_found(remote_id: str, sandbox: Sandbox) -> None:
-    """Ids may be typed by admins; none leads out of the folder."""
+async def test_unknown_job_is_not_found(remote_id: str, sandbox: Sandbox) -> None:
+    """Admins may type ids; none of them leads out of the folder."""
     await sandbox.submit(replace(SMALL, prompt="[stuck]"))
     with pytest.raises(NotFound):
         await sandbox.poll(remote_id)
@@ -190,8 +190,8 @@ async def test_an_unknown_job_is_not_found(remote_id: str, sandbox: Sandbox) -> 
             pass
 
 
-async def test_a_remix_keeps_the_look_of_its_original(sandbox: Sandbox, tmp_path: Path) -> None:
-    """The same picture or colours with other words, also of a remix."""
+async def test_remix_keeps_the_look_of_its_original(sandbox: Sandbox, tmp_path: Path) -> None:
+    """The same image or colours with another prompt, also for a remix of a remix."""
     card = tmp_path / "card.png"
     sample_images.color_card(96, 160).save(card)
     image = ReferenceImage(card, "image/png", 96, 160)
@@ -217,10 +217,10 @@ async def test_a_remix_keeps_the_look_of_its_original(sandbox: Sandbox, tmp_path
         )
 
 
-async def test_old_films_are_tidied_away_and_made_again_when_asked_for(
+async def test_expired_videos_are_removed_and_rendered_again_on_demand(
     open_sandbox: OpenSandbox, tmp_path: Path, clock: FakeClock
 ) -> None:
-    """The disk does not fill; a film made again is the same to the byte, so parts still fit."""
+    """The second render is identical to the byte, so partial downloads still fit."""
     whole = (await make_film(open_sandbox(), SMALL, tmp_path / "film.mp4")).read_bytes()
     await clock.advance(VIDEO_RETENTION_S + 1)
     later = open_sandbox()
@@ -232,8 +232,8 @@ async def test_old_films_are_tidied_away_and_made_again_when_asked_for(
         await open_sandbox().poll("sandbox_k3xw")
 
 
-async def test_the_check_tells_the_version_of_ffmpeg(sandbox: Sandbox) -> None:
-    """The one thing that can be wrong here."""
+async def test_check_returns_the_version_of_ffmpeg(sandbox: Sandbox) -> None:
+    """Nothing else can be missing here."""
     name, version = (await sandbox.check()).split()
     assert name == "ffmpeg"
     assert version[0].isdigit()

@@ -1,4 +1,4 @@
-"""The words on a film: inside the picture, legible, and never a reason to fail."""
+"""Text on a video: inside the image, legible, and never a reason for failure."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ SIZES = [(720, 1280), (1280, 720), (96, 160), (400, 30), (16, 16)]
 
 
 def _covered(sheet: Image.Image) -> tuple[int, int, int, int] | None:
-    """The box of all that can be seen; the faint end of a shadow cannot."""
+    """Return the bounding box of all visible pixels, without the faint edge of the shadow."""
     return sheet.getchannel("A").point(lambda level: 255 if level > 40 else 0).getbbox()
 
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("text", ["a red kite", "word " * 900, "x" * 900, "风筝" * 300])
-def test_text_stays_inside_the_picture(text: str, size: tuple[int, int]) -> None:
-    """Long prompts get small letters, then lose their end; nothing runs out at the sides."""
+def test_text_stays_inside_the_image(text: str, size: tuple[int, int]) -> None:
+    """Long prompts get a small font, then lose their end; no text leaves the image."""
     sheet = draw_text(size, text, "", at_bottom=False)
     assert sheet.size == size
     box = _covered(sheet)
@@ -28,8 +28,8 @@ def test_text_stays_inside_the_picture(text: str, size: tuple[int, int]) -> None
         assert box[3] - box[1] < size[1] * 0.75
 
 
-def test_text_below_leaves_the_picture_to_be_seen() -> None:
-    """On a person's own photo the words stand at the bottom, not across a face."""
+def test_text_at_the_bottom_keeps_the_middle_free() -> None:
+    """On a user's photo the text is at the bottom, not across a face."""
     sheet = draw_text((720, 1280), "a cat playing the piano", "sandbox", at_bottom=True)
     box = _covered(sheet)
     assert box is not None
@@ -39,8 +39,8 @@ def test_text_below_leaves_the_picture_to_be_seen() -> None:
     assert (centred[1] + centred[3]) / 2 == pytest.approx(640, abs=60)
 
 
-def test_letters_that_no_font_has_are_left_out() -> None:
-    """No boxes in their place; and of a text that is lost, no commas remain."""
+def test_letters_missing_in_all_fonts_are_left_out() -> None:
+    """No boxes are drawn for them; if all letters are missing, no punctuation remains."""
     nothing = draw_text((360, 640), "", "", at_bottom=False).tobytes()
     for text in ("\ue000\ue001, \ue002\ue003.", "\U000f0000" * 9, "\u200b\u200d", "\n\t"):
         assert draw_text((360, 640), text, "", at_bottom=False).tobytes() == nothing

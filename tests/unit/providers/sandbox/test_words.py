@@ -1,4 +1,4 @@
-"""The sandbox misbehaves just as the bracketed words in a prompt tell it to."""
+"""Directives in a prompt make the sandbox simulate faults."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from tests.support.sandbox_driver import (
 )
 
 
-async def test_throttled_holds_off_twice_and_then_accepts(open_sandbox: OpenSandbox) -> None:
-    """Counted on the disk, so that a restart in between changes nothing."""
+async def test_throttled_rejects_two_creates_then_accepts(open_sandbox: OpenSandbox) -> None:
+    """The count is on the disk, so a restart in between changes nothing."""
     request = replace(SMALL, prompt="a kite [throttled]")
     for _ in range(2):
         sandbox = open_sandbox()
@@ -41,10 +41,10 @@ async def test_throttled_holds_off_twice_and_then_accepts(open_sandbox: OpenSand
     ("word", "kind"),
     [("[fail]", FailureKind.UPSTREAM), ("[Moderated]", FailureKind.MODERATION)],
 )
-async def test_a_failure_on_request_is_a_verdict(
+async def test_fail_and_moderated_return_failed(
     word: str, kind: FailureKind, sandbox: Sandbox
 ) -> None:
-    """A value and no exception, with words for admins."""
+    """A value, not an exception, with a message for admins."""
     job = await sandbox.submit(replace(SMALL, prompt=f"a kite {word}"))
     end = await sandbox.poll(job.remote_id)
     assert isinstance(end, Failed)
@@ -52,8 +52,10 @@ async def test_a_failure_on_request_is_a_verdict(
     assert end.provider_message
 
 
-async def test_lost_is_accepted_and_can_be_found(open_sandbox: OpenSandbox, tmp_path: Path) -> None:
-    """The answer is lost, the job is not: found by its key, it ends as any other."""
+async def test_lost_create_is_accepted_and_can_be_found(
+    open_sandbox: OpenSandbox, tmp_path: Path
+) -> None:
+    """The response is lost, the job is not: it is found by its key and finishes normally."""
     request = replace(SMALL, prompt="a kite [lost]")
     with pytest.raises(Unanswered) as lost:
         await open_sandbox().submit(request)
@@ -65,16 +67,18 @@ async def test_lost_is_accepted_and_can_be_found(open_sandbox: OpenSandbox, tmp_
     check_mp4(await make_film(sandbox, request, tmp_path / "film.mp4"))
 
 
-async def test_vanished_is_gone_for_good(sandbox: Sandbox) -> None:
-    """The create is answered well, and then there is no such job."""
+async def test_vanished_job_is_unknown_after_its_create(sandbox: Sandbox) -> None:
+    """The create succeeds, and then the job does not exist."""
     job = await sandbox.submit(replace(SMALL, prompt="a kite [vanished]"))
     for _ in range(3):
         with pytest.raises(NotFound):
             await sandbox.poll(job.remote_id)
 
 
-async def test_stuck_never_ends_but_can_be_cancelled(sandbox: Sandbox, clock: FakeClock) -> None:
-    """What a deadline is for."""
+async def test_stuck_job_never_ends_but_can_be_cancelled(
+    sandbox: Sandbox, clock: FakeClock
+) -> None:
+    """The case for which tasks have a deadline."""
     job = await sandbox.submit(replace(SMALL, prompt="a kite [stuck]"))
     for _ in range(3):
         await clock.advance(100_000)
@@ -84,8 +88,8 @@ async def test_stuck_never_ends_but_can_be_cancelled(sandbox: Sandbox, clock: Fa
     assert await sandbox.cancel(job.remote_id)
 
 
-async def test_slow_waits_by_the_clock(sandbox: Sandbox, clock: FakeClock) -> None:
-    """The film may be there, but the job is not over before its time; no call takes longer."""
+async def test_slow_job_finishes_by_the_clock(sandbox: Sandbox, clock: FakeClock) -> None:
+    """The video may exist earlier, but the job is not finished before; no call blocks."""
     job = await sandbox.submit(replace(SMALL, prompt="a kite [slow]"))
     await clock.advance(SLOW_DELAY_S / 2)
     await poll_until_percent(sandbox, job.remote_id, 50)
@@ -94,16 +98,18 @@ async def test_slow_waits_by_the_clock(sandbox: Sandbox, clock: FakeClock) -> No
     assert await poll_until_done(sandbox, job.remote_id) == Finished()
 
 
-async def test_huge_is_a_large_file_that_still_plays(sandbox: Sandbox, tmp_path: Path) -> None:
-    """For the limits of the chats; players skip what it is padded with."""
+async def test_huge_video_is_large_and_plays(sandbox: Sandbox, tmp_path: Path) -> None:
+    """To test the size limits of chats; players skip the padding."""
     film = await make_film(sandbox, replace(SMALL, prompt="a kite [huge]"), tmp_path / "film.mp4")
     assert film.stat().st_size == HUGE_BYTES
     check_mp4(film)
     assert video_frames.player_errors(film) == ""
 
 
-async def test_broken_gives_half_a_file_once(open_sandbox: OpenSandbox, tmp_path: Path) -> None:
-    """A file that was cut off, honest about its length; the second download is whole."""
+async def test_broken_truncates_the_first_download_only(
+    open_sandbox: OpenSandbox, tmp_path: Path
+) -> None:
+    """The announced length matches the truncated file; the second download is complete."""
     sandbox = open_sandbox()
     job = await sandbox.submit(replace(SMALL, prompt="a kite [broken]"))
     await poll_until_done(sandbox, job.remote_id)
