@@ -14,9 +14,6 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, NonNegativeInt, SecretStr
 
 from providers.errors import Unsupported
-
-if TYPE_CHECKING:
-    from providers.http import HttpClient
 from providers.types import (
     Capabilities,
     Download,
@@ -27,6 +24,9 @@ from providers.types import (
     VideoRequest,
     WebhookEvent,
 )
+
+if TYPE_CHECKING:
+    from providers.http import HttpClient
 
 
 class ProviderOptions(BaseModel):
@@ -100,7 +100,7 @@ class Provider(ABC):
     async def submit(self, request: VideoRequest) -> Job:
         """Send the paid create, exactly once.
 
-        Whether the gateway may have accepted it in spite of an error is `ProviderError.accepted`.
+        `ProviderError.maybe_accepted`: whether the gateway may have accepted it despite the error.
         """
 
     @abstractmethod
@@ -139,7 +139,7 @@ class Provider(ABC):
     ) -> Job | None:
         """Look for the job of a create whose response was lost.
 
-        `since` is when it was sent, in UNIX seconds; `taken` are remote ids of other tasks.
+        `since` is when it was sent, in UNIX seconds; `taken_ids` are remote ids of other tasks.
         """
         raise Unsupported(f"{self.kind} cannot list jobs")
 

@@ -59,7 +59,6 @@ class Response:
 
     body: Json
     poll_after_s: float | None
-    """Seconds."""
 
 
 class HttpClient:
@@ -109,7 +108,7 @@ class HttpClient:
     ) -> Response:
         """Send one request and return its JSON. Raises `ProviderError` for any other outcome.
 
-        A `paid` request opens a new connection: on a kept one that the server is just closing it
+        A paid request needs a `fresh_connection`: on a kept one that the server is just closing it
         could fail without a way to know whether it was received.
         """
         headers = {"accept": "application/json", **_authorization(api_key)}
@@ -133,8 +132,8 @@ class HttpClient:
     ) -> AsyncIterator[Download]:
         """Open a result for reading from `offset` on.
 
-        The key is sent to the origin of `home` only. Other origins must have public addresses,
-        unless `home` itself is private: a gateway must not make us read our own network.
+        The key is sent to the origin of `base_url` only. Other origins must have public addresses,
+        unless `base_url` itself is private: a gateway must not make us read our own network.
         """
         async with self._open_video(url, api_key, base_url, offset) as response:
             start, total_bytes = http_errors.parse_content_range(

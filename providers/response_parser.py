@@ -1,6 +1,6 @@
 """Parse what gateways report about jobs: one tolerant parser for all dialects.
 
-Pure: takes decoded JSON, returns values of `providers.base`. It accepts every structure that is
+Pure: takes decoded JSON, returns values of `providers.types`. It accepts every structure that is
 documented or was observed at any gateway, but reports success only if a status word says so.
 Sources: the documentation of the gateways, public clients, and a wire capture; see
 `providers/README.md`.
@@ -140,7 +140,7 @@ def parse_job(body: object, poll_after_s: float | None = None, base_url: str = "
 def parse_progress(body: object, poll_after_s: float | None = None, base_url: str = "") -> Progress:
     """Parse the state of a job. An unknown status word counts as running. Raises `ProviderError`.
 
-    `base` resolves links without a host; if it is empty, such links are ignored.
+    `base_url` resolves links without a host; if it is empty, such links are ignored.
     """
     job = _unwrap_job(unwrap_envelope(body), base_url)
     status = find_status(job)

@@ -47,7 +47,7 @@ class VideoRequest:
     """The prompt is a list of shots."""
     remix_of: str | None = None
     """The finished job to remix: its remote id, or its edit id where the gateway requires that
-    (`Capabilities.edit_id`)."""
+    (`Capabilities.remix_by_edit_id`)."""
 
 
 class FailureKind(StrEnum):
@@ -89,10 +89,11 @@ class Finished:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The gateway reports that the job failed. `raw` is its message, for admins only."""
+    """The gateway reports that the job failed."""
 
     kind: FailureKind
     provider_message: str = ""
+    """Text of the gateway, for admins only."""
     code: str = ""
 
 
@@ -170,12 +171,12 @@ class Capabilities:
     thumbnails: bool = False
     """It offers a still image of a finished video (`Provider.thumbnail`)."""
     webhooks: bool = False
-    """It calls our webhook when a job ends (`Provider.heard`)."""
+    """It calls our webhook when a job ends (`Provider.parse_webhook`)."""
 
     def choose_image_transport(self, *, links_available: bool) -> ImageTransport | None:
         """Return the preferred way to send an image, None if there is no usable one.
 
-        `links`: whether we can publish a file under a link.
+        `links_available`: whether we can publish a file under a link.
         """
         usable = (
             transport

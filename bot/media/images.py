@@ -46,6 +46,10 @@ _TRANSPOSITIONS = {
 }
 _SIDEWAYS = frozenset({5, 6, 7, 8})
 
+_JPEG_MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
+"""A marker; within the data of a scan, FF is followed by 00 or a restart number instead."""
+_JPEG_SCAN, _JPEG_END = 0xDA, 0xD9
+
 pillow_heif.register_heif_opener()
 # Our own limit reports the numbers to the user; that of Pillow would not.
 Image.MAX_IMAGE_PIXELS = None
@@ -78,7 +82,7 @@ class PreparedImage:
 
 
 async def inspect_image(path: Path) -> ImageInfo:
-    """Run `inspect` in a thread."""
+    """Run `read_image_info` in a thread."""
     return await asyncio.to_thread(read_image_info, path)
 
 
@@ -171,6 +175,21 @@ def _check_size(width: int, height: int) -> None:
         raise Refusal("image-too-small", width=width, height=height, limit=MIN_SIDE_PX)
 
 
+def count_jpeg_scans(content: bytes) -> int:
+    """Count the scans of the first image by its markers, without decoding it.
+
+    Data after the image, such as a video, is ignored.
+    """
+    position, count = 2, 0
+    while match := _JPEG_MARKER.search(content, position):
+        kind = match[0][1]
+        if kind == _JPEG_END:
+            break
+        count += kind == _JPEG_SCAN
+        position = match.end() + int.from_bytes(content[match.end() : match.end() + 2], "big")
+    return count
+
+
 def _check_scans(path: Path) -> None:
     """Raise `Refusal` for a JPEG that would take hours to decode."""
     if count_jpeg_scans(path.read_bytes()) > _MAX_JPEG_SCANS:
@@ -219,8 +238,8 @@ def _to_resizable_mode(image: Image.Image) -> Image.Image:
     """Convert to a mode that can be resized: no palette, no 16-bit channels."""
     if image.mode.startswith("I"):
         # Pillow would clip 16-bit gray instead of scaling it.
-        grey = image.convert("I").point(lambda value: value * (1 / 257))
-        return grey.convert("L")
+        gray = image.convert("I").point(lambda value: value * (1 / 257))
+        return gray.convert("L")
     # Not if it already has that mode: Pillow would copy all pixels.
     if image.has_transparency_data:
         return image if image.mode == "RGBA" else image.convert("RGBA")
@@ -279,20 +298,3 @@ def _write_atomically(path: Path, content: bytes) -> None:
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
-
-
-_JPEG_MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
-"""A marker; within the data of a scan, FF is followed by 00 or a restart number instead."""
-_JPEG_SCAN, _JPEG_END = 0xDA, 0xD9
-
-
-def count_jpeg_scans(content: bytes) -> int:
-    """Count the scans of the first image; data after it, such as a video, is ignored."""
-    position, count = 2, 0
-    while match := _JPEG_MARKER.search(content, position):
-        kind = match[0][1]
-        if kind == _JPEG_END:
-            break
-        count += kind == _JPEG_SCAN
-        position = match.end() + int.from_bytes(content[match.end() : match.end() + 2], "big")
-    return count

@@ -24,6 +24,8 @@ from bot.domain.tasks import Task
 from bot.media.storage import MediaStorage
 from bot.media.transcoder import Transcoder
 
+_log = structlog.get_logger(__name__)
+
 MEDIA_TYPES = {
     ".jpg": "image/jpeg",
     ".mp4": "video/mp4",
@@ -51,7 +53,7 @@ class Publisher(Protocol):
     """Maximum validity of a link, in seconds."""
 
     async def publish(self, path: Path, now: float, valid_for_s: float) -> str:
-        """Return a link to an image or result, valid for `valid_for` seconds, at most `longest`.
+        """Return a link to an image or result, valid for `valid_for_s`, at most `max_validity_s`.
 
         Raises `PublishError`.
         """
@@ -80,14 +82,14 @@ class SignedLinks:
         self._secret = secret
 
     def create_link(self, file_name: str, now: float, valid_for_s: float) -> str:
-        """Return a link to an image or result, valid for `valid_for` seconds."""
+        """Return a link to an image or result, valid for `valid_for_s`."""
         check_public_name(file_name)
         return (
             f"{self._base_url}/media/{self._create_token(file_name, math.ceil(now + valid_for_s))}"
         )
 
     async def publish(self, path: Path, now: float, valid_for_s: float) -> str:
-        """Implement `Publisher` with `link`."""
+        """Implement `Publisher` with `create_link`."""
         return self.create_link(path.name, now, valid_for_s)
 
     async def revoke(self, file_name: str) -> None:
@@ -170,7 +172,7 @@ def _is_public_name(file_name: str) -> bool:
     return is_plain and name.suffix in MEDIA_TYPES
 
 
-_log = structlog.get_logger(__name__)
+# --- removal -----------------------------------------------------------------------------
 
 
 async def remove_task_files(

@@ -29,7 +29,7 @@ class PartialDownload:
         self._digest = sha256()
         self._position = 0
         self._checkpoint_position = 0
-        # After a cancelled await its thread still writes, while `note` may already run in another.
+        # The thread of a cancelled await still writes while another may already run `checkpoint`.
         self._lock = Lock()
 
     @property

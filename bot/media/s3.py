@@ -56,7 +56,7 @@ class S3Settings:
 
 
 class S3Publisher:
-    """One bucket; a `Publisher`."""
+    """A `Publisher` that uploads files to one bucket."""
 
     max_validity_s = MAX_LINK_VALIDITY_S
 

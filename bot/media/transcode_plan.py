@@ -63,7 +63,7 @@ class Encoding:
     width: int
     height: int
     video_bitrate: int
-    """Maximum bits per second; the buffer allows `window` seconds more of it in total."""
+    """Maximum bits per second; the buffer allows `rate_window_s` seconds more of it in total."""
     rate_window_s: float
     audio_bitrate: int
     """Bits per second; 0 without sound."""
@@ -77,7 +77,7 @@ class Encoding:
 
 @dataclass(frozen=True, slots=True)
 class TranscodePlan:
-    """The chosen way; `encoding` is for the whole video or the preview, None for neither."""
+    """The strategy; `encoding` is for the whole video or the preview, None for neither."""
 
     strategy: Strategy
     encoding: Encoding | None = None

@@ -39,7 +39,7 @@ _UNASSIGNED_LETTER = "\U0010ffff"
 
 
 def draw_text(size: tuple[int, int], text: str, caption: str, *, at_bottom: bool) -> Image.Image:
-    """Draw the text and a small caption on a transparent layer; `low` keeps the middle free."""
+    """Draw text and a caption on a transparent layer; `at_bottom` keeps the middle free."""
     width, height = size
     path, text = _choose_font(text)
     lines, font = _fit_text(text, path, size)
