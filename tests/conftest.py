@@ -1,4 +1,4 @@
-"""What many tests need: a database of each kind, and a clock that they turn themselves."""
+"""Fixtures for all tests: a database of each kind, and a fake clock."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def clock() -> FakeClock:
 def postgres_server(
     tmp_path_factory: pytest.TempPathFactory, worker_id: str
 ) -> Iterator[PostgresServer]:
-    """The one PostgreSQL of this run."""
+    """The PostgreSQL server of this test run."""
     own = tmp_path_factory.getbasetemp()
     with shared_server(own if worker_id == "master" else own.parent) as server:
         yield server
@@ -38,7 +38,7 @@ def postgres_server(
 
 @pytest.fixture(scope="session")
 def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A SQLite file with our tables, to be copied: to make them anew takes much longer."""
+    """A migrated SQLite file to copy, which is much faster than migrating each time."""
     path = tmp_path_factory.mktemp("migrated") / "reelay.db"
     _run(_migrate(f"sqlite:///{path}"))
     return path
@@ -68,7 +68,7 @@ def dialect(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def database_url(dialect: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """The address of a fresh database with our tables, not opened."""
+    """The URL of a fresh, migrated database, not opened."""
     if dialect == "sqlite":
         path = tmp_path / "reelay.db"
         shutil.copy(request.getfixturevalue("migrated_file"), path)
@@ -81,7 +81,7 @@ def database_url(dialect: str, request: pytest.FixtureRequest, tmp_path: Path) -
 def empty_database_url(
     dialect: str, request: pytest.FixtureRequest, tmp_path: Path
 ) -> Iterator[str]:
-    """The address of a database without any table."""
+    """The URL of a database without tables."""
     if dialect == "sqlite":
         yield f"sqlite:///{tmp_path / 'empty.db'}"
     else:
@@ -96,7 +96,7 @@ def _on_server(server: PostgresServer, *, migrated: bool) -> Iterator[str]:
 
 @pytest.fixture
 async def database(database_url: str) -> AsyncIterator[Database]:
-    """A fresh database with our tables, opened."""
+    """A fresh, migrated database, opened."""
     database = open_database(database_url)
     await database.open()
     yield database
@@ -105,7 +105,7 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 
 @pytest.fixture
 def new_postgres_url(postgres_server: PostgresServer) -> Iterator[Callable[[], str]]:
-    """Gives the address of one more fresh database with our tables at each call."""
+    """Each call returns the URL of another fresh, migrated database."""
     names: list[str] = []
 
     def new() -> str:

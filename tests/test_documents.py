@@ -39,7 +39,7 @@ def test_example_has_every_setting_and_no_other() -> None:
 
 
 def test_example_has_every_option_of_every_kind() -> None:
-    """What a kind adds stands there too."""
+    """Including those that only one kind has."""
     options = {
         option.upper() for kind in PROVIDERS.values() for option in kind.options_type.model_fields
     }
@@ -48,7 +48,7 @@ def test_example_has_every_option_of_every_kind() -> None:
 
 
 def test_example_shows_the_defaults(tmp_path: Path) -> None:
-    """With every line uncommented the settings are those that nobody touched."""
+    """With every line uncommented the settings are the defaults."""
     text = _uncommented(EXAMPLE.read_text())
     file = tmp_path / "all.env"
     file.write_text("\n".join(line for line in text.splitlines() if "PROVIDERS__" not in line))
@@ -56,7 +56,7 @@ def test_example_shows_the_defaults(tmp_path: Path) -> None:
 
 
 def test_example_providers_work_with_a_key(tmp_path: Path) -> None:
-    """Each block is the defaults of its kind, with a key put in."""
+    """Each block has the defaults of its kind, with a key put in."""
     file = tmp_path / "all.env"
     file.write_text(_uncommented(EXAMPLE.read_text()))
     for options in load_settings(file, {}).providers.values():
@@ -65,7 +65,7 @@ def test_example_providers_work_with_a_key(tmp_path: Path) -> None:
 
 
 def test_each_setting_of_the_example_is_explained() -> None:
-    """A name with a default says little; the line above says what it is for."""
+    """The line above says what it is for."""
     lines = EXAMPLE.read_text().splitlines()
     for before, line in pairwise(lines):
         if re.match(r"#[A-Z0-9_]+=", line):
@@ -98,7 +98,7 @@ def test_every_named_make_target_exists(document: Path) -> None:
 
 
 def test_every_phony_target_exists() -> None:
-    """A target that is declared and not there answers nothing."""
+    """A target that is declared has a rule."""
     makefile = (ROOT / "Makefile").read_text()
     phony = re.findall(r"^\.PHONY: (.*)$", makefile, re.MULTILINE)[0].split()
     assert set(phony) <= set(re.findall(r"^([a-z]+):", makefile, re.MULTILINE))
@@ -109,7 +109,7 @@ def test_every_phony_target_exists() -> None:
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_relative_link_resolves(document: Path) -> None:
-    """A link to a file of the project leads to one that is there."""
+    """A link to a file of the project leads to an existing one."""
     links = re.findall(r"\]\((?![a-z]+:|#)([^)#\s]+)", document.read_text())
     broken = [link for link in links if not (document.parent / link).exists()]
     assert not broken
@@ -117,7 +117,7 @@ def test_every_relative_link_resolves(document: Path) -> None:
 
 @pytest.mark.parametrize("name", ["requirements.lock", "requirements-dev.lock"])
 def test_lock_files_pin_by_hash_and_name_no_host(name: str) -> None:
-    """Whoever installs uses the registry of their choice, and gets what was tested."""
+    """Users choose their registry, and get what was tested."""
     text = (ROOT / "deploy" / name).read_text()
     assert "://" not in text
     assert "--index-url" not in text

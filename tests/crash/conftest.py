@@ -1,4 +1,4 @@
-"""Processes for crash tests: a zygote that forks Reelay, and a gateway that outlives it."""
+"""Processes for crash tests: a server that forks Reelay, and a gateway that outlives it."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ ROOT = Path(__file__).parents[2]
 
 @dataclass
 class ForkServer:
-    """Runs Reelay in a real process of its own, again and again."""
+    """Runs Reelay in a new real process for each job."""
 
     process: subprocess.Popen[str]
 
     def run(self, job: dict[str, Any]) -> int:
-        """The exit status; negative is the signal that ended it."""
+        """Run a job and return its exit status; negative is the signal that ended it."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         self.process.stdin.write(json.dumps(job) + "\n")
@@ -33,12 +33,12 @@ class ForkServer:
 
 @dataclass
 class RemoteGateway:
-    """The stand-in gateway in a process of its own."""
+    """The fake gateway in a process of its own."""
 
     url: str
 
     def state(self) -> dict[str, Any]:
-        """What it remembers."""
+        """The gateway's state: accepted creates, jobs, requests and violations."""
         found: dict[str, Any] = httpx.get(f"{self.url}/_state").json()
         return found
 
@@ -63,7 +63,7 @@ def _ended(process: subprocess.Popen[str]) -> None:
 
 @pytest.fixture(scope="session")
 def fork_server() -> Iterator[ForkServer]:
-    """One zygote for all tests of this worker: importing everything costs more than a run."""
+    """One fork server for all tests of this worker: importing everything costs more than a run."""
     process = _started("tests.support.fork_server")
     yield ForkServer(process)
     _ended(process)

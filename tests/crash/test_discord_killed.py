@@ -1,4 +1,4 @@
-"""The process dies while people wait in Discord; the next one owes them nothing less."""
+"""The process dies while users wait in Discord; the next one finishes everything."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FOREVER = 3600.0
 
 @pytest.fixture
 async def discord() -> AsyncIterator[FakeDiscord]:
-    """The server, with its limits; no call may have broken a rule that the bot can know."""
+    """The fake server with its real limits; the test fails if it has recorded a violation."""
     async with FakeDiscord(flood=True) as discord:
         # A process that was killed a moment ago has told the next one nothing.
         discord.gateway.identify_seconds = 0
@@ -32,7 +32,7 @@ async def discord() -> AsyncIterator[FakeDiscord]:
 
 @pytest.fixture
 async def gateway() -> AsyncIterator[FakeOpenAIGateway]:
-    """A gateway that is ready at once, until a test says otherwise."""
+    """A gateway that finishes at once unless a test changes that."""
     async with FakeOpenAIGateway(cheap=True, render_seconds=0.1) as gateway:
         yield gateway
     assert gateway.violations == []
@@ -199,7 +199,7 @@ async def _buttons_and_forms_work(video: Message, modal: Modal) -> None:
 async def test_acknowledged_interactions_are_handled_after_a_crash(
     discord: FakeDiscord, bot_process: BotProcess
 ) -> None:
-    """What was kept and not dealt with is dealt with by the next process, in order and once."""
+    """What was stored and not handled is handled by the next process, in order and once."""
     people = [discord.user(f"Person {number}") for number in range(5)]
     discord.guild("Home", people)
     stopped = discord.faults.add("update_original_webhook_message", "hanging", times=len(people))
@@ -233,7 +233,7 @@ async def test_acknowledged_interactions_are_handled_after_a_crash(
 async def test_send_interrupted_by_a_crash_is_found_or_marked(
     discord: FakeDiscord, gateway: FakeOpenAIGateway, bot_process: BotProcess, place: str
 ) -> None:
-    """A status is filled again; a result is found where the bot can look, else marked."""
+    """A status is edited again; a result is found where the bot can look, else marked."""
     ann = discord.user("Ann")
     channel = _place(discord, ann, place)
     gateway.render_seconds = FOREVER

@@ -111,7 +111,7 @@ def installations(
     remote_gateway: RemoteGateway,
     request: pytest.FixtureRequest,
 ) -> Iterator[Installation]:
-    """Fresh houses, as many as are asked for, on one kind of database."""
+    """New installations on one kind of database."""
 
     def build() -> Iterator[Installation]:
         for number in itertools.count(1):
@@ -157,7 +157,7 @@ async def _lived(house: Installation, life: Life, picture: Path) -> list[str]:
 async def test_every_task_finishes_once_after_a_crash_at_any_point(
     name: str, installations: Iterator[Installation], tmp_path: Path
 ) -> None:
-    """After a death at any point the next process brings every task to its end, once."""
+    """After a crash at any point the next process brings every task to its end, once."""
     life = LIVES[name]
     picture = tmp_path / "photo.png"
     Image.linear_gradient("L").resize((300, 200)).save(picture)

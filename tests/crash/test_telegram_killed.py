@@ -1,4 +1,4 @@
-"""The process dies while people wait in Telegram; the next one owes them nothing less."""
+"""The process dies while users wait in Telegram; the next one finishes everything."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FOREVER = 3600.0
 
 @pytest.fixture
 async def telegram() -> AsyncIterator[FakeTelegram]:
-    """The server; no call may have broken a rule that the bot can know."""
+    """The fake server; the test fails if it has recorded a violation."""
     async with FakeTelegram(flood=True) as telegram:
         yield telegram
     assert telegram.violations == []
@@ -30,7 +30,7 @@ async def telegram() -> AsyncIterator[FakeTelegram]:
 
 @pytest.fixture
 async def gateway() -> AsyncIterator[FakeOpenAIGateway]:
-    """A gateway that is ready at once, until a test says otherwise."""
+    """A gateway that finishes at once unless a test changes that."""
     async with FakeOpenAIGateway(cheap=True, render_seconds=0.1) as gateway:
         yield gateway
     assert gateway.violations == []
@@ -120,7 +120,7 @@ def _is_finished(one: Asked) -> bool:
 async def test_fifty_users_get_one_video_each_after_a_crash(
     telegram: FakeTelegram, gateway: FakeOpenAIGateway, bot_process: BotProcess
 ) -> None:
-    """Each gets one video where it was asked for; no status is sent twice or left standing."""
+    """In the chat of the request; no status is sent twice or left standing."""
     bot_process.start()
     again, draft = await _made_before(telegram)
     gateway.render_seconds = FOREVER
@@ -199,7 +199,7 @@ async def test_confirmed_updates_are_handled_in_order_after_a_crash(
 async def test_send_interrupted_by_a_crash_is_repeated_and_marked(
     telegram: FakeTelegram, gateway: FakeOpenAIGateway, bot_process: BotProcess, kind: str
 ) -> None:
-    """A status and a result whose notes were never written come once more, and say so."""
+    """A status and a result whose send was not recorded come once more, marked."""
     ann = telegram.user("Ann")
     chat: Chat = ann.chat if kind == "private" else telegram.supergroup("Kites", [ann])
     gateway.render_seconds = FOREVER

@@ -1,4 +1,4 @@
-"""The move from SQLite to PostgreSQL takes every row along, or none."""
+"""The move from SQLite to PostgreSQL copies every row, or none."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def _everything(tx: Tx) -> dict[str, list[RowMapping]]:
 async def test_every_row_is_copied_and_sequences_continue(
     file: Path, database: Database, database_url: str
 ) -> None:
-    """Each table is equal on both sides, the ledger is sound, and new rows find free numbers."""
+    """Each table is equal on both sides, the ledger is right, and new rows get free numbers."""
     done = _move(file, database_url)
     assert done.returncode == 0, done.stderr
     source = open_database(f"sqlite:///{file}")
@@ -149,7 +149,7 @@ async def test_every_row_is_copied_and_sequences_continue(
 async def test_database_in_use_is_refused_and_unchanged(
     file: Path, database: Database, database_url: str
 ) -> None:
-    """A second move, or one into the wrong database, is refused and leaves it as it is."""
+    """A second move, or one into the wrong database, is refused."""
     await database.transact(
         lambda tx: tx.execute(insert(people), {"id": "telegram:1", "created_at": 1.0})
     )

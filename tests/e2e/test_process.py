@@ -1,4 +1,4 @@
-"""A whole process behind its port: ready while it serves, and quick to follow a gateway's hint."""
+"""A whole process behind its port: ready while it serves, and quick to follow a webhook."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def settings(folder: Path, url: str, port: int, **more: str) -> dict[str, str]:
 
 
 async def test_webhook_event_polls_the_job_at_once(tmp_path: Path) -> None:
-    """A gateway that calls when a job is over has it seen at once, not at the next look."""
+    """Not at the next scheduled poll."""
     port = free_port()
     tell = f"http://127.0.0.1:{port}/webhooks/local"
     async with FakeOpenAIGateway(render_seconds=0.5, cheap=True, tell=tell) as gateway:
@@ -60,7 +60,7 @@ async def test_webhook_event_polls_the_job_at_once(tmp_path: Path) -> None:
 
 
 async def test_unsigned_event_is_refused_and_readiness_hides_secrets(tmp_path: Path) -> None:
-    """What is not signed is refused; readiness tells each part, and no secret."""
+    """Readiness names each part."""
     port = free_port()
     home = f"http://127.0.0.1:{port}"
     async with FakeOpenAIGateway(render_seconds=60) as gateway:

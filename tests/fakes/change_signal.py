@@ -1,4 +1,4 @@
-"""Waiting until something changes, without looking again and again."""
+"""Wait until something changes, without polling."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ T = TypeVar("T")
 
 
 class ChangeSignal:
-    """Wakes those who wait for something to change."""
+    """Wakes waiters after a change."""
 
     def __init__(self) -> None:
         self._waiting: set[asyncio.Future[None]] = set()
 
     def changed(self) -> None:
-        """Everyone looks again."""
+        """Wake all waiters."""
         for waiter in self._waiting:
             if not waiter.done():
                 waiter.set_result(None)

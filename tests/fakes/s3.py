@@ -1,4 +1,4 @@
-"""An S3 server that trusts nobody: one bucket, in memory, behind AWS Signature Version 4.
+"""A strict S3 server: one bucket in memory, behind AWS Signature Version 4.
 
 Every request is signed anew here from what came over the wire, in its headers or in the query of a
 presigned link, and refused unless the two signatures agree; a link also once its time is over.
@@ -53,7 +53,7 @@ class StoredObject:
 
 @dataclass
 class FakeS3:
-    """The server and all that it remembers."""
+    """The fake server and its state."""
 
     page: int = 1000
     """Keys in one page of a list."""

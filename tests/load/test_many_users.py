@@ -1,4 +1,4 @@
-"""Many at once: nothing lost, nothing doubled, every credit accounted for."""
+"""Many tasks at once: nothing lost, nothing doubled, every credit accounted for."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ async def _ten_each(crowd: CountingFrontEnd, people: int) -> None:
 async def test_faulty_gateway_loses_and_doubles_nothing(
     database_url: str, dialect: str, tmp_path: Path
 ) -> None:
-    """2,000 tasks of 200 people at a gateway of which every tenth answer is a fault."""
+    """2,000 tasks of 200 users at a gateway with a fault in every tenth answer."""
     # On PostgreSQL the same with a fifth of them: a statement there costs several times as much.
     people = 200 if dialect == "sqlite" else 40
     async with FakeOpenAIGateway(cheap=True, rate=0.1, render_seconds=0.3) as gateway:
@@ -120,7 +120,7 @@ async def test_faulty_gateway_loses_and_doubles_nothing(
 async def test_second_worker_finishes_the_tasks_of_a_killed_one(
     database_url: str, tmp_path: Path
 ) -> None:
-    """Of two worker processes on one PostgreSQL one is killed; the other finishes everything."""
+    """Of two worker processes on one PostgreSQL one is killed."""
     async with FakeOpenAIGateway(cheap=True, render_seconds=0.5) as gateway:
         own = settings(database_url, tmp_path, gateway.url)
         others = {

@@ -1,4 +1,4 @@
-"""A thousand messages at once in Telegram: everybody is answered, and no limit is ever broken."""
+"""A thousand messages at once in Telegram: all are answered, and no limit is broken."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ UNBOUND = 30.0
 
 @pytest.fixture
 def clock() -> VirtualClock:
-    """The time of everyone."""
+    """The clock of the bot and of the fakes."""
     return VirtualClock()
 
 
 @pytest.fixture
 async def telegram(clock: VirtualClock) -> AsyncIterator[FakeTelegram]:
-    """The server, with its limits; no call may have broken a rule that the bot can know."""
+    """The fake server with its real limits; the test fails if it has recorded a violation."""
     async with FakeTelegram(clock, flood=True) as telegram:
         yield telegram
     assert telegram.violations == []

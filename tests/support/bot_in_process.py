@@ -1,4 +1,4 @@
-"""Reelay as a process runs it, inside a test: its real parts, settings, engine and front-ends."""
+"""Reelay in the process of the test, with its real parts."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def settings(folder: Path, **environ: str) -> Settings:
 async def running_bot(
     settings: Settings, front_ends: Sequence[FrontEnd] | None = None
 ) -> AsyncIterator[Components]:
-    """Reelay at work, with these front-ends or its own; it must stop when it is told to."""
+    """Run Reelay with these front-ends or its own; it must stop when asked."""
     async with open_components(settings) as own:
         parts = own if front_ends is None else replace(own, front_ends=front_ends)
         app = App(settings, parts)

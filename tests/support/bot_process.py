@@ -1,4 +1,4 @@
-"""Reelay as a process of its own, started as its users start it, and killed as machines die."""
+"""Reelay as a process of its own, started as users start it, and killed with SIGKILL."""
 
 from __future__ import annotations
 
@@ -43,11 +43,11 @@ class BotProcess:
 
     @property
     def log_text(self) -> str:
-        """All that it has written, in all of its lives."""
+        """Its log, of all starts."""
         return self._log.read_text() if self._log.exists() else ""
 
     def start(self, **environ: str) -> None:
-        """Begin a life."""
+        """Start it."""
         with self._log.open("ab") as log:
             self._running = subprocess.Popen(
                 [sys.executable, "-m", "bot", "run", "--env-file", os.devnull],
@@ -65,6 +65,6 @@ class BotProcess:
             self._running.wait()
 
     async def wait_exit(self, timeout: float = 20.0) -> int:
-        """The exit status with which it ends by itself."""
+        """Wait until it ends by itself; its exit status."""
         assert self._running is not None
         return await asyncio.to_thread(self._running.wait, timeout)

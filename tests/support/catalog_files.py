@@ -1,4 +1,4 @@
-"""Catalogues for tests, written as people would write them."""
+"""Catalogue files for tests."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from pathlib import Path
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC).timestamp()
 KINDS = {"local": "openai", "sandbox": "sandbox"}
-"""The providers that are there: name -> kind."""
+"""The configured providers: name -> kind."""
 
 
 def write_file(folder: Path, text: str) -> Path:
-    """A file with this in it."""
+    """Write the text to a catalogue file."""
     file = folder / "catalog.toml"
     file.write_text(text, encoding="utf-8")
     return file
 
 
 def model_toml(**keys: object) -> str:
-    """A whole model in TOML, with some keys put differently or, where None, left out."""
+    """A complete model in TOML; a key given here replaces its default, None leaves it out."""
     lines = {
         "name": '"m"',
         "durations": "[4]",

@@ -1,4 +1,4 @@
-"""The seams of a process, instrumented: every write and every call is a point to die at.
+"""Crash points: the process can be killed at every write and every call.
 
 Each part is wrapped in an honest one that counts the points it passes, writes their names to a
 file, and at the one it was told kills its own process with SIGKILL. The product knows nothing of
@@ -32,7 +32,7 @@ _MAX_REPEATS = 2
 
 
 class CrashPoints:
-    """Where this process has been, and where it dies."""
+    """The points that this process has reached, and the one at which it dies."""
 
     def __init__(self, log: Path, kill_at: str | None) -> None:
         self._log = log.open("a", encoding="utf-8", buffering=1)

@@ -1,4 +1,4 @@
-"""The rules of credits that tests go by."""
+"""Credit limits used by tests."""
 
 from __future__ import annotations
 

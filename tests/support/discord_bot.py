@@ -1,4 +1,4 @@
-"""Reelay at work in Discord, by a clock of the test's own and with a gateway of its own."""
+"""Reelay, running against the fake Discord with the test's clock and gateway."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.support.virtual_time import VirtualClock
 async def running_bot(
     clock: Clock, discord: FakeDiscord, gateway: FakeOpenAIGateway, folder: Path, **environ: str
 ) -> AsyncIterator[Components]:
-    """Reelay at work there; results are posted as the gateway makes them."""
+    """Run Reelay; videos are posted unchanged."""
     gateways = {
         "PROVIDERS__LOCAL__KIND": "openai",
         "PROVIDERS__LOCAL__API_KEY": KEY,

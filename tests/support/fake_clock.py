@@ -1,4 +1,4 @@
-"""A clock that a test turns by hand."""
+"""A clock that a test advances."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import heapq
 from itertools import count
 
 _TURNS = 10
-"""Turns of the loop that a woken task gets to go on and perhaps to sleep again."""
+"""Loop turns in which a woken task may continue and sleep again."""
 
 
 class FakeClock:
@@ -23,7 +23,7 @@ class FakeClock:
         return self._now
 
     async def sleep(self, seconds: float) -> None:
-        """Return once the clock was advanced by so many seconds."""
+        """Return when the clock was advanced by this many seconds."""
         if seconds <= 0:
             await asyncio.sleep(0)
             return
@@ -32,7 +32,7 @@ class FakeClock:
         await awake
 
     async def advance(self, seconds: float) -> None:
-        """Let time pass, waking each sleeper at its own moment, the earliest first."""
+        """Advance the clock; wake each sleeper at its own time, the earliest first."""
         end = self._now + seconds
         while self._sleepers and self._sleepers[0][0] <= end:
             self._now, _, awake = heapq.heappop(self._sleepers)

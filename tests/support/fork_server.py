@@ -1,4 +1,4 @@
-"""A process that has imported everything and forks: a real process for each run, at once.
+"""A process that has imported everything and forks a real process for each run.
 
 Reads one JSON object a line from standard input, forks a child that runs Reelay with those
 settings and instrumented seams, waits for it, and answers with its exit status (negative: the

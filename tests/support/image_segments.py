@@ -1,4 +1,4 @@
-"""What a picture file is made of, read by its format's own rules and by no picture library."""
+"""Segments of an image file, parsed without an image library."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A clock that goes as the machine's does, and jumps ahead when a test says so."""
+"""A clock that follows the machine's and jumps ahead when a test asks."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import time
 
 
 class JumpableClock:
-    """A `bot.ports.Clock`, and one for stand-ins."""
+    """A `bot.ports.Clock` that can jump."""
 
     def __init__(self) -> None:
         self._ahead = 0.0

@@ -1,4 +1,4 @@
-"""Real MP4s of whatever weight, made by ffmpeg in under a second: noise, filled up to a bit rate.
+"""Real MP4s of a given size, made by ffmpeg in under a second from noise.
 
 Their index is at the end, where many encoders leave it.
 """
@@ -18,7 +18,7 @@ _AAC = ("-c:a", "aac", "-b:a", "64k")
 
 
 def video_of_size(target: Path, size: int) -> Path:
-    """Three seconds of noise with sound, of exactly so many bytes."""
+    """Three seconds of noise with sound, of exactly this size."""
     steady = _steady(size * 8 / SECONDS)
     ffmpeg(*_NOISE, *_SOUND, "-t", str(SECONDS), *_QUICK, *steady, *_AAC, str(target))
     _pad(target, size)
@@ -26,7 +26,7 @@ def video_of_size(target: Path, size: int) -> Path:
 
 
 def video_of_length(target: Path, seconds: int, size: int) -> Path:
-    """A film of 1280x720 with sound that lasts so long, of exactly so many bytes."""
+    """A 1280x720 video with sound of this length and exactly this size."""
     scene = target.with_name(f"scene of {target.name}")
     steady = _steady(size * 8 / seconds)
     show = ("-f", "lavfi", "-i", "testsrc2=s=1280x720:r=24")
@@ -41,7 +41,7 @@ def video_of_length(target: Path, seconds: int, size: int) -> Path:
 def unusual_video(
     target: Path, *how: str, source: str = "testsrc2=s=320x180:r=12", seconds: int = 2
 ) -> Path:
-    """A short film with sound, made as told."""
+    """A short video with sound and unusual encoder options."""
     ffmpeg("-f", "lavfi", "-i", source, *_SOUND, "-t", str(seconds), *_AAC, *how, str(target))
     return target
 

@@ -1,4 +1,4 @@
-"""A small table to try databases on, and other processes that do."""
+"""A small table for the tests of databases, also in other processes."""
 
 from __future__ import annotations
 

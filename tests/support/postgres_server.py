@@ -1,4 +1,4 @@
-"""A real PostgreSQL for the tests, from a wheel: one server for the whole run, gone with it.
+"""A real PostgreSQL for the tests, from a wheel: one server for a whole test run.
 
 The first process that needs it starts a keeper, which starts the server and holds it until the
 last process that uses it has ended, in whatever way: the locks on files tell.
@@ -52,7 +52,7 @@ _NUMBERS = count()
 
 @dataclass(frozen=True, slots=True)
 class PostgresServer:
-    """Where the server is: everything up to the name of a database."""
+    """The address of the server."""
 
     address: str
 
@@ -83,7 +83,7 @@ class PostgresServer:
 
 @contextmanager
 def shared_server(folder: Path) -> Iterator[PostgresServer]:
-    """The server of all processes that name this folder."""
+    """The server shared by all processes that name this folder."""
     with _open(folder / "postgres.gate") as gate, _open(folder / "postgres.users") as users:
         fcntl.flock(gate, fcntl.LOCK_EX)
         # Waits for a keeper that has seen nobody and is about to go.

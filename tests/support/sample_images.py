@@ -1,4 +1,4 @@
-"""Pictures of every kind that people send: upright and turned, bare and chatty, whole and hostile.
+"""Sample images of every kind that users send, hostile ones included.
 
 Most show four quarters, red, green, blue and yellow in the order of reading, so that a test can
 tell by the corners whether a picture stands upright and has kept its colours.
@@ -105,7 +105,7 @@ def rotated_photo(path: Path, orientation: int) -> Path:
 
 
 def image_with_metadata(path: Path, kind: str) -> Path:
-    """A picture that tells where, when and with what it was made, in every way its format has."""
+    """An image with metadata in every form of its format."""
     exif = Image.Exif()
     exif[0x010F] = "SECRET-maker"
     exif[0x9286] = "SECRET-comment"
@@ -152,7 +152,7 @@ def swapped_profile() -> bytes:
 
 
 def animated_image(path: Path, kind: str) -> Path:
-    """A moving picture: the test card, then blackness."""
+    """An animation: the test card, then black."""
     black = Image.new("RGB", (WIDTH, HEIGHT))
     color_card().save(path, kind, save_all=True, append_images=[black, black], duration=100)
     return path

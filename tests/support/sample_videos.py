@@ -1,4 +1,4 @@
-"""Real MP4s for stand-ins, made by ffmpeg once and kept."""
+"""Real MP4s for tests, made once by ffmpeg and cached."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Looking into a finished video, frame by frame."""
+"""Inspect the frames of a finished video."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def difference(first: Image.Image, second: Image.Image) -> float:
 
 
 def player_errors(film: Path) -> str:
-    """What a strict player has to say when it plays the whole film: nothing, if all is well."""
+    """The errors of a strict player over the whole video."""
     command = [get_ffmpeg_exe(), "-v", "warning", "-xerror", "-i", str(film), "-f", "null", "-"]
     done = subprocess.run(command, check=False, capture_output=True)
     return done.stderr.decode(errors="replace")

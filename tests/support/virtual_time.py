@@ -1,4 +1,4 @@
-"""Reelay by a clock that waits for nobody: hours pass in seconds, and no work takes any time.
+"""Reelay in virtual time: hours pass in seconds, and work takes no time.
 
 Whenever this process has nothing to do, the clock goes on to the next moment at which somebody
 wants to be woken. So limits are held to the very second, and how fast the machine is does not
@@ -47,7 +47,7 @@ class _CountingExecutor(ThreadPoolExecutor):
 
 
 class VirtualClock(FakeClock):
-    """Goes on by itself; a `bot.ports.Clock`, and one for stand-ins."""
+    """A `bot.ports.Clock` that advances whenever nothing is left to do."""
 
     async def run(self) -> None:
         """Let time pass; never ends."""
@@ -59,7 +59,7 @@ class VirtualClock(FakeClock):
             await self.advance(min(max(first - self._now, 0.0) + _SAME_MOMENT_S, _LONGEST_STEP_S))
 
     async def sleep_until(self, moment: float) -> None:
-        """Return when it is so late."""
+        """Return at this time."""
         await self.sleep(moment - self.now())
 
 
@@ -80,7 +80,7 @@ async def running_bot(
     folder: Path,
     **environ: str,
 ) -> AsyncIterator[Components]:
-    """Reelay at work in Telegram, by this clock; results are posted as the gateway makes them."""
+    """Run Reelay against Telegram with this clock; videos are posted unchanged."""
     gateways = {
         "POLL_MIN_SECONDS": "2",
         "PROVIDERS__LOCAL__KIND": "openai",

@@ -1,4 +1,4 @@
-"""Our web server on a free port, and clients that speak to it, also in bytes of their own."""
+"""The web server on a free port, and clients for it, also at the level of bytes."""
 
 from __future__ import annotations
 

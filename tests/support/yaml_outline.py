@@ -1,4 +1,4 @@
-"""Reads the little of YAML in which gateways publish their documents; there is no need for more.
+"""Parse the subset of YAML in which gateways publish their documents.
 
 Mappings, lists of words or mappings, texts over several lines; no anchors, no flow style but `[]`
 and `{}`.

@@ -1,4 +1,4 @@
-"""What a database promises, the same for both kinds."""
+"""What every database does, whatever its kind."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ async def test_committed_write_is_read(store: Database) -> None:
 
 
 async def test_exception_rolls_back(store: Database) -> None:
-    """The writes of a function that raises are rolled back, and the caller gets its exception."""
+    """The writes of a function that raises are undone, and the caller gets its exception."""
 
     def fail(tx: Tx) -> None:
         write(tx, 1)
@@ -35,7 +35,7 @@ async def test_exception_rolls_back(store: Database) -> None:
 
 
 async def test_failure_in_a_group_undoes_only_itself(store: Database) -> None:
-    """Of transactions that wait together, only the failing ones are undone, and those whole."""
+    """Of transactions that wait together, only the failing ones are undone, completely."""
     await store.transact(lambda tx: write(tx, 0, "taken"))
 
     def hold_and_add(tx: Tx, number: int) -> None:
@@ -51,7 +51,7 @@ async def test_failure_in_a_group_undoes_only_itself(store: Database) -> None:
 
 
 async def test_each_caller_gets_its_own_exception(store: Database) -> None:
-    """Also one that no future can carry, and without a word to the neighbours."""
+    """Also one that no future can carry; the neighbours do not notice."""
 
     def empty(tx: Tx) -> int:
         return next(iter(numbers(tx)))
@@ -79,7 +79,7 @@ async def test_500_concurrent_transactions_succeed(store: Database) -> None:
 
 
 async def test_read_sees_a_consistent_snapshot(store: Database) -> None:
-    """While pairs are written, every read finds whole pairs, and the same ones when it looks on."""
+    """While pairs are written, every read finds whole pairs, and the same ones when it repeats."""
     count = select(func.count()).select_from(notes)
 
     def write_pair(tx: Tx, number: int) -> None:
@@ -98,14 +98,14 @@ async def test_read_sees_a_consistent_snapshot(store: Database) -> None:
 
 
 async def test_read_cannot_write(store: Database) -> None:
-    """A function that writes was given to the wrong method; it must not half work."""
+    """A function that writes in `read` fails; it must not half work."""
     with pytest.raises(DBAPIError, match=r"readonly|read-only"):
         await store.read(lambda tx: write(tx, 1))
     assert await store.read(numbers) == []
 
 
 async def test_savepoint_undoes_only_its_own_statements(store: Database) -> None:
-    """What was refused inside `begin_nested` is undone; what stands around it is committed."""
+    """What was refused inside `begin_nested` is undone; the rest is committed."""
 
     def try_twice(tx: Tx) -> None:
         write(tx, 1)
@@ -121,7 +121,7 @@ async def test_savepoint_undoes_only_its_own_statements(store: Database) -> None
 
 
 async def test_cancelled_waiter_harms_no_other(store: Database) -> None:
-    """Cancelling some callers at any moment loses no other's transaction and no connection."""
+    """Cancelling callers at any moment loses no other transaction and no connection."""
     for start in range(0, 300, 30):
         waiting = [
             asyncio.create_task(store.transact(partial(write, number=n)))

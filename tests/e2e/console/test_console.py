@@ -1,4 +1,4 @@
-"""The console as a person or a script meets it: a real process, real pipes, a real terminal."""
+"""The console as a user or a script meets it: a real process, real pipes, a real terminal."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ SMALL = "/video --size 480x854 --duration 1"
 
 
 def test_piped_lines_are_answered_and_videos_awaited(tmp_path: Path) -> None:
-    """Lines are answered in order, the end waits for the video, its path is printed, status 0."""
+    """Lines are answered in order; the process waits for the video, prints its path, exits 0."""
     done = reelay(tmp_path, f"# a comment\n\n{SMALL} a red kite\n/quota\n")
     said = done.stdout.decode()
     assert done.returncode == 0, done.stderr.decode()
@@ -54,7 +54,7 @@ def test_piped_lines_are_answered_and_videos_awaited(tmp_path: Path) -> None:
 
 
 def test_failed_or_cancelled_task_exits_with_status_1(tmp_path: Path) -> None:
-    """Status 1 where a task failed or was cancelled; a wrong line changes nothing."""
+    """A wrong line does not change the status."""
     failed = reelay(tmp_path, f"{SMALL} [moderated] a kite\n")
     assert failed.returncode == 1
     assert "credit back" in failed.stdout.decode()
@@ -67,7 +67,7 @@ def test_failed_or_cancelled_task_exits_with_status_1(tmp_path: Path) -> None:
     "line", [b"\xff\xfe\x00\x01", b"/video " + b"x" * 300_000, b"/video \xe4\xbd", b"\x1b[2J"]
 )
 def test_binary_and_endless_lines_are_answered(tmp_path: Path, line: bytes) -> None:
-    """Bytes that are no text and endless lines are answered, and the next line is read."""
+    """The next line is read."""
     done = reelay(tmp_path, line + b"\n/quota\n", DAILY_CREDITS="0")
     assert done.returncode == 0
     assert "You can spend" in done.stdout.decode()
@@ -75,7 +75,7 @@ def test_binary_and_endless_lines_are_answered(tmp_path: Path, line: bytes) -> N
 
 
 def test_killed_process_delivers_after_restart(tmp_path: Path) -> None:
-    """After SIGKILL the next start brings the video of the earlier one, and waits for it."""
+    """After SIGKILL the next start waits for the earlier task and prints its video."""
     with subprocess.Popen(
         [sys.executable, "-m", "bot", "run", "--env-file", os.devnull],
         cwd=tmp_path,
@@ -102,7 +102,7 @@ def test_killed_process_delivers_after_restart(tmp_path: Path) -> None:
 def test_signal_stops_the_process_gracefully(
     tmp_path: Path, number: signal.Signals, console: str
 ) -> None:
-    """A signal stops a process gracefully, with a console and without one."""
+    """With a console and without one."""
     with subprocess.Popen(
         [sys.executable, "-m", "bot", "run", "--env-file", os.devnull],
         cwd=tmp_path,
@@ -128,7 +128,7 @@ def _until(holds: object, seconds: float = 30.0) -> None:
 
 
 def test_closed_pipe_ends_quietly_and_keeps_the_task(tmp_path: Path) -> None:
-    """`| head -1` ends the console quietly; what it had taken is brought by the next start."""
+    """`| head -1` ends the console without a traceback; the next start finishes the task."""
     with subprocess.Popen(
         [sys.executable, "-m", "bot", "run", "--env-file", os.devnull],
         cwd=tmp_path,
@@ -152,7 +152,7 @@ def test_closed_pipe_ends_quietly_and_keeps_the_task(tmp_path: Path) -> None:
 
 
 def test_second_process_on_the_database_is_refused(tmp_path: Path) -> None:
-    """A second process on one SQLite file is refused in one clear line."""
+    """One clear line names the reason."""
     with subprocess.Popen(
         [sys.executable, "-m", "bot", "run", "--env-file", os.devnull],
         cwd=tmp_path,

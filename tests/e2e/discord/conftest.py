@@ -1,4 +1,4 @@
-"""A bot at work for a stand-in of Discord that lets no rule be broken."""
+"""A running bot and a fake Discord that records every violation."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ RunBot = Callable[..., AbstractAsyncContextManager[Components]]
 
 @pytest.fixture
 async def discord() -> AsyncIterator[FakeDiscord]:
-    """The server; at the end no call may have broken a rule that the bot can know."""
+    """The fake server; the test fails if it has recorded a violation."""
     async with FakeDiscord() as discord:
         yield discord
     assert discord.violations == []
@@ -29,7 +29,7 @@ async def discord() -> AsyncIterator[FakeDiscord]:
 
 @pytest.fixture
 def run_bot(discord: FakeDiscord, tmp_path: Path) -> RunBot:
-    """Reelay at work there, in the same folder each time; settings by name."""
+    """Run Reelay against it, in the same folder each time; settings by keyword."""
 
     @asynccontextmanager
     async def bot(**environ: str) -> AsyncIterator[Components]:
@@ -47,7 +47,7 @@ def run_bot(discord: FakeDiscord, tmp_path: Path) -> RunBot:
 
 @pytest.fixture
 async def gateway() -> AsyncIterator[FakeOpenAIGateway]:
-    """A gateway that makes videos at once."""
+    """A gateway that finishes videos at once."""
     async with FakeOpenAIGateway(cheap=True, render_seconds=0.1) as gateway:
         yield gateway
     assert gateway.violations == []
@@ -55,7 +55,7 @@ async def gateway() -> AsyncIterator[FakeOpenAIGateway]:
 
 @pytest.fixture
 def run_with_gateway(run_bot: RunBot, gateway: FakeOpenAIGateway) -> RunBot:
-    """Reelay with that gateway."""
+    """Run Reelay with that gateway."""
     return partial(
         run_bot,
         PROVIDERS__LOCAL__KIND="openai",
@@ -66,11 +66,11 @@ def run_with_gateway(run_bot: RunBot, gateway: FakeOpenAIGateway) -> RunBot:
 
 @pytest.fixture
 def ann(discord: FakeDiscord) -> FakeUser:
-    """Somebody."""
+    """A user."""
     return discord.user("Ann")
 
 
 @pytest.fixture
 def bob(discord: FakeDiscord) -> FakeUser:
-    """Somebody else."""
+    """Another user."""
     return discord.user("Bob")

@@ -82,7 +82,7 @@ PEOPLE = [
 async def test_channel_matches_the_golden_file(
     discord: FakeDiscord, run_bot: RunBot, tmp_path: Path, words: Words
 ) -> None:
-    """What stood in the channel is the golden file, word for word and button for button."""
+    """Word for word and button for button."""
     person = discord.user(words.name, locale=words.locale)
     general = discord.guild("Kites", [person]).text("general")
     async with (

@@ -1,4 +1,4 @@
-"""Everybody is heard within three seconds, whatever the way there and the database do."""
+"""Interactions are acknowledged in time, whatever happens on the way."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ACKNOWLEDGE = "create_interaction_response"
 
 @pytest.fixture
 def ann(discord: FakeDiscord) -> FakeUser:
-    """Someone with the app."""
+    """A user with the app."""
     ann = discord.user("Ann")
     discord.guild("Kites", [ann])
     return ann
@@ -72,7 +72,7 @@ async def test_failed_acknowledgement_is_repeated_in_time(
 async def test_unacknowledged_interaction_does_not_block_others(
     discord: FakeDiscord, run_bot: RunBot, ann: FakeUser, kind: FaultKind
 ) -> None:
-    """Nothing comes of what was never acknowledged; meanwhile and afterwards others are heard."""
+    """It has no effect; other interactions are handled meanwhile and afterwards."""
     bob = discord.user("Bob")
     bob.installs()
     async with run_bot():
@@ -97,7 +97,7 @@ async def test_unacknowledged_interaction_does_not_block_others(
 
 
 async def test_expired_interaction_is_dropped(tmp_path: Path) -> None:
-    """Discord no longer knows the interaction (10062): nothing is made, for nobody would see it."""
+    """Discord no longer knows it (10062): nothing is made, as nobody would see it."""
     clock = JumpableClock()
     async with (
         FakeDiscord(clock) as discord,
@@ -133,7 +133,7 @@ def _locked(folder: Path) -> Iterator[None]:
 async def test_interactions_are_acknowledged_before_they_are_stored(
     discord: FakeDiscord, run_bot: RunBot, ann: FakeUser, tmp_path: Path
 ) -> None:
-    """Commands, buttons and forms are acknowledged before they are kept, and done afterwards."""
+    """With a slow database commands, buttons and forms are acknowledged first, then handled."""
     async with run_bot():
         await ann.uses("/video", prompt="a red kite", duration=1)
         video = await ann.dm.shows_video()
@@ -160,7 +160,7 @@ async def test_interactions_are_acknowledged_before_they_are_stored(
 async def test_unavailable_database_is_reported_to_the_user(
     discord: FakeDiscord, run_bot: RunBot, ann: FakeUser, tmp_path: Path
 ) -> None:
-    """Nothing could be kept: whoever asked is told so, as it was acknowledged."""
+    """Nothing could be stored: the user is told so in the acknowledged response."""
     async with run_bot():
         general = discord.guild("Kites", [ann]).text("general")
         quota = await ann.uses("/quota")

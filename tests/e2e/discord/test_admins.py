@@ -1,4 +1,4 @@
-"""Admins: all their words with typed options; nobody else's, whatever a guild shows to whom."""
+"""Admins: all their commands with typed options; refused to others, whoever can see them."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ async def gateway() -> AsyncIterator[FakeOpenAIGateway]:
 
 @pytest.fixture
 def run_with_admin(run_bot: RunBot, root: FakeUser, gateway: FakeOpenAIGateway) -> RunBot:
-    """A bot with one admin."""
+    """Run a bot with one admin."""
     return partial(
         run_bot,
         ADMINS=f"discord:{root.id}",
@@ -102,7 +102,7 @@ def _options(ben: FakeUser, review: str, running: str) -> dict[str, tuple[dict[s
 async def test_every_admin_command_works_and_is_answered_in_private(
     run_with_admin: RunBot, root: FakeUser, ben: FakeUser, general: Channel, place: str
 ) -> None:
-    """Each word there is does what it says, and is answered for the admin alone."""
+    """Each command does what it says, and only the admin sees the answer."""
     channel = general if place == "guild" else root.dm
     async with run_with_admin():
         await ben.uses("/video", channel=general, prompt="a kite !drop-after")
@@ -124,7 +124,7 @@ async def test_every_admin_command_works_and_is_answered_in_private(
 async def test_optional_admin_options_may_be_left_out(
     run_with_admin: RunBot, root: FakeUser, ben: FakeUser, general: Channel
 ) -> None:
-    """What may be left out may be left out, and what Discord cannot check is refused in words."""
+    """What Discord cannot check is refused with a text."""
     async with run_with_admin():
         await _answer(ben, "/quota", general)
         person = f"discord:{ben.id}"
@@ -149,7 +149,7 @@ async def test_optional_admin_options_may_be_left_out(
 async def test_guild_owner_is_no_admin(
     run_with_admin: RunBot, root: FakeUser, ben: FakeUser, general: Channel, place: str
 ) -> None:
-    """Shown or not, each word is refused to who is not in ADMINS, and nothing is done."""
+    """Shown or not, each command is refused to users who are not in ADMINS; nothing is done."""
     channel = general if place == "guild" else ben.dm
     async with run_with_admin():
         for name, (options, _) in _options(ben, "abcdefgh", "abcdefgh").items():
@@ -163,7 +163,7 @@ async def test_guild_owner_is_no_admin(
 async def test_admin_commands_are_hidden_by_default(
     discord: FakeDiscord, run_with_admin: RunBot, root: FakeUser, ben: FakeUser
 ) -> None:
-    """Members are not shown them unless somebody who may manages it so; they are for all apart."""
+    """Members see them only if a guild manager shows them; all other commands are visible."""
     cleo = discord.user("Cleo")
     guild = discord.guild("Boats", [ben, cleo, root])
     quiet = guild.text("quiet")
@@ -180,7 +180,7 @@ async def test_admin_commands_are_hidden_by_default(
 async def test_user_without_admins_set_is_told_the_setting(
     run_bot: RunBot, ben: FakeUser, general: Channel
 ) -> None:
-    """Where there is none yet, whoever runs the bot reads what to write into its settings."""
+    """Where there is no admin yet, the operator reads what to put into the settings."""
     async with run_bot():
         told = await _answer(ben, "/admin providers", general)
         assert f"ADMINS=discord:{ben.id}" in told.replace("\\", "")
@@ -189,7 +189,7 @@ async def test_user_without_admins_set_is_told_the_setting(
 async def test_removed_admin_is_refused(
     discord: FakeDiscord, run_with_admin: RunBot, root: FakeUser, ben: FakeUser, general: Channel
 ) -> None:
-    """The settings of the day count; the number alone is nobody of another platform."""
+    """The current settings count; the same number on another platform is another user."""
     discord.gateway.identify_seconds = 0
     async with run_with_admin():
         assert "local" in await _answer(root, "/admin providers", general)

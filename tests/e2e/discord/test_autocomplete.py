@@ -1,4 +1,4 @@
-"""What Discord offers while somebody types, and in which language it shows the commands."""
+"""What Discord offers while a user types, and the language in which it shows commands."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def _catalogue(folder: Path) -> str:
 async def test_autocomplete_finds_models_beyond_the_first_25(
     run_with_gateway: RunBot, ann: FakeUser, general: Channel, tmp_path: Path
 ) -> None:
-    """Of forty models 25 are offered; typing brings the others, the likeliest first."""
+    """Of forty models 25 are offered; typing finds the others, the best match first."""
     async with run_with_gateway(CATALOG_FILE=_catalogue(tmp_path)):
 
         async def offered(typed: str) -> list[str]:
@@ -67,7 +67,7 @@ async def test_autocomplete_finds_models_beyond_the_first_25(
 async def test_autocomplete_offers_what_the_chosen_model_can_do(
     run_with_gateway: RunBot, ann: FakeUser, general: Channel, tmp_path: Path
 ) -> None:
-    """Durations, sizes and styles are those of the model that was chosen before, else of all."""
+    """Durations, sizes and styles are those of the chosen model, else of all models."""
     async with run_with_gateway(CATALOG_FILE=_catalogue(tmp_path)):
         for option, own, another in (
             ("duration", [5, 15, 25], 4),
@@ -87,7 +87,7 @@ async def test_autocomplete_offers_what_the_chosen_model_can_do(
 async def test_autocomplete_offers_only_tasks_of_the_user(
     discord: FakeDiscord, run_with_gateway: RunBot, ann: FakeUser, general: Channel
 ) -> None:
-    """One's own, the newest first, at most 25, found by words of the prompt; in one's language."""
+    """The newest first, at most 25, found by words of the prompt, in the user's language."""
     an = discord.user("安", locale="zh-CN")
     assert general.guild is not None
     general.guild.add(an)
@@ -131,7 +131,7 @@ def _all_of(commands: list[dict[str, Any]]) -> Iterator[tuple[str, dict[str, Any
 async def test_every_option_and_choice_is_localized(
     discord: FakeDiscord, run_with_gateway: RunBot
 ) -> None:
-    """Options, choices and descriptions are there in every language; command names are words."""
+    """Options, choices and descriptions exist in every language; command names are words."""
     async with run_with_gateway():
         await discord.until(lambda: discord.world.commands.syncs)
     (sync,) = discord.world.commands.syncs

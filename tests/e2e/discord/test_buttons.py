@@ -23,7 +23,7 @@ STUCK = "a blue boat !stuck"
 
 @pytest.fixture
 async def gateway() -> AsyncIterator[FakeOpenAIGateway]:
-    """One that makes its videos at once, and can stop them."""
+    """A gateway that finishes videos at once and can cancel."""
     async with FakeOpenAIGateway(cheap=True, render_seconds=0.1, deletes_abort=True) as gateway:
         yield gateway
     assert gateway.violations == []
@@ -37,7 +37,7 @@ def bob(discord: FakeDiscord) -> FakeUser:
 
 @pytest.fixture
 def general(discord: FakeDiscord, ann: FakeUser, bob: FakeUser) -> Channel:
-    """Where they are."""
+    """The channel."""
     return discord.guild("Kites", [bob, ann]).text("general")
 
 
@@ -77,7 +77,7 @@ async def test_buttons_of_another_user_are_refused_in_private(
     general: Channel,
     gateway: FakeOpenAIGateway,
 ) -> None:
-    """Statuses, results and last words are their person's; others are told so, in private."""
+    """Statuses, results and final messages belong to their user."""
     async with run_with_gateway(PROVIDERS__LOCAL__CANCEL="on"):
         video = await _video(ann, general)
         status = await _running(ann, general)
@@ -101,7 +101,7 @@ async def test_form_of_another_user_is_refused(
     general: Channel,
     gateway: FakeOpenAIGateway,
 ) -> None:
-    """Not even a form that was opened for another makes a video at their cost."""
+    """Not even a form that was opened for another user makes a video at their cost."""
     async with run_with_gateway():
         video = await _video(ann, general)
         form = await (await ann.presses(video, "Again")).modal
@@ -119,7 +119,7 @@ async def test_form_of_another_user_is_refused(
 async def test_double_press_of_try_again_makes_one_video(
     run_with_gateway: RunBot, ann: FakeUser, general: Channel, gateway: FakeOpenAIGateway
 ) -> None:
-    """Try again, pressed by a nervous thumb, is one more video."""
+    """Try again, pressed twice in a row, is one more video."""
     async with run_with_gateway():
         await ann.uses("/video", channel=general, prompt="a red kite !failed")
         word = await general.shows("made no video")
@@ -135,7 +135,7 @@ async def test_double_press_of_try_again_makes_one_video(
 async def test_each_submitted_form_makes_its_video(
     run_with_gateway: RunBot, ann: FakeUser, general: Channel, gateway: FakeOpenAIGateway
 ) -> None:
-    """Again, pressed twice, opens two forms; each that is sent is a video that was asked for."""
+    """Again, pressed twice, opens two forms; each one that is sent makes a video."""
     async with run_with_gateway():
         video = await _video(ann, general)
         forms = [await (await ann.presses(video, "Again")).modal for _ in range(2)]
@@ -149,7 +149,7 @@ async def test_each_submitted_form_makes_its_video(
 async def test_deleted_video_can_be_fetched_again(
     run_with_gateway: RunBot, ann: FakeUser, general: Channel
 ) -> None:
-    """Delete takes the message away, once; the video is kept, fetched, and deleted again."""
+    """Delete removes the message once; the video is kept, fetched, and deleted again."""
     async with run_with_gateway():
         video = await _video(ann, general)
         presses = [await ann.presses(video, "Delete") for _ in range(2)]
@@ -173,7 +173,7 @@ async def test_deleted_video_can_be_fetched_again(
 async def test_cancel_promises_only_what_the_gateway_can_do(
     run_with_gateway: RunBot, ann: FakeUser, general: Channel, gateway: FakeOpenAIGateway
 ) -> None:
-    """Waiting, it is stopped at once; being made, only where the gateway can stop it."""
+    """A queued task is cancelled at once; a running one only where the gateway can."""
     async with run_with_gateway(PROVIDERS__LOCAL__MAX_CONCURRENT="1"):
         gateway.render_seconds = 1e9
         status = await _running(ann, general, "a red kite")
@@ -199,7 +199,7 @@ async def test_cancel_promises_only_what_the_gateway_can_do(
 async def test_second_cancel_refunds_nothing(
     run_with_gateway: RunBot, ann: FakeUser, general: Channel
 ) -> None:
-    """The second press hears how it stands; the credits come back once."""
+    """The second press is answered with the state; the credits come back once."""
     async with run_with_gateway(PROVIDERS__LOCAL__CANCEL="on"):
         status = await _running(ann, general)
         presses = [await ann.presses(status, "Cancel") for _ in range(2)]
@@ -222,7 +222,7 @@ async def test_buttons_work_after_a_restart(
     general: Channel,
     gateway: FakeOpenAIGateway,
 ) -> None:
-    """Cards of an earlier life still work: Cancel, Again, Change it, Try again, Delete all."""
+    """Cancel, Again, Change it, Try again and Delete all of an earlier process."""
     discord.gateway.identify_seconds = 0
     async with run_with_gateway():
         video = await _video(ann, general)
@@ -255,7 +255,7 @@ async def test_forms_work_after_a_restart(
     general: Channel,
     gateway: FakeOpenAIGateway,
 ) -> None:
-    """A form that was opened in an earlier life is taken in this one."""
+    """A form that was opened by an earlier process is accepted by this one."""
     discord.gateway.identify_seconds = 0
     async with run_with_gateway():
         video = await _video(ann, general)
@@ -271,7 +271,7 @@ async def test_forms_work_after_a_restart(
 
 
 async def test_buttons_work_for_months(tmp_path: Path) -> None:
-    """After two months all of them work; after four the prompt must be typed anew."""
+    """After two months all of them work; after four the prompt must be typed again."""
     clock = VirtualClock()
     async with (
         FakeDiscord(clock) as discord,
@@ -311,7 +311,7 @@ async def test_buttons_work_for_months(tmp_path: Path) -> None:
 async def test_unknown_button_is_answered_and_does_nothing(
     run_with_gateway: RunBot, ann: FakeUser, general: Channel, sent: str
 ) -> None:
-    """A token that nobody knows, or a verb that no card has, is answered and does nothing."""
+    """An unknown callback id, or an action that its message does not have."""
     async with run_with_gateway():
         video = await _video(ann, general)
         (button,) = [

@@ -25,7 +25,7 @@ FREE = 60
 
 @pytest.fixture
 def general(discord: FakeDiscord, ann: FakeUser) -> Channel:
-    """Where she asks."""
+    """The channel of her request."""
     return discord.guild("Kites", [discord.user("Bob"), ann]).text("general")
 
 
@@ -68,7 +68,7 @@ async def test_personal_answers_are_private(
     options: dict[str, Any],
     words: str,
 ) -> None:
-    """These are answered in private, from the first moment on."""
+    """They are private from the acknowledgement on."""
     async with run_with_gateway():
         use = await ann.uses(line, channel=general, options=options)
         answer = await use.answer
@@ -82,7 +82,7 @@ async def test_personal_answers_are_private(
 async def test_video_commands_are_acknowledged_in_public(
     run_with_gateway: RunBot, ann: FakeUser, general: Channel, gateway: FakeOpenAIGateway
 ) -> None:
-    """What brings a video is acknowledged for all to see: /video, /remix, /retry."""
+    """/video, /remix and /retry lead to a video for all to see."""
     async with run_with_gateway():
         use = await ann.uses("/video", channel=general, prompt="a red kite", duration=8)
         video = await general.shows_video()
@@ -102,7 +102,7 @@ async def test_video_commands_are_acknowledged_in_public(
 async def test_synced_commands_equal_the_help(
     run_with_gateway: RunBot, ann: FakeUser, general: Channel
 ) -> None:
-    """Every command of the texts is there, everywhere; admins' are hidden."""
+    """Every command of the texts exists in every channel; admin commands are hidden."""
     ann.installs()
     async with run_with_gateway():
         await ann.uses("/help", channel=general)
@@ -152,7 +152,7 @@ async def test_refused_video_is_private_and_free(
     options: dict[str, Any],
     text: str,
 ) -> None:
-    """What cannot be made is told its person alone, and costs nothing."""
+    """Only the user sees the refusal, and it costs nothing."""
     async with run_with_gateway():
         await _is_told(ann, general, text, "/video", prompt="a red kite", **options)
         await ann.uses("/quota", channel=general)
@@ -164,7 +164,7 @@ async def test_refused_video_is_private_and_free(
 async def test_task_of_another_user_looks_unknown(
     discord: FakeDiscord, run_with_gateway: RunBot, ann: FakeUser, general: Channel, line: str
 ) -> None:
-    """No such task, and somebody else's: the same words, so that nothing is learned by guessing."""
+    """The text is the same, so that nothing is learned by guessing."""
     ben = discord.user("Ben")
     discord.guild("Other", [ben])
     more = {"prompt": "at night"} if line == "/remix" else {}
@@ -194,7 +194,7 @@ async def test_task_of_another_user_looks_unknown(
 async def test_out_of_range_options_never_leave_the_app(
     run_with_gateway: RunBot, ann: FakeUser, general: Channel, options: dict[str, Any]
 ) -> None:
-    """What is out of range never leaves a person's app."""
+    """Discord's own limits refuse them."""
     async with run_with_gateway():
         await general.until(lambda _: ann.offered(general))
         with pytest.raises(AssertionError):
@@ -233,7 +233,7 @@ async def test_file_that_is_no_image_is_refused_without_charge(
     tmp_path: Path,
     kind: str,
 ) -> None:
-    """Whatever Discord takes it for, the file itself tells what it is; nothing is charged."""
+    """The file's content counts, whatever Discord takes it for."""
     content, words = NOT_PICTURES[kind]
     if kind == "film":
         content = await to_thread(sample_video, 1, "96x160")
@@ -254,7 +254,7 @@ async def test_file_that_is_no_image_is_refused_without_charge(
 async def test_every_listed_image_format_is_accepted(
     run_with_gateway: RunBot, ann: FakeUser, general: Channel, gateway: FakeOpenAIGateway, kind: str
 ) -> None:
-    """Each kind that the texts name arrives at the gateway as it is to begin, whatever its name."""
+    """Each format of the texts arrives at the gateway, whatever the file's name."""
     content = sample_images.encode_image(sample_images.color_card(1280, 720), kind)
     async with run_with_gateway():
         picture = ImageFile(content, "kite", "application/octet-stream")

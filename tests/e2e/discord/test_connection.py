@@ -26,7 +26,7 @@ from tests.support.fake_clock import FakeClock
 
 @pytest.fixture
 def ann(discord: FakeDiscord) -> FakeUser:
-    """Someone with the app."""
+    """A user with the app."""
     ann = discord.user("Ann")
     discord.guild("Kites", [ann])
     return ann
@@ -55,7 +55,7 @@ BREAKS: dict[str, tuple[Callable[[Gateway], None], bool]] = {
 async def test_broken_connection_recovers_without_loss(
     discord: FakeDiscord, run_bot: RunBot, ann: FakeUser, what: str
 ) -> None:
-    """It comes again; what is under way is not disturbed, and no command is told once more."""
+    """Running work is not disturbed, and commands are not synced again."""
     break_off, resumes = BREAKS[what]
     gateway = discord.gateway
     # Sessions may begin only so often, and the first has only just begun.
@@ -125,7 +125,7 @@ def _loud(process: BotProcess) -> list[str]:
 
 
 async def test_unknown_token_ends_the_process(discord: FakeDiscord, process: BotProcess) -> None:
-    """The process ends at once, with one line, and has asked Discord once."""
+    """At once, with one line, after one request to Discord."""
     with process:
         process.start(DISCORD_BOT_TOKEN=f"{discord.token}x")
         assert await process.wait_exit() == 1
@@ -136,7 +136,7 @@ async def test_unknown_token_ends_the_process(discord: FakeDiscord, process: Bot
 
 
 async def test_revoked_token_ends_the_process(discord: FakeDiscord, process: BotProcess) -> None:
-    """It was made anew while the bot was at work (4004): the process ends with one line."""
+    """Reset while the bot runs (4004): the process ends with one line."""
     with process:
         process.start()
         await discord.until(lambda: discord.gateway.listening(None), 60)
@@ -151,7 +151,7 @@ async def test_revoked_token_ends_the_process(discord: FakeDiscord, process: Bot
 
 
 async def test_missing_intent_ends_the_process(discord: FakeDiscord, process: BotProcess) -> None:
-    """Discord lets the bot hear nothing (4014): the process ends with one line."""
+    """Discord refuses the intents (4014): the process ends with one line."""
     with process:
         process.start()
         await discord.until(lambda: discord.gateway.listening(None), 60)
@@ -181,7 +181,7 @@ class Drowsy(FakeClock):
 async def test_login_budget_is_kept_by_waiting(
     discord: FakeDiscord, ann: FakeUser, tmp_path: Path
 ) -> None:
-    """The last logins of a day are left alone, which is told; on the next day it begins."""
+    """The last logins of a day are not used, which is logged; the next day the bot starts."""
     discord.gateway.starts_left = 5
     clock = Drowsy()
     own = settings(tmp_path, DISCORD_BOT_TOKEN=discord.token, DISCORD_API_URL=discord.url)

@@ -1,4 +1,4 @@
-"""Wherever a video may be asked for, it comes back there and calls nobody but its person."""
+"""A video appears where it was requested and mentions only its user."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ async def test_video_appears_in_the_channel_of_the_request(
     kind: str,
     asked_with: str,
 ) -> None:
-    """Every kind of channel: the video stands in it, for all to see, and calls its person."""
+    """In every kind of channel: it is public and mentions its user."""
     place = _in_guild(discord, kind, ann, bob, bot=True)
     async with run_with_gateway():
         video = await _makes(ann, place, tmp_path, asked_with)
@@ -126,7 +126,7 @@ async def test_direct_message_is_answered_in_private(
     tmp_path: Path,
     asked_with: str,
 ) -> None:
-    """What is asked for in private comes in private, although both are in a guild with the bot."""
+    """Although both are in a guild with the bot."""
     discord.guild("Kites", [ann, bob])
     async with run_with_gateway():
         video = await _makes(ann, ann.dm, tmp_path, asked_with)
@@ -169,7 +169,7 @@ async def test_user_installed_app_in_a_guild_of_the_bot_posts_normally(
     tmp_path: Path,
     place: str,
 ) -> None:
-    """Where the bot may write by itself nobody is told of 15 minutes, whoever installed it."""
+    """Where the bot may write, no 15-minute limit is mentioned."""
     ann.installs()
     at_home = place == "guild with the bot"
     channel = _in_guild(discord, "channel", ann, bob, bot=True) if at_home else ann.dm
@@ -186,7 +186,7 @@ async def test_restricted_guild_shows_answers_to_the_user_alone(
     ann: FakeUser,
     bob: FakeUser,
 ) -> None:
-    """All that such an app says stands there for its person alone, the video too."""
+    """The guild restricts such apps: all answers are private, the video too."""
     place = _lent(discord, "guild without the bot", ann, bob)
     place.deny(everyone=USE_EXTERNAL_APPS)
     async with run_with_gateway():
@@ -201,7 +201,7 @@ async def test_restricted_guild_shows_answers_to_the_user_alone(
 async def test_each_video_mentions_its_own_user(
     discord: FakeDiscord, run_with_gateway: RunBot, ann: FakeUser, bob: FakeUser
 ) -> None:
-    """Each video calls the one who asked for it, and says what that one asked for."""
+    """Two users of one channel each get their own video."""
     general = discord.guild("Kites", [ann, bob]).text("general")
     async with run_with_gateway():
         await ann.uses("/video", channel=general, prompt="a red kite")
@@ -216,7 +216,7 @@ async def test_each_video_mentions_its_own_user(
 async def test_concurrent_requests_end_in_their_own_channels(
     discord: FakeDiscord, run_with_gateway: RunBot, ann: FakeUser, bob: FakeUser
 ) -> None:
-    """Three videos at once, asked for in three places: each comes where it was asked for."""
+    """Three videos at once, requested in three channels."""
     guild = discord.guild("Kites", [ann, bob])
     general, post = guild.text("general"), guild.forum("videos").thread("My post", by=ann)
     wanted = {general: "a red kite", post: "a blue boat", ann.dm: "a green hill"}

@@ -53,7 +53,7 @@ PROMPTS = {
 
 @pytest.fixture
 def general(discord: FakeDiscord, ann: FakeUser) -> Channel:
-    """Where she asks."""
+    """The channel of her request."""
     return discord.guild("Kites", [discord.user("Bob"), ann]).text("general")
 
 
@@ -108,7 +108,7 @@ def _description(message: Message) -> str:
 async def test_prompt_is_shown_literally(
     discord: FakeDiscord, run_with_gateway: RunBot, ann: FakeUser, general: Channel, kind: str
 ) -> None:
-    """Beside the video, in lists and in forms it is read as it was typed, and does nothing."""
+    """Beside the video, in lists and in forms it reads as typed, and has no effect."""
     prompt = _filled(PROMPTS[kind], general)
     kept = re.sub(r"[\x00\x07\x1b]", "", prompt)
     line = " ".join(kept.split())
@@ -142,7 +142,7 @@ async def test_long_prompt_is_made_and_shown_shortened(
     sign: str,
     gateway: FakeOpenAIGateway,
 ) -> None:
-    """4000 characters are made; what is shown of them keeps every limit and says it was cut."""
+    """4000 characters are made; what is shown keeps every limit and says that it was cut."""
     prompt = (sign * LONGEST)[:LONGEST].strip().ljust(LONGEST, "k")
     async with run_with_gateway(ADMINS=f"discord:{ann.id}"):
         await ann.uses("/video", channel=general, prompt=prompt)
@@ -170,7 +170,7 @@ async def test_long_prompt_is_made_and_shown_shortened(
 async def test_refused_text_is_repeated_literally(
     discord: FakeDiscord, run_with_gateway: RunBot, ann: FakeUser, general: Channel, tmp_path: Path
 ) -> None:
-    """Words of people that are told back to them are told as they are."""
+    """Users' words in a refusal have no effect either."""
     known = model_toml(offers='[{ kind = "openai", model = "sora-2" }]')
     async with run_with_gateway(CATALOG_FILE=str(write_file(tmp_path, known))):
         for name in ("@everyone", "**bold** [a](https://evil.example)", "`code`", "\u202ekite"):

@@ -22,13 +22,13 @@ Running = Callable[..., AbstractAsyncContextManager[Components]]
 
 @pytest.fixture
 def clock() -> VirtualClock:
-    """The time of everyone."""
+    """The clock of the bot and of the fakes."""
     return VirtualClock()
 
 
 @pytest.fixture
 async def discord(clock: VirtualClock) -> AsyncIterator[FakeDiscord]:
-    """The server; no call may have broken a rule that the bot can know."""
+    """The fake server; the test fails if it has recorded a violation."""
     async with FakeDiscord(clock) as discord:
         yield discord
     assert discord.violations == []
@@ -55,7 +55,7 @@ def bot(
 async def test_final_message_survives_a_failed_edit(
     clock: VirtualClock, discord: FakeDiscord, bot: Running
 ) -> None:
-    """A status that could not be changed when its task was stopped says so when it can be."""
+    """A status whose edit failed when its task was cancelled is edited later."""
     ann = discord.user("Ann")
     general = discord.guild("Kites", [ann]).text("general")
     async with bot():
@@ -74,7 +74,7 @@ async def test_final_message_survives_a_failed_edit(
 async def test_closed_channel_is_not_edited_again_and_again(
     clock: VirtualClock, discord: FakeDiscord, bot: Running
 ) -> None:
-    """In a channel that was closed, the bot does not collect refusals until it is banned."""
+    """The bot does not collect refusals there until it is banned."""
     ann = discord.user("Ann")
     general = discord.guild("Kites", [ann]).text("general")
     async with bot():
@@ -89,7 +89,7 @@ async def test_closed_channel_is_not_edited_again_and_again(
 async def test_status_is_removed_without_the_right_to_post(
     clock: VirtualClock, discord: FakeDiscord, bot: Running
 ) -> None:
-    """Where it may look but not send files, it still takes its own message away."""
+    """Where it may look but not send files, it still deletes its own message."""
     ann = discord.user("Ann")
     general = discord.guild("Kites", [ann]).text("general")
     general.deny(bot=rights.ATTACH_FILES)
@@ -104,7 +104,7 @@ async def test_status_is_removed_without_the_right_to_post(
 async def test_late_answer_does_not_replace_a_fetched_video(
     clock: VirtualClock, discord: FakeDiscord, bot: Running
 ) -> None:
-    """A slow "Sending it again" must not be written over the video that is sent again."""
+    """A slow "Sending it again" must not be written over the video."""
     ann, bob = discord.user("Ann"), discord.user("Bob")
     ann.installs()
     strangers = discord.guild("Strangers", [bob, ann], bot=False).text("general")

@@ -25,13 +25,13 @@ MARK = "(repeated) It may have been posted before."
 
 @pytest.fixture
 def clock() -> JumpableClock:
-    """The time of everyone."""
+    """The clock of the bot and of the fakes."""
     return JumpableClock()
 
 
 @pytest.fixture
 async def discord(clock: JumpableClock) -> AsyncIterator[FakeDiscord]:
-    """The server; no call may have broken a rule that the bot can know."""
+    """The fake server; the test fails if it has recorded a violation."""
     async with FakeDiscord(clock) as discord:
         yield discord
     assert discord.violations == []
@@ -39,7 +39,7 @@ async def discord(clock: JumpableClock) -> AsyncIterator[FakeDiscord]:
 
 @pytest.fixture
 async def gateway(clock: JumpableClock) -> AsyncIterator[FakeOpenAIGateway]:
-    """A gateway that is ready at once, until a test says otherwise."""
+    """A gateway that finishes at once unless a test changes that."""
     async with FakeOpenAIGateway(cheap=True, render_seconds=0.1, now=clock.now) as gateway:
         yield gateway
     assert gateway.violations == []
@@ -50,7 +50,7 @@ async def gateway(clock: JumpableClock) -> AsyncIterator[FakeOpenAIGateway]:
 async def bot(
     discord: FakeDiscord, gateway: FakeOpenAIGateway, clock: JumpableClock, tmp_path: Path
 ) -> AsyncIterator[None]:
-    """Reelay at work there."""
+    """Reelay, running against the fake server."""
     async with running_bot(clock, discord, gateway, tmp_path):
         yield
 
@@ -82,7 +82,7 @@ async def _quiet(discord: FakeDiscord) -> None:
 async def test_result_with_lost_answer_is_found_and_not_reposted(
     discord: FakeDiscord, ann: FakeUser, general: Channel, kind: FaultKind
 ) -> None:
-    """It is found in the channel, and counts."""
+    """It is found in the channel, and counts as delivered."""
     discord.faults.add("execute_webhook", kind)
     use = await ann.uses("/video", channel=general, prompt="a kite")
     await general.until(lambda _: use.original and use.original.deleted)
@@ -97,7 +97,7 @@ async def test_result_with_lost_answer_is_found_and_not_reposted(
 async def test_result_after_server_error_is_marked_as_repeat(
     discord: FakeDiscord, ann: FakeUser, general: Channel, kind: FaultKind
 ) -> None:
-    """It is posted later; since nobody can know that it was not before, it says so."""
+    """It is posted later; as it may have been posted before, it says so."""
     discord.faults.add("execute_webhook", kind)
     await ann.uses("/video", channel=general, prompt="a kite")
     video = await general.shows_video()
@@ -111,7 +111,7 @@ async def test_result_after_server_error_is_marked_as_repeat(
 async def test_unverifiable_result_is_posted_twice_at_most(
     discord: FakeDiscord, ann: FakeUser
 ) -> None:
-    """In a place that is not the bot's it comes twice at most, the second marked; then `/fetch`."""
+    """In a channel that the bot cannot read: twice, the second marked; then `/fetch`."""
     ann.installs()
     room = discord.guild("Strangers", [ann], bot=False).text("general")
     discord.faults.add("execute_webhook", "dropped-after", times=2)
@@ -168,7 +168,7 @@ async def test_nonce_prevents_a_second_post(
     times: int,
     marked: bool,
 ) -> None:
-    """Its number tells Discord that it is the same: it stands there once, found or said anew."""
+    """The nonce tells Discord that it is the same message: it is posted once."""
     discord.faults.add("create_message", kind, times=times)
     await _long(discord, gateway, clock, ann, general)
     video = await general.shows_video()
@@ -193,7 +193,7 @@ async def test_status_edits_and_deletes_are_repeated_safely(
     general: Channel,
     kind: FaultKind,
 ) -> None:
-    """To fill the acknowledgement twice is as good as once; so is to take it away."""
+    """Repeating an edit or a delete of the response changes nothing."""
     gateway.render_seconds = FOREVER
     discord.faults.add("update_original_webhook_message", kind, retry_after=1)
     use = await ann.uses("/video", channel=general, prompt="a kite")
@@ -212,7 +212,7 @@ async def test_status_edits_and_deletes_are_repeated_safely(
 async def test_lost_refusal_is_repeated_in_private(
     discord: FakeDiscord, ann: FakeUser, general: Channel, kind: FaultKind
 ) -> None:
-    """It is said in private, once more and marked if need be; nothing stands there for all."""
+    """Once more, marked if needed; nothing is shown in public."""
     discord.faults.add("execute_webhook", kind, retry_after=1)
     use = await ann.uses("/video", channel=general, prompt="a kite", duration=7)
     await general.until(lambda _: use.original and use.original.deleted, 20)
@@ -233,7 +233,7 @@ async def test_lost_refusal_is_repeated_in_private(
 async def test_retry_after_is_respected(
     discord: FakeDiscord, clock: JumpableClock, ann: FakeUser, general: Channel, kind: FaultKind
 ) -> None:
-    """The result comes as soon as it may, once, and as if nothing had been."""
+    """The result comes as soon as allowed, once, unmarked."""
     discord.faults.add("execute_webhook", kind, retry_after=1.5)
     await ann.uses("/video", channel=general, prompt="a kite")
     await discord.until(lambda: discord.faults.suffered)
@@ -255,7 +255,7 @@ async def test_cloudflare_ban_delays_the_result(
     general: Channel,
     own: bool,
 ) -> None:
-    """The result waits and comes once, by the token or by the bot's own right."""
+    """The result waits and comes once, by the token or by the bot's own permission."""
     operation = "create_message" if own else "execute_webhook"
     discord.faults.add(operation, "429-cloudflare", times=2)
     if own:

@@ -1,4 +1,4 @@
-"""Forms and the menus of messages: a picture or a video that stands there becomes another one."""
+"""Forms and the menus of messages: an image or a video there becomes another video."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ WIDE = sample_images.encode_image(sample_images.color_card(1280, 720), "JPEG")
 
 @pytest.fixture
 def general(discord: FakeDiscord, ann: FakeUser, bob: FakeUser) -> Channel:
-    """Where they are."""
+    """The channel."""
     return discord.guild("Kites", [bob, ann]).text("general")
 
 
@@ -53,7 +53,7 @@ async def test_video_begins_with_the_first_image_of_the_message(
     gateway: FakeOpenAIGateway,
     where: str,
 ) -> None:
-    """The first picture of a message, of whomever, with the words of the form."""
+    """The first image of any user's message, with the prompt of the form."""
     place = {"guild": general, "thread": general.thread("Ideas"), "direct messages": ann.dm}[where]
     by = ann if place is ann.dm else bob
     files = [
@@ -80,7 +80,7 @@ async def test_video_begins_with_the_first_image_of_the_message(
 async def test_message_without_image_is_refused_in_private(
     run_with_gateway: RunBot, ann: FakeUser, bob: FakeUser, general: Channel, kind: str
 ) -> None:
-    """Where nothing could come of it, that is said at once and in private."""
+    """The user is told at once, before a form opens."""
     files = {
         "words": [],
         "a text": [ImageFile(b"x", "a.txt")],
@@ -99,7 +99,7 @@ async def test_deleted_image_is_reported_without_charge(
     general: Channel,
     gateway: FakeOpenAIGateway,
 ) -> None:
-    """Somebody has deleted the message meanwhile: that is told, and nothing is charged."""
+    """The message was deleted before the form was sent."""
     shown = await bob.says("look", channel=general, files=[ImageFile(TALL, "tall.png")])
     async with run_with_gateway():
         form = await (await ann.uses_menu(OF_PICTURE, shown)).modal
@@ -119,7 +119,7 @@ async def test_each_form_keeps_its_own_image(
     general: Channel,
     gateway: FakeOpenAIGateway,
 ) -> None:
-    """Each form knows its picture, in whatever order they are sent."""
+    """In whatever order the forms are sent."""
     tall = await bob.says("tall", channel=general, files=[ImageFile(TALL, "tall.png")])
     wide = await bob.says("wide", channel=general, files=[ImageFile(WIDE, "wide.jpg")])
     async with run_with_gateway():
@@ -137,7 +137,7 @@ async def test_each_form_keeps_its_own_image(
 async def test_change_it_remixes_the_video(
     run_with_gateway: RunBot, ann: FakeUser, general: Channel, gateway: FakeOpenAIGateway
 ) -> None:
-    """By its button and by the menu of its message it is changed where it was made."""
+    """By its button and by the menu of its message, where it was made."""
     async with run_with_gateway():
         video = await _video(ann, general, duration=8)
         button = await (await ann.presses(video, "Change it")).modal
@@ -158,7 +158,7 @@ async def test_change_it_remixes_the_video(
 async def test_menu_on_other_messages_is_refused_in_private(
     run_with_gateway: RunBot, ann: FakeUser, bob: FakeUser, general: Channel
 ) -> None:
-    """Messages of people, others' videos, mere statuses and last words: told so in private."""
+    """Users' messages, others' videos, statuses and final messages."""
     async with run_with_gateway():
         video = await _video(ann, general)
         await ann.uses("/video", channel=general, prompt="a blue boat !stuck")
@@ -179,7 +179,7 @@ async def test_menu_on_other_messages_is_refused_in_private(
 async def test_again_keeps_all_other_options(
     run_with_gateway: RunBot, ann: FakeUser, general: Channel, gateway: FakeOpenAIGateway
 ) -> None:
-    """Again with another prompt keeps all else: picture, length, size; sent as it is, all of it."""
+    """Again with another prompt keeps image, length and size; sent unchanged, all of it."""
     async with run_with_gateway():
         video = await _video(ann, general, duration=8, image=ImageFile(TALL, "tall.png"))
         form = await (await ann.presses(video, "Again")).modal
@@ -200,7 +200,7 @@ async def test_again_keeps_all_other_options(
 async def test_again_of_a_remix_remixes_the_same_video(
     run_with_gateway: RunBot, ann: FakeUser, general: Channel, gateway: FakeOpenAIGateway
 ) -> None:
-    """Again of a change is another change of the same video, with other words or the same."""
+    """With another prompt or the same."""
     async with run_with_gateway():
         video = await _video(ann, general)
         form = await (await ann.presses(video, "Change it")).modal
@@ -225,7 +225,7 @@ async def test_blank_form_is_refused_without_charge(
     gateway: FakeOpenAIGateway,
     prompt: str,
 ) -> None:
-    """Blanks are no words: that is told in private, and nothing is charged."""
+    """Blanks are no prompt: the user is told in private."""
     async with run_with_gateway():
         video = await _video(ann, general)
         for label in ("Again", "Change it"):

@@ -10,7 +10,7 @@ from tests.fakes.discord.users import FakeUser
 async def test_videos_are_made_only_in_allowed_channels(
     discord: FakeDiscord, run_with_gateway: RunBot, ann: FakeUser, bob: FakeUser
 ) -> None:
-    """Only in the allowed channel and its threads; elsewhere the person alone is told where."""
+    """And their threads; elsewhere the user is told in private where."""
     guild = discord.guild("Kites", [bob, ann])
     general, films = guild.text("general"), guild.text("films")
     async with run_with_gateway():
@@ -31,7 +31,7 @@ async def test_videos_are_made_only_in_allowed_channels(
 async def test_wallet_pays_for_the_allowed_role_only(
     discord: FakeDiscord, run_with_gateway: RunBot, ann: FakeUser, bob: FakeUser
 ) -> None:
-    """An admin fills the wallet; only the role with a share takes from it, and all are told so."""
+    """An admin fills the wallet; only the role with an allowance uses it; the answers say so."""
     guild = discord.guild("Kites", [bob, ann])
     general, role = guild.text("general"), guild.role("Patrons", [ann])
     async with run_with_gateway(ADMINS=f"discord:{bob.id}"):
@@ -52,7 +52,7 @@ async def test_wallet_pays_for_the_allowed_role_only(
 async def test_members_cannot_change_the_server(
     discord: FakeDiscord, run_with_gateway: RunBot, ann: FakeUser, bob: FakeUser
 ) -> None:
-    """Who does not manage it is not offered the command, and refused where somebody shows it."""
+    """The command is offered to managers; where it is shown to others, it refuses them."""
     guild = discord.guild("Kites", [bob, ann])
     general = guild.text("general")
     async with run_with_gateway():

@@ -1,4 +1,4 @@
-"""Everybody reads their own language: sentences, buttons, forms, choices, errors and captions."""
+"""All users read their own language: texts, buttons, forms, choices, errors and captions."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ PROMPT = "KITE"
 async def test_answers_use_the_language_of_the_app(
     discord: FakeDiscord, run_with_gateway: RunBot, locale: str, default: str, language: str
 ) -> None:
-    """The language of their app, not of the guild; who uses neither reads the default one."""
+    """Not of the guild; an app in an unsupported language gets the default one."""
     ann = discord.user("Ann", locale=locale)
     other = "zh-CN" if language == "en" else "en-US"
     general = discord.guild("Kites", [ann], locale=other).text("general")
@@ -135,7 +135,7 @@ def _all_said(channel: Channel) -> list[str]:
 async def test_conversation_is_in_one_language(
     discord: FakeDiscord, run_with_gateway: RunBot, language: str
 ) -> None:
-    """All that a person is shown in a long conversation is in one language."""
+    """All that a user sees in a long conversation."""
     locale, other = {"en": ("en-US", "zh"), "zh": ("zh-CN", "en")}[language]
     person = discord.user("Ann", locale=locale)
     elsewhere = {"en": "en-US", "zh": "zh-CN"}[other]

@@ -25,13 +25,13 @@ LATE = 1300.0
 
 @pytest.fixture
 def clock() -> VirtualClock:
-    """The time of everyone."""
+    """The clock of the bot and of the fakes."""
     return VirtualClock()
 
 
 @pytest.fixture
 async def discord(clock: VirtualClock) -> AsyncIterator[FakeDiscord]:
-    """The server; no call may have broken a rule that the bot can know."""
+    """The fake server; the test fails if it has recorded a violation."""
     async with FakeDiscord(clock) as discord:
         yield discord
     assert discord.violations == []
@@ -100,7 +100,7 @@ async def test_slow_video_is_posted_after_the_interaction_expired(
 async def test_closed_channel_sends_the_video_to_the_user(
     discord: FakeDiscord, clock: VirtualClock
 ) -> None:
-    """Hidden, silent, gone, locked, or the bot thrown out: the person alone gets it, with why."""
+    """Hidden, muted, deleted, locked, or the bot removed: by direct message, with the reason."""
     people = [discord.user(name) for name in ("Ann", "Bob", "Cat", "Dan", "Eve")]
     guilds = [discord.guild(f"Guild of {person.name}", [person]) for person in people]
     discord.guild("Home", people)
@@ -129,7 +129,7 @@ async def test_closed_channel_sends_the_video_to_the_user(
 async def test_unreachable_user_gets_the_video_by_fetch(
     discord: FakeDiscord, clock: VirtualClock
 ) -> None:
-    """Neither the channel nor direct messages are open: it is kept, and `/fetch` brings it."""
+    """Neither the channel nor direct messages are open: the video is kept."""
     ann = discord.user("Ann")
     guild = discord.guild("Kites", [ann])
     general, other = guild.text("general"), guild.text("other")
@@ -149,7 +149,7 @@ async def test_unreachable_user_gets_the_video_by_fetch(
 async def test_user_installed_app_warns_and_offers_fetch(
     discord: FakeDiscord, clock: VirtualClock
 ) -> None:
-    """Where the app is the person's own, it says so all the time, and `/fetch` brings the video."""
+    """The status mentions the 15 minutes; afterwards `/fetch` brings the video."""
     ann, bob = discord.user("Ann"), discord.user("Bob")
     ann.installs()
     strangers = discord.guild("Strangers", [bob, ann], bot=False)

@@ -23,7 +23,7 @@ from tests.fakes.gateways.openai import KEY, FakeOpenAIGateway
 
 @pytest.fixture
 async def gateway() -> AsyncIterator[FakeOpenAIGateway]:
-    """One that makes its videos at once, and can stop them."""
+    """A gateway that finishes videos at once and can cancel."""
     async with FakeOpenAIGateway(cheap=True, render_seconds=0.1, deletes_abort=True) as gateway:
         yield gateway
     assert gateway.violations == []
@@ -31,7 +31,7 @@ async def gateway() -> AsyncIterator[FakeOpenAIGateway]:
 
 @pytest.fixture
 def run_with_gateway(run_bot: RunBot, gateway: FakeOpenAIGateway) -> RunBot:
-    """A bot whose videos are made there."""
+    """Run a bot with that gateway."""
     return partial(
         run_bot,
         PROVIDERS__LOCAL__KIND="openai",
@@ -43,7 +43,7 @@ def run_with_gateway(run_bot: RunBot, gateway: FakeOpenAIGateway) -> RunBot:
 
 @pytest.fixture
 def general(discord: FakeDiscord, ann: FakeUser, bob: FakeUser) -> Channel:
-    """Where they are."""
+    """The channel."""
     return discord.guild("Kites", [bob, ann]).text("general")
 
 
@@ -53,7 +53,7 @@ def general(discord: FakeDiscord, ann: FakeUser, bob: FakeUser) -> Channel:
 async def test_late_status_does_not_replace_the_video(
     discord: FakeDiscord, run_with_gateway: RunBot, ann: FakeUser, general: Channel
 ) -> None:
-    """A slow status must not be written over a video that was quicker, and then taken away."""
+    """A slow status edit must not be written over a video that was quicker."""
     discord.faults.add("update_original_webhook_message", "held")
     async with run_with_gateway():
         use = await ann.uses("/video", channel=general, prompt="a red kite")
@@ -66,7 +66,7 @@ async def test_late_status_does_not_replace_the_video(
 async def test_thinking_indicator_ends_beside_a_finished_video(
     discord: FakeDiscord, run_with_gateway: RunBot, ann: FakeUser, general: Channel
 ) -> None:
-    """Where the video was there before anything could be said, the bot no longer thinks."""
+    """Where the video came before any status, the deferred response ends."""
     discord.faults.add("update_original_webhook_message", "dropped-before", times=6)
     async with run_with_gateway():
         use = await ann.uses("/video", channel=general, prompt="a red kite")
@@ -83,7 +83,7 @@ async def test_cancel_is_announced_when_the_status_is_gone(
     general: Channel,
     gateway: FakeOpenAIGateway,
 ) -> None:
-    """Where the status is gone, the last word on a cancelled task is a message of its own."""
+    """The final message of a cancelled task is then a message of its own."""
     gateway.render_seconds = 1e9
     async with run_with_gateway():
         await ann.uses("/video", channel=general, prompt="a red kite")
@@ -103,7 +103,7 @@ def _managed_by(channel: Channel, person: FakeUser) -> Guild:
 async def test_server_settings_mention_channels_and_roles(
     run_with_gateway: RunBot, ann: FakeUser, general: Channel
 ) -> None:
-    """What `/server` tells names channels and roles as Discord shows them."""
+    """`/server` names them as Discord shows them."""
     role = _managed_by(general, ann).role("Patrons", [ann])
     async with run_with_gateway():
         named = {"allow": general, "role": role, "credits": 5}
@@ -115,7 +115,7 @@ async def test_server_settings_mention_channels_and_roles(
 async def test_archived_thread_can_be_named(
     run_with_gateway: RunBot, ann: FakeUser, general: Channel
 ) -> None:
-    """`/server` takes a thread that nobody has written in for a while."""
+    """`/server` accepts an archived thread."""
     _managed_by(general, ann)
     thread = general.thread("Ideas")
     async with run_with_gateway():
@@ -132,7 +132,7 @@ async def test_unknown_acknowledgement_is_followed_by_an_explanation(
     general: Channel,
     gateway: FakeOpenAIGateway,
 ) -> None:
-    """Who sees that the bot thinks is told when nothing will come of it."""
+    """A user who sees that the bot thinks is told when nothing will come."""
     async with run_with_gateway():
         await (await ann.uses("/quota", channel=general)).shows("You can spend")
         discord.faults.add("create_interaction_response", "hanging-after")
@@ -144,7 +144,7 @@ async def test_unknown_acknowledgement_is_followed_by_an_explanation(
 async def test_second_press_is_answered(
     run_with_gateway: RunBot, ann: FakeUser, general: Channel, gateway: FakeOpenAIGateway
 ) -> None:
-    """Who presses "Try again" once more is told so, and pays for one video."""
+    """A second press of "Try again" is answered, and one video is paid."""
     async with run_with_gateway():
         await ann.uses("/video", channel=general, prompt="a red kite !failed")
         word = await general.shows("made no video")
@@ -159,7 +159,7 @@ async def test_second_press_is_answered(
 async def test_refused_size_lowers_the_next_upload(
     discord: FakeDiscord, run_with_gateway: RunBot, ann: FakeUser, general: Channel
 ) -> None:
-    """What a channel has refused by its size is told to whoever makes the next one fit."""
+    """A size that a channel refused limits the next re-encoding."""
     place = Destination("discord", Spot(general.id, right="own", own_limit=50 << 20).address)
     async with run_with_gateway() as parts:
         (front_end,) = parts.front_ends
@@ -185,7 +185,7 @@ def _refused(discord: FakeDiscord) -> int:
 
 
 def test_direct_message_limit_applies_to_a_rerouted_video() -> None:
-    """Where the bot may not post, direct messages set the limit, and not the guild."""
+    """Where the bot may not post, the limit of direct messages counts, not the guild's."""
     spot = Spot(1, guild=2, right="closed", own_limit=100 << 20)
     assert spot.limit(0.0) == SMALLEST_LIMIT
 
@@ -193,7 +193,7 @@ def test_direct_message_limit_applies_to_a_rerouted_video() -> None:
 async def test_refused_original_is_reported(
     run_with_gateway: RunBot, ann: FakeUser, general: Channel
 ) -> None:
-    """Who asks for the original is told where it is too large after all."""
+    """A user who asks for the original is told when it is too large after all."""
     async with run_with_gateway():
         await ann.uses("/video", channel=general, prompt="a red kite")
         video = await general.shows_video()
@@ -211,7 +211,7 @@ async def test_refused_original_is_reported(
 
 
 def test_error_for_admins_hides_the_interaction_token() -> None:
-    """A connection that does not come is told without the address, which holds the token."""
+    """A failed connection is reported without the URL, which holds the token."""
     address = "https://discord.com/api/v10/webhooks/1/aW50ZXJhY3Rpb246c2VjcmV0"
     fault = told(aiohttp.ConnectionTimeoutError(f"Connection timeout to host {address}"))
     assert isinstance(fault, DeliveryError)
@@ -219,7 +219,7 @@ def test_error_for_admins_hides_the_interaction_token() -> None:
 
 
 def test_link_text_of_users_stays_literal_beside_a_link() -> None:
-    """Beside an address of ours, words of people that look like one stay as they are."""
+    """Users' text that looks like a link stays as it is."""
     text = "Task x is ready: http[Free](https://evil.example)\nHere: https://ours.example/a_b?c=d_e"
     said = note_with_link(text)
     assert r"http\[Free\](" in said
@@ -227,7 +227,7 @@ def test_link_text_of_users_stays_literal_beside_a_link() -> None:
 
 
 def test_long_text_is_not_split_inside_an_escape() -> None:
-    """No part of a text ends with half of what makes a mark harmless."""
+    """No part of a text ends with half an escape."""
     for head in ("", "a"):
         for part in pieces(head + "*" * 4500):
             assert (part.description or "").replace("\\*", "").strip("a") == ""
@@ -239,7 +239,7 @@ def test_long_text_is_not_split_inside_an_escape() -> None:
 async def test_revoked_token_ends_the_front_end(
     discord: FakeDiscord, run_with_gateway: RunBot, ann: FakeUser, general: Channel
 ) -> None:
-    """A refused call by the bot's own right ends the front-end, before the gateway does."""
+    """A refused API call ends the front-end before the gateway does."""
     discord.faults.add("update_original_webhook_message", "held")
     async with run_with_gateway():
         use = await ann.uses("/video", channel=general, prompt="a red kite")

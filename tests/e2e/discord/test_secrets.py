@@ -1,4 +1,4 @@
-"""No token is to be seen, the bot's or an interaction's: in no log, message or gateway request."""
+"""No token is visible, the bot's or an interaction's: in no log, message or gateway request."""
 
 from __future__ import annotations
 
@@ -151,7 +151,7 @@ async def test_logs_hide_every_token(
     client: httpx.AsyncClient,
     logs: str,
 ) -> None:
-    """A process at DEBUG, amid faults of every kind, in both formats."""
+    """A process at DEBUG, with faults of every kind, in both formats."""
     port = _free_port()
     async with FakeJimmyGateway(cheap=True, render_seconds=0.1) as gateway:
         environ = {
@@ -189,7 +189,7 @@ async def test_logs_hide_every_token(
 
 @pytest.fixture
 def _restored_logging() -> Iterator[None]:
-    """Put the logging of this process back."""
+    """Restore the logging of this process."""
     root, libraries = logging.getLogger(), [logging.getLogger(library) for library in LIBRARIES]
     before = (root.handlers[:], root.level, [library.level for library in libraries])
     yield
@@ -253,7 +253,7 @@ async def test_library_logs_hide_every_token(
     ["{}", '"{}"', "\n{}", "%22{}%22", "/{}/callback", "token={}", "b'{}'", "abc{}", "{}==}}"],
 )
 def test_interaction_tokens_are_redacted_everywhere(around: str) -> None:
-    """Wherever an interaction's token stands, also written once more as text or JSON."""
+    """Wherever the token stands, also nested once more as text or JSON."""
     token = f"{INTERACTION_TOKEN_PREFIX}6MTIzNDU2Nzg5MDEyMzQ1Njc4OnNlY3JldC1wYXJ0_-"
     text = around.format(token)
     for form in (text, repr(text), json.dumps(text), json.dumps(repr(text)), quote(text)):

@@ -113,7 +113,7 @@ def _assert_error_hidden(error: BaseException) -> None:
 async def test_errors_hide_every_token(
     discord: FakeDiscord, sender: tuple[Post, Spot], kind: FaultKind
 ) -> None:
-    """Whatever goes wrong on the wire: the error, its causes and their traces are without it."""
+    """Whatever fails on the wire: the error, its causes and their tracebacks."""
     own, spot = sender
     words = Words([embed("a word")])
     for operation in ("execute_webhook", "update_original_webhook_message"):
@@ -129,7 +129,7 @@ async def test_errors_hide_every_token(
 async def test_errors_about_a_refused_token_hide_it(
     discord: FakeDiscord, sender: tuple[Post, Spot]
 ) -> None:
-    """Discord does not know it, or nobody is there at all."""
+    """Discord does not know it, or is unreachable."""
     own, spot = sender
     stranger = Spot(
         spot.channel, app=spot.app, token=f"{INTERACTION_TOKEN_PREFIX}6unknown", until=spot.until

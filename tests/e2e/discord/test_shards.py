@@ -24,7 +24,7 @@ FOREVER = 3600.0
 
 @pytest.fixture
 async def discord() -> AsyncIterator[FakeDiscord]:
-    """The server, with its limits; no call may have broken a rule that the bot can know."""
+    """The fake server with its real limits; the test fails if it has recorded a violation."""
     async with FakeDiscord(shards=SHARDS, flood=True) as discord:
         discord.gateway.max_concurrency = SHARDS
         yield discord
@@ -130,7 +130,7 @@ async def _made(discord: FakeDiscord, gateway: FakeOpenAIGateway, count: int) ->
 async def test_all_shards_serve_their_users(
     discord: FakeDiscord, gateway: FakeOpenAIGateway, processes: tuple[BotProcess, BotProcess]
 ) -> None:
-    """People of all shards get their videos, one each; each shard began once, commands too."""
+    """Users of all shards get one video each; each shard connected once, commands synced once."""
     asked = await _all_ask(discord)
     await discord.until(lambda: all(request.is_finished for request in asked), 60)
     assert [len(request.videos) for request in asked] == [1] * len(asked)
@@ -157,7 +157,7 @@ async def _all_wait(discord: FakeDiscord, gateway: FakeOpenAIGateway) -> list[As
 async def test_results_of_a_dead_process_are_delivered_by_another(
     discord: FakeDiscord, gateway: FakeOpenAIGateway, processes: tuple[BotProcess, BotProcess]
 ) -> None:
-    """The other delivers them, once, to people whom it does not hear; who comes again is heard."""
+    """Once, to users of other shards; the process that returns serves them again."""
     asked = await _all_wait(discord, gateway)
     dead, alive = processes
     dead.kill()
@@ -179,7 +179,7 @@ async def test_results_of_a_dead_process_are_delivered_by_another(
 async def test_posted_result_of_a_dead_process_is_found(
     discord: FakeDiscord, gateway: FakeOpenAIGateway, processes: tuple[BotProcess, BotProcess]
 ) -> None:
-    """It died before it could note that: the other one looks, finds it, and ends the status."""
+    """It died before recording the post: the other one finds it, and removes the status."""
     asked = await _all_wait(discord, gateway)
     discord.faults.add("execute_webhook", "held-after", times=len(asked))
     gateway.render_seconds = 0.1

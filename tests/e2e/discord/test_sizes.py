@@ -99,7 +99,7 @@ def _environ(gateway: FakeOpenAIGateway) -> dict[str, str]:
 
 @pytest.fixture
 def run_with_gateway(run_bot: RunBot, gateway: Heavy) -> RunBot:
-    """A bot whose films are made there."""
+    """Run a bot with that gateway."""
     return partial(run_bot, **_environ(gateway))
 
 
@@ -191,7 +191,7 @@ async def test_too_large_video_is_reencoded_and_linked(
     own: int,
     limit: int,
 ) -> None:
-    """What fits comes as it is; what does not, made to fit at once, and Original links to it."""
+    """What fits comes as it is; else it is re-encoded at once, and Original links to it."""
     ann = discord.user("Ann", file_limit=own)
     general = discord.guild("Kites", [ann], tier=tier).text("general")
     names = [str(weight) for weight in WEIGHTS]
@@ -231,7 +231,7 @@ async def test_long_video_gets_a_preview_and_a_link(
     videos: Films,
     public_url_settings: dict[str, str],
 ) -> None:
-    """Its first seconds are shown, and beside them a link to the whole, as Original gives one."""
+    """Its first seconds, with a link to the whole, as Original gives one."""
     ann = discord.user("Ann")
     general = discord.guild("Kites", [ann]).text("general")
     async with run_with_gateway(**public_url_settings):
@@ -249,7 +249,7 @@ async def test_long_video_gets_a_preview_and_a_link(
 async def test_long_video_without_links_offers_the_original(
     discord: FakeDiscord, run_with_gateway: RunBot, videos: Films
 ) -> None:
-    """Without links it says how to get the whole: Original is it, for whom may take so much."""
+    """The message says how to get the whole: by Original, for users with a higher limit."""
     ann = discord.user("Ann")
     general = discord.guild("Kites", [ann]).text("general")
     async with run_with_gateway():
@@ -274,7 +274,7 @@ async def test_long_video_without_links_offers_the_original(
 async def test_fetched_video_fits_its_new_channel(
     discord: FakeDiscord, run_with_gateway: RunBot, videos: Films
 ) -> None:
-    """What went out whole in a boosted guild is made to fit for the direct chat."""
+    """What went out whole in a boosted guild is re-encoded for a direct message."""
     discord.gateway.identify_seconds = 0
     ann = discord.user("Ann")
     general = discord.guild("Kites", [ann], tier=2).text("general")
@@ -289,7 +289,7 @@ async def test_fetched_video_fits_its_new_channel(
 
 
 async def test_refused_size_is_learned(discord: FakeDiscord, run_with_gateway: RunBot) -> None:
-    """The first 413 of a Discord that said more than it takes is the last: it is learned from."""
+    """After the first 413 of a Discord that announced a higher limit there is no second one."""
     ann = discord.user("Ann")
     general = discord.guild("Kites", [ann], tier=2).text("general")
     async with run_with_gateway():
@@ -303,13 +303,13 @@ async def test_refused_size_is_learned(discord: FakeDiscord, run_with_gateway: R
 
 @pytest.fixture
 def clock() -> JumpableClock:
-    """The time of everyone."""
+    """The clock of the bot and of the fakes."""
     return JumpableClock()
 
 
 @pytest.fixture
 async def virtual_discord(clock: JumpableClock) -> AsyncIterator[FakeDiscord]:
-    """The server, by that clock; no call may have broken a rule that the bot can know."""
+    """The fake server on that clock; the test fails if it has recorded a violation."""
     async with FakeDiscord(clock) as discord:
         yield discord
     assert discord.violations == []
@@ -336,7 +336,7 @@ async def _running(
 async def test_guild_limit_applies_after_the_interaction_expired(
     clock: JumpableClock, virtual_discord: FakeDiscord, videos: Films, tmp_path: Path
 ) -> None:
-    """After a quarter of an hour the guild's own limit counts, as it is then, and no person's."""
+    """After 15 minutes the guild's current limit counts, not the user's."""
     ann = virtual_discord.user("Ann", file_limit=FIFTY)
     boosted, plain, poorer = (
         virtual_discord.guild(name, [ann], tier=tier).text("general")

@@ -42,7 +42,7 @@ async def gateways() -> AsyncIterator[list[FakeOpenAIGateway]]:
 
 @pytest.fixture
 def harness(database: Database, clock: FakeClock, tmp_path: Path) -> EngineHarness:
-    """The engine with its helpers."""
+    """The engine with a scripted provider and chat."""
     return EngineHarness(database, tmp_path / "data", clock)
 
 

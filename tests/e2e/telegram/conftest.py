@@ -1,4 +1,4 @@
-"""A bot at work for a stand-in of Telegram that lets no rule be broken."""
+"""A running bot and a fake Telegram that records every violation."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ FAST_RATE_LIMITS = Rules(
     group_reserve=0,
     overall_reserve=0,
 )
-"""A pace for tests that are not about it."""
+"""Limits for tests that are not about them."""
 
 RunBot = Callable[..., AbstractAsyncContextManager[Components]]
 
 
 @pytest.fixture
 async def telegram() -> AsyncIterator[FakeTelegram]:
-    """The server; at the end no call may have broken a rule that the bot can know."""
+    """The fake server; the test fails if it has recorded a violation."""
     async with FakeTelegram() as telegram:
         yield telegram
     assert telegram.violations == []
@@ -40,7 +40,7 @@ async def telegram() -> AsyncIterator[FakeTelegram]:
 
 @pytest.fixture
 def run_bot(telegram: FakeTelegram, tmp_path: Path) -> RunBot:
-    """Reelay at work there, in the same folder each time; settings by name."""
+    """Run Reelay against it, in the same folder each time; settings by keyword."""
 
     @asynccontextmanager
     async def bot(**environ: str) -> AsyncIterator[Components]:
@@ -59,7 +59,7 @@ def run_bot(telegram: FakeTelegram, tmp_path: Path) -> RunBot:
 
 @pytest.fixture
 async def run_with_gateway(run_bot: RunBot) -> AsyncIterator[RunBot]:
-    """Reelay with a gateway that makes videos at once."""
+    """Run Reelay with a gateway that finishes videos at once."""
     async with FakeOpenAIGateway(cheap=True, render_seconds=0.1) as gateway:
         yield partial(
             run_bot,

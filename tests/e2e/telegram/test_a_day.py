@@ -84,7 +84,7 @@ PEOPLE = [
 async def test_chat_matches_the_golden_file(
     telegram: FakeTelegram, run_bot: RunBot, tmp_path: Path, words: Words
 ) -> None:
-    """What stood in the chat is the golden file, word for word and button for button."""
+    """Word for word and button for button."""
     async with (
         FakeOpenAIGateway(deletes_abort=True, render_seconds=RENDER) as gateway,
         run_bot(

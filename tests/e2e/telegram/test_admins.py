@@ -1,4 +1,4 @@
-"""Admins: all their words, here and in groups; nobody else's; and whom they mean by them."""
+"""Admins: all their commands, here and in groups; nobody else's; and whom they can name."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ async def gateway() -> AsyncIterator[FakeOpenAIGateway]:
 
 @pytest.fixture
 def run_with_admin(run_bot: RunBot, root: FakeUser, gateway: FakeOpenAIGateway) -> RunBot:
-    """A bot with one admin."""
+    """Run a bot with one admin."""
     return partial(
         run_bot,
         ADMINS=f"telegram:{root.id}",
@@ -73,7 +73,7 @@ async def _answer(person: FakeUser, line: str, chat: Chat, reply_to: Message | N
 async def test_every_admin_command_works(
     telegram: FakeTelegram, run_with_admin: RunBot, root: FakeUser, ben: FakeUser, place: str
 ) -> None:
-    """Each word there is, by whom and where it may be said, does what it says."""
+    """Each command, by whom and where it may be used."""
     group = telegram.supergroup("Films", [root, ben])
     chat = group if place == "group" else root.chat
     person = f"telegram:{ben.id}"
@@ -115,7 +115,7 @@ async def test_every_admin_command_works(
 async def test_admin_commands_are_refused_to_others(
     telegram: FakeTelegram, run_with_admin: RunBot, root: FakeUser, ben: FakeUser, place: str
 ) -> None:
-    """It is refused kindly, whatever stands behind it, and nothing is done; no help tells of it."""
+    """Whatever follows the command, nothing is done; no help mentions it."""
     group = telegram.supergroup("Films", [ben, root])
     chat = group if place == "group" else ben.chat
     async with run_with_admin():
@@ -137,7 +137,7 @@ async def test_admin_commands_are_refused_to_others(
 async def test_anonymous_group_admin_is_no_admin(
     telegram: FakeTelegram, run_with_admin: RunBot, root: FakeUser, ben: FakeUser
 ) -> None:
-    """Whoever speaks as the group or as a channel is nobody, even if it is the admin."""
+    """A message as the group or as a channel is never an admin's."""
     group = telegram.supergroup("Films", [root, ben])
     channel = telegram.channel("News", root, discussion=group)
     async with run_with_admin():
@@ -160,7 +160,7 @@ async def test_anonymous_group_admin_is_no_admin(
 async def test_admin_can_name_a_user_by_reply_name_or_mention(
     telegram: FakeTelegram, run_with_admin: RunBot, root: FakeUser, ben: FakeUser
 ) -> None:
-    """By reply, by their name, by a mention of who has none: each is the same person."""
+    """Each way finds the same user."""
     cleo = telegram.user("Cleo Kite")
     group = telegram.supergroup("Films", [root, ben, cleo])
     async with run_with_admin():
@@ -195,7 +195,7 @@ async def test_admin_can_name_a_user_by_reply_name_or_mention(
 async def test_unknown_or_reassigned_names_are_refused(
     telegram: FakeTelegram, run_with_admin: RunBot, root: FakeUser, ben: FakeUser
 ) -> None:
-    """Names nobody was seen with, the bot's own words, and a name that has changed hands."""
+    """Unknown names, the bot's own messages, and a name that changed hands."""
     cleo = telegram.user("Cleo")
     group = telegram.supergroup("Films", [root, ben, cleo])
     async with run_with_admin():
@@ -218,7 +218,7 @@ async def test_unknown_or_reassigned_names_are_refused(
 async def test_repeated_update_grants_once(
     telegram: FakeTelegram, run_with_admin: RunBot, root: FakeUser, ben: FakeUser
 ) -> None:
-    """What Telegram brings once more, here and in another life, was done already."""
+    """Delivered again, also to the next process, it was done already."""
     line = f"/admin grant telegram:{ben.id} 5"
     async with run_with_admin():
         assert "To spend now: 65." in await _answer(root, line, root.chat)
@@ -234,7 +234,7 @@ async def test_repeated_update_grants_once(
 async def test_removed_admin_is_refused_and_new_one_served(
     run_with_admin: RunBot, root: FakeUser, ben: FakeUser
 ) -> None:
-    """The settings of the day count; whoever has become one is heard."""
+    """The current settings count."""
     async with run_with_admin():
         assert "local" in await _answer(root, "/admin providers", root.chat)
     async with run_with_admin(ADMINS=f"telegram:{ben.id}"):

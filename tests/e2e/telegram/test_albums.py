@@ -1,4 +1,4 @@
-"""Albums: several pictures at once become one film that begins with the first."""
+"""Albums: several images at once become one video that begins with the first."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ THREE = [picture(300, 200 + 10 * number) for number in range(3)]
 
 
 async def test_album_with_a_command_makes_one_task(telegram: FakeTelegram, run_bot: RunBot) -> None:
-    """An album with the command in its caption is one task, and its person hears which picture."""
+    """The user is told which image is used."""
     ann = telegram.user("Ann")
     async with run_bot():
         album = await ann.sends_album(THREE, f"/video they fly {QUICK}")
@@ -28,7 +28,7 @@ async def test_album_with_a_command_makes_one_task(telegram: FakeTelegram, run_b
 
 
 async def test_album_with_words_makes_one_draft(telegram: FakeTelegram, run_bot: RunBot) -> None:
-    """An album with words and no command is one draft."""
+    """An album with a caption and no command is one draft."""
     ann = telegram.user("Ann")
     async with run_bot():
         album = await ann.sends_album(THREE, "they fly")
@@ -44,7 +44,7 @@ async def test_album_with_words_makes_one_draft(telegram: FakeTelegram, run_bot:
 async def test_words_below_a_later_image_complete_the_draft(
     telegram: FakeTelegram, run_bot: RunBot
 ) -> None:
-    """Some people write below the last picture: the draft of the first takes the words."""
+    """Some people write below the last image: the draft takes the words."""
     ann = telegram.user("Ann")
     async with run_bot():
         first, _ = await _album(ann, "", "they fly")
@@ -68,7 +68,7 @@ async def _album(person: FakeUser, *captions: str) -> list[Message]:
 async def test_command_below_a_later_image_makes_one_task(
     telegram: FakeTelegram, run_bot: RunBot
 ) -> None:
-    """The command may stand below any picture: one task, from the first, and no draft."""
+    """From the first image, and without a draft."""
     ann = telegram.user("Ann")
     async with run_bot():
         await _album(ann, "", f"/video they fly {QUICK}")
@@ -80,7 +80,7 @@ async def test_command_below_a_later_image_makes_one_task(
 
 
 async def test_album_without_words_asks_once(telegram: FakeTelegram, run_bot: RunBot) -> None:
-    """One card asks for the words, and the next text brings them."""
+    """The next text answers it."""
     ann = telegram.user("Ann")
     async with run_bot():
         await ann.sends_album(THREE)
@@ -91,7 +91,7 @@ async def test_album_without_words_asks_once(telegram: FakeTelegram, run_bot: Ru
 
 
 async def test_album_in_a_group_makes_one_task(telegram: FakeTelegram, run_bot: RunBot) -> None:
-    """In a group the bot sees only the captioned picture, and all of them as an admin."""
+    """As a member the bot gets only the captioned image, as an admin all of them."""
     ann = telegram.user("Ann")
     group = telegram.supergroup("Films", [ann])
     async with run_bot():

@@ -23,7 +23,7 @@ async def _tasks(person: FakeUser) -> int:
 async def test_buttons_of_another_user_are_refused(
     telegram: FakeTelegram, run_bot: RunBot, kind: str
 ) -> None:
-    """Drafts, statuses and results in a group are their person's; others are told so kindly."""
+    """Drafts, statuses and results in a group belong to their user."""
     ann, bob = telegram.user("Ann"), telegram.user("Bob", language="zh-hans")
     group = getattr(telegram, kind)("Films", [ann, bob])
     async with run_bot():
@@ -52,7 +52,7 @@ async def test_buttons_of_another_user_are_refused(
 async def test_double_press_of_again_makes_one_more_video(
     telegram: FakeTelegram, run_bot: RunBot
 ) -> None:
-    """Again, pressed by a nervous thumb, is one more video; pressed later, one more."""
+    """Pressed later, Again makes one more."""
     ann = telegram.user("Ann")
     async with run_bot():
         await ann.says(f"/video a red kite {QUICK}")
@@ -72,7 +72,7 @@ async def test_double_press_of_again_makes_one_more_video(
 async def test_double_press_of_as_file_uploads_once(
     telegram: FakeTelegram, run_bot: RunBot
 ) -> None:
-    """As file, pressed twice, brings one file; the second press is told where it is."""
+    """The second press is told where the file is."""
     ann = telegram.user("Ann")
     async with run_bot():
         await ann.says(f"/video a red kite {QUICK}")
@@ -90,7 +90,7 @@ async def test_double_press_of_as_file_uploads_once(
 
 
 async def test_buttons_work_after_a_restart(telegram: FakeTelegram, run_bot: RunBot) -> None:
-    """Cards of an earlier life still work: Cancel, Again, Change it, As file."""
+    """Cancel, Again, Change it and As file of an earlier process."""
     ann = telegram.user("Ann")
     async with run_bot():
         await ann.says(f"/video a red kite {QUICK}")
@@ -112,7 +112,7 @@ async def test_buttons_work_after_a_restart(telegram: FakeTelegram, run_bot: Run
 async def test_unknown_button_is_answered_and_does_nothing(
     telegram: FakeTelegram, run_bot: RunBot
 ) -> None:
-    """A token that nobody knows, or a verb that no card has, is answered and does nothing."""
+    """An unknown callback id, or an action that its message does not have."""
     ann = telegram.user("Ann")
     async with run_bot():
         await ann.says("a red kite")
@@ -135,7 +135,7 @@ def _forged(message: Message, data: str) -> Message:
 
 
 async def test_late_press_of_cancel_is_answered(telegram: FakeTelegram, run_bot: RunBot) -> None:
-    """The status is gone when its Cancel arrives: the answer says how it stands."""
+    """The status is gone when its Cancel arrives: the answer tells the state."""
     ann = telegram.user("Ann")
     async with run_bot():
         await ann.says(f"/video a red kite {QUICK}")
@@ -151,7 +151,7 @@ async def test_late_press_of_cancel_is_answered(telegram: FakeTelegram, run_bot:
 async def test_draft_with_a_deleted_message_does_not_block_updates(
     telegram: FakeTelegram, run_bot: RunBot
 ) -> None:
-    """A draft whose message was deleted cannot be redrawn; what comes after it still works."""
+    """It cannot be edited; later updates are handled."""
     ann = telegram.user("Ann")
     async with run_bot():
         await ann.says("a red kite")
@@ -164,7 +164,7 @@ async def test_draft_with_a_deleted_message_does_not_block_updates(
 
 
 async def test_repeated_press_is_answered_once(telegram: FakeTelegram, run_bot: RunBot) -> None:
-    """A press that Telegram brings again is not answered again, and starts nothing new."""
+    """Delivered again, it starts nothing new."""
     ann = telegram.user("Ann")
     async with run_bot():
         await ann.says(f"/video a red kite {QUICK}")

@@ -1,4 +1,4 @@
-"""Chats that do not take a result any more: it goes where it can, and is never lost."""
+"""Chats that no longer accept a result: it goes where it can, and is never lost."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ GONE = "The chat is gone."
 
 @pytest.fixture
 def clock() -> VirtualClock:
-    """The time of everyone."""
+    """The clock of the bot and of the fakes."""
     return VirtualClock()
 
 
 @pytest.fixture
 async def telegram(clock: VirtualClock) -> AsyncIterator[FakeTelegram]:
-    """The server, with its limits; no call may have broken a rule that the bot can know."""
+    """The fake server with its real limits; the test fails if it has recorded a violation."""
     async with FakeTelegram(clock, flood=True) as telegram:
         yield telegram
     assert telegram.violations == []
@@ -75,7 +75,7 @@ async def _waiting(person: FakeUser, chat: Chat, topic: Topic | None = None) -> 
 async def test_blocked_bot_keeps_the_result_until_it_may_write(
     telegram: FakeTelegram, clock: VirtualClock, bot: Reelay
 ) -> None:
-    """It is tried once and kept; who lets the bot write again reads why, and gets it."""
+    """One try; when the user unblocks the bot, the reason and the video come."""
     ann = telegram.user("Ann")
     async with bot():
         task = await _waiting(ann, ann.chat)
@@ -96,7 +96,7 @@ async def test_blocked_bot_keeps_the_result_until_it_may_write(
 async def test_deleted_account_is_not_written_to_again(
     telegram: FakeTelegram, clock: VirtualClock, bot: Reelay
 ) -> None:
-    """A person who has left Telegram is not written to again and again."""
+    """A user who has left Telegram."""
     ann = telegram.user("Ann")
     async with bot():
         await _waiting(ann, ann.chat)
@@ -160,7 +160,7 @@ async def test_result_of_a_lost_group_is_sent_in_private(
     ends: Callable[..., Awaitable[None]],
     reason: str,
 ) -> None:
-    """Who has started the bot gets it in private, and is told why it comes there."""
+    """To a user who has started the bot, with the reason."""
     del reason
     ann = telegram.user("Ann", started=True)
     group = telegram.supergroup("Friends", [ann], forum=True)
@@ -188,7 +188,7 @@ async def test_result_for_a_stranger_waits_for_the_first_contact(
     ends: Callable[..., Awaitable[None]],
     reason: str,
 ) -> None:
-    """Who has no chat with the bot finds the video and the reason as soon as there is one."""
+    """A user without a private chat gets video and reason when it begins."""
     ann = telegram.user("Ann")
     group = telegram.supergroup("Friends", [ann], forum=True)
     topic = await group.topic("Kites")
@@ -213,7 +213,7 @@ async def test_result_for_a_stranger_waits_for_the_first_contact(
 async def test_failure_of_a_lost_group_is_told_in_private(
     telegram: FakeTelegram, clock: VirtualClock, bot: Reelay
 ) -> None:
-    """That there will be no video, and that nothing was charged, is said in private."""
+    """That there will be no video, and that nothing was charged."""
     ann = telegram.user("Ann", started=True)
     group = telegram.supergroup("Friends", [ann])
     async with bot():
@@ -228,7 +228,7 @@ async def test_failure_of_a_lost_group_is_told_in_private(
 async def test_fetch_delivers_into_a_reopened_topic(
     telegram: FakeTelegram, clock: VirtualClock, bot: Reelay
 ) -> None:
-    """/fetch in the topic brings it there, below the words that have asked for it."""
+    """In reply to the /fetch."""
     ann = telegram.user("Ann")
     group = telegram.supergroup("Friends", [ann], forum=True)
     topic = await group.topic("Kites")
@@ -251,7 +251,7 @@ async def test_fetch_delivers_into_a_reopened_topic(
 async def test_result_follows_an_upgraded_group(
     telegram: FakeTelegram, clock: VirtualClock, bot: Reelay, *, heard: bool
 ) -> None:
-    """A group that has become a supergroup gets it there, though the bot had not heard of that."""
+    """Although the bot got no update about it."""
     ann = telegram.user("Ann", started=True)
     group = telegram.group("Friends", [ann])
     async with bot():
@@ -274,7 +274,7 @@ async def test_result_follows_an_upgraded_group(
 async def test_upgraded_group_is_remembered_after_a_restart(
     telegram: FakeTelegram, clock: VirtualClock, bot: Reelay
 ) -> None:
-    """What was to be posted in the old group is posted in the new one by the next process too."""
+    """Deliveries to the old group go to the new one in the next process too."""
     ann = telegram.user("Ann")
     group = telegram.group("Friends", [ann])
     async with bot():

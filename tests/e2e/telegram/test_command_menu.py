@@ -1,4 +1,4 @@
-"""The menus of commands, by place, person and language, and what Telegram shows of the bot."""
+"""Command menus by chat, user and language, and the bot's profile texts."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ async def announced(telegram: FakeTelegram, times: int = len(LANGUAGES) * (PLACE
 
 
 async def test_menu_uses_the_language_of_the_user(telegram: FakeTelegram, run_bot: RunBot) -> None:
-    """Each sees all commands in their own language; who speaks neither, in English."""
+    """All commands; users of unsupported languages get English."""
     ann = telegram.user("Ann", language="en")
     an = telegram.user("安", language="zh-hans")
     anna = telegram.user("Anna", language="de")
@@ -41,7 +41,7 @@ async def test_menu_uses_the_language_of_the_user(telegram: FakeTelegram, run_bo
 
 
 async def test_group_menu_has_only_group_commands(telegram: FakeTelegram, run_bot: RunBot) -> None:
-    """What fits there, for members and the group's own admins alike; never a word for ours."""
+    """For members and the group's own admins alike; no admin command of the bot."""
     ann, ben = telegram.user("Ann"), telegram.user("Ben", language="zh")
     group = telegram.supergroup("Friends", [ann, ben])
     async with run_bot(ADMINS=f"telegram:{ben.id}"):
@@ -56,7 +56,7 @@ async def test_group_menu_has_only_group_commands(telegram: FakeTelegram, run_bo
 async def test_profile_texts_are_set_in_both_languages(
     telegram: FakeTelegram, run_bot: RunBot
 ) -> None:
-    """Before the first word, and in the bot's profile, in both languages."""
+    """Before the first message, and in the bot's profile."""
     async with run_bot():
         await announced(telegram)
     for language, code in (("en", ""), ("zh", "zh")):
@@ -66,7 +66,7 @@ async def test_profile_texts_are_set_in_both_languages(
 
 
 async def test_restart_does_not_set_menus_again(telegram: FakeTelegram, run_bot: RunBot) -> None:
-    """What Telegram was told once it is not told again, nor is what an admin's /start repeats."""
+    """Nor does an admin's repeated /start."""
     ben = telegram.user("Ben")
     async with run_bot(ADMINS=f"telegram:{ben.id}"):
         await announced(telegram)
@@ -80,7 +80,7 @@ async def test_restart_does_not_set_menus_again(telegram: FakeTelegram, run_bot:
 
 
 async def test_menus_are_set_after_an_outage(telegram: FakeTelegram, run_bot: RunBot) -> None:
-    """What could not be said is said again, until it is."""
+    """They are tried again until they are set."""
     telegram.faults.add("setMyCommands", "500")
     telegram.faults.add("setMyDescription", "429")
     ann = telegram.user("Ann")
@@ -91,7 +91,7 @@ async def test_menus_are_set_after_an_outage(telegram: FakeTelegram, run_bot: Ru
 
 
 async def test_admin_menu_is_set_for_admins_only(telegram: FakeTelegram, run_bot: RunBot) -> None:
-    """They have their own menu once there is a chat with them; nobody else has."""
+    """Once there is a chat with them."""
     ann = telegram.user("Ann")
     ben, bo = telegram.user("Ben"), telegram.user("博", language="zh")
     async with run_bot(ADMINS=f"telegram:{ben.id},telegram:{bo.id}"):
@@ -108,7 +108,7 @@ async def test_admin_menu_is_set_for_admins_only(telegram: FakeTelegram, run_bot
 
 
 async def test_removed_admin_loses_the_menu(telegram: FakeTelegram, run_bot: RunBot) -> None:
-    """It goes at the next start, in every language; who is one still keeps it."""
+    """At the next start, in every language; current admins keep it."""
     ben, bo = telegram.user("Ben"), telegram.user("博", language="zh")
     cleo = telegram.user("Cleo")
     async with run_bot(ADMINS=f"telegram:{ben.id},telegram:{bo.id},telegram:{cleo.id}"):
@@ -129,7 +129,7 @@ async def test_removed_admin_loses_the_menu(telegram: FakeTelegram, run_bot: Run
 async def test_blocked_admin_does_not_stop_other_menus(
     telegram: FakeTelegram, run_bot: RunBot
 ) -> None:
-    """Nothing can be set where the bot has no chat any more; everybody else gets what is new."""
+    """Their own menu cannot be set any more."""
     ben, cleo = telegram.user("Ben"), telegram.user("Cleo")
     admins = f"telegram:{ben.id},telegram:{cleo.id}"
     async with run_bot(ADMINS=admins):

@@ -32,7 +32,7 @@ async def rows(folder: Path, telegram: FakeTelegram, **environ: str) -> dict[str
 
 
 async def test_check_describes_the_bot(telegram: FakeTelegram, tmp_path: Path) -> None:
-    """Its name, how it hears, what it hears in groups; and looking changes nothing there."""
+    """Its name, how it gets updates, its group privacy; and the check changes nothing."""
     found = await rows(tmp_path, telegram)
     assert found["telegram"] == CheckResult(
         "telegram",
@@ -63,7 +63,7 @@ async def test_check_describes_the_bot(telegram: FakeTelegram, tmp_path: Path) -
 async def test_check_tells_an_unknown_token_from_an_unreachable_server(
     telegram: FakeTelegram, tmp_path: Path, environ: dict[str, str], why: str
 ) -> None:
-    """A token of nobody's and a server that is not there are two reasons."""
+    """Two reasons."""
     found = await rows(tmp_path, telegram, **environ)
     assert found["telegram"] == CheckResult("telegram", ok=False, text=why)
 
@@ -72,7 +72,7 @@ async def test_check_tells_an_unknown_token_from_an_unreachable_server(
 async def test_check_reports_an_address_that_telegram_refuses(
     telegram: FakeTelegram, tmp_path: Path, address: str
 ) -> None:
-    """Before Telegram is asked, and only of its own servers: one's own may call anything."""
+    """Before Telegram is asked; a local Bot API server may call any address."""
     own = {**BY_WEBHOOK, "PUBLIC_URL": address}
     found = await rows(tmp_path, telegram, **own)
     assert found["telegram"].ok
@@ -88,7 +88,7 @@ async def test_check_reports_an_address_that_telegram_refuses(
 async def test_check_reports_an_address_that_is_no_bot_api(
     telegram: FakeTelegram, tmp_path: Path
 ) -> None:
-    """Something answers there, but it is no Bot API server."""
+    """Another server answers there."""
     async with FakeOpenAIGateway() as elsewhere:
         found = await rows(tmp_path, telegram, TELEGRAM_API_URL=elsewhere.url)
     assert not found["telegram"].ok
@@ -96,7 +96,7 @@ async def test_check_reports_an_address_that_is_no_bot_api(
 
 
 async def test_check_reports_an_unreachable_webhook(telegram: FakeTelegram, tmp_path: Path) -> None:
-    """What Telegram says of its own calls is told, as long as messages wait for it."""
+    """Telegram's last error is shown as long as updates wait."""
     hook = f"{NOBODY}/telegram/webhook"
     await telegram.world.updates.set_webhook(Webhook(hook, "a-secret-of-ours", 40))
     telegram.world.updates.pause()

@@ -1,4 +1,4 @@
-"""Draft cards: what a plain message would become, changed by buttons and started by one."""
+"""Drafts: what a plain message would become, changed by buttons and started by one."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ async def _press(person: FakeUser, draft: Message, button: str, shows: str) -> N
 async def test_draft_buttons_apply_the_chosen_option(
     telegram: FakeTelegram, run_bot: RunBot
 ) -> None:
-    """Each page offers what the model can do, marks what is chosen, and changes the price."""
+    """Each page offers what the model can do, marks the choice, and updates the price."""
     ann = telegram.user("Ann")
     async with run_bot():
         await ann.says("a red kite over the sea")
@@ -45,7 +45,7 @@ async def test_draft_buttons_apply_the_chosen_option(
 async def test_changing_the_model_drops_unsupported_options(
     telegram: FakeTelegram, run_bot: RunBot
 ) -> None:
-    """With another model the card shows what that one makes, and goes on to work."""
+    """The draft shows what the new model makes, and still starts."""
     ann = telegram.user("Ann")
     async with run_bot(
         PROVIDERS__SANDBOX__KIND="sandbox",
@@ -71,7 +71,7 @@ async def test_changing_the_model_drops_unsupported_options(
 async def test_draft_takes_the_orientation_of_its_photo(
     telegram: FakeTelegram, run_bot: RunBot
 ) -> None:
-    """The draft of a photo stands as the photo does, and says that it begins with that."""
+    """And says that it begins with the photo."""
     ann = telegram.user("Ann")
     async with run_bot():
         photo = await ann.sends_photo(picture(200, 300), "it flies")
@@ -91,7 +91,7 @@ async def test_draft_takes_the_orientation_of_its_photo(
 async def test_words_after_a_photo_complete_its_draft(
     telegram: FakeTelegram, run_bot: RunBot
 ) -> None:
-    """A photo without words asks for them, and the next text completes the card."""
+    """A photo without words asks for them."""
     ann = telegram.user("Ann")
     async with run_bot():
         photo = await ann.sends_photo(picture(200, 300))
@@ -109,7 +109,7 @@ async def test_words_after_a_photo_complete_its_draft(
 async def test_words_after_a_dropped_draft_start_a_new_one(
     telegram: FakeTelegram, run_bot: RunBot
 ) -> None:
-    """What was dropped takes no words any more."""
+    """Without the dropped photo."""
     ann = telegram.user("Ann")
     async with run_bot():
         await ann.sends_photo(picture(200, 300))
@@ -124,7 +124,7 @@ async def test_words_after_a_dropped_draft_start_a_new_one(
 async def test_simultaneous_presses_take_effect_once(
     telegram: FakeTelegram, run_bot: RunBot
 ) -> None:
-    """The same button twice at once: each press is answered, and nothing happens twice."""
+    """Each press is answered."""
     ann = telegram.user("Ann")
     async with run_bot():
         await ann.says("a red kite")
@@ -144,7 +144,7 @@ async def test_simultaneous_presses_take_effect_once(
 
 
 async def test_refused_start_keeps_the_draft(telegram: FakeTelegram, run_bot: RunBot) -> None:
-    """The card says why it cannot start, twice if need be, and can be changed until it can."""
+    """It says why it cannot start, and can be changed until it can."""
     ann = telegram.user("Ann")
     async with run_bot(DAILY_CREDITS="3"):
         await ann.says("a red kite")
@@ -160,7 +160,7 @@ async def test_refused_start_keeps_the_draft(telegram: FakeTelegram, run_bot: Ru
 
 
 async def test_overlong_prompt_is_shown_shortened(telegram: FakeTelegram, run_bot: RunBot) -> None:
-    """The card shows the beginning, says what is wrong, and can be dropped."""
+    """The draft shows the beginning, says what is wrong, and can be dropped."""
     ann = telegram.user("Ann")
     async with run_bot():
         await ann.says("kite " * 500)
@@ -174,7 +174,7 @@ async def test_overlong_prompt_is_shown_shortened(telegram: FakeTelegram, run_bo
 
 
 async def test_draft_works_after_a_restart(telegram: FakeTelegram, run_bot: RunBot) -> None:
-    """Buttons of before a restart work as if nothing had been."""
+    """Its buttons belong to the next process."""
     ann = telegram.user("Ann")
     async with run_bot():
         await ann.says("a red kite")
@@ -191,7 +191,7 @@ async def test_draft_works_after_a_restart(telegram: FakeTelegram, run_bot: RunB
 async def test_markup_in_a_prompt_is_shown_literally(
     telegram: FakeTelegram, run_bot: RunBot
 ) -> None:
-    """Tags, entities and mentions in a prompt stand there as they were typed, and call nobody."""
+    """Tags, entities and mentions have no effect."""
     ann = telegram.user("Ann")
     telegram.user("Bob", username="bobby")
     words = "<b>bold</b> & &lt;i> <a href='tg://user?id=1'>x</a> @bobby /start #tag"

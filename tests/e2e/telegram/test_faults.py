@@ -1,4 +1,4 @@
-"""Answers that are lost, refused or late: said at most twice, marked, and nobody else waits."""
+"""Responses that are lost, refused or late: sent at most twice, marked, and no chat waits."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ LONG = 150.0
 
 @pytest.fixture
 def clock() -> VirtualClock:
-    """The time of everyone."""
+    """The clock of the bot and of the fakes."""
     return VirtualClock()
 
 
 @pytest.fixture
 async def telegram(clock: VirtualClock) -> AsyncIterator[FakeTelegram]:
-    """The server, with its limits; no call may have broken a rule that the bot can know."""
+    """The fake server with its real limits; the test fails if it has recorded a violation."""
     async with FakeTelegram(clock, flood=True) as telegram:
         yield telegram
     assert telegram.violations == []
@@ -67,7 +67,7 @@ def _videos(chat: Chat) -> list[Message]:
 async def test_unclear_answer_is_repeated_once_and_marked(
     telegram: FakeTelegram, clock: VirtualClock, kind: FaultKind, times: int | None
 ) -> None:
-    """An answer of which nobody knows whether it stands is said once more, marked, and no more."""
+    """An answer that may have been posted is sent once more, and no more."""
     telegram.faults.add("sendMessage", kind, times=times)
     ann = telegram.user("Ann")
     await ann.says("/quota")
@@ -83,7 +83,7 @@ async def test_unclear_answer_is_repeated_once_and_marked(
 async def test_unclear_status_is_repeated_once_and_marked(
     telegram: FakeTelegram, clock: VirtualClock, kind: FaultKind, times: int | None
 ) -> None:
-    """A status of which nobody knows whether it stands comes once more, marked, and no more."""
+    """A status that may have been posted is sent once more, and no more."""
     telegram.faults.add("sendMessage", kind, times=times)
     ann = telegram.user("Ann")
     await ann.says("/video kite")
@@ -103,7 +103,7 @@ async def test_unclear_status_is_repeated_once_and_marked(
 async def test_unclear_result_is_repeated_once_and_marked(
     telegram: FakeTelegram, clock: VirtualClock, kind: FaultKind
 ) -> None:
-    """It is posted once more and says so; its status goes away."""
+    """Its status is removed."""
     telegram.faults.add("sendVideo", kind)
     ann = telegram.user("Ann")
     await ann.says("/video kite")
@@ -118,7 +118,7 @@ async def test_unclear_result_is_repeated_once_and_marked(
 async def test_result_unclear_twice_waits_for_fetch(
     telegram: FakeTelegram, clock: VirtualClock
 ) -> None:
-    """After two sends into the dark it waits for its person, who is told how to get it."""
+    """After two unclear sends the user is told how to get it."""
     telegram.faults.add("sendVideo", "dropped-after", times=2)
     ann = telegram.user("Ann")
     await ann.says("/video kite")
@@ -140,7 +140,7 @@ async def test_result_unclear_twice_waits_for_fetch(
 async def test_result_after_server_error_is_repeated_and_marked_if_unclear(
     telegram: FakeTelegram, clock: VirtualClock, kind: FaultKind, *, marked: bool
 ) -> None:
-    """It is posted later; as a repeat only where nobody knows whether it was."""
+    """It is marked only where it may have been posted."""
     telegram.faults.add("sendVideo", kind)
     ann = telegram.user("Ann")
     await ann.says("/video kite")
@@ -158,7 +158,7 @@ async def test_result_after_server_error_is_repeated_and_marked_if_unclear(
 async def test_hanging_call_does_not_delay_others(
     telegram: FakeTelegram, clock: VirtualClock
 ) -> None:
-    """While one answer hangs, others are answered; what hung is said once more, marked."""
+    """What hung is sent once more, marked."""
     ann, bob = telegram.user("Ann"), telegram.user("Bob")
     telegram.faults.add("sendMessage", "hanging-after", when=lambda it: it["chat_id"] == ann.id)
     await ann.says("/quota")
@@ -177,7 +177,7 @@ async def test_hanging_call_does_not_delay_others(
 async def test_retry_after_delays_one_chat_only(
     telegram: FakeTelegram, clock: VirtualClock, method: str, seconds: int
 ) -> None:
-    """A chat that was told to wait waits as long as that, not much longer, and alone."""
+    """For the requested time, not much longer."""
     ann, bob = telegram.user("Ann"), telegram.user("Bob")
     telegram.faults.add(method, "429", retry_after=seconds, when=lambda it: it["chat_id"] == ann.id)
     await ann.says("/video kite")
@@ -202,7 +202,7 @@ async def test_retry_after_delays_one_chat_only(
 async def test_unclear_edit_is_repeated_without_harm(
     telegram: FakeTelegram, clock: VirtualClock, kind: FaultKind
 ) -> None:
-    """An edit whose answer was lost is made again; that it changes nothing harms nobody."""
+    """An edit that turns out to change nothing counts as success."""
     ann = telegram.user("Ann")
     await ann.says("a red kite")
     draft = await ann.chat.shows("Price: 4 credits")
@@ -224,7 +224,7 @@ async def test_unclear_edit_is_repeated_without_harm(
 async def test_failed_deletion_of_a_status_is_retried(
     telegram: FakeTelegram, clock: VirtualClock, kind: FaultKind
 ) -> None:
-    """It is tried again later, and not again and again."""
+    """Later, and not again and again."""
     telegram.faults.add("deleteMessage", kind)
     ann = telegram.user("Ann")
     await ann.says("/video kite")
@@ -239,7 +239,7 @@ async def test_failed_deletion_of_a_status_is_retried(
 async def test_update_with_a_lost_poll_answer_is_handled_once(
     telegram: FakeTelegram, clock: VirtualClock, kind: FaultKind
 ) -> None:
-    """What a poll was to bring comes with the next one, and is dealt with once."""
+    """The next poll returns it."""
     ann = telegram.user("Ann")
     await ann.says("/quota")
     await ann.chat.shows("You can spend")

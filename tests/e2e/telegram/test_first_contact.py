@@ -1,4 +1,4 @@
-"""What a person gets who writes to the bot alone."""
+"""A user's first contact with the bot."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from tests.fakes.telegram.fake import FakeTelegram
 
 
 async def test_plain_text_brings_one_video(telegram: FakeTelegram, run_bot: RunBot) -> None:
-    """Words, a draft with its price, one press, one video; and nothing else is left standing."""
+    """Words, a draft with its price, one press, one video; and nothing else remains."""
     ann = telegram.user("Ann")
     async with run_bot():
         await ann.says("a red kite over the sea")
@@ -23,7 +23,7 @@ async def test_plain_text_brings_one_video(telegram: FakeTelegram, run_bot: RunB
 async def test_first_user_learns_the_number_for_the_admins_setting(
     telegram: FakeTelegram, run_bot: RunBot
 ) -> None:
-    """The number to put into the settings is told alone, and only while there is no admin."""
+    """In private, and only while there is no admin."""
     ann, ben = telegram.user("Ann"), telegram.user("Ben")
     group = telegram.supergroup("Friends", [ann, ben])
     async with run_bot():

@@ -1,4 +1,4 @@
-"""Groups, topics and comments: heard is what is meant for the bot, answered where it was asked."""
+"""Groups, topics and comments: the bot reacts to what is meant for it, and answers there."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ async def _quota(person: FakeUser, chat: Chat) -> Message:
 async def test_group_talk_is_not_answered(
     telegram: FakeTelegram, run_bot: RunBot, privacy: bool
 ) -> None:
-    """Words, pictures, other bots' commands and names, answers among people: none is answered."""
+    """Texts, images, other bots' commands and names, replies among users."""
     telegram.privacy = privacy
     ann, ben = telegram.user("Ann"), telegram.user("Ben", username="ben")
     group = telegram.supergroup("Friends", [ann, ben])
@@ -72,7 +72,7 @@ async def test_group_talk_is_not_answered(
     ],
 )
 async def test_mention_opens_a_draft(telegram: FakeTelegram, run_bot: RunBot, text: str) -> None:
-    """Wherever the name stands, there is a draft of the other words, in reply to the message."""
+    """Wherever the name is: a draft of the other words, in reply to the message."""
     ann = telegram.user("Ann")
     group = telegram.supergroup("Friends", [ann])
     async with run_bot():
@@ -87,7 +87,7 @@ async def test_mention_opens_a_draft(telegram: FakeTelegram, run_bot: RunBot, te
 async def test_command_addressed_to_the_bot_is_handled(
     telegram: FakeTelegram, run_bot: RunBot
 ) -> None:
-    """/video@us, in whatever letters, is /video; so are the others."""
+    """/video@bot in any case is /video; so are the others."""
     ann = telegram.user("Ann")
     group = telegram.group("Friends", [ann])
     async with run_bot():
@@ -102,7 +102,7 @@ async def test_command_addressed_to_the_bot_is_handled(
 async def test_photo_needs_a_mention_or_command_in_privacy_mode(
     telegram: FakeTelegram, run_with_gateway: RunBot
 ) -> None:
-    """In privacy mode nobody's photo is heard; a command or mention in reply to it brings it."""
+    """A command or mention in reply to a photo uses it."""
     ann, ben = telegram.user("Ann"), telegram.user("Ben")
     group = telegram.supergroup("Friends", [ann, ben])
     async with run_with_gateway():
@@ -127,7 +127,7 @@ async def test_photo_needs_a_mention_or_command_in_privacy_mode(
 async def test_reply_to_the_bot_opens_a_draft(
     telegram: FakeTelegram, run_with_gateway: RunBot
 ) -> None:
-    """Words in reply to the bot bring a draft; talk about another's video brings nothing."""
+    """Replies to another user's video do nothing."""
     ann, ben = telegram.user("Ann"), telegram.user("Ben")
     group = telegram.supergroup("Friends", [ann, ben])
     async with run_with_gateway():
@@ -152,7 +152,7 @@ async def test_reply_to_the_bot_opens_a_draft(
 async def test_command_in_a_channel_post_is_ignored(
     telegram: FakeTelegram, run_with_gateway: RunBot
 ) -> None:
-    """A post that Telegram brings into the group of its comments is nobody's wish."""
+    """Telegram copies the post into the group of its comments; it is nobody's request."""
     ann = telegram.user("Ann")
     talk = telegram.supergroup("Talk", [ann])
     channel = telegram.channel("News", ann, discussion=talk)
@@ -168,7 +168,7 @@ async def test_command_in_a_channel_post_is_ignored(
 
 
 async def test_cancel_by_another_user_is_refused(telegram: FakeTelegram, run_bot: RunBot) -> None:
-    """/cancel in reply to another's status stops nothing; its person's own does."""
+    """/cancel in reply to another's status; its own user may."""
     ann, ben = telegram.user("Ann"), telegram.user("Ben")
     group = telegram.supergroup("Friends", [ann, ben])
     async with run_bot():
@@ -216,7 +216,7 @@ PLACES: dict[str, tuple[Callable[..., Any], str]] = {
 async def test_video_stays_in_its_topic_or_thread(
     telegram: FakeTelegram, run_with_gateway: RunBot, place: str
 ) -> None:
-    """Of words and of a photo: status and video in the topic and thread of the request."""
+    """Status and video of a text and of a photo."""
     ann = telegram.user("Ann")
     make, what = PLACES[place]
     where = await make(telegram, what, ann)
@@ -245,7 +245,7 @@ def _videos(chat: Chat) -> int:
 async def test_conversation_stays_in_its_topic(
     telegram: FakeTelegram, run_with_gateway: RunBot, name: str
 ) -> None:
-    """Draft, start, video, question, answer, another one, a file, a list: all stay in the topic."""
+    """Draft, start, video, question, answer, another one, a file, a list."""
     ann = telegram.user("Ann")
     where = await _topic(telegram, name, ann)
     topic = where["topic"]
@@ -282,7 +282,7 @@ async def test_conversation_stays_in_its_topic(
 async def test_bot_introduces_itself_once_for_each_join(
     telegram: FakeTelegram, run_bot: RunBot, forum: bool
 ) -> None:
-    """Whoever brings it reads in their language how it is spoken to; once for each coming."""
+    """In the language of the user who added it."""
     an = telegram.user("安", language="zh-hans")
     group = telegram.supergroup("Friends", [an], bot=False, forum=forum)
     async with run_bot():
@@ -303,7 +303,7 @@ async def test_bot_introduces_itself_once_for_each_join(
 async def test_group_without_text_permission_does_not_stop_the_bot(
     telegram: FakeTelegram, run_bot: RunBot
 ) -> None:
-    """Where it may not speak it stays silent, and works where it may."""
+    """It stays silent there, and works elsewhere."""
     ann = telegram.user("Ann")
     quiet = telegram.supergroup("Quiet", [ann], bot=False, forbidden={"text"})
     group = telegram.group("Friends", [ann])
@@ -317,7 +317,7 @@ async def test_group_without_text_permission_does_not_stop_the_bot(
 async def test_results_and_buttons_follow_an_upgraded_group(
     telegram: FakeTelegram, run_with_gateway: RunBot
 ) -> None:
-    """What was asked for before comes in the new chat; the buttons of before work from the old."""
+    """Earlier requests arrive in the new chat; buttons of the old one work."""
     ann = telegram.user("Ann")
     old = telegram.group("Friends", [ann])
     async with run_with_gateway():
@@ -342,7 +342,7 @@ async def test_results_and_buttons_follow_an_upgraded_group(
 async def test_upgrade_during_downtime_is_found(
     telegram: FakeTelegram, run_with_gateway: RunBot
 ) -> None:
-    """The bot was not running when the group moved, and Telegram has forgotten to tell."""
+    """The bot was not running, and Telegram has dropped the update."""
     ann = telegram.user("Ann")
     old = telegram.group("Friends", [ann])
     telegram.faults.add("sendVideo", "500", times=None)

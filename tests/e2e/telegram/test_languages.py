@@ -1,4 +1,4 @@
-"""Everybody reads their own language: sentences, buttons, errors, toasts and captions."""
+"""All users read their own language: texts, buttons, errors, toasts and captions."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def _all_said(chat: Chat) -> list[str]:
 async def test_answers_use_the_language_of_the_app(
     telegram: FakeTelegram, run_bot: RunBot, code: str, default: str, language: str
 ) -> None:
-    """The language of their app; who uses neither reads the default one."""
+    """A user with an unsupported language gets the default one."""
     ann = telegram.user("Ann", language=code)
     async with run_bot(DEFAULT_LANGUAGE=default):
         await ann.says("/start")
@@ -121,7 +121,7 @@ async def _everything(person: FakeUser, chat: Chat) -> None:
 async def test_conversation_is_in_one_language(
     telegram: FakeTelegram, run_with_gateway: RunBot, language: str
 ) -> None:
-    """All that a person is shown in a long conversation is in one language."""
+    """All that a user sees in a long conversation."""
     person = telegram.user("Ann", language=language)
     other = {"en": "zh-hans", "zh": "en"}[language]
     group = telegram.supergroup("Films", [person, telegram.user("Ben", language=other)])
@@ -138,7 +138,7 @@ async def test_conversation_is_in_one_language(
 async def test_chosen_language_overrides_the_app(
     telegram: FakeTelegram, run_with_gateway: RunBot
 ) -> None:
-    """/language counts for sentences, buttons, errors, toasts, captions, and after a restart."""
+    """/language counts for texts, buttons, errors, toasts, captions, and after a restart."""
     ann = telegram.user("Ann", language="en")
     ben = telegram.user("Ben", language="zh-hans")
     group = telegram.supergroup("Films", [ann, ben])
@@ -188,7 +188,7 @@ async def test_fetched_video_uses_the_new_language(
 async def test_press_of_an_unknown_button_is_answered_in_the_users_language(
     telegram: FakeTelegram, run_with_gateway: RunBot
 ) -> None:
-    """Buttons of nowhere, and those of what is done, answer in the language of who presses."""
+    """And a press of a button that is done."""
     an = telegram.user("\u5b89", language="zh-hans")
     async with run_with_gateway():
         await an.says(PROMPT)

@@ -1,4 +1,4 @@
-"""Telegram is away for two minutes; by a clock that waits for nobody."""
+"""Telegram is away for two minutes of virtual time."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ ANY_OUTAGE = pytest.mark.parametrize("kind", ["refused", "502", "dropped"])
 
 @pytest.fixture
 def clock() -> VirtualClock:
-    """The time of everyone."""
+    """The clock of the bot and of the fakes."""
     return VirtualClock()
 
 
 @pytest.fixture
 async def telegram(clock: VirtualClock) -> AsyncIterator[FakeTelegram]:
-    """The server, with its limits; no call may have broken a rule that the bot can know."""
+    """The fake server with its real limits; the test fails if it has recorded a violation."""
     async with FakeTelegram(clock, flood=True) as telegram:
         yield telegram
     assert telegram.violations == []
@@ -50,7 +50,7 @@ async def gateway(clock: VirtualClock) -> AsyncIterator[FakeOpenAIGateway]:
 def bot(
     telegram: FakeTelegram, gateway: FakeOpenAIGateway, clock: VirtualClock, tmp_path: Path
 ) -> AbstractAsyncContextManager[Components]:
-    """Reelay at work there."""
+    """Reelay, running against the fake server."""
     return running_bot(clock, telegram, gateway, tmp_path)
 
 
@@ -69,7 +69,7 @@ async def test_results_waiting_in_an_outage_are_posted_once(
     bot: AbstractAsyncContextManager[Components],
     kind: Outage,
 ) -> None:
-    """Thirty results that wait when Telegram comes back are all posted, each once."""
+    """Thirty results that wait when Telegram comes back."""
     people = [telegram.user(f"Person {number}") for number in range(WAITING)]
     async with bot:
         requests = [await person.says(f"/video kite {person.id}") for person in people]

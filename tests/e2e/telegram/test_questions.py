@@ -1,4 +1,4 @@
-"""Questions that the bot asks: what should it show, what should be different; and the answers."""
+"""Questions of the bot and their answers: what to show, what to change."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ QUICK = "--duration 1 --size 480x854"
 async def test_command_alone_asks_and_keeps_image_and_options(
     telegram: FakeTelegram, run_bot: RunBot
 ) -> None:
-    """The question opens the field to answer in, and the answer makes what was asked for."""
+    """The question opens the reply field; the answer completes the request."""
     ann = telegram.user("Ann")
     async with run_bot():
         await ann.sends_photo(picture(), f"/video {QUICK}")
@@ -26,7 +26,7 @@ async def test_command_alone_asks_and_keeps_image_and_options(
 
 
 async def test_answer_after_a_restart_is_accepted(telegram: FakeTelegram, run_bot: RunBot) -> None:
-    """A question asked in one life of the process is answered in the next."""
+    """The question was asked by an earlier process."""
     ann = telegram.user("Ann")
     async with run_bot():
         await ann.says(f"/video {QUICK}")
@@ -38,7 +38,7 @@ async def test_answer_after_a_restart_is_accepted(telegram: FakeTelegram, run_bo
 
 
 async def test_answer_with_an_image_uses_it(telegram: FakeTelegram, run_bot: RunBot) -> None:
-    """Who answers with a photo and words gets a video of both."""
+    """A photo with a caption gives both."""
     ann = telegram.user("Ann")
     async with run_bot():
         await ann.says(f"/video {QUICK}")
@@ -52,7 +52,7 @@ async def test_answer_with_an_image_uses_it(telegram: FakeTelegram, run_bot: Run
 async def test_plain_message_answers_the_question_in_private(
     telegram: FakeTelegram, run_bot: RunBot
 ) -> None:
-    """In private many just type: what follows the question is its answer all the same."""
+    """Without using the reply field."""
     ann = telegram.user("Ann")
     async with run_bot():
         await ann.sends_photo(picture(), f"/video {QUICK}")
@@ -69,7 +69,7 @@ async def test_plain_message_answers_the_question_in_private(
 
 
 async def test_new_command_replaces_the_question(telegram: FakeTelegram, run_bot: RunBot) -> None:
-    """Who changes their mind and types a command gets that."""
+    """A user may change their mind."""
     ann = telegram.user("Ann")
     async with run_bot():
         await ann.says("/video")
@@ -79,7 +79,7 @@ async def test_new_command_replaces_the_question(telegram: FakeTelegram, run_bot
 
 
 async def test_group_question_is_for_its_user_only(telegram: FakeTelegram, run_bot: RunBot) -> None:
-    """In a group the question is for who asked, and nobody else can answer it."""
+    """Nobody else can answer it."""
     ann, bob = telegram.user("Ann"), telegram.user("Bob")
     group = telegram.supergroup("Films", [ann, bob])
     async with run_bot():
@@ -101,7 +101,7 @@ async def test_group_question_is_for_its_user_only(telegram: FakeTelegram, run_b
 async def test_change_it_asks_again_after_an_answer(
     telegram: FakeTelegram, run_bot: RunBot
 ) -> None:
-    """Pressed twice, one question; answered, and pressed again, another one."""
+    """Pressed twice, one question; pressed after the answer, another one."""
     ann = telegram.user("Ann")
     async with run_bot():
         await ann.says(f"/video a red kite {QUICK}")
@@ -122,7 +122,7 @@ async def test_change_it_asks_again_after_an_answer(
 async def test_change_it_in_a_group_replies_to_the_user(
     telegram: FakeTelegram, run_bot: RunBot
 ) -> None:
-    """The field opens for who has sent the message that the question replies to: so theirs."""
+    """The reply field opens for the sender of the message that is replied to."""
     ann, bob = telegram.user("Ann"), telegram.user("Bob")
     group = telegram.supergroup("Films", [ann, bob])
     async with run_bot():

@@ -40,7 +40,7 @@ async def _until(parts: Components, *of_a_task: ColumnElement[bool]) -> None:
 async def test_unclear_fetch_is_repeated_once_and_marked(
     telegram: FakeTelegram, run_bot: RunBot, kind: str
 ) -> None:
-    """A video or a file whose answers are lost is sent twice, the second time marked."""
+    """A video or a file whose responses are lost is sent twice, the second time marked."""
     ann = telegram.user("Ann")
     async with run_bot() as parts:
         await ann.says(f"/video a red kite {QUICK}")
@@ -77,7 +77,7 @@ async def test_unclear_fetch_is_repeated_once_and_marked(
 async def test_unclear_question_is_repeated_once_and_marked(
     telegram: FakeTelegram, run_bot: RunBot, line: str, words: str
 ) -> None:
-    """A card whose answers are lost is sent twice, the second time marked."""
+    """An interactive message whose responses are lost is sent twice."""
     ann = telegram.user("Ann")
     async with run_bot():
         telegram.faults.add("sendMessage", "dropped-after", times=4)
@@ -91,7 +91,7 @@ async def test_unclear_question_is_repeated_once_and_marked(
 async def test_answers_are_not_repeated_while_telegram_is_silent(
     telegram: FakeTelegram, run_bot: RunBot
 ) -> None:
-    """While Telegram answers nothing, a word that may stand there is not said again and again."""
+    """A text that may have been posted is not sent again and again."""
     ann = telegram.user("Ann")
     async with run_bot():
         await ann.says("/quota")
@@ -112,7 +112,7 @@ async def test_answers_are_not_repeated_while_telegram_is_silent(
 async def test_refused_press_is_explained_in_the_chat(
     telegram: FakeTelegram, run_bot: RunBot
 ) -> None:
-    """What cannot be said over the chat is said in it."""
+    """When the toast fails."""
     ann = telegram.user("Ann")
     async with run_bot(DAILY_CREDITS="1"):
         await ann.says(f"/video a red kite {QUICK}")
@@ -126,7 +126,7 @@ async def test_refused_press_is_explained_in_the_chat(
 async def test_words_for_an_image_change_its_draft_later(
     telegram: FakeTelegram, run_bot: RunBot
 ) -> None:
-    """Where the card could not be changed at once it is later; there is no second one."""
+    """When the draft could not be edited at once; there is no second draft."""
     ann = telegram.user("Ann")
     async with run_bot():
         await ann.sends_photo(picture(200, 300))
@@ -141,7 +141,7 @@ async def test_words_for_an_image_change_its_draft_later(
 async def test_started_draft_offers_no_second_start(
     telegram: FakeTelegram, run_bot: RunBot
 ) -> None:
-    """A start whose edit failed is seen to have started, also while nothing happens to the task."""
+    """A start whose edit failed is shown later, also while the task does not change."""
     ann = telegram.user("Ann")
     async with run_bot(PROVIDERS__SANDBOX__MAX_CONCURRENT="1"):
         await ann.says(STILL)
@@ -157,7 +157,7 @@ async def test_started_draft_offers_no_second_start(
 async def test_forgetme_card_reports_what_it_deleted(
     telegram: FakeTelegram, run_bot: RunBot
 ) -> None:
-    """The card of /forgetme outlives what it deletes, until it has said so."""
+    """Its own message is kept until it has said so."""
     ann = telegram.user("Ann")
     async with run_bot():
         await ann.says("/forgetme")
@@ -174,7 +174,7 @@ async def test_forgetme_card_reports_what_it_deleted(
 async def test_cancel_is_announced_when_the_status_was_deleted(
     telegram: FakeTelegram, run_bot: RunBot
 ) -> None:
-    """Who has cleared the chat hears all the same that the task is cancelled."""
+    """A user who cleared the chat still gets the final message."""
     ann = telegram.user("Ann")
     async with run_bot():
         await ann.says(STILL)
@@ -198,7 +198,7 @@ async def test_final_message_is_sent_once(telegram: FakeTelegram, run_bot: RunBo
 
 
 async def test_quick_task_leaves_no_status(telegram: FakeTelegram, run_bot: RunBot) -> None:
-    """What happens while the status is on its way into the chat is seen once it is there."""
+    """A change during the send of the status is applied once it is posted."""
     ann = telegram.user("Ann")
     async with run_bot() as parts:
         telegram.faults.add("sendMessage", "held-after")
@@ -213,7 +213,7 @@ async def test_quick_task_leaves_no_status(telegram: FakeTelegram, run_bot: RunB
 
 
 async def test_used_try_again_button_is_answered(telegram: FakeTelegram, run_bot: RunBot) -> None:
-    """Try again, pressed once more when that is over, says that it was done."""
+    """Pressed once more after the retry, it says that it was done."""
     ann = telegram.user("Ann")
     async with run_bot():
         await ann.says(f"/video a [fail] kite {QUICK}")
@@ -224,7 +224,7 @@ async def test_used_try_again_button_is_answered(telegram: FakeTelegram, run_bot
 
 
 async def test_impatient_again_is_charged_once(telegram: FakeTelegram, run_bot: RunBot) -> None:
-    """Again, pressed while the one more video is being uploaded, is no third one."""
+    """Again, pressed while the second video is uploaded, makes no third."""
     ann = telegram.user("Ann")
     async with run_bot():
         await ann.says(f"/video a red kite {QUICK}")
@@ -244,7 +244,7 @@ async def test_impatient_again_is_charged_once(telegram: FakeTelegram, run_bot: 
 async def test_refused_prompt_offers_no_useless_choices(
     telegram: FakeTelegram, run_bot: RunBot
 ) -> None:
-    """Of a prompt that is too long nothing else can be chosen for its person."""
+    """No option helps a prompt that is too long."""
     ann = telegram.user("Ann")
     async with run_bot():
         await ann.says("kite " * 500)
@@ -255,7 +255,7 @@ async def test_refused_prompt_offers_no_useless_choices(
 async def test_retried_final_message_opens_one_card(
     telegram: FakeTelegram, run_bot: RunBot
 ) -> None:
-    """The choices below a last word are one card, however often its chat was full."""
+    """However often its chat was throttled."""
     ann = telegram.user("Ann")
     async with run_bot() as parts:
         telegram.faults.add(

@@ -34,7 +34,7 @@ async def _front_end(
 async def test_silenced_chat_does_not_delay_other_chats(
     telegram: FakeTelegram, run_bot: RunBot
 ) -> None:
-    """More results for one silenced group than are posted at a time; elsewhere they go on."""
+    """It has more results waiting than are posted at a time."""
     crowd = [telegram.user(f"Person {number}") for number in range(WIDTH + 1)]
     bob = telegram.user("Bob")
     group = telegram.supergroup("Films", crowd)
@@ -52,7 +52,7 @@ async def test_silenced_chat_does_not_delay_other_chats(
 
 
 async def test_delayed_final_message_is_sent_once(telegram: FakeTelegram, run_bot: RunBot) -> None:
-    """Its chat is silenced for longer than a lease: whoever waited comes back with one word."""
+    """Its chat is silenced for longer than a lease."""
     ann = telegram.user("Ann")
     async with run_bot(LEASE_SECONDS="6"):
         telegram.faults.add(
@@ -68,7 +68,7 @@ async def test_delayed_final_message_is_sent_once(telegram: FakeTelegram, run_bo
 async def test_anonymous_admins_of_two_groups_do_not_wait_for_each_other(
     telegram: FakeTelegram, run_bot: RunBot
 ) -> None:
-    """All who write as their group bear one name on Telegram, and are not one person."""
+    """They share one account of Telegram, and are different users."""
     ann = telegram.user("Ann")
     full, other = (telegram.supergroup(title, [ann]) for title in ("Full", "Other"))
     async with run_bot(SHUTDOWN_GRACE_SECONDS="1"):
@@ -82,7 +82,7 @@ async def test_anonymous_admins_of_two_groups_do_not_wait_for_each_other(
 async def test_stop_waits_once_for_all_hanging_work(
     telegram: FakeTelegram, run_bot: RunBot
 ) -> None:
-    """An answer and a result that both hang are waited for at the same time."""
+    """An answer and a result that both hang share the grace period."""
     ann, bob = telegram.user("Ann"), telegram.user("Bob")
     async with run_bot(SHUTDOWN_GRACE_SECONDS="3"):
         telegram.faults.add("sendVideo", "hanging")
@@ -98,7 +98,7 @@ async def test_stop_waits_once_for_all_hanging_work(
 async def test_failed_edit_does_not_delay_other_edits(
     telegram: FakeTelegram, tmp_path: Path
 ) -> None:
-    """The other statuses of its chat are changed at once, and its own a little later."""
+    """Other statuses of its chat are edited at once, its own a little later."""
     ann = telegram.user("Ann")
     async with _front_end(telegram, tmp_path) as (front_end, parts):
         await ann.says("/video a [stuck] kite")
@@ -118,7 +118,7 @@ async def test_failed_edit_does_not_delay_other_edits(
 
 
 async def test_alert_reaches_each_admin_once(telegram: FakeTelegram, tmp_path: Path) -> None:
-    """An alert was told when one admin has it, whatever became of the others'."""
+    """It counts as sent when one admin has it; a failing one gets no repeat for ever."""
     ann, bob = (telegram.user(name, started=True) for name in ("Ann", "Bob"))
     admins = ",".join(f"telegram:{person.id}" for person in (ann, bob))
     async with _front_end(telegram, tmp_path, ADMINS=admins) as (front_end, _):
@@ -135,7 +135,7 @@ async def test_alert_reaches_each_admin_once(telegram: FakeTelegram, tmp_path: P
 async def test_press_after_an_upgrade_changes_the_right_message(
     telegram: FakeTelegram, run_bot: RunBot
 ) -> None:
-    """In the supergroup that a group has become, the old message's number is another's."""
+    """In the supergroup, the old message id belongs to another message."""
     ann = telegram.user("Ann")
     group = telegram.group("Films", [ann])
     async with run_bot():

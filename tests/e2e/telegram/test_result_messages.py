@@ -1,4 +1,4 @@
-"""The finished video: all that apps need to show it, a caption that fits, and no second upload."""
+"""The finished video: what apps need to show it, a caption that fits, and no second upload."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ async def _made(person: FakeUser, line: str = "/video a red kite") -> Message:
 async def test_video_carries_size_length_and_thumbnail(
     telegram: FakeTelegram, run_with_gateway: RunBot
 ) -> None:
-    """Size, length, a still and streaming are told with it, and that it is on its way."""
+    """And streaming support; an upload action precedes it."""
     ann = telegram.user("Ann")
     async with run_with_gateway():
         video = await _made(ann)
@@ -73,7 +73,7 @@ async def test_video_carries_size_length_and_thumbnail(
 
 
 async def test_spoiler_is_kept(telegram: FakeTelegram, run_with_gateway: RunBot) -> None:
-    """What is to be hidden is hidden, also when it is made or sent once more."""
+    """Also when it is remixed or sent again."""
     ann = telegram.user("Ann")
     async with run_with_gateway():
         video = await _made(ann, "/video a red kite --spoiler")
@@ -91,7 +91,7 @@ async def test_spoiler_is_kept(telegram: FakeTelegram, run_with_gateway: RunBot)
 async def test_video_is_posted_without_its_deleted_request(
     telegram: FakeTelegram, run_with_gateway: RunBot
 ) -> None:
-    """Nothing is left to reply to: the video comes all the same."""
+    """There is no message left to reply to."""
     ann = telegram.user("Ann")
     held = telegram.faults.add("sendVideo", "held")
     async with run_with_gateway():
@@ -106,7 +106,7 @@ async def test_video_is_posted_without_its_deleted_request(
 async def test_unclear_result_is_repeated_once_and_marked(
     telegram: FakeTelegram, run_with_gateway: RunBot
 ) -> None:
-    """Nobody knows whether it was posted: it comes once more, says so, and then no more."""
+    """And no more."""
     ann = telegram.user("Ann")
     lost = telegram.faults.add("sendVideo", "dropped-after", times=2)
     async with run_with_gateway():
@@ -149,7 +149,7 @@ PROMPTS = {
 async def test_caption_is_shortened_with_facts_complete(
     telegram: FakeTelegram, run_with_gateway: RunBot, kind: str
 ) -> None:
-    """The prompt as it was written, cut fairly where it is too long; the facts whole below it."""
+    """The prompt as written, cut where it is too long; the facts below it."""
     ann = telegram.user("Ann")
     prompt = " ".join(PROMPTS[kind].split())
     async with run_with_gateway():
@@ -187,7 +187,7 @@ async def test_caption_is_shortened_with_facts_complete(
     ids=["word", "family", "flag", "skin", "accent", "mention"],
 )
 def test_cut_never_splits_a_grapheme(sign: str) -> None:
-    """What is one sign to the eye but several to a machine stays whole, wherever the end falls."""
+    """What looks like one character stays whole, wherever the cut is."""
     for most in range(200, 230):
         shown = cut(sign * 300, most)
         assert most - units(sign) - 2 < units(shown) <= most
@@ -197,7 +197,7 @@ def test_cut_never_splits_a_grapheme(sign: str) -> None:
 async def test_longest_prompts_fit_every_message(
     telegram: FakeTelegram, run_with_gateway: RunBot
 ) -> None:
-    """A draft, a list and a failure of the longest prompts are sent, and say it shortly."""
+    """A draft, a list and a failure of the longest prompts."""
     ann = telegram.user("Ann")
     async with run_with_gateway():
         for prompt in ('<&>"@anna_lee ' * 200, "\U0001f3ac" * 2000):
@@ -218,7 +218,7 @@ async def test_longest_prompts_fit_every_message(
 async def test_fetched_video_is_sent_by_file_id(
     telegram: FakeTelegram, run_with_gateway: RunBot
 ) -> None:
-    """Telegram has it: by its id it comes again, here, elsewhere, and after a restart."""
+    """Here, in another chat, and after a restart."""
     ann = telegram.user("Ann")
     group = telegram.supergroup("Friends", [ann])
     async with run_with_gateway():
@@ -246,7 +246,7 @@ async def test_fetched_video_is_sent_by_file_id(
 async def test_video_is_uploaded_again_after_a_change_of_bot(
     telegram: FakeTelegram, run_with_gateway: RunBot, tmp_path: Path
 ) -> None:
-    """The ids of the bot before it are nothing to the new one: the video is uploaded anew."""
+    """File ids of another bot are not valid."""
     ann = telegram.user("Ann")
     async with run_with_gateway():
         task = _task(await _made(ann))
@@ -271,7 +271,7 @@ async def test_video_is_uploaded_again_after_a_change_of_bot(
 async def test_task_link_opens_nothing_for_others(
     telegram: FakeTelegram, run_with_gateway: RunBot
 ) -> None:
-    """Who has the link and not the video is greeted, and no more."""
+    """A user with the link to another's video is greeted, and no more."""
     ann, ben = telegram.user("Ann"), telegram.user("Ben")
     async with run_with_gateway():
         video = await _made(ann)

@@ -1,4 +1,4 @@
-"""The token is nowhere to be seen: no log, no error, no repr, no chat, no link given away."""
+"""The token is visible nowhere: no log, error, repr, chat or published link."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ async def _talk(telegram: FakeTelegram, ann: FakeUser, link: bool) -> None:
 async def test_logs_hide_the_token(
     telegram: FakeTelegram, tmp_path: Path, client: httpx.AsyncClient, way: str, logs: str
 ) -> None:
-    """At DEBUG, amid faults of every kind, in both formats and both ways to hear."""
+    """At DEBUG, with faults of every kind, in both formats and both update modes."""
     ann = telegram.user("Ann")
     port = _free_port()
     async with FakeJimmyGateway(cheap=True, render_seconds=0.1) as gateway:
@@ -146,7 +146,7 @@ WEB = ("healthz", "readyz", "metrics", "telegram/webhook", "nothing")
 
 
 async def test_gateway_requests_hide_the_token(telegram: FakeTelegram, tmp_path: Path) -> None:
-    """A picture goes as bytes of ours: no address of Telegram's is in any request."""
+    """An image is sent as bytes: no Telegram URL is in any request."""
     ann = telegram.user("Ann")
     async with FakeOpenAIGateway(cheap=True, render_seconds=0.1) as gateway:
         environ = {
@@ -172,7 +172,7 @@ async def test_gateway_requests_hide_the_token(telegram: FakeTelegram, tmp_path:
 
 
 async def test_reprs_hide_the_token(telegram: FakeTelegram, tmp_path: Path) -> None:
-    """Of the settings, the front-end, the wire, its bot: what a debugger or a log would write."""
+    """Of the settings, the front-end, the client, its bot."""
     own = settings(
         tmp_path,
         TELEGRAM_BOT_TOKEN=TOKEN,
@@ -203,7 +203,7 @@ KINDS = ("429", "500", "502-html", "503", "504", "dropped-before", "dropped-afte
 
 @pytest.mark.parametrize("kind", KINDS)
 async def test_errors_hide_the_token(telegram: FakeTelegram, tmp_path: Path, kind: str) -> None:
-    """Whatever goes wrong on the wire: the error, its causes and their traces are without it."""
+    """Whatever fails on the wire: the error, its causes and their tracebacks."""
     own = settings(tmp_path, TELEGRAM_BOT_TOKEN=TOKEN, TELEGRAM_API_URL=telegram.url)
     wire = Wire(own)
     # So that no poll has to wait.
@@ -223,7 +223,7 @@ async def test_errors_hide_the_token(telegram: FakeTelegram, tmp_path: Path, kin
 
 
 async def test_startup_errors_hide_the_token(telegram: FakeTelegram, tmp_path: Path) -> None:
-    """Telegram refuses it, or nobody is there at all: the error does not name it."""
+    """Telegram refuses it, or is unreachable."""
     telegram.token = "5550001111:AAF-another-0123456789abcdefghijklmn"
     nowhere = f"http://127.0.0.1:{_free_port()}"
     for url in (telegram.url, nowhere):

@@ -1,4 +1,4 @@
-"""Starting and ending: a bot that cannot serve says why in one line, and ends."""
+"""Startup and end: a bot that cannot serve says why in one line, and ends."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ async def _answered(person: FakeUser, text: str = "/quota") -> None:
 
 @pytest.fixture
 def processes(telegram: FakeTelegram, tmp_path: Path) -> Iterator[list[BotProcess]]:
-    """Two processes of one bot that do not know of each other."""
+    """Two processes of one bot."""
     environ = {"TELEGRAM_BOT_TOKEN": TOKEN, "TELEGRAM_API_URL": telegram.url}
     with BotProcess(tmp_path / "a", **environ) as a, BotProcess(tmp_path / "b", **environ) as b:
         yield [a, b]
@@ -45,7 +45,7 @@ def _told(process: BotProcess) -> dict[str, Any]:
 async def test_older_process_stops_when_another_one_polls(
     telegram: FakeTelegram, processes: list[BotProcess]
 ) -> None:
-    """The older one says in one line what is wrong, and stops; the newer one serves."""
+    """It says in one line why; the newer one serves."""
     older, newer = processes
     ann = telegram.user("Ann")
     older.start()
@@ -62,7 +62,7 @@ async def test_older_process_stops_when_another_one_polls(
 async def test_wrong_token_ends_the_process(
     telegram: FakeTelegram, processes: list[BotProcess]
 ) -> None:
-    """Telegram does not know it: one line that names the setting, and no more of it; status 1."""
+    """One line that names the setting, without the token; status 1."""
     process, _ = processes
     wrong = "5550001111:AAF-somebody-elses-0123456789abcdefghi"
     process.start(TELEGRAM_BOT_TOKEN=wrong)
@@ -77,7 +77,7 @@ async def test_wrong_token_ends_the_process(
 async def test_revoked_token_ends_the_process(
     telegram: FakeTelegram, processes: list[BotProcess]
 ) -> None:
-    """Whoever has the bot may give it a new token: the process ends and says so."""
+    """The process ends and says so."""
     process, _ = processes
     ann = telegram.user("Ann")
     process.start()
@@ -92,7 +92,7 @@ async def test_revoked_token_ends_the_process(
 async def test_refused_webhook_ends_the_process(
     telegram: FakeTelegram, processes: list[BotProcess]
 ) -> None:
-    """The process ends with Telegram's own reason and the name of the setting."""
+    """With Telegram's own reason and the name of the setting."""
     process, _ = processes
     with socket.socket() as it:
         it.bind(("127.0.0.1", 0))
@@ -110,7 +110,7 @@ async def test_refused_webhook_ends_the_process(
 
 
 async def test_outage_at_the_start_is_waited_for(telegram: FakeTelegram, run_bot: RunBot) -> None:
-    """It waits for Telegram, and serves when it is there."""
+    """The process serves when Telegram is back."""
     ann = telegram.user("Ann")
     telegram.faults.add("getMe", "500")
     telegram.faults.add("getMe", "429")

@@ -1,4 +1,4 @@
-"""The status of a task: one message, where it was asked for, true, in no hurry, gone at last."""
+"""The status of a task: one message, in place, correct, rate-limited, removed at the end."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ENDLESS = 1e9
 
 @pytest.fixture
 async def gateway() -> AsyncIterator[FakeOpenAIGateway]:
-    """A gateway that is ready at once, until a test says otherwise."""
+    """A gateway that finishes at once unless a test changes that."""
     async with FakeOpenAIGateway(cheap=True, render_seconds=0.1) as gateway:
         yield gateway
     assert gateway.violations == []
@@ -60,7 +60,7 @@ async def _status(request: Message) -> Message:
 async def test_status_shows_position_eta_and_progress_then_vanishes(
     telegram: FakeTelegram, run_bot: RunBot, gateway: FakeOpenAIGateway
 ) -> None:
-    """Place in line; how long it takes, once that was measured; how far it is; then nothing."""
+    """The ETA once durations were measured."""
     ann, ben, cleo = (telegram.user(name) for name in ("Ann", "Ben", "Cleo"))
     async with run_bot(**served_by(gateway, MAX_CONCURRENT="1")):
         await ann.says("/video a kite")
@@ -92,7 +92,7 @@ async def test_status_shows_position_eta_and_progress_then_vanishes(
 async def test_edited_message_in_a_group_starts_no_second_task(
     telegram: FakeTelegram, run_bot: RunBot, gateway: FakeOpenAIGateway
 ) -> None:
-    """Nor does an edited mention: Telegram is not even asked to tell of edits."""
+    """Nor does an edited mention: edits are not requested from Telegram."""
     ann = telegram.user("Ann")
     group = telegram.supergroup("Friends", [ann])
     async with run_bot(**served_by(gateway)):
@@ -145,7 +145,7 @@ def _gaps(telegram: FakeTelegram, chat: Chat) -> list[float]:
 async def test_status_edits_keep_their_interval(
     telegram: FakeTelegram, gateway: FakeOpenAIGateway, tmp_path: Path
 ) -> None:
-    """Edits keep their distance, those of a group together; each one says something new."""
+    """Those of a group together; each one changes the text."""
     ann, ben = telegram.user("Ann"), telegram.user("Ben")
     group = telegram.supergroup("Friends", [ann, ben])
     gateway.render_seconds = 3.5
@@ -171,7 +171,7 @@ async def test_status_edits_keep_their_interval(
 async def test_retry_after_delays_only_its_chat(
     telegram: FakeTelegram, run_bot: RunBot, gateway: FakeOpenAIGateway
 ) -> None:
-    """429 holds up this chat alone, and only as long as it says; its video comes all the same."""
+    """For the requested time; its video is posted afterwards."""
     ann, ben = telegram.user("Ann"), telegram.user("Ben")
     told = telegram.faults.add(
         "editMessageText", "429", retry_after=2, when=lambda given: given["chat_id"] == ann.id
@@ -193,7 +193,7 @@ async def test_retry_after_delays_only_its_chat(
 async def test_queued_task_is_cancelled_without_charge(
     telegram: FakeTelegram, run_bot: RunBot, gateway: FakeOpenAIGateway
 ) -> None:
-    """What nobody has begun with is cancelled at once, and costs nothing."""
+    """At once."""
     ann = telegram.user("Ann")
     gateway.render_seconds = ENDLESS
     async with run_bot(**served_by(gateway, MAX_CONCURRENT="1")):
@@ -212,7 +212,7 @@ async def test_queued_task_is_cancelled_without_charge(
 async def test_cancel_is_refused_where_the_gateway_cannot(
     telegram: FakeTelegram, run_bot: RunBot, gateway: FakeOpenAIGateway
 ) -> None:
-    """Where the gateway cannot stop, the press says what it costs, and the video comes."""
+    """The press is told what it costs, and the video comes."""
     ann = telegram.user("Ann")
     gateway.render_seconds = ENDLESS
     async with run_bot(**served_by(gateway)):
@@ -229,7 +229,7 @@ async def test_cancel_is_refused_where_the_gateway_cannot(
 async def test_requested_cancel_is_announced_with_its_outcome(
     telegram: FakeTelegram, run_bot: RunBot
 ) -> None:
-    """Where the gateway can stop, the press says what may come of it, and then what has."""
+    """Where the gateway can cancel, the press says what may happen, then what did."""
     ann = telegram.user("Ann")
     async with run_bot():
         await ann.says("/video a [stuck] kite")
@@ -246,7 +246,7 @@ async def test_requested_cancel_is_announced_with_its_outcome(
 async def test_cancel_during_delivery_is_charged(
     telegram: FakeTelegram, run_bot: RunBot, gateway: FakeOpenAIGateway
 ) -> None:
-    """The video is on its way: it costs what it costs."""
+    """The video is on its way."""
     ann = telegram.user("Ann")
     held = telegram.faults.add("sendVideo", "held")
     async with run_bot(**served_by(gateway)):
@@ -272,7 +272,7 @@ async def test_cancel_during_delivery_is_charged(
 async def test_failure_is_told_with_its_reason(
     telegram: FakeTelegram, run_bot: RunBot, word: str, why: str
 ) -> None:
-    """Below the request: why, that the credits came back, and a button; the status is gone."""
+    """Below the request: why, that the credits came back, and a button; no status remains."""
     ann = telegram.user("Ann")
     group = telegram.supergroup("Friends", [ann])
     async with run_bot():
@@ -294,7 +294,7 @@ async def test_failure_is_told_with_its_reason(
 async def test_status_of_a_quick_task_is_removed(
     telegram: FakeTelegram, run_bot: RunBot, gateway: FakeOpenAIGateway, outcome: str
 ) -> None:
-    """The task is over before Telegram has answered where its status stands: it goes even so."""
+    """The task ends before Telegram has answered the send of its status."""
     ann = telegram.user("Ann")
     held = telegram.faults.add("sendMessage", "held-after")
     async with run_bot(**served_by(gateway)):
@@ -315,7 +315,7 @@ def _at_an_end(messages: list[Message]) -> bool:
 async def test_unclear_status_is_repeated_once_and_marked(
     telegram: FakeTelegram, run_bot: RunBot
 ) -> None:
-    """It is sent once more and says so; the second goes with the video, and no third comes."""
+    """The second is removed with the video, and no third comes."""
     ann = telegram.user("Ann")
     telegram.faults.add("sendMessage", "dropped-after")
     async with run_bot():
@@ -332,7 +332,7 @@ async def test_unclear_status_is_repeated_once_and_marked(
 async def test_failed_or_deleted_status_does_not_stop_the_video(
     telegram: FakeTelegram, run_bot: RunBot, gateway: FakeOpenAIGateway
 ) -> None:
-    """Edits that fail are no reason to stop the video, nor is a status that somebody deletes."""
+    """Neither a failing edit nor a user who deletes the status."""
     ann, ben = telegram.user("Ann"), telegram.user("Ben")
     telegram.faults.add("editMessageText", "500", times=None)
     async with run_bot(**served_by(gateway)):

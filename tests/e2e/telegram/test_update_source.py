@@ -1,4 +1,4 @@
-"""Updates on their way in: heard once, kept before they are confirmed, nobody in another's way."""
+"""Updates on their way in: handled once, stored before they are confirmed, in order."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ LONG = "a very long word about a kite " * 130
 
 @pytest.fixture
 def webhook_settings() -> dict[str, str]:
-    """The settings of a bot that Telegram calls."""
+    """Settings of a bot with a webhook."""
     with socket.socket() as it:
         it.bind(("127.0.0.1", 0))
         port = it.getsockname()[1]
@@ -110,7 +110,7 @@ async def test_webhook_without_the_secret_is_refused(
     client: httpx.AsyncClient,
     header: bytes | None,
 ) -> None:
-    """Without the secret nothing is believed, and nothing is told; with it, everything."""
+    """Nothing is handled, and nothing is revealed."""
     ann = telegram.user("Ann")
     async with run_bot(**webhook_settings):
         await _serving(telegram)
@@ -135,7 +135,7 @@ async def test_confirmed_update_is_stored(
     webhook_settings: dict[str, str],
     client: httpx.AsyncClient,
 ) -> None:
-    """At the moment of the 200 it stands in the database, whatever becomes of its answer."""
+    """At the moment of the 200 it is in the database, even if the response is lost."""
     ann = telegram.user("Ann")
     telegram.faults.add("sendMessage", "held", times=None)
     async with run_bot(**webhook_settings) as parts:
@@ -162,7 +162,7 @@ async def test_full_disk_leaves_updates_unconfirmed(
     webhook_settings: dict[str, str],
     client: httpx.AsyncClient,
 ) -> None:
-    """What cannot be written down is not confirmed: Telegram brings it again, and it is heard."""
+    """Telegram repeats them, and they are handled later."""
     ann = telegram.user("Ann")
     async with run_bot(**webhook_settings) as parts:
         await _answered(ann)
@@ -184,7 +184,7 @@ async def test_update_delivered_twice_is_handled_once(
     webhook_settings: dict[str, str],
     client: httpx.AsyncClient,
 ) -> None:
-    """One after the other, side by side, and in another life of the process."""
+    """One after the other, at the same time, and in another process."""
     ann = telegram.user("Ann")
     async with run_bot(**webhook_settings):
         await _answered(ann)
@@ -210,7 +210,7 @@ async def test_early_webhook_call_is_answered_503_and_repeated(
     webhook_settings: dict[str, str],
     client: httpx.AsyncClient,
 ) -> None:
-    """Before the bot knows who it is it asks for patience; what came is heard afterwards."""
+    """Before the bot knows who it is."""
     ann = telegram.user("Ann")
     async with run_bot(**webhook_settings):
         await _answered(ann)
@@ -235,7 +235,7 @@ async def test_unreadable_update_is_confirmed_and_skipped(
     webhook_settings: dict[str, str],
     client: httpx.AsyncClient,
 ) -> None:
-    """It is taken as heard, for it would be brought for ever; the next one is answered."""
+    """It would be repeated for ever; the next one is handled."""
     ann = telegram.user("Ann")
     async with run_bot(**webhook_settings):
         await _answered(ann)
@@ -267,7 +267,7 @@ async def test_unreadable_update_is_confirmed_and_skipped(
 async def test_large_update_is_accepted(
     telegram: FakeTelegram, run_bot: RunBot, webhook_settings: dict[str, str]
 ) -> None:
-    """Words that name a hundred people, in reply to such words, are a large update."""
+    """A text that mentions a hundred users, in reply to such a text."""
     ann = telegram.user("Ann")
     crowd = {f"人{n}号": telegram.user("海" * 12, last_name="风" * 12) for n in range(100)}
     words = f"{' '.join(crowd)} {chr(0x1F3AC) * 1700}"
@@ -283,7 +283,7 @@ async def test_large_update_is_accepted(
 async def test_switching_between_polling_and_webhook_loses_nothing(
     telegram: FakeTelegram, run_bot: RunBot, webhook_settings: dict[str, str]
 ) -> None:
-    """From polling to webhook and back: what waits is answered, and nothing twice."""
+    """Waiting updates are handled once."""
     ann = telegram.user("Ann")
     async with run_bot():
         await _answered(ann)
@@ -300,7 +300,7 @@ async def test_switching_between_polling_and_webhook_loses_nothing(
 
 
 async def test_poll_confirms_only_stored_updates(telegram: FakeTelegram, run_bot: RunBot) -> None:
-    """While nothing can be written down, Telegram keeps it; afterwards it is heard, once."""
+    """While nothing can be stored, Telegram keeps them; afterwards each is handled once."""
     ann = telegram.user("Ann")
     async with run_bot() as parts:
         await _answered(ann)
@@ -318,7 +318,7 @@ async def test_poll_confirms_only_stored_updates(telegram: FakeTelegram, run_bot
 
 @pytest.mark.parametrize("kind", ["500", "502-html", "429", "garbage", "dropped-after", "504"])
 async def test_failed_poll_is_repeated(telegram: FakeTelegram, run_bot: RunBot, kind: Any) -> None:
-    """The next one brings what this one did not, and nothing twice."""
+    """The next one returns the missing updates, each once."""
     ann = telegram.user("Ann")
     telegram.faults.add("getUpdates", kind)
     async with run_bot():
@@ -329,7 +329,7 @@ async def test_failed_poll_is_repeated(telegram: FakeTelegram, run_bot: RunBot, 
 
 
 async def test_slow_photo_delays_only_its_user(telegram: FakeTelegram, run_bot: RunBot) -> None:
-    """While one person's picture is fetched, others are answered; that person's words wait."""
+    """While it is downloaded others are answered; the user's own messages wait."""
     ann, ben = telegram.user("Ann"), telegram.user("Ben")
     group = telegram.supergroup("Friends", [ann, ben])
     telegram.faults.add("getFile", "held")
@@ -353,7 +353,7 @@ async def test_slow_photo_delays_only_its_user(telegram: FakeTelegram, run_bot: 
 
 
 async def test_updates_of_a_user_keep_their_order(telegram: FakeTelegram, run_bot: RunBot) -> None:
-    """Whatever they write, and however many do, each is answered in the order of their words."""
+    """However many users write."""
     people = [telegram.user(f"Person {number}") for number in range(8)]
     lines = ["/quota", "/settings duration 8", "/settings", "/settings duration -", "/settings"]
     async with run_bot():

@@ -1,4 +1,4 @@
-"""Large files on their way out and in: streamed, no larger than the server takes, and only once."""
+"""Large files on their way out and in: streamed, within the server's limit, uploaded once."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def _size(message: Message | None) -> int:
 async def test_refused_size_is_learned(
     telegram: FakeTelegram, gateway: Heavy, environ: dict[str, str], tmp_path: Path
 ) -> None:
-    """The first 413 of a server tells how much it takes; from then on films are made to fit."""
+    """After the first 413 of a server, videos are re-encoded to fit."""
     gateway.film = video_of_size(tmp_path / "heavy.mp4", TOO_LARGE)
     ann = telegram.user("Ann")
     own = settings(tmp_path, TELEGRAM_API_URL=telegram.url, **environ)
@@ -97,7 +97,7 @@ async def test_refused_size_is_learned(
 async def test_upload_is_streamed(
     telegram: FakeTelegram, gateway: Heavy, environ: dict[str, str], tmp_path: Path
 ) -> None:
-    """While nearly 50 MB come, are looked at and go out, the process hardly grows."""
+    """While nearly 50 MB come in and go out, memory hardly grows."""
     gateway.film = video_of_size(tmp_path / "heavy.mp4", LIMIT - MB)
     ann = telegram.user("Ann")
     more = {"TELEGRAM_API_URL": telegram.url, "TELEGRAM_UPLOAD_MB": "50", **environ}
@@ -131,7 +131,7 @@ def _most_memory(process: BotProcess, *, forget: bool = False) -> int:
 async def test_local_server_takes_large_files(
     gateway: Heavy, environ: dict[str, str], tmp_path: Path
 ) -> None:
-    """Films of more than 50 MB go out as they are, and large pictures come in from its disk."""
+    """Videos over 50 MB go out as they are; large images come in from its disk."""
     gateway.film = video_of_size(tmp_path / "heavy.mp4", TOO_LARGE)
     async with FakeTelegram(local=True) as telegram:
         ann = telegram.user("Ann")
@@ -164,7 +164,7 @@ def _large_picture() -> bytes:
 async def test_uploaded_files_are_reused(
     telegram: FakeTelegram, run_bot: RunBot, environ: dict[str, str]
 ) -> None:
-    """/fetch, As file and a link to the task cost one upload each kind, after a restart as well."""
+    """/fetch, As file and a link to the task cost one upload each kind, also after a restart."""
     del environ["TELEGRAM_BOT_TOKEN"]
     reelay = partial(run_bot, **environ)
     ann = telegram.user("Ann")

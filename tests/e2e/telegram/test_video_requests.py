@@ -1,4 +1,4 @@
-"""Every way in which people ask for a video, in private: each brings one, and no second one."""
+"""Every way to request a video in private: each makes one, and no second one."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ QUICK = "--duration 1 --size 480x854"
 
 
 async def test_options_in_a_command_are_applied(telegram: FakeTelegram, run_bot: RunBot) -> None:
-    """What was asked for by options is made, and none of it stands below the video."""
+    """And none of it stands below the video."""
     ann = telegram.user("Ann")
     async with run_bot():
         asked = await ann.says(f"/video a red kite {QUICK}")
@@ -26,7 +26,7 @@ async def test_options_in_a_command_are_applied(telegram: FakeTelegram, run_bot:
 async def test_photo_with_a_command_begins_the_video(
     telegram: FakeTelegram, run_bot: RunBot
 ) -> None:
-    """The film begins with the picture, and stands the way the picture does."""
+    """The video has the photo's orientation."""
     ann = telegram.user("Ann")
     async with run_bot():
         asked = await ann.sends_photo(picture(200, 300), "/video it moves --duration 1")
@@ -48,7 +48,7 @@ async def test_image_sent_as_a_file_is_accepted(telegram: FakeTelegram, run_bot:
 
 
 async def test_reply_to_a_photo_uses_the_photo(telegram: FakeTelegram, run_bot: RunBot) -> None:
-    """/video in reply to a photo begins with that, and its caption is not needed."""
+    """Its caption is not needed."""
     ann = telegram.user("Ann")
     async with run_bot(MAX_ACTIVE_PER_USER="1"):
         photo = await ann.sends_photo(picture(300, 200), "my kite")
@@ -61,7 +61,7 @@ async def test_reply_to_a_photo_uses_the_photo(telegram: FakeTelegram, run_bot: 
 
 
 async def test_reply_to_a_text_uses_its_words(telegram: FakeTelegram, run_bot: RunBot) -> None:
-    """/video alone in reply to words makes a video of those words."""
+    """/video alone in reply to a text makes a video of that text."""
     ann = telegram.user("Ann")
     async with run_bot():
         words = await ann.says("a blue whale in the rain")
@@ -75,7 +75,7 @@ async def test_reply_to_a_text_uses_its_words(telegram: FakeTelegram, run_bot: R
 async def test_reply_to_a_command_uses_its_prompt_only(
     telegram: FakeTelegram, run_bot: RunBot
 ) -> None:
-    """/video in reply to an earlier /video takes its words, not `/video` and its options."""
+    """Not `/video` and its options."""
     ann = telegram.user("Ann")
     async with run_bot():
         first = await ann.says(f"/video a blue whale {QUICK}")
@@ -86,7 +86,7 @@ async def test_reply_to_a_command_uses_its_prompt_only(
 
 
 async def test_reply_to_the_bot_asks_for_words(telegram: FakeTelegram, run_bot: RunBot) -> None:
-    """/video alone in reply to a message of the bot asks for words."""
+    """/video alone in reply to a message of the bot."""
     ann = telegram.user("Ann")
     async with run_bot():
         await ann.says("/quota")
@@ -100,7 +100,7 @@ async def test_reply_to_the_bot_asks_for_words(telegram: FakeTelegram, run_bot: 
 async def test_reply_to_a_finished_video_remixes_it(
     telegram: FakeTelegram, run_bot: RunBot
 ) -> None:
-    """/video in reply to one's video changes it, where its gateway can."""
+    """Where its gateway can."""
     ann = telegram.user("Ann")
     async with run_bot():
         await ann.says(f"/video a red kite {QUICK}")
@@ -119,7 +119,7 @@ async def test_reply_to_a_finished_video_remixes_it(
 async def test_edited_command_starts_no_second_task(
     telegram: FakeTelegram, run_bot: RunBot
 ) -> None:
-    """Whoever mends a word in their command does not pay twice."""
+    """A user who corrects a command does not pay twice."""
     ann = telegram.user("Ann")
     async with run_bot():
         asked = await ann.says(f"/video a red kite {QUICK}")
@@ -132,7 +132,7 @@ async def test_edited_command_starts_no_second_task(
 
 
 async def test_repeated_update_makes_one_video(telegram: FakeTelegram, run_bot: RunBot) -> None:
-    """An update that Telegram brings once more does nothing, whatever came of it."""
+    """Whatever its result was."""
     ann = telegram.user("Ann")
     async with run_bot():
         await ann.says(f"/video a red kite {QUICK}")
@@ -150,7 +150,7 @@ async def test_repeated_update_makes_one_video(telegram: FakeTelegram, run_bot: 
 async def test_invalid_image_is_refused_without_charge(
     telegram: FakeTelegram, run_bot: RunBot
 ) -> None:
-    """Files that are no pictures, or hollow, or too large, are refused in plain words."""
+    """Files that are no images, empty, or too large."""
     ann = telegram.user("Ann")
     async with run_bot():
         await ann.sends_document(b"%PDF-1.7 words", "/video it moves", name="kite.png")
@@ -165,7 +165,7 @@ async def test_invalid_image_is_refused_without_charge(
 
 
 async def test_unsupported_media_is_answered(telegram: FakeTelegram, run_bot: RunBot) -> None:
-    """Voices, stickers, films and other files bring a word on what is taken."""
+    """Voices, stickers, videos and other files: the answer says what is accepted."""
     ann = telegram.user("Ann")
     async with run_bot():
         await ann.sends_voice()
@@ -179,7 +179,7 @@ async def test_unsupported_media_is_answered(telegram: FakeTelegram, run_bot: Ru
 async def test_mistyped_command_is_answered_with_a_correction(
     telegram: FakeTelegram, run_bot: RunBot
 ) -> None:
-    """Wrong words, options and values are answered with what would be right."""
+    """Commands, options and values."""
     ann = telegram.user("Ann")
     async with run_bot():
         for wrong, answer in {

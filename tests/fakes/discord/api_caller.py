@@ -1,4 +1,4 @@
-"""A bot that does nothing but call the API, for tests of the stand-in of Discord itself."""
+"""A minimal API client, for the tests of the fake itself."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ VIDEO = {
 }  # fmt: skip
 """A command as a bot would sync it."""
 MP4 = b"\0\0\0\x20ftypisom" + bytes(2000)
-"""What passes for a video as long as nobody plays it."""
+"""The smallest file that counts as a video."""
 GO_ON_BUTTON = [
     {"type": 1, "components": [{"type": 2, "style": 1, "custom_id": "go", "label": "Go on"}]}
 ]
@@ -83,11 +83,11 @@ class ApiCaller:
         return found if answer.is_success else found["code"]
 
     async def syncs(self, *commands: Any, guild: int | None = None) -> Any:
-        """All commands anew."""
+        """Replace all commands."""
         return await self("PUT", self.commands(guild), list(commands))
 
     def commands(self, guild: int | None = None) -> str:
-        """Where they are."""
+        """The channel."""
         place = "" if guild is None else f"/guilds/{guild}"
         return f"/applications/{self.discord.world.application}{place}/commands"
 
@@ -118,6 +118,6 @@ class ApiCaller:
 
 @asynccontextmanager
 async def api_caller(clock: HasNow, **settings: Any) -> AsyncIterator[ApiCaller]:
-    """Such a bot, with a Discord of its own."""
+    """An API client with a fake server of its own."""
     async with FakeDiscord(clock, **settings) as discord, httpx.AsyncClient() as client:
         yield ApiCaller(discord, client)

@@ -1,4 +1,4 @@
-"""Facts of Discord's own description that the stand-in holds calls and answers to.
+"""Discord's API schema, from its description, in a compact notation.
 
 Derived from the description of API v10 (discord/discord-api-spec, MIT); `test_api_schema.py`
 compares these tables with the description itself where that is at hand.
@@ -129,7 +129,7 @@ MessageEditRequestPartial: tts:bool?
 IncomingWebhookUpdateRequestPartial: tts:bool?
 IncomingWebhookUpdateForInteractionCallbackRequestPartial: tts:bool?
 """
-"""What the documentation has, or libraries always send, and the description lacks."""
+"""Fields that are documented, or always sent by libraries, and missing in the description."""
 
 
 def _lines(table: str) -> list[str]:
@@ -147,7 +147,7 @@ UNIONS: dict[str, tuple[str, ...]] = {
 
 
 def _split(text: str) -> list[str]:
-    """Alternatives: parts between bars that stand in no bracket."""
+    """Split at bars outside of brackets."""
     parts, depth = [""], 0
     for sign in text:
         depth += (sign in "[<(") - (sign in "]>)")
@@ -181,12 +181,12 @@ def _bounds(text: str) -> tuple[str, float | None, float | None]:
 
 
 def field(text: str, *, required: bool = False) -> Field:
-    """A field whose type is written so."""
+    """Parse the type of a field."""
     return Field(_kinds(text.removesuffix("?")), required, text.endswith("?"))
 
 
 def fields(text: str) -> dict[str, Field]:
-    """Fields that are written so."""
+    """Parse fields."""
     found = {}
     for word in text.split():
         name, _, kind = word.lstrip("*").partition(":")
@@ -218,7 +218,7 @@ def _operation(line: str) -> tuple[str, Operation]:
 OPERATIONS = dict(_operation(line) for line in _lines(_OPERATIONS))
 REQUEST_TYPES = _objects(given.REQUEST_TYPES)
 RESPONSE_TYPES = _objects(told.RESPONSE_TYPES)
-"""Only these fields are ever told by this stand-in; the description has more."""
+"""The fake returns only these fields; the description has more."""
 DOCUMENTED = _objects(_DOCUMENTED)
 OBJECTS = {
     name: one | DOCUMENTED.get(name, {}) for name, one in (REQUEST_TYPES | RESPONSE_TYPES).items()

@@ -1,4 +1,4 @@
-"""What the bot may ask about itself, its guilds and people, and which function does which call."""
+"""Calls about the bot itself, its guilds and users; and the handler of each operation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files on Discord's side, and the signed links under which they can be had for a time."""
+"""Discord's file storage with signed, expiring links."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from PIL import Image
 from tests.fakes.discord.messages import Attachment
 
 LIFETIME = 24 * 3600
-"""Seconds for which a link is good."""
+"""Lifetime of a link in seconds."""
 _KINDS = {
     ".mp4": "video/mp4",
     ".mov": "video/quicktime",
@@ -41,7 +41,7 @@ class Cdn:
 
     def __init__(self) -> None:
         self.folder = Path()
-        """Where they lie; the server says so when it starts."""
+        """Their folder; set when the server starts."""
         self.url = ""
         self.files: dict[int, Attachment] = {}
         self.gone: set[int] = set()
@@ -51,7 +51,7 @@ class Cdn:
         self._numbers = count(1)
 
     def scratch(self) -> Path:
-        """A new place for bytes that arrive."""
+        """A new temporary path."""
         return self.folder / f"upload-{next(self._numbers)}"
 
     def keep(self, number: int, place: int, name: str, path: Path, **more: Any) -> Attachment:
@@ -78,7 +78,7 @@ class Cdn:
         return it
 
     def bring(self, content: bytes | Path) -> Path:
-        """A person's own file, copied to this side."""
+        """Store a user's file."""
         path = self.scratch()
         if isinstance(content, Path):
             shutil.copyfile(content, path)

@@ -1,4 +1,4 @@
-"""What the bot does in channels by its own right."""
+"""Calls in channels, by the bot's own permissions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Guilds and channels, as the stand-in remembers them, and what a test may do to them."""
+"""Guilds and channels of the fake Discord, and what a test may do to them."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Role:
 
 @dataclass(eq=False, kw_only=True)
 class Channel:
-    """One place where messages stand: a channel, a thread, a forum or a private one."""
+    """A channel, a thread, a forum post or a private channel."""
 
     world: DiscordState
     id: int
@@ -57,19 +57,19 @@ class Channel:
     name: str = ""
     guild: Guild | None = None
     parent: Channel | None = None
-    """Of a thread its channel."""
+    """The channel of a thread."""
     people: list[Account] = field(default_factory=list)
-    """With whom, in private ones."""
+    """The users of a private channel."""
     owner: Account | None = None
-    """Who began a thread or a group."""
+    """The creator of a thread or a group."""
     nsfw: bool = False
     archived: bool = False
     locked: bool = False
     gone: bool = False
     denied: int = 0
-    """What the bot may not do here although it may elsewhere."""
+    """Permissions that the bot lacks here only."""
     denied_all: int = 0
-    """What nobody but admins may do here."""
+    """Permissions that only admins have here."""
     history: dict[int, Message] = field(default_factory=dict)
     log: list[Event] = field(default_factory=list)
 
@@ -93,7 +93,7 @@ class Channel:
 
     @property
     def messages(self) -> list[Message]:
-        """What all see there now, the oldest first."""
+        """Public messages, oldest first."""
         return [
             message
             for message in self.history.values()
@@ -102,7 +102,7 @@ class Channel:
 
     @property
     def from_bot(self) -> list[Message]:
-        """What the bot wrote and all see."""
+        """Public messages of the bot."""
         return [message for message in self.messages if message.sender is self.world.bot]
 
     def rights_of_bot(self) -> int:
@@ -110,13 +110,13 @@ class Channel:
         return self.world.rights(self, self.world.bot)
 
     async def until(self, look: Callable[[Channel], T], timeout: float = 10.0) -> T:
-        """The first true thing that `look` finds; it looks whenever something changes here."""
+        """The first true result of `look`, called after each change here."""
         return await self.world.until(lambda: look(self), timeout, channel=self)
 
     async def shows(
         self, text: str, timeout: float = 10.0, *, times: int = 1, after: Message | None = None
     ) -> Message:
-        """The newest message of the bot with these words, once so many stand there."""
+        """Wait until the bot has posted this text `times` times; the newest message."""
         least = after.id if after else 0
 
         def look() -> Message | None:
@@ -130,7 +130,7 @@ class Channel:
         return found
 
     async def shows_video(self, timeout: float = 30.0, *, times: int = 1) -> Message:
-        """The newest message of the bot with a video, once so many stand there."""
+        """Wait until the bot has posted `times` videos; the newest message."""
 
         def look() -> Message | None:
             found = [message for message in self.from_bot if message.video]
@@ -156,22 +156,22 @@ class Channel:
         return it
 
     def deny(self, *, bot: int = 0, everyone: int = 0) -> None:
-        """From now on the bot, or everyone, may not do this here; 0 allows all again."""
+        """Take permissions here from the bot or from everyone; 0 restores them."""
         self.denied, self.denied_all = bot, everyone
         self._update()
 
     def archive(self, *, locked: bool = False) -> None:
-        """A thread is put away; a locked one opens only for those who manage threads."""
+        """Archive a thread; a locked one opens only for members who manage threads."""
         self.archived, self.locked = True, locked
         self._update()
 
     def open(self) -> None:
-        """A thread that was put away is there again."""
+        """Unarchive a thread."""
         self.archived = self.locked = False
         self._update()
 
     def remove(self) -> None:
-        """It is deleted, with all that stood there."""
+        """Delete it with all its messages."""
         self.gone = True
         for message in self.history.values():
             message.deleted = True
@@ -200,7 +200,7 @@ class Guild:
     channels: list[Channel] = field(default_factory=list)
     gone: bool = False
     opened: set[str] = field(default_factory=set)
-    """Commands that the owner shows to all, whatever they need by default."""
+    """Commands that the owner shows to all members, whatever their default permissions."""
 
     def __post_init__(self) -> None:
         self.everyone = Role(id=self.id, name="@everyone", permissions=rights.USUAL)
@@ -209,7 +209,7 @@ class Guild:
 
     @property
     def shard(self) -> int:
-        """The shard that hears of it."""
+        """The shard that gets its events."""
         return shard_of(self.id, self.world.shards)
 
     def text(self, name: str, **more: Any) -> Channel:
@@ -238,7 +238,7 @@ class Guild:
         return it
 
     def manages(self, person: Account) -> None:
-        """Someone may manage the guild from now on."""
+        """Make a member a manager of the guild."""
         self.role(f"Managers {person.name}", [person], rights.MANAGE_GUILD)
 
     def add(self, person: Account) -> None:
@@ -250,17 +250,17 @@ class Guild:
         del self.members[person]
 
     def boosts(self, tier: int) -> None:
-        """It is boosted so much from now on."""
+        """Set the boost tier."""
         self.tier = tier
         self.world.send_guild_event(self, "GUILD_UPDATE")
 
     def kicks_bot(self) -> None:
-        """The bot is thrown out."""
+        """Remove the bot."""
         self.has_bot = False
         self.world.send_guild_event(self, "GUILD_DELETE")
 
     def adds_bot(self) -> None:
-        """The bot is brought in, for the first time or again."""
+        """Add the bot, for the first time or again."""
         self.has_bot = True
         self.world.send_guild_event(self, "GUILD_CREATE")
 

@@ -1,4 +1,4 @@
-"""Which of the bot's commands somebody's app offers in a place, and by what right."""
+"""The commands that a user's app offers in a channel, and why."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The bot's commands as it has synced them, and what Discord minds about them."""
+"""The synced commands of the bot, and Discord's rules for them."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class Sync:
-    """One time that the bot set all its commands."""
+    """One sync of all commands."""
 
     time: float
     guild: int | None
@@ -117,7 +117,7 @@ class Commands:
         ]
 
     def put(self, call: Call) -> list[Json]:
-        """All commands anew."""
+        """Replace all commands."""
         scope = self._scope(call)
         asked: list[Json] = call.body or []
         check(asked)
@@ -169,7 +169,7 @@ def _key(asked: Json) -> tuple[int, str]:
 
 
 def check(asked: Sequence[Json]) -> None:
-    """Refuse commands that are not allowed, or not together."""
+    """Refuse commands that break a rule, alone or together."""
     problems: list[Problem] = []
     for kind, most in MOST.items():
         if sum(_key(definition)[0] == kind for definition in asked) > most:
@@ -268,7 +268,7 @@ def _of_values(one: Json, at: tuple[str, ...]) -> Iterator[Problem]:
 
 
 def size(one: Json) -> int:
-    """How much of the 8000 characters a command takes, each text in its longest language."""
+    """Characters of a command, of 8000 allowed; each text counts in its longest language."""
     total = sum(_longest(one, name) for name in ("name", "description"))
     for choice in one.get("choices") or []:
         total += _longest(choice, "name") + len(str(choice["value"]))

@@ -1,4 +1,4 @@
-"""What components may be together, beyond what the description says of each."""
+"""Rules for components that are not in the description."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _OPTIONAL = frozenset(
 
 
 def check_components(components: list[Json], *, v2: bool) -> list[Json]:
-    """Components as they are kept; refuses what cannot stand together."""
+    """Complete the components; refuse invalid combinations."""
     kept = copy.deepcopy(components)
     if not v2:
         _check_old(kept)

@@ -1,4 +1,4 @@
-"""Answers that say no, in Discord's own shape, and what a call is to those that serve it."""
+"""Error responses of Discord, and the call that handlers work on."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Problem(NamedTuple):
 
 
 class ApiError(Exception):
-    """An answer that says no."""
+    """An error response."""
 
     def __init__(
         self,
@@ -42,7 +42,7 @@ class ApiError(Exception):
         self.code = code
         self.words = words
         self.foreseen = foreseen
-        """A careful bot would not have asked."""
+        """A careful bot could have avoided it."""
         self.problems = problems
 
     @property
@@ -60,12 +60,12 @@ def invalid_form_body(*problems: Problem) -> NoReturn:
 
 
 def avoidable_error(code: int, words: str, status: int = 400) -> NoReturn:
-    """Refuse what a careful bot would not have asked."""
+    """An error that a careful bot could have avoided; a violation."""
     raise ApiError(status, code, words, foreseen=True)
 
 
 def unavoidable_error(code: int, words: str, status: int = 404) -> NoReturn:
-    """Refuse what no bot could know beforehand."""
+    """An error that no bot could have avoided; no violation."""
     raise ApiError(status, code, words, foreseen=False)
 
 
@@ -121,5 +121,5 @@ class Call:
         return default if found is None else found
 
     def add_violation(self, words: str) -> None:
-        """Something a careful bot would not do, although it is served."""
+        """Record a violation that is served nevertheless."""
         self.violations.append(words)

@@ -1,4 +1,4 @@
-"""A Discord that trusts nobody, and the people, guilds and channels behind it.
+"""A strict fake of Discord, with its users, guilds and channels.
 
 Every call is held to the table of facts and to the rules that the description has only in prose.
 What breaks them is refused as Discord refuses it. What a careful bot could have foreseen (a wrong
@@ -51,12 +51,12 @@ T = TypeVar("T")
 
 
 class FakeDiscord(Server):
-    """The server, and the people who use it."""
+    """The fake server and its users."""
 
     # --- people and places ---------------------------------------------------------------
 
     def user(self, name: str, *, locale: str = "en-US", **more: Any) -> FakeUser:
-        """Someone new."""
+        """Add a user."""
         number = more.pop("id", None) or self.world.ids.old()
         username = more.pop("username", name.lower().replace(" ", "."))
         it = FakeUser(
@@ -77,19 +77,19 @@ class FakeDiscord(Server):
         return it
 
     def group(self, members: Sequence[Account], name: str = "") -> Channel:
-        """A private group without the bot, where only apps of people themselves can be used."""
+        """A private group without the bot, where only user-installed apps work."""
         return self.world.channel(GROUP, people=list(members), name=name, owner=members[0])
 
     # --- looking -------------------------------------------------------------------------
 
     @property
     def interactions(self) -> list[Interaction]:
-        """All that people did with the bot, in order."""
+        """All interactions, in order."""
         return list(self.world.interactions.values())
 
     @property
     def unanswered(self) -> list[Interaction]:
-        """What the bot was told and has not answered."""
+        """Interactions that the bot has not answered."""
         return [
             interaction
             for interaction in self.interactions
@@ -98,7 +98,7 @@ class FakeDiscord(Server):
 
     @property
     def late_responses(self) -> list[Interaction]:
-        """What the bot answered when it was too late."""
+        """Responses that came too late."""
         return self.world.interactions.late
 
     def calls_to(self, operation: str, channel: Channel | None = None) -> list[RecordedCall]:
@@ -111,13 +111,13 @@ class FakeDiscord(Server):
         ]
 
     async def until(self, look: Callable[[], T], timeout: float = 10.0) -> T:
-        """The first true thing that `look` finds, looked for whenever something changes."""
+        """The first true result of `look`, called after each change."""
         return await self.world.until(look, timeout)
 
     def transcript(self, channel: Channel, viewer: Account | None = None) -> str:
-        """What stands in a channel now; with a viewer also what only they see."""
+        """A channel as text; with a viewer also what only they see."""
         return transcript(channel, viewer)
 
     def event_log(self, channel: Channel) -> str:
-        """All that happened in a channel, with what only single people saw."""
+        """Every event of a channel as text, private ones included."""
         return event_log(channel)

@@ -1,4 +1,4 @@
-"""When the stand-in misbehaves as the real server may: by operation, number and condition."""
+"""Planned faults of the fake Discord: by operation, number and condition."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ FaultKind = Literal[
     "held-after",
     "garbage-after",
 ]
-"""What hangs is never answered; what is held goes on as if nothing had been, once released."""
+"""A hanging call is never answered; a held one continues when it is released."""
 AFTER = frozenset({"dropped-after", "hanging-after", "held-after", "garbage-after"})
-"""These befall the answer: the call has had its effect."""
+"""These change the response; the call has had its effect."""
 Outage = Literal["refused", "502", "503", "dropped"]
 
 
 @dataclass(slots=True)
 class Fault:
-    """What calls of one operation suffer."""
+    """A planned fault of one operation."""
 
     operation: str
     """`*`: any; `download`: of a file."""
@@ -44,7 +44,7 @@ class Fault:
 
 
 class Faults:
-    """All that was asked for and has not happened yet."""
+    """All planned faults."""
 
     def __init__(self) -> None:
         self._planned: list[Fault] = []
@@ -61,7 +61,7 @@ class Faults:
         when: Callable[[Mapping[str, Any]], bool] | None = None,
         retry_after: float = 0.3,
     ) -> Fault:
-        """The next so many calls suffer this (None: all), of those whose body fits.
+        """Plan a fault for the next `times` calls (None: all) for which `when` is true.
 
         `operation` is as in the description, say `create_message` or `execute_webhook`.
         """
@@ -71,11 +71,11 @@ class Faults:
         return fault
 
     def clear(self) -> None:
-        """All goes well from now on."""
+        """Remove all planned faults."""
         self._planned.clear()
 
     def take(self, operation: str, given: Any) -> Fault | None:
-        """What this call suffers."""
+        """The fault of this call, if any."""
         for fault in self._planned:
             if fault.left == 0 or fault.operation not in {operation, "*"}:
                 continue
@@ -99,7 +99,7 @@ class Faults:
         return len(self._held)
 
     def release(self) -> None:
-        """What hangs is closed without an answer; what is held goes on."""
+        """Close hanging calls without a response; let held ones continue."""
         for event in self._held:
             event.set()
         self._held.clear()

@@ -1,4 +1,4 @@
-"""Lists to choose from and forms to fill in, as a person's app sends what was done there."""
+"""What a user's app sends for a list or a form."""
 
 from __future__ import annotations
 

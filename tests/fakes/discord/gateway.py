@@ -1,4 +1,4 @@
-"""The gateway: sessions over WebSockets, and what the bot is told there."""
+"""Discord's gateway: sessions over WebSockets, and their events."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ PRIVILEGED = (1 << 1) | (1 << 8) | MESSAGE_CONTENT
 
 
 class Gateway:
-    """All sessions, and what a test may do to them."""
+    """All sessions, and how a test can disturb them."""
 
     def __init__(self, world: DiscordState, token: str, violations: list[str]) -> None:
         self.world = world
@@ -47,7 +47,7 @@ class Gateway:
         self.identify_seconds = 5.0
         """In which so many shards of one kind may begin."""
         self.starts_left = 1000
-        """Sessions that may still be begun today."""
+        """Session starts left today."""
         self.privileged = 0
         """The privileged intents that the bot was granted."""
         self.sessions: list[Session] = []
@@ -67,7 +67,7 @@ class Gateway:
     # --- telling -------------------------------------------------------------------------
 
     def dispatch(self, event: str, told: Json, guild: Guild | None) -> int:
-        """An event, to all sessions that may hear of it; how many there are."""
+        """Send an event to all sessions that may get it; their number."""
         heard = 0
         for session in self.sessions:
             mine = session.shard == shard_of(guild.id if guild else None, session.shards)
@@ -79,7 +79,7 @@ class Gateway:
         return heard
 
     def listening(self, guild: Guild | None) -> bool:
-        """Whether a session is there to hear of a guild."""
+        """Whether a session gets the events of a guild."""
         return any(
             session.connected
             and session.shard == shard_of(guild.id if guild else None, session.shards)
@@ -104,12 +104,12 @@ class Gateway:
         ]
 
     def reconnect(self, shard: int | None = None) -> None:
-        """Ask to come again, as Discord does when a server is to be restarted (op 7)."""
+        """Ask the bot to reconnect, as before a restart of the server (op 7)."""
         for connection in self.live_connections(shard):
             connection.send(RECONNECT)
 
     def invalidate(self, shard: int | None = None, *, resumable: bool = False) -> None:
-        """Say that the session is no longer good (op 9)."""
+        """Invalidate the session (op 9)."""
         for connection in self.live_connections(shard):
             assert connection.session is not None
             connection.session.ended = not resumable
@@ -121,12 +121,12 @@ class Gateway:
             connection.close(code, words)
 
     def drop(self, shard: int | None = None) -> None:
-        """Break connections without a word."""
+        """Break connections without a close."""
         for connection in self.live_connections(shard):
             connection.drop()
 
     def forget(self) -> None:
-        """No session can be resumed any more."""
+        """Forget all sessions: none can be resumed."""
         for session in self.sessions:
             session.ended = True
 

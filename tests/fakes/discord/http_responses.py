@@ -1,4 +1,4 @@
-"""Answers as they stand on the wire, also those from something in front of the server."""
+"""HTTP responses, including those of a proxy in front of the server."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def json_response(status: int, body: Any, headers: Mapping[str, str] | None = No
 def rate_limit_response(
     seconds: float, scope: str = "user", *, everywhere: bool = False
 ) -> web.Response:
-    """Too much, as Discord itself says it; `scope`: `user`, `shared` or `global`."""
+    """A 429 of Discord itself; `scope`: `user`, `shared` or `global`."""
     headers = {"Retry-After": str(int(seconds) + 1), "X-RateLimit-Scope": scope}
     if everywhere:
         headers["X-RateLimit-Global"] = "true"
@@ -39,12 +39,12 @@ def rate_limit_response(
 
 
 def ban_page() -> web.Response:
-    """Too much for too long, as what stands before Discord says it."""
+    """A 429 of the proxy in front of Discord."""
     return web.Response(status=429, text="error code: 1015", headers={"Retry-After": "3600"})
 
 
 async def faulty_response(request: web.Request, fault: Fault, faults: Faults) -> web.Response:
-    """What a call gets instead of its answer."""
+    """The faulty response to a call."""
     match fault.kind:
         case "429":
             return rate_limit_response(fault.retry_after)

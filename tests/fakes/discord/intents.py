@@ -1,4 +1,4 @@
-"""Who hears of what: the intents that events need, and what is left of messages without one."""
+"""Intents: which events a session gets, and what is removed from messages."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _EMPTY: Json = {"content": "", "embeds": [], "attachments": [], "components": []
 
 
 def is_sent_to(event: str, told: Json, intents: int) -> bool:
-    """Whether a session with these intents hears of an event."""
+    """Whether a session with these intents gets an event."""
     if event.startswith("MESSAGE_"):
         return bool(intents & (GUILD_MESSAGES if "guild_id" in told else DIRECT_MESSAGES))
     if event.startswith(("GUILD_", "CHANNEL_", "THREAD_")):
@@ -23,7 +23,7 @@ def is_sent_to(event: str, told: Json, intents: int) -> bool:
 
 
 def strip_content(event: str, told: Json, intents: int, world: DiscordState) -> Json:
-    """A message of others says nothing to a bot that may not read it."""
+    """Remove the content of a message that the bot may not read."""
     if event not in {"MESSAGE_CREATE", "MESSAGE_UPDATE"} or intents & MESSAGE_CONTENT:
         return told
     me = str(world.bot.id)

@@ -1,4 +1,4 @@
-"""What the bot says to interactions: the first answer, what follows it, and their edits."""
+"""Interaction responses: the first one, follow-ups, and their edits."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Interactions(dict[str, Interaction]):
     def __init__(self) -> None:
         super().__init__()
         self.late: list[Interaction] = []
-        """What was answered after its time."""
+        """Late responses."""
 
     # --- the first answer ----------------------------------------------------------------
 
@@ -126,7 +126,7 @@ class Interactions(dict[str, Interaction]):
         return shown.message(self._message(call, self._open(call)))
 
     def edit_message(self, call: Call) -> Json:
-        """A message by an interaction says something else; one that was awaited appears."""
+        """Edit a message of an interaction; a deferred one appears."""
         it = self._open(call)
         message = self._message(call, it)
         if message.thinking:
@@ -136,7 +136,7 @@ class Interactions(dict[str, Interaction]):
         return shown.message(message)
 
     def delete_message(self, call: Call) -> None:
-        """A message by an interaction goes."""
+        """Delete a message of an interaction."""
         it = self._open(call)
         it.world.delete(self._message(call, it), by_bot=True)
 
@@ -203,7 +203,7 @@ def _put(call: Call, it: Interaction, made: MessageContent) -> Message:
 
 
 def _fill(call: Call, it: Interaction, message: Message) -> None:
-    """What was awaited stands there, for the same people."""
+    """Fill a deferred response, with the same visibility."""
     kept = message.flags & EPHEMERAL
     made = compose_message(call, it.channel, it.file_limit, ephemeral=bool(kept))
     made.flags = made.flags & ~(EPHEMERAL | LOADING) | kept

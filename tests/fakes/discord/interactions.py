@@ -1,4 +1,4 @@
-"""Interactions, as the stand-in remembers them: what people did, and what the bot said to it."""
+"""Interactions of the fake Discord: what users did, and the bot's responses."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 COMMAND, PRESS, TYPING, SUBMIT = 2, 3, 4, 5
 TOKEN_LIFETIME = 15 * 60.0
-"""Seconds for which more may be said to it."""
+"""Lifetime of its token in seconds."""
 MOST_FOLLOW_UPS = 5
 """Where the bot is not installed but for the person alone."""
 AnswerKind = Literal["message", "thinking", "update", "nothing yet", "choices", "modal"]
@@ -70,7 +70,7 @@ class Modal:
 
 @dataclass(eq=False, kw_only=True)
 class Answer:
-    """The first that the bot said to an interaction."""
+    """The first response to an interaction."""
 
     kind: AnswerKind
     time: float
@@ -125,17 +125,17 @@ class Interaction:
 
     @property
     def answer(self) -> Awaitable[Answer]:
-        """What the bot says first, once it does."""
+        """Wait for the first response."""
         return self._until(lambda: self.answered, "nothing")
 
     @property
     def modal(self) -> Awaitable[Modal]:
-        """The form that the bot opens, once it does."""
+        """Wait for the form that the bot opens."""
         return self._until(lambda: self.answered and self.answered.modal, "no form")
 
     @property
     def choices(self) -> Awaitable[list[Choice]]:
-        """What the bot offers to choose from, once it does."""
+        """Wait for the choices that the bot offers."""
 
         async def offered() -> list[Choice]:
             return (await self.answer).choices
@@ -144,7 +144,7 @@ class Interaction:
 
     @property
     def failed(self) -> bool:
-        """Whether the person was told that the app did not respond."""
+        """Whether the user saw that the app did not respond."""
         return (
             self.answered is None and self.world.clock.now() > self.time + self.world.first_within
         )

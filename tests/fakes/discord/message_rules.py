@@ -1,4 +1,4 @@
-"""What a bot's message may consist of, beyond what the description says."""
+"""Rules for messages that are not in the description."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _ATTACHED = "attachment://"
 
 @dataclass(slots=True)
 class MessageContent:
-    """What a message is to say."""
+    """The content of a message."""
 
     content: str = ""
     embeds: list[Json] = field(default_factory=list)
@@ -55,7 +55,7 @@ class MessageContent:
 def compose_message(
     call: Call, channel: Channel, limit: int, old: Message | None = None, *, ephemeral: bool = False
 ) -> MessageContent:
-    """The message that a body asks for; of an edit with what stays as it was.
+    """The content that a body asks for; an edit keeps what it does not name.
 
     `limit`: the largest file, in bytes.
     """
@@ -180,7 +180,7 @@ def _check_v2(it: MessageContent) -> None:
 
 
 def _check_references(call: Call, it: MessageContent) -> None:
-    """A file that is named must have come."""
+    """Every file that is referred to must be in the call."""
     holders = [part.get(name) for part in it.embeds for name in ("image", "thumbnail", "video")]
     required = []
     for component in flat(it.components):

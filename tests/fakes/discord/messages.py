@@ -1,4 +1,4 @@
-"""Accounts, files, messages and what happens to them, as the stand-in remembers them."""
+"""Accounts, files, messages and their history."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _INNER = ("components", "accessory", "component")
 
 @dataclass(eq=False, kw_only=True)
 class Account:
-    """A person or a bot."""
+    """A user or a bot."""
 
     id: int
     username: str
@@ -90,7 +90,7 @@ class Button:
 
 @dataclass(frozen=True, slots=True)
 class Revision:
-    """What a message said until it was edited."""
+    """An earlier version of a message."""
 
     time: float
     text: str
@@ -98,7 +98,7 @@ class Revision:
 
 @dataclass(eq=False, kw_only=True)
 class Message:
-    """One message, as it stands in its channel now."""
+    """A message in its current version."""
 
     channel: Channel
     id: int
@@ -120,7 +120,7 @@ class Message:
     pings_everyone: bool = False
     edited: float | None = None
     edits: list[Revision] = field(default_factory=list)
-    """What it said before, the oldest first."""
+    """Earlier versions, oldest first."""
     deleted: bool = False
     asked: Json = field(default_factory=dict)
     """The call that sent it."""

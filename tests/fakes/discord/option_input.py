@@ -1,4 +1,4 @@
-"""What a person's app makes of a command and its options before it sends them."""
+"""How a user's app resolves the options of a command before it sends them."""
 
 from __future__ import annotations
 

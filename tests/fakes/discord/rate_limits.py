@@ -1,4 +1,4 @@
-"""How much Discord bears before it says 429: by bucket, and in all.
+"""Discord's rate limits: by bucket, and in all.
 
 Each operation has a bucket for each channel, guild or webhook. Answers to interactions and what
 follows them do not count among the 50 a second in all.
@@ -29,7 +29,7 @@ _OUTSIDE = ("webhook_token", "interaction_token")
 
 
 class RateLimited(NamedTuple):
-    """A call must come later."""
+    """A call that is over a limit."""
 
     seconds: float
     everywhere: bool
@@ -46,7 +46,7 @@ class RateLimits:
     _all: list[float] = field(default_factory=list)
 
     def check(self, operation: str, path: Mapping[str, str], now: float) -> RateLimited | None:
-        """Count a call; or when it may come again."""
+        """Count a call, or return when it may be repeated."""
         if not self.on:
             return None
         if not any(part in path for part in _OUTSIDE):

@@ -1,4 +1,4 @@
-"""What must never be seen of a bot in Discord: its token, and those of what people do with it.
+"""Secrets that must never be visible: the bot's token and those of interactions.
 
 An interaction's token lets whoever has it speak as the bot for a quarter of an hour.
 """

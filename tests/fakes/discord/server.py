@@ -1,4 +1,4 @@
-"""The stand-in's HTTP side: calls in, answers out, and all that can go wrong between."""
+"""The HTTP server of the fake: checks, faults and limits around each call."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _API = "/api/v10"
 
 @dataclass(slots=True)
 class RecordedCall:
-    """One call, as it came."""
+    """A recorded call."""
 
     time: float
     operation: str
@@ -53,7 +53,7 @@ class RecordedCall:
 
 
 class Server:
-    """The server and all that it remembers."""
+    """The fake server and its state."""
 
     def __init__(
         self,
@@ -144,7 +144,7 @@ class Server:
     # --- outages -------------------------------------------------------------------------
 
     async def outage(self, kind: Outage = "refused") -> None:
-        """Nothing goes any more, neither calls nor the gateway nor files, until `recovered`."""
+        """Stop serving calls, the gateway and files until `recovered`."""
         self._down = kind
         if kind == "refused":
             for runner in self._runners:
@@ -154,7 +154,7 @@ class Server:
         self.faults.release()
 
     async def recovered(self) -> None:
-        """All goes again."""
+        """End the outage."""
         if self._down == "refused":
             await self._listen()
         self._down = None

@@ -1,4 +1,4 @@
-"""Numbers and times as Discord writes them."""
+"""Ids and times in Discord's formats."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def created_at(snowflake: int) -> float:
 
 
 def shard_of(guild: int | None, shards: int) -> int:
-    """The shard that hears of a guild, or of what is in none."""
+    """The shard that gets the events of a guild, or of no guild."""
     return 0 if guild is None else (guild >> 22) % shards
 
 

@@ -1,4 +1,4 @@
-"""All that the stand-in remembers: accounts, guilds, channels, messages, and who hears of what."""
+"""The state of the fake Discord: accounts, guilds, channels, messages."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ EventListener = Callable[[str, dict[str, Any], Guild | None], int]
 
 
 class DiscordState:
-    """The memory."""
+    """The state."""
 
     def __init__(self, bot: Account, clock: HasNow, shards: int) -> None:
         self.bot = bot
@@ -47,7 +47,7 @@ class DiscordState:
         self.cdn = Cdn()
         self.watch = ChangeSignal()
         self.mistakes: list[BaseException] = []
-        """What went wrong in the stand-in itself."""
+        """Internal errors of the fake."""
         self.accounts: dict[int, Account] = {bot.id: bot}
         self.guilds: dict[int, Guild] = {}
         self.channels: dict[int, Channel] = {}
@@ -75,7 +75,7 @@ class DiscordState:
         channel: Channel | None = None,
         what: str | Callable[[], str] = "",
     ) -> T:
-        """The first true thing that `look` finds. Fails with what stands there instead."""
+        """The first true result of `look`. Fails with a transcript of what is there instead."""
 
         def looked() -> T:
             self.check()
@@ -90,13 +90,13 @@ class DiscordState:
         return await watch.until(looked, timeout, told)
 
     def changed(self, channel: Channel | None = None) -> None:
-        """Who waits looks again: at one channel, or at all."""
+        """Wake those who wait for one channel, or for any."""
         self.watch.changed()
         for one in self.channels.values() if channel is None else [channel]:
             one.watch.changed()
 
     def check(self) -> None:
-        """Raise what went wrong in the stand-in itself."""
+        """Raise internal errors of the fake."""
         if self.mistakes:
             raise self.mistakes[0]
 
@@ -145,7 +145,7 @@ class DiscordState:
             self.send_message_event(message, "MESSAGE_UPDATE")
 
     def delete(self, message: Message, *, by_bot: bool) -> None:
-        """A message stands there no more, and its files are gone."""
+        """Delete a message and its files."""
         message.deleted = True
         self.cdn.gone |= {attachment.id for attachment in message.attachments}
         self.record_event(message, "deleted", by_bot=by_bot)

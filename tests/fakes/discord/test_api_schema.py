@@ -1,4 +1,4 @@
-"""The tables of Discord are true to the official description, where that is at hand."""
+"""The schema of the fake Discord equals the official description, where it is available."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ def _without_words(field: Field, like: Field) -> Field:
 
 
 def test_operations_equal_the_description(spec: Spec) -> None:
-    """Each call has the path, body, query and answers described."""
+    """Each call has the described path, body, query and responses."""
     reader = Reader(spec)
     for name, ours in OPERATIONS.items():
         described = spec["paths"][ours.path][ours.method.lower()]
@@ -161,7 +161,7 @@ def test_operations_equal_the_description(spec: Spec) -> None:
 
 
 def test_request_types_equal_the_description(spec: Spec) -> None:
-    """Each object that a bot may send has the fields described, no more and no less."""
+    """Each object that a bot may send has exactly the described fields."""
     reader = Reader(spec)
     for name, ours in REQUEST_TYPES.items():
         assert ours == reader.fields(name), name
@@ -174,7 +174,7 @@ def _words(field: Field) -> set[str]:
 
 
 def test_response_types_equal_the_description(spec: Spec) -> None:
-    """Each object that is told lacks nothing required, and has each field as described."""
+    """Each object that is returned has every required field, as described."""
     reader = Reader(spec)
     for name, ours in RESPONSE_TYPES.items():
         described = reader.fields(name)
@@ -184,13 +184,13 @@ def test_response_types_equal_the_description(spec: Spec) -> None:
 
 
 def test_locales_equal_the_description(spec: Spec) -> None:
-    """The languages of names are those that there are."""
+    """The languages of names."""
     described = spec["components"]["schemas"]["AvailableLocalesEnum"]["oneOf"]
     assert {locale["const"] for locale in described} == LOCALES
 
 
 def test_every_response_type_is_known() -> None:
-    """No type is misspelt: what has no table is known to be needed by nothing."""
+    """No type is misspelt: a type without a table is listed as not needed."""
     unknown = {
         kind.name
         for fields in OBJECTS.values()
@@ -277,19 +277,19 @@ def test_invalid_message_is_found(given: dict[str, object], where: str) -> None:
     ],
 )
 def test_invalid_body_is_found(operation: str, given: object, count: int) -> None:
-    """Each call has a body of its own; what tells objects apart is their type."""
+    """Each call has a body of its own; objects are told apart by their type."""
     assert len(body_problems(operation, given)) == count
 
 
 def test_invalid_query_is_found() -> None:
-    """Queries are read, and held to the table as well."""
+    """Queries are parsed, and checked against the schema as well."""
     assert query_problems("execute_webhook", {"wait": "true"}) == ({"wait": True}, [])
     assert query_problems("create_interaction_response", {"with_response": "1"})[1] == []
     assert len(query_problems("list_messages", {"limit": "101", "order": "new"})[1]) == 2
 
 
 def test_invalid_response_is_found() -> None:
-    """Our own objects are held to the same tables."""
+    """The fake's own objects are checked against the same schema."""
     role = {"primary_color": 0, "secondary_color": None, "tertiary_color": None}
     assert problems("GuildRoleColorsResponse", role) == []
     assert len(problems("GuildRoleColorsResponse", {**role, "primary_color": None, "x": 1})) == 2

@@ -1,4 +1,4 @@
-"""The local Discord takes commands as the real one does, and minds what is wrong with them."""
+"""The fake Discord accepts commands as the real one does, and refuses invalid ones."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ Json = dict[str, Any]
 
 @pytest.fixture
 async def caller(clock: FakeClock) -> AsyncIterator[ApiCaller]:
-    """Someone who calls the server, whose clock stands still."""
+    """An API client; the server's clock stands still."""
     async with api_caller(clock) as it:
         yield it
 
 
 @pytest.fixture
 def discord(caller: ApiCaller) -> FakeDiscord:
-    """The server."""
+    """The fake server."""
     return caller.discord
 
 
@@ -79,14 +79,14 @@ _CHOICE = {"name": "Small", "value": "480p"}
 async def test_invalid_command_is_refused(
     discord: FakeDiscord, caller: ApiCaller, commands: list[Json]
 ) -> None:
-    """Names, texts, options and choices, each by itself and all together."""
+    """Names, texts, options and choices, each alone and all together."""
     assert await caller.syncs(*commands) == 50035
     assert len(discord.violations) == 1
     assert await caller("GET", caller.commands()) == []
 
 
 async def test_every_kind_of_command_is_accepted(discord: FakeDiscord, caller: ApiCaller) -> None:
-    """All that Reelay may ever need, told again as it was given."""
+    """It is returned as it was given."""
     admin = command("admin", default_member_permissions="0", options=[
         option("grant", 1, options=[option("user", 6, required=True), option("n", 4)]),
         option("provider", 2, options=[option("on", 1), option("off", 1)]),
@@ -110,7 +110,7 @@ async def test_every_kind_of_command_is_accepted(discord: FakeDiscord, caller: A
 
 
 async def test_unchanged_command_keeps_its_id(discord: FakeDiscord, caller: ApiCaller) -> None:
-    """What is the same keeps its id and version; what is left out is gone; each is remembered."""
+    """And its version; a command left out is deleted; each sync is recorded."""
     first = await caller.syncs(command(), command("help"))
     second = await caller.syncs(command(), command("help", nsfw=True), command("quota"))
     assert [one["id"] for one in second[:2]] == [one["id"] for one in first]
@@ -141,7 +141,7 @@ def test_command_size_counts_the_longest_language() -> None:
 
 
 async def test_commands_of_others_are_refused(discord: FakeDiscord, caller: ApiCaller) -> None:
-    """Only its own, and only in guilds where it is."""
+    """The bot sets only its own, and only in its guilds."""
     assert await caller("PUT", "/applications/5/commands", []) == 20012
     ann = discord.user("Ann")
     away = discord.guild("Away", [ann], bot=False)
@@ -152,7 +152,7 @@ async def test_commands_of_others_are_refused(discord: FakeDiscord, caller: ApiC
 async def test_commands_are_offered_by_place_install_and_permission(
     discord: FakeDiscord, caller: ApiCaller
 ) -> None:
-    """By place, by way of installing, and by permission."""
+    """By channel kind, installation and permission."""
     ann, bob, cid = (discord.user(name) for name in ("Ann", "Bob", "Cid"))
     guild = discord.guild("Kites", [ann, bob, cid])
     general = guild.text("general")

@@ -1,4 +1,4 @@
-"""A real bot on discord.py lives with the local Discord as with the real one."""
+"""A real bot on discord.py works with the fake Discord."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ async def running(discord: FakeDiscord, **settings: Any) -> AsyncIterator[Bot]:
 
 @pytest.fixture
 def ann(discord: FakeDiscord) -> FakeUser:
-    """Somebody."""
+    """A user."""
     return discord.user("Ann")
 
 
@@ -153,7 +153,7 @@ def general(discord: FakeDiscord, ann: FakeUser) -> Channel:
 async def test_command_with_options_and_file_reaches_the_bot(
     discord: FakeDiscord, ann: FakeUser, general: Channel
 ) -> None:
-    """Options, a picture, an answer that was awaited, a file, and how it reads in the end."""
+    """Options, an image, a deferred response, a file, and the final text."""
     async with running(discord) as bot:
         picture = ImageFile(PNG, "kite.png")
         await ann.uses("/video", channel=general, prompt="a kite", image=picture, duration=5)
@@ -184,7 +184,7 @@ Reelay
 async def test_buttons_lists_and_forms_reach_the_bot(
     discord: FakeDiscord, ann: FakeUser, general: Channel
 ) -> None:
-    """Each reaches the bot, and its answer reaches who it is for."""
+    """And each answer reaches its user."""
     async with running(discord):
         await ann.uses("/video", channel=general, prompt="a kite")
         message = await general.shows_video()
@@ -203,7 +203,7 @@ async def test_buttons_lists_and_forms_reach_the_bot(
 async def test_autocomplete_and_menus_reach_the_bot(
     discord: FakeDiscord, ann: FakeUser, general: Channel
 ) -> None:
-    """What is offered while one types, a word of a group with a member, a message's menu."""
+    """Choices while typing, a subcommand with a member, a message's menu."""
     async with running(discord):
         offered = await ann.types("/video", channel=general, prompt="x", model="sora")
         assert [choice.value for choice in offered] == ["sora-2", "sora-2-pro"]
@@ -221,7 +221,7 @@ async def test_autocomplete_and_menus_reach_the_bot(
 async def test_every_kind_of_channel_reaches_the_bot(
     discord: FakeDiscord, ann: FakeUser, general: Channel, kind: str
 ) -> None:
-    """Every place where commands can be used is told as the library needs it."""
+    """Each is described as the library needs it."""
     guild = general.guild
     assert guild is not None
     ann.installs()
@@ -279,7 +279,7 @@ Reelay ↩ Reelay: @Ann it is done
 async def test_broken_connection_loses_no_event(
     discord: FakeDiscord, ann: FakeUser, general: Channel
 ) -> None:
-    """After op 7, a plain break and a session lost the bot is there again, and hears of all."""
+    """After op 7, a plain break and a lost session the bot returns."""
     gateway, guild = discord.gateway, general.guild
     gateway.identify_seconds = 0
     async with running(discord):
@@ -299,7 +299,7 @@ async def test_broken_connection_loses_no_event(
 async def test_shards_get_their_own_guilds(
     discord: FakeDiscord, ann: FakeUser, general: Channel
 ) -> None:
-    """One client with two shards hears of each guild once."""
+    """One client with two shards gets each guild once."""
     other = discord.guild("Films", [ann]).text("general")
     discord.world.shards = discord.gateway.max_concurrency = 2
     async with running(discord, shard_connect_timeout=20):

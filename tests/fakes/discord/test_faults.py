@@ -1,4 +1,4 @@
-"""The local Discord fails as the real one does when it is told to."""
+"""The fake Discord fails as the real one does when a test asks for it."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from tests.support.fake_clock import FakeClock
 
 @pytest.fixture
 async def caller(clock: FakeClock) -> AsyncIterator[ApiCaller]:
-    """Someone who calls the server, whose clock stands still."""
+    """An API client; the server's clock stands still."""
     async with api_caller(clock) as it:
         yield it
 
 
 @pytest.fixture
 def discord(caller: ApiCaller) -> FakeDiscord:
-    """The server."""
+    """The fake server."""
     return caller.discord
 
 
 @pytest.fixture
 def general(discord: FakeDiscord) -> Channel:
-    """A place where the bot is."""
+    """A channel with the bot."""
     return discord.guild("Kites", [discord.user("Ann")]).text("general")
 
 
@@ -63,7 +63,7 @@ async def test_each_fault_has_its_status_headers_and_body(
     via: bool,
     json: bool,
 ) -> None:
-    """Status, headers and kind of body of each; only what comes after has its effect."""
+    """Only faults after the call have its effect."""
     discord.faults.add("create_message", kind, retry_after=1.5)
     answer = await posted(caller, general)
     assert answer.status_code == status
@@ -85,7 +85,7 @@ async def test_each_fault_has_its_status_headers_and_body(
 async def test_dropped_call_counts_before_or_after_its_effect(
     discord: FakeDiscord, caller: ApiCaller, general: Channel
 ) -> None:
-    """Before it had its effect, or after; what was not heard may be said again."""
+    """After a lost response the call may be repeated."""
     kinds: dict[FaultKind, int] = {"dropped-before": 0, "dropped-after": 1}
     for kind, count in kinds.items():
         discord.faults.add("create_message", kind)
@@ -109,7 +109,7 @@ async def test_dropped_call_counts_before_or_after_its_effect(
 async def test_held_call_continues_and_hanging_call_is_closed(
     discord: FakeDiscord, caller: ApiCaller, general: Channel
 ) -> None:
-    """What is held goes on when released; what hangs is then closed."""
+    """When the test releases them."""
     discord.faults.add("create_message", "held")
     discord.faults.add("create_message", "hanging")
     calls = [asyncio.create_task(posted(caller, general)) for _ in range(2)]
@@ -124,7 +124,7 @@ async def test_held_call_continues_and_hanging_call_is_closed(
 async def test_fault_hits_only_the_named_calls(
     discord: FakeDiscord, caller: ApiCaller, general: Channel
 ) -> None:
-    """Only the operation, the number and the bodies that were named."""
+    """Only the named operation, number and bodies."""
     discord.faults.add("create_message", "500", times=None, when=lambda body: bool(body["tts"]))
     discord.faults.add("*", "503", times=1)
     assert (await caller.raw("GET", "/users/@me")).status_code == 503
@@ -150,7 +150,7 @@ async def test_downloads_can_fail(
 async def test_outage_ends_at_the_same_addresses(
     discord: FakeDiscord, caller: ApiCaller, general: Channel
 ) -> None:
-    """For its time nothing goes; then all goes as before, at the same addresses."""
+    """During it nothing gets through; then everything works as before."""
     sent = await caller.says(general, files={0: ("a.mp4", MP4)})
     link = sent["attachments"][0]["url"]
     kinds: tuple[Outage, ...] = ("refused", "dropped")
@@ -173,7 +173,7 @@ async def test_outage_ends_at_the_same_addresses(
 async def test_too_many_failures_bring_a_ban(
     discord: FakeDiscord, caller: ApiCaller, clock: FakeClock
 ) -> None:
-    """After so many refusals in ten minutes the address is banned, without a `Via`."""
+    """After too many refusals in ten minutes the address is banned, without a `Via`."""
     discord.most_invalid = 3
     for _ in range(3):
         assert (await caller.raw("GET", "/users/@me", token="wrong")).status_code == 401
@@ -185,7 +185,7 @@ async def test_too_many_failures_bring_a_ban(
 
 
 async def test_flood_is_refused_and_announced_in_headers(clock: FakeClock) -> None:
-    """Five messages in five seconds for each channel; the headers tell of it beforehand."""
+    """Five messages in five seconds for each channel."""
     async with api_caller(clock, flood=True) as bot:
         discord = bot.discord
         guild = discord.guild("Kites", [discord.user("Ann")])
@@ -210,7 +210,7 @@ async def test_flood_is_refused_and_announced_in_headers(clock: FakeClock) -> No
 async def test_malformed_body_is_refused(
     discord: FakeDiscord, caller: ApiCaller, general: Channel
 ) -> None:
-    """Broken JSON, parts that nothing asks for, and files without a body."""
+    """Broken JSON, unknown parts, and files without a body."""
     headers = {"User-Agent": AGENT, "Authorization": f"Bot {discord.token}"}
     url = f"{discord.url}/channels/{general.id}/messages"
     broken = {**headers, "Content-Type": "application/json"}
@@ -228,7 +228,7 @@ async def test_malformed_body_is_refused(
 async def test_internal_error_fails_the_waiting_test(
     discord: FakeDiscord, caller: ApiCaller, general: Channel
 ) -> None:
-    """What goes wrong in the stand-in itself fails the test that waits."""
+    """An exception inside the fake fails the test."""
     await caller.says(general, "x", components=GO_ON_BUTTON)
     general.messages[0].components[0]["surprise"] = 1
     number = general.messages[0].id

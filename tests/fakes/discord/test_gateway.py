@@ -1,4 +1,4 @@
-"""The local gateway begins, breaks and resumes sessions as the real one does."""
+"""The fake gateway of Discord starts, breaks and resumes sessions as the real one does."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ async def caller(clock: FakeClock) -> AsyncIterator[ApiCaller]:
 
 @pytest.fixture
 def discord(caller: ApiCaller) -> FakeDiscord:
-    """The server."""
+    """The fake server."""
     return caller.discord
 
 
@@ -85,7 +85,7 @@ async def connected(
 
 @pytest.mark.parametrize("packed", [False, True])
 async def test_session_begins_in_order(discord: FakeDiscord, packed: bool) -> None:
-    """HELLO, IDENTIFY, READY, the guilds of the shard, and heartbeats that are answered."""
+    """HELLO, IDENTIFY, READY, the guilds of the shard, and acknowledged heartbeats."""
     ann = discord.user("Ann")
     guilds = [discord.guild(f"G{number}", [ann]) for number in range(3)]
     mine = [guild for guild in guilds if guild.shard == 1]
@@ -124,7 +124,7 @@ async def test_session_begins_in_order(discord: FakeDiscord, packed: bool) -> No
 async def test_invalid_payload_gets_its_close_code(
     discord: FakeDiscord, said: Json, code: int
 ) -> None:
-    """Each is answered by its close code; a wrong token or a lacking right breaks no rule."""
+    """A wrong token or a missing intent is no violation."""
     if said.get("d") and said["op"] == 2 and not said["d"]["token"]:
         said["d"]["token"] = discord.token
     async with connected(discord) as wire:
@@ -135,7 +135,7 @@ async def test_invalid_payload_gets_its_close_code(
 
 
 async def test_identify_is_limited(discord: FakeDiscord, caller: ApiCaller) -> None:
-    """So many within five seconds as there is concurrency; 1000 a day, or the token is reset."""
+    """By concurrency in five seconds; by 1000 a day, or the token is reset."""
     discord.gateway.identify_seconds = 5
     discord.gateway.starts_left = 2
     about = await caller("GET", "/gateway/bot")
@@ -157,7 +157,7 @@ async def test_identify_is_limited(discord: FakeDiscord, caller: ApiCaller) -> N
 
 
 async def test_each_shard_gets_its_own_events(discord: FakeDiscord, caller: ApiCaller) -> None:
-    """Guilds are told to their shard, private things to the first."""
+    """Events of guilds go to their shard, private ones to the first."""
     await caller.syncs(VIDEO)
     ann = discord.user("Ann")
     here, there = (discord.guild(f"G{one}", [ann]).text("general") for one in range(2))
@@ -178,7 +178,7 @@ async def test_each_shard_gets_its_own_events(discord: FakeDiscord, caller: ApiC
 
 
 async def test_resume_replays_missed_events(discord: FakeDiscord, caller: ApiCaller) -> None:
-    """What happened during the break is told once more, in order, then RESUMED."""
+    """In order, then RESUMED."""
     await caller.syncs(VIDEO)
     ann = discord.user("Ann")
     discord.guild("Kites", [ann])
@@ -209,7 +209,7 @@ async def test_resume_replays_missed_events(discord: FakeDiscord, caller: ApiCal
 
 
 async def test_ended_session_cannot_be_resumed(discord: FakeDiscord) -> None:
-    """Who closed it himself, or was told that it is over, begins anew."""
+    """After a close by the client, or an invalidation, a new session begins."""
     for end in (None, "invalid", "forgotten"):
         async with connected(discord) as wire:
             await wire.identifies(discord.token)
@@ -234,7 +234,7 @@ async def test_ended_session_cannot_be_resumed(discord: FakeDiscord) -> None:
 async def test_close_echo_does_not_end_the_session(
     discord: FakeDiscord, code: int, over: bool
 ) -> None:
-    """Its echo, with whatever code, ends no session; and however late it is, the close is heard."""
+    """Whatever code the echo has; and a late close still counts."""
     async with connected(discord) as wire:
         await wire.identifies(discord.token)
         ready = await wire.hears()
@@ -273,7 +273,7 @@ async def test_session_can_be_disturbed(discord: FakeDiscord) -> None:
 
 
 async def test_content_is_hidden_without_the_intent(discord: FakeDiscord) -> None:
-    """Without the right to read, what others write in guilds is empty, but for mentions."""
+    """Messages of others in guilds are empty, unless they mention the bot."""
     ann = discord.user("Ann")
     general = discord.guild("Kites", [ann]).text("general")
     intents = GUILDS | GUILD_MESSAGES | DIRECT_MESSAGES
@@ -300,7 +300,7 @@ async def test_content_is_hidden_without_the_intent(discord: FakeDiscord) -> Non
 
 
 async def test_guild_channel_and_role_changes_are_sent(discord: FakeDiscord) -> None:
-    """The bot hears of guilds, channels, threads and roles."""
+    """Threads as well."""
     ann = discord.user("Ann")
     async with connected(discord) as wire:
         await wire.identifies(discord.token, shard=[0, 1])

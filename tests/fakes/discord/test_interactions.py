@@ -1,4 +1,4 @@
-"""The local Discord holds answers to interactions to their rules."""
+"""The fake Discord checks responses to interactions against their rules."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ async def caller(clock: FakeClock) -> AsyncIterator[ApiCaller]:
 
 @pytest.fixture
 def discord(caller: ApiCaller) -> FakeDiscord:
-    """The server."""
+    """The fake server."""
     return caller.discord
 
 
 @pytest.fixture
 def ann(discord: FakeDiscord) -> FakeUser:
-    """Somebody."""
+    """A user."""
     return discord.user("Ann")
 
 
@@ -51,7 +51,7 @@ async def video(person: FakeUser, channel: Channel) -> Interaction:
 async def test_late_response_is_refused_and_recorded(
     discord: FakeDiscord, caller: ApiCaller, ann: FakeUser, general: Channel, clock: FakeClock
 ) -> None:
-    """After three seconds nobody waits any more, and that is noted."""
+    """After three seconds."""
     early, late = await video(ann, general), await video(ann, general)
     await clock.advance(3)
     assert await caller.answers(early, 5) is None
@@ -81,7 +81,7 @@ async def test_second_response_is_refused(
 async def test_interaction_token_expires(
     discord: FakeDiscord, caller: ApiCaller, ann: FakeUser, general: Channel, clock: FakeClock
 ) -> None:
-    """For 15 minutes more can be said; then only by the bot's own right."""
+    """After 15 minutes only the bot's own permission remains."""
     it = await video(ann, general)
     await caller.answers(it, 5)
     await clock.advance(15 * 60)
@@ -98,7 +98,7 @@ async def test_interaction_token_expires(
 async def test_first_follow_up_fills_the_deferred_response(
     discord: FakeDiscord, caller: ApiCaller, ann: FakeUser, general: Channel
 ) -> None:
-    """The first that follows fills the message that seemed to think, for the same eyes."""
+    """With the visibility of the deferred response."""
     it, alone = await video(ann, general), await video(ann, general)
     told = await caller.answers(it, 5, with_response="true")
     assert told["interaction"]["response_message_loading"] is True
@@ -120,7 +120,7 @@ async def test_first_follow_up_fills_the_deferred_response(
 async def test_ephemeral_message_is_private(
     discord: FakeDiscord, caller: ApiCaller, ann: FakeUser, general: Channel
 ) -> None:
-    """An ephemeral answer is known to its interaction alone."""
+    """Only its interaction can reach it."""
     it = await video(ann, general)
     told = await caller.answers(it, 4, {"content": "secret", **HIDDEN}, with_response="true")
     number = told["resource"]["message"]["id"]
@@ -162,7 +162,7 @@ async def test_response_of_another_kind_is_refused(
 async def test_form_returns_what_was_typed(
     discord: FakeDiscord, caller: ApiCaller, ann: FakeUser, general: Channel
 ) -> None:
-    """A form opens filled, and comes back laid out as it was."""
+    """A form opens with its values, and comes back with its layout."""
     it = await video(ann, general)
     field = {"type": 4, "custom_id": "prompt", "style": 2, "value": "a kite", "max_length": 10}
     row = {"type": 1, "components": [{**field, "label": "Prompt"}]}
@@ -201,7 +201,7 @@ async def test_form_returns_what_was_typed(
 async def test_choices_are_limited_and_typed(
     discord: FakeDiscord, caller: ApiCaller, ann: FakeUser, general: Channel
 ) -> None:
-    """At most 25 are offered while one types, of the option's own kind."""
+    """At most 25 choices, of the option's own type."""
     many = [{"name": str(number), "value": str(number)} for number in range(26)]
     for choices in (many, [{"name": "a", "value": 5}], [{"name": "x" * 101, "value": "a"}]):
         it = await ann.starts_typing("/video", channel=general, prompt="x", model="so", waits=0)
@@ -215,7 +215,7 @@ async def test_choices_are_limited_and_typed(
 async def test_user_installed_app_has_five_follow_ups(
     discord: FakeDiscord, caller: ApiCaller, ann: FakeUser
 ) -> None:
-    """Where the app is for one person alone, five messages may follow, and no right is had."""
+    """Where the app is for one user alone, it has no permissions."""
     channel = discord.guild("Strangers", [discord.user("Owner"), ann], bot=False).text("talk")
     with pytest.raises(AssertionError, match="is offered no"):
         await video(ann, channel)
@@ -241,7 +241,7 @@ async def test_user_installed_app_has_five_follow_ups(
 async def test_larger_limit_applies_to_interaction_files(
     discord: FakeDiscord, caller: ApiCaller, ann: FakeUser
 ) -> None:
-    """In answers the limit is the larger of the guild's and the person's own."""
+    """The larger of the guild's limit and the user's own."""
     rich = discord.user("Rich", file_limit=50 << 20)
     small = discord.guild("Small", [ann, rich]).text("a")
     for person, size, good in ((ann, 11, False), (rich, 11, True), (rich, 51, False)):
@@ -257,7 +257,7 @@ async def test_larger_limit_applies_to_interaction_files(
 async def test_invalid_use_of_a_command_fails_the_test(
     discord: FakeDiscord, ann: FakeUser, general: Channel
 ) -> None:
-    """People's apps let through only what the synced command has."""
+    """The user's app allows only what the synced command has."""
     for match, given in (
         ("must be given", {}),
         ("no option", {"prompt": "x", "colour": "red"}),

@@ -1,4 +1,4 @@
-"""The local Discord takes what the real one takes in messages, and minds what that one minds."""
+"""The fake Discord accepts the messages that the real one accepts, and refuses the others."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ V2 = 1 << 15
 
 @pytest.fixture
 async def caller(clock: FakeClock) -> AsyncIterator[ApiCaller]:
-    """Someone who calls the server, whose clock stands still."""
+    """An API client; the server's clock stands still."""
     async with api_caller(clock) as it:
         yield it
 
 
 @pytest.fixture
 def discord(caller: ApiCaller) -> FakeDiscord:
-    """The server."""
+    """The fake server."""
     return caller.discord
 
 
 @pytest.fixture
 def ann(discord: FakeDiscord) -> FakeUser:
-    """Somebody."""
+    """A user."""
     return discord.user("Ann")
 
 
@@ -61,7 +61,7 @@ async def test_wrong_token_is_refused(discord: FakeDiscord, caller: ApiCaller) -
 async def test_unknown_call_is_refused_and_recorded(
     discord: FakeDiscord, caller: ApiCaller
 ) -> None:
-    """A misspelt path is refused and noted, and so is a body of another type."""
+    """A misspelt path, and a body of another type."""
     assert (await caller.raw("POST", "/channels/1/mesages", {})).status_code == 404
     assert discord.violations == ["POST /api/v10/channels/1/mesages: no such call"]
     headers = {"User-Agent": AGENT, "Authorization": f"Bot {discord.token}"}
@@ -74,7 +74,7 @@ async def test_unknown_call_is_refused_and_recorded(
 async def test_refusal_has_the_documented_shape(
     discord: FakeDiscord, caller: ApiCaller, general: Channel
 ) -> None:
-    """Each fault stands where it is, as the real one tells it."""
+    """Each error is where the real one reports it."""
     body = {"content": "x" * 4001, "embeds": [{"title": 5}]}
     answer = await caller.raw("POST", f"/channels/{general.id}/messages", body)
     assert answer.status_code == 400
@@ -115,7 +115,7 @@ async def test_refusal_has_the_documented_shape(
 async def test_invalid_message_is_refused(
     discord: FakeDiscord, caller: ApiCaller, general: Channel, given: dict[str, Any], code: int
 ) -> None:
-    """Lengths, emptiness, references and what may stand together."""
+    """Lengths, emptiness, references and combinations."""
     assert await caller("POST", f"/channels/{general.id}/messages", given) == code
     assert len(discord.violations) == 1
     assert general.messages == []
@@ -137,7 +137,7 @@ async def test_invalid_message_is_refused(
 async def test_invalid_button_is_refused(
     discord: FakeDiscord, caller: ApiCaller, general: Channel, button: dict[str, Any]
 ) -> None:
-    """A button does one thing, has something on it, and an id of at most 100 characters."""
+    """A button does one thing, has a label, and an id of at most 100 characters."""
     rows = [{"type": 1, "components": [{"type": 2, **button}]}]
     assert await caller.says(general, "x", components=rows) == 50035
     assert len(discord.violations) == 1
@@ -146,7 +146,7 @@ async def test_invalid_button_is_refused(
 async def test_maximal_message_is_accepted(
     discord: FakeDiscord, caller: ApiCaller, general: Channel
 ) -> None:
-    """All at their longest; what is kept has the ids and defaults that Discord gives."""
+    """Every part at its limit; the stored message has the ids and defaults of Discord."""
     select = {
         "type": 3,
         "custom_id": "s",
@@ -195,7 +195,7 @@ async def test_enforced_nonce_prevents_a_second_message(
 async def test_file_size_limit_follows_the_guild(
     discord: FakeDiscord, caller: ApiCaller, ann: FakeUser
 ) -> None:
-    """As much as the guild allows for each file, and 10 MiB elsewhere."""
+    """The guild's limit for each file, and 10 MiB elsewhere."""
     large = discord.guild("Large", [ann], tier=2).text("films")
     for channel, most in ((ann.dm, 10 << 20), (large, 50 << 20)):
         answer = await caller.raw(
@@ -212,7 +212,7 @@ async def test_file_size_limit_follows_the_guild(
 async def test_signed_link_expires_and_is_renewed(
     discord: FakeDiscord, caller: ApiCaller, general: Channel, clock: FakeClock
 ) -> None:
-    """Files are had by signed links, for a day; whoever asks for the message gets new ones."""
+    """Links last a day; reading the message again returns new ones."""
     sent = await caller.says(general, files={0: ("a.mp4", MP4)})
     link = sent["attachments"][0]["url"]
     answer = await caller.client.get(link)
@@ -234,7 +234,7 @@ async def test_signed_link_expires_and_is_renewed(
 async def test_edit_keeps_what_it_does_not_name(
     discord: FakeDiscord, caller: ApiCaller, general: Channel
 ) -> None:
-    """An edit leaves what it does not name, and files that it still lists."""
+    """And the files that it still lists."""
     sent = await caller.says(
         general,
         "<@5> a",
@@ -258,7 +258,7 @@ async def test_edit_keeps_what_it_does_not_name(
 async def test_closed_destinations_refuse_with_their_code(
     discord: FakeDiscord, caller: ApiCaller, ann: FakeUser
 ) -> None:
-    """Each reason has the real one's code, and none of them is the bot's fault."""
+    """Each reason has the real code, and none of them is a violation."""
     guild = discord.guild("Kites", [ann])
     hidden, silent, post = guild.text("hidden"), guild.text("silent"), guild.text("ok")
     hidden.deny(bot=rights.VIEW_CHANNEL)
@@ -286,7 +286,7 @@ async def test_closed_destinations_refuse_with_their_code(
 async def test_message_opens_an_archived_thread(
     discord: FakeDiscord, caller: ApiCaller, general: Channel
 ) -> None:
-    """A message opens a thread that was only put away; edits there are refused until then."""
+    """Edits in it are refused until then."""
     thread = general.thread("Ideas")
     sent = await caller.says(thread, "x")
     thread.archive()
@@ -301,7 +301,7 @@ async def test_message_opens_an_archived_thread(
 async def test_only_allowed_mentions_notify(
     discord: FakeDiscord, caller: ApiCaller, ann: FakeUser
 ) -> None:
-    """Who is called is who is named and may be: one, everyone, or nobody."""
+    """A mention notifies a user, everyone, or nobody, as `allowed_mentions` says."""
     bob = discord.user("Bob")
     general = discord.guild("Kites", [ann, bob]).text("general")
     words = f"{ann.mention} {bob.mention} @everyone"
@@ -320,7 +320,7 @@ async def test_only_allowed_mentions_notify(
 async def test_messages_of_others_are_protected(
     discord: FakeDiscord, caller: ApiCaller, ann: FakeUser, general: Channel
 ) -> None:
-    """It changes only its own, and takes others away only with the right to."""
+    """The bot edits only its own, and deletes others only with the permission."""
     theirs = await ann.says("hi", channel=general)
     path = f"/channels/{general.id}/messages/{theirs.id}"
     assert await caller("PATCH", path, {"content": "x"}) == 50005

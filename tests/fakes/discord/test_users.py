@@ -1,4 +1,4 @@
-"""People, guilds and channels of the local Discord behave as those that they stand for."""
+"""Users, guilds and channels of the fake Discord behave like real ones."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ async def caller(clock: FakeClock) -> AsyncIterator[ApiCaller]:
 
 @pytest.fixture
 def discord(caller: ApiCaller) -> FakeDiscord:
-    """The server."""
+    """The fake server."""
     return caller.discord
 
 
 @pytest.fixture
 def ann(discord: FakeDiscord) -> FakeUser:
-    """Somebody."""
+    """A user."""
     return discord.user("Ann")
 
 
@@ -58,7 +58,7 @@ def row(*parts: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.mark.usefixtures("caller")
 async def test_interaction_payload_equals_the_description(ann: FakeUser, general: Channel) -> None:
-    """The parts of payloads are those of the description; nobody else's data is in them."""
+    """And contains no other user's data."""
     thread = general.thread("Ideas")
     picture = ImageFile(PNG, "a kite!.png", size=30 << 20)
     for place, kind in ((general, "GuildChannelResponse"), (thread, "ThreadResponse"),
@@ -84,7 +84,7 @@ async def test_interaction_payload_equals_the_description(ann: FakeUser, general
 async def test_resolved_options_name_what_they_are(
     discord: FakeDiscord, ann: FakeUser, general: Channel
 ) -> None:
-    """Members, channels, roles, yes and no, and numbers are told with what they are."""
+    """Members, channels, roles, booleans and numbers."""
     guild = general.guild
     assert guild is not None
     bob = next(member for member in guild.members if member.name == "Bob")
@@ -109,7 +109,7 @@ async def test_resolved_options_name_what_they_are(
 async def test_selects_and_menus_send_their_targets(
     caller: ApiCaller, ann: FakeUser, general: Channel
 ) -> None:
-    """People and channels are chosen from lists; menus tell all of a message or of somebody."""
+    """Users and channels from lists; menus send the whole message or user."""
     guild = general.guild
     assert guild is not None
     bob = next(member for member in guild.members if member.name == "Bob")
@@ -136,7 +136,7 @@ async def test_selects_and_menus_send_their_targets(
 async def test_every_form_field_is_sent(
     discord: FakeDiscord, caller: ApiCaller, ann: FakeUser, general: Channel
 ) -> None:
-    """Each kind of field, as it stands or filled in."""
+    """Each kind of field, unchanged or filled in."""
     options = [{"label": "Small", "value": "s", "default": True}, {"label": "Large", "value": "l"}]
     parts = [
         {"type": 21, "custom_id": "radio", "options": options},
@@ -163,7 +163,7 @@ async def test_every_form_field_is_sent(
 async def test_impossible_actions_fail_the_test(
     discord: FakeDiscord, caller: ApiCaller, ann: FakeUser, general: Channel
 ) -> None:
-    """Whoever is not there, cannot see it, or finds it gone or locked, fails the test."""
+    """A user who is not there, cannot see the message, or finds it deleted or locked."""
     cid = discord.user("Cid")
     await caller.says(general, "x", components=GO_ON_BUTTON)
     message = general.messages[0]
@@ -192,7 +192,7 @@ async def test_impossible_actions_fail_the_test(
 async def test_transcript_shows_what_users_see(
     discord: FakeDiscord, caller: ApiCaller, ann: FakeUser, general: Channel, clock: FakeClock
 ) -> None:
-    """Embeds, times, mentions, replies, files, silence and deletions as people see them."""
+    """Embeds, times, mentions, replies, files, silence and deletions."""
     asked = await ann.says("a kite?", channel=general)
     at = int(clock.now())
     embed = {

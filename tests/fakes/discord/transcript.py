@@ -1,4 +1,4 @@
-"""Channels as text that people can read, for golden files and for failures of tests."""
+"""Channels as readable text, for golden files and failures."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Json = dict[str, Any]
 
 
 def transcript(channel: Channel, viewer: Account | None = None) -> str:
-    """What stands in a channel now; with a viewer also what only they see."""
+    """A channel as text; with a viewer also what only they see."""
     seen = [
         message
         for message in channel.history.values()

@@ -1,4 +1,4 @@
-"""People, as tests play them: they use commands, press, choose, fill in forms, and write."""
+"""Users: they use commands, press buttons, choose, fill in forms, and write."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _tokens = count(1)
 
 @dataclass(eq=False, kw_only=True)
 class FakeUser(Account):
-    """Someone with a Discord app."""
+    """A user of Discord."""
 
     world: DiscordState
     locale: str = "en-US"
@@ -122,7 +122,7 @@ class FakeUser(Account):
         return await self._begin(COMMAND, place, data, said, owners=owners, waits=waits)
 
     async def presses(self, message: Message, button: str, *, waits: float = 10.0) -> Interaction:
-        """Press a button, told by its words or a part of them."""
+        """Press a button, named by its label or a part of it."""
         self._may_see(message)
         found = message.button(button)
         assert found.custom_id, f"{found.text!r} opens {found.url}"

@@ -1,4 +1,4 @@
-"""Whether values are what the table of facts says, told as Discord tells it."""
+"""Check values against the schema; errors as Discord reports them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _WORDS = {"int": "int", "float": "float", "id": "snowflake"}
 
 
 def body_problems(operation: str, body: Any) -> list[Problem]:
-    """What is wrong with the body of a call."""
+    """The errors in the body of a call."""
     wanted = OPERATIONS[operation].body
     if wanted is None:
         return [] if body in (None, {}) else [Problem((), "UNEXPECTED_BODY", "takes no body")]
@@ -38,7 +38,7 @@ def query_problems(
 
 
 def answer_problems(operation: str, answer: Any) -> list[Problem]:
-    """What is wrong with an answer of our own."""
+    """The errors in a response of this fake."""
     wanted = OPERATIONS[operation]
     if answer is None and wanted.bare:
         return []
@@ -48,7 +48,7 @@ def answer_problems(operation: str, answer: Any) -> list[Problem]:
 
 
 def problems(kind: str, value: Any) -> list[Problem]:
-    """What is wrong with a value that should be such an object."""
+    """The errors in a value of this type."""
     return list(_of_kind(ValueType(kind), value, ()))
 
 
@@ -70,7 +70,7 @@ def _of_field(field: Field, value: Any, at: _At) -> Iterator[Problem]:
 
 
 def _of_kinds(kinds: tuple[ValueType, ...], value: Any, at: _At) -> Iterator[Problem]:
-    """Nothing, if one of the kinds fits; else what the nearest of them minds."""
+    """No errors if one of the types fits; else those of the closest type."""
     yield from min(
         (list(_of_kind(kind, value, at)) for kind in _meant(kinds, value)),
         key=lambda found: (any(problem.at == (*at, "type") for problem in found), len(found)),

@@ -1,4 +1,4 @@
-"""Many people at once: a front-end without a screen, and a process of Reelay around it."""
+"""Many users at once: a front-end that only counts, and a running Reelay around it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ DESTINATION = Destination("crowd")
 
 @dataclass
 class CountingFrontEnd:
-    """Counts what is posted for whom."""
+    """Counts the posts of each task."""
 
     name: str = "crowd"
     posted_videos: Counter[str] = field(default_factory=Counter)
@@ -76,7 +76,7 @@ class CountingFrontEnd:
         self.stopping.set()
 
     async def wait_until(self, timeout_s: float, condition: Callable[[], Awaitable[bool]]) -> bool:
-        """Whether this holds within the time; looked at whenever something was heard."""
+        """Whether the condition holds within the timeout; checked after each message."""
         try:
             async with asyncio.timeout(timeout_s):
                 while not await condition():
@@ -89,7 +89,7 @@ class CountingFrontEnd:
         return True
 
     async def send(self, user_name: str, command: Command, update_id: str | None = None) -> Reply:
-        """What this person hears."""
+        """Send a command as this user and return the reply."""
         await self.ready.wait()
         assert self.app is not None
         return await handle_request(
@@ -99,7 +99,7 @@ class CountingFrontEnd:
 
 @asynccontextmanager
 async def running_process(settings: Settings) -> AsyncIterator[tuple[CountingFrontEnd, Components]]:
-    """A running process of Reelay in this one, with the crowd at its door."""
+    """Run Reelay in this process with a counting front-end."""
     crowd = CountingFrontEnd()
     async with open_components(settings) as own:
         parts = replace(own, front_ends=[crowd])

@@ -1,4 +1,4 @@
-"""A world with a scripted provider and chat, whose time a test lets pass."""
+"""The engine with a scripted provider and chat, in the test's own time."""
 
 from __future__ import annotations
 

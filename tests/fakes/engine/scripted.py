@@ -1,4 +1,4 @@
-"""A provider and a front-end that do what a test says, for faults that take days at the wire."""
+"""A provider and a front-end with scripted answers, for faults that take days at the wire."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every stand-in gateway is, whatever its format: a server that misbehaves when it is told.
+"""Base of all fake gateways: a server that fails when it is told to.
 
 `gateway_faults` decides when, and the words of `gateway` say what; here is what then goes out.
 """
@@ -35,11 +35,11 @@ _FILM = "video/mp4"
 
 @dataclass
 class FakeGatewayBase(ABC):
-    """The server and what it remembers of its callers."""
+    """The fake server and its state."""
 
     render_seconds: float = 0.2
     looks_to_finish: int = 0
-    """Finished at this look, whatever the time; 0: by time."""
+    """Finished at this poll, whatever the time; 0: by time."""
     rate: float = 0.0
     cheap: bool = False
     """One tiny film for all jobs."""
@@ -96,7 +96,7 @@ class FakeGatewayBase(ABC):
     # --- misbehaving ---------------------------------------------------------------------
 
     def plan(self, route: str, *faults: str) -> None:
-        """The next requests to a route suffer these, in turn."""
+        """Plan these faults for the next requests to a route, in turn."""
         self._faults.plan(route, *faults)
 
     def _throttled(self) -> web.Response:

@@ -1,4 +1,4 @@
-"""When a stand-in gateway misbehaves: by words in a prompt, by plan, or by a seeded chance."""
+"""Faults of fake gateways: by words in a prompt, by plan, or at random with a seed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FAULTS = {
     "content": [*_PASSING["content"], "gone", "content-json", "moved"],
     "list": _PASSING["list"],
 }
-"""Route -> all that can go wrong with a request to it."""
+"""Route -> its possible faults."""
 _ALWAYS = {"unknown-status", "falling", "percent", "null", "gone", "vanished"}
 _OFTEN = {"late": 2}
 
@@ -31,7 +31,7 @@ def fault_words(prompt: str) -> list[str]:
 
 
 class FaultPlan:
-    """Decides for each request what it suffers."""
+    """Chooses the fault of each request."""
 
     def __init__(self, rate: float, seed: int) -> None:
         self._rate = rate
@@ -40,13 +40,13 @@ class FaultPlan:
         self._done: Counter[tuple[str, str]] = Counter()
 
     def plan(self, route: str, *faults: str) -> None:
-        """The next requests to a route suffer these, in turn."""
+        """Plan these faults for the next requests to a route, in turn."""
         unknown = set(faults) - set(FAULTS[route])
         assert not unknown, unknown
         self._planned[route] += faults
 
     def fault(self, route: str, prompt: str = "", key: str = "") -> str | None:
-        """What this request suffers; a word in the prompt counts once for each key."""
+        """The fault of this request; a word in the prompt counts once for each key."""
         if self._planned[route]:
             return self._planned[route].pop(0)
         for name in fault_words(prompt):

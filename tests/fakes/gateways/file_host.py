@@ -1,4 +1,4 @@
-"""A second origin beside a stand-in gateway: films for anybody, and a key is a violation."""
+"""A file host beside a fake gateway: open to everybody; a key sent to it is a violation."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ _STATUSES = {
 
 @dataclass
 class FakeJimmyGateway(FakeJsonGateway):
-    """The server and all that it remembers."""
+    """The fake server and its state."""
 
     errors_in_200: bool = False
     """Errors that have a code of its own come with status 200."""

@@ -1,4 +1,4 @@
-"""What the stand-ins of all JSON dialects share: a real local server that trusts nobody.
+"""Base of the fake gateways with JSON formats of their own: a local, strict server.
 
 Every request is held to the gateway's table of facts; what breaks it is refused and noted in
 `violations`. Creates are counted by prompt. Results and uploaded pictures lie at a second origin,
@@ -46,17 +46,17 @@ _WITH_A_STATUS = {"drop-before", "throttle", "html-502", "saturated-503"}
 
 @dataclass
 class FakeJsonGateway(FakeGatewayBase):
-    """The server and all that it remembers."""
+    """The fake server and its state."""
 
     link_seconds: float = 0.0
-    """A link works for this long; 0: for ever."""
+    """Seconds for which a link works; 0: for ever."""
     jobs: dict[str, Job] = field(default_factory=dict)
     bodies: list[dict[str, Any]] = field(default_factory=list)
-    """Accepted creates as they were sent."""
+    """Bodies of accepted creates."""
     pictures: dict[str, bytes] = field(default_factory=dict)
-    """What was uploaded."""
+    """Uploaded images."""
     store_url: str = ""
-    """The second origin."""
+    """URL of the file host."""
 
     created_status: ClassVar[int] = 200
     moderated: ClassVar[tuple[str, str]] = ("content_policy", "内容审核未通过 (moderation)")
@@ -65,15 +65,15 @@ class FakeJsonGateway(FakeGatewayBase):
 
     @abstractmethod
     def routes(self) -> Sequence[web.RouteDef]:
-        """What it serves."""
+        """The routes of this format."""
 
     @abstractmethod
     def accepted(self, job: Job) -> dict[str, Any]:
-        """The answer to a create."""
+        """The response to a create."""
 
     @abstractmethod
     def shown(self, job: Job, view: JobView) -> dict[str, Any]:
-        """The answer to a look."""
+        """The response to a poll."""
 
     def new_id(self, number: int, asked: JobRequest) -> str:
         """The id of a new job."""
@@ -98,7 +98,7 @@ class FakeJsonGateway(FakeGatewayBase):
     # --- checking ------------------------------------------------------------------------
 
     def check(self, request: web.Request, route: str, *query: str) -> None:
-        """Hold a request to the facts that are not in its body; raises the refusal."""
+        """Check all of a request but its body. Raises the error response."""
         self.requests[f"{request.method} {route}"] += 1
         if request.headers.get("Authorization") != f"Bearer {KEY}":
             raise _raised(self.error(401, "invalid_api_key", "Incorrect API key provided."))
@@ -108,7 +108,7 @@ class FakeJsonGateway(FakeGatewayBase):
         self.refuse(request, wrong)
 
     def refuse(self, request: web.Request, wrong: Sequence[str]) -> None:
-        """Note what is wrong, and raise a refusal for it."""
+        """Record the violations and raise the error response."""
         if wrong:
             self.violations += [f"{request.method} {request.path}: {problem}" for problem in wrong]
             raise _raised(self.error(400, "invalid_request", "; ".join(wrong)))
@@ -119,7 +119,7 @@ class FakeJsonGateway(FakeGatewayBase):
         facts: Mapping[str, FieldRule],
         rules: Callable[[Given], list[str]] = lambda _: [],
     ) -> dict[str, Any]:
-        """The JSON of a create, held to its table."""
+        """Return the checked JSON body of a create."""
         if request.content_type != _JSON:
             self.refuse(request, [f"sent as {request.content_type}"])
         try:
@@ -133,7 +133,7 @@ class FakeJsonGateway(FakeGatewayBase):
         return dict(given)
 
     async def referred(self, links: Sequence[str], width: int, height: int) -> bytes | None:
-        """What lies behind the link to a reference picture, as large as the video."""
+        """Fetch a reference image by its link and resize it to the video."""
         if not links:
             return None
         limit = aiohttp.ClientTimeout(total=10)
@@ -147,7 +147,7 @@ class FakeJsonGateway(FakeGatewayBase):
             raise _raised(self.error(400, "invalid_image", message)) from None
 
     async def stored(self, request: web.Request) -> str:
-        """Keep an uploaded picture; the link to it."""
+        """Store an uploaded image and return its link."""
         if request.content_type != "multipart/form-data":
             self.refuse(request, [f"sent as {request.content_type}"])
         parts: list[str | None] = []
@@ -164,7 +164,7 @@ class FakeJsonGateway(FakeGatewayBase):
     async def create_job(
         self, request: web.Request, asked: JobRequest, sent: dict[str, Any]
     ) -> web.StreamResponse:
-        """Accept a create, and answer it as the prompt wants."""
+        """Accept a create and respond as the prompt's fault words say."""
         fault = self._faults.fault("create", asked.prompt, asked.prompt)
         if fault == "slow":
             await asyncio.sleep(1.0)
@@ -183,7 +183,7 @@ class FakeJsonGateway(FakeGatewayBase):
     def _refused(
         self, request: web.Request, fault: str | None, asked: Sequence[str]
     ) -> web.Response | None:
-        """The answer to a create that is not accepted."""
+        """The response to a create that is not accepted."""
         answer = self.not_made(request, fault)
         if "refused" in asked:
             answer = self.error(400, "invalid_request", "The duration is wrong.")
@@ -197,14 +197,14 @@ class FakeJsonGateway(FakeGatewayBase):
         return self.error(404, "not_found", "Task not found.")
 
     def view(self, job: Job) -> JobView:
-        """The job as it is now, and a look less to go."""
+        """The job as it is now; counts a poll."""
         view = view_of(job, job.share(self.render_seconds, self.looks_to_finish))
         if shows_link(job, view):
             view.link = self.link(job)
         return view
 
     async def poll_job(self, request: web.Request, job_id: str) -> web.StreamResponse:
-        """Answer a look."""
+        """Respond to a poll."""
         job = self.jobs.get(job_id)
         if job is None:
             return self.no_job()
@@ -230,7 +230,7 @@ class FakeJsonGateway(FakeGatewayBase):
     # --- films ---------------------------------------------------------------------------
 
     def link(self, job: Job) -> str:
-        """The last link to the video, or a new one where that no longer works."""
+        """The last link to the video, or a new one if that has expired."""
         if not job.links or self._is_dead(job, len(job.links) - 1):
             job.links.append(time.monotonic())
         return f"{self.store_url}/films/{job.id}/{len(job.links) - 1}.mp4"
@@ -255,7 +255,7 @@ class FakeJsonGateway(FakeGatewayBase):
     async def film(
         self, request: web.Request, job: Job, link: int | None = None
     ) -> web.StreamResponse:
-        """The film, as the prompt wants it to arrive."""
+        """The video, with the faults that the prompt asks for."""
         data = await self._made_film(job)
         fault = self._faults.fault("content", job.asked.prompt, job.id)
         match fault:
@@ -298,7 +298,7 @@ async def _bounded(content: aiohttp.StreamReader) -> bytes:
 
 
 def _raised(answer: web.Response) -> web.HTTPException:
-    """The answer as something to raise."""
+    """A response as an exception."""
     kinds = {400: web.HTTPBadRequest, 401: web.HTTPUnauthorized, 200: web.HTTPOk}
     return kinds[answer.status](text=answer.text, content_type=answer.content_type)
 

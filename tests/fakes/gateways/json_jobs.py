@@ -1,4 +1,4 @@
-"""Jobs of the gateways with dialects of their own: what was asked, and how far it has come.
+"""Jobs of the gateways with JSON formats of their own.
 
 Words in a prompt choose, for all looks at its job, in which of its forms a gateway answers:
 
@@ -25,7 +25,7 @@ _LATE = 2
 
 @dataclass(frozen=True)
 class JobRequest:
-    """One create, in words that all dialects share."""
+    """One create request, independent of the format."""
 
     prompt: str
     model: str
@@ -48,44 +48,44 @@ class Job:
     looks: int = 0
     looks_at_end: int = 0
     links: list[float] = field(default_factory=list)
-    """When each link to the video was given."""
+    """When each link to the video was issued."""
     dead: set[int] = field(default_factory=set)
     """Numbers of the links that no longer work."""
 
     @property
     def words(self) -> list[str]:
-        """What its prompt asks for."""
+        """The fault words in its prompt."""
         return fault_words(self.asked.prompt)
 
     def time(self, moment: float, *, usual: str = "s") -> int | str:
-        """A time in the form asked for."""
+        """A time in the given format."""
         form = next((word for word in self.words if word in {"ms", "iso"}), usual)
         if form == "iso":
             return datetime.fromtimestamp(moment, UTC).isoformat().replace("+00:00", "Z")
         return int(moment * 1000) if form == "ms" else int(moment)
 
     def share(self, render_seconds: float, looks_to_finish: int) -> float:
-        """How much of it is done, 0 to 1."""
+        """The finished share, 0 to 1."""
         done = (time.monotonic() - self.born) / max(render_seconds, 1e-9)
         if looks_to_finish:
             done = self.looks / looks_to_finish
         return min(done, 0.5 if "stuck" in self.words else 1.0)
 
     def fails(self) -> bool:
-        """Whether its prompt says that it ends badly."""
+        """Whether its prompt asks for a failure."""
         bad = {"failed", "moderated"} & {*self.words}
         return bool(bad) or any(word.startswith("failed-as-") for word in self.words)
 
 
 @dataclass
 class JobView:
-    """How a job looks just now; a fault may change it before it is written out."""
+    """The visible state of a job; a fault may change it before it is rendered."""
 
     phase: Phase
     share: float
     progress: object
     word: str = ""
-    """The word for its status, if it is not the usual one."""
+    """Its status, if it is not the usual one."""
     link: str | None = None
     failure: tuple[str, str] = ("", "")
     """(code, text)."""

@@ -1,4 +1,4 @@
-"""Facts of the gateways with dialects of their own, that their stand-ins hold requests to.
+"""Request schemas of the gateways with JSON formats of their own.
 
 Derived from each gateway's document on creates, and from what else is known of it, which is
 marked; `test_json_schema.py` compares the tables with the documents where they are at hand.
@@ -20,11 +20,11 @@ class FieldRule:
     """`string`, `integer`, `number`, `boolean`, or `links`: a list of web addresses."""
     required: bool = False
     words: frozenset[str | int] | None = None
-    """All that may be said, by the description."""
+    """Allowed values according to the description."""
     told: frozenset[str | int] | None = None
-    """The same, by the text beside it or by its clients."""
+    """Allowed values according to the text beside it or its clients."""
     most: int | None = None
-    """Signs of a text."""
+    """Maximum characters of a text."""
     described: str = ""
     """The type by the description, where all examples have another."""
     elsewhere: bool = False
@@ -78,7 +78,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
 
 
 def problems(facts: Mapping[str, FieldRule], given: Given) -> list[str]:
-    """What is wrong with these values, one line each."""
+    """The errors in these values, one line each."""
     found = [f"unknown field {name}" for name in given if name not in facts]
     for name, fact in facts.items():
         if name in given:

@@ -28,7 +28,7 @@ _OFFICIAL = {**_STATUSES, "queued": "queued", "running": "in_progress"}
 
 @dataclass
 class FakeJxincmGateway(FakeJsonGateway):
-    """The server and all that it remembers."""
+    """The fake server and its state."""
 
     unified: bool = True
     """It has the unified route for looks."""

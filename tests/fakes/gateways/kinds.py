@@ -1,4 +1,4 @@
-"""Each kind of gateway with its stand-in, and what it makes where nothing else is asked for."""
+"""Each kind of gateway with its fake and its default model."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ MOUNTSEA = GatewayKind("mountsea", lambda: FakeMountseaGateway(render_seconds=RE
 
 
 def prompts_with_image(gateway: FakeOpenAIGateway | FakeJsonGateway) -> set[str]:
-    """The prompts that came with a picture."""
+    """The prompts with an image."""
     if isinstance(gateway, FakeOpenAIGateway):
         return {job.body["prompt"] for job in gateway.jobs.values() if job.picture is not None}
     return {job.asked.prompt for job in gateway.jobs.values() if job.asked.picture is not None}

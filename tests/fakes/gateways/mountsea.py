@@ -30,7 +30,7 @@ _STATUSES = {
 
 @dataclass
 class FakeMountseaGateway(FakeJsonGateway):
-    """The server and all that it remembers."""
+    """The fake server and its state."""
 
     query_path: str = QUERIES[0]
     """The one that is there."""

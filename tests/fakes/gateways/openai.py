@@ -1,4 +1,4 @@
-"""A gateway of the official `/v1/videos` format: a real local server that trusts nobody.
+"""A strict fake of a gateway of the official `/v1/videos` format.
 
 Every request is held to the table of facts; what breaks it is answered 400 and noted in
 `violations`. Creates are counted by prompt. Films lie also at a second origin, which must never
@@ -57,7 +57,7 @@ _JSON = "application/json"
 
 @dataclass
 class FakeOpenAIGateway(FakeGatewayBase):
-    """The server and all that it remembers."""
+    """The fake server and its state."""
 
     deletes_abort: bool = False
     """As vLLM-Omni: DELETE stops a running job."""
@@ -112,7 +112,7 @@ class FakeOpenAIGateway(FakeGatewayBase):
     def _check(
         self, request: web.Request, path: str, body: dict[str, object] | None = None
     ) -> None:
-        """Hold a request to the facts; raises the refusal."""
+        """Check a request. Raises the error response."""
         self.requests[f"{request.method} {path}"] += 1
         if request.headers.get("Authorization") != f"Bearer {KEY}":
             message = "Incorrect API key provided."

@@ -1,4 +1,4 @@
-"""A job at a stand-in gateway of the official format, and how that format shows it."""
+"""A job of the official format, and its representation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Facts of the official `/videos` description that the stand-in holds requests and answers to.
+"""The schema of the official `/videos` API.
 
 Derived from openai/openai-openapi (2026-08-21, MIT); `test_openai_schema.py` compares this table
 with the description itself where that is at hand.
@@ -97,7 +97,7 @@ VIDEO_FIELDS = frozenset(
 
 
 def problems(fields: dict[str, Field], given: dict[str, object]) -> list[str]:
-    """What is wrong with these values, one line each."""
+    """The errors in these values, one line each."""
     found = [f"unknown field {name}" for name in given if name not in fields]
     for name, field in fields.items():
         if name not in given:

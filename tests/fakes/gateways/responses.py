@@ -1,4 +1,4 @@
-"""What a stand-in gateway answers: refusals in the official shape, films, and broken answers."""
+"""Responses of fake gateways: errors in the official shape, videos, broken responses."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ def error(status: int, message: str, code: str) -> web.Response:
 
 
 def api_error(kind: type[web.HTTPError], message: str, code: str) -> web.HTTPError:
-    """The same, to be raised."""
+    """The same as an exception."""
     text = error(kind.status_code, message, code).text
     return kind(text=text, content_type="application/json")
 
 
 def invalid_request(message: str, code: str = "invalid_request") -> web.HTTPError:
-    """A refusal of what was sent, to be raised."""
+    """A validation error as an exception."""
     return api_error(web.HTTPBadRequest, message, code)
 
 
@@ -47,7 +47,7 @@ def list_page(shown: list[dict[str, Any]], *, more: bool) -> web.Response:
 
 
 def html_page(status: int) -> web.Response:
-    """A page for people, from something in front of the gateway."""
+    """An HTML page of a proxy in front of the gateway."""
     text = "<html><h1>Bad Gateway</h1></html>"
     return web.Response(status=status, text=text, content_type="text/html")
 
@@ -60,7 +60,7 @@ def drop_connection(request: web.Request) -> web.Response:
 
 
 def truncated(shown: object) -> web.Response:
-    """Half of some JSON, as if that were all."""
+    """Truncated JSON with a correct length."""
     text = json.dumps(shown)
     return web.Response(text=text[: len(text) // 2], content_type="application/json")
 

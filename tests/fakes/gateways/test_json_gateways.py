@@ -1,4 +1,4 @@
-"""The stand-ins of the JSON dialects find fault with all who deserve it, and run alone."""
+"""The fakes of JSON gateways refuse invalid requests, and run as processes."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ every_kind = pytest.mark.parametrize("made", _GATEWAYS)
 
 @every_kind
 async def test_invalid_create_is_refused_and_recorded(made: type[FakeJsonGateway]) -> None:
-    """A field too many, a wrong type, another content type: refused and noted, never charged."""
+    """An extra field, a wrong type, another content type: refused, recorded, never charged."""
     create, _, body = _GATEWAYS[made]
     async with made() as gateway, httpx.AsyncClient(base_url=gateway.url) as client:
         client.headers.update(_AUTHORIZATION)
@@ -62,7 +62,7 @@ async def test_invalid_create_is_refused_and_recorded(made: type[FakeJsonGateway
 
 @every_kind
 async def test_request_without_key_or_route_is_refused(made: type[FakeJsonGateway]) -> None:
-    """Without the key nothing is told; a route that nobody documented is a violation."""
+    """Without the key nothing is answered; an undocumented route is a violation."""
     create, look, body = _GATEWAYS[made]
     async with made() as gateway, httpx.AsyncClient(base_url=gateway.url) as client:
         assert (await client.post(create, json=body)).status_code == 401
@@ -75,7 +75,7 @@ async def test_request_without_key_or_route_is_refused(made: type[FakeJsonGatewa
 
 @every_kind
 async def test_key_sent_to_the_file_host_is_recorded(made: type[FakeJsonGateway]) -> None:
-    """The second origin gives its films to anybody, and notes who brings a key."""
+    """The file host serves everybody, and records requests with a key."""
     create, look, body = _GATEWAYS[made]
     async with made(looks_to_finish=1, cheap=True) as gateway, httpx.AsyncClient() as client:
         headers = _AUTHORIZATION
@@ -94,7 +94,7 @@ async def test_key_sent_to_the_file_host_is_recorded(made: type[FakeJsonGateway]
 
 @every_kind
 async def test_link_expires_and_is_renewed(made: type[FakeJsonGateway]) -> None:
-    """After its time it is refused, and the next look gives another."""
+    """An expired link is refused, and the next poll returns another one."""
     create, look, body = _GATEWAYS[made]
     async with made(looks_to_finish=1, link_seconds=1e-6, cheap=True) as gateway:
         async with httpx.AsyncClient(headers=_AUTHORIZATION) as client:
@@ -110,7 +110,7 @@ async def test_link_expires_and_is_renewed(made: type[FakeJsonGateway]) -> None:
 
 @pytest.mark.parametrize("name", ["jimmy", "jxincm", "mountsea"])
 def test_gateway_runs_as_a_process(name: str) -> None:
-    """It prints its address, heeds plans, tells what it saw, and ends with its standard input."""
+    """It prints its address, takes planned faults, shows its state, and ends with its input."""
     command = [sys.executable, "-m", f"tests.fakes.gateways.{name}", "--cheap", "--seed", "7"]
     with subprocess.Popen(command, stdin=-1, stdout=-1, text=True) as process:
         assert process.stdout is not None

@@ -1,4 +1,4 @@
-"""The stand-ins' tables are true to the gateways' own documents, where those are at hand."""
+"""The schemas equal the gateways' own documents, where those are available."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def _fact(schema: dict[str, Any], *, required: bool) -> FieldRule:
 
 @pytest.mark.parametrize("kind", _PATHS)
 def test_schema_equals_the_documents(kind: str) -> None:
-    """Each field of a create has the name, type, words and bound described, and none is missing."""
+    """Each field of a create has the documented name, type, values and bounds; none is missing."""
     path, facts = _PATHS[kind]
     schema = _schema(_document(kind), path)
     described = {
@@ -82,7 +82,7 @@ def test_schema_equals_the_documents(kind: str) -> None:
     ],
 )
 def test_create_response_equals_the_documents(kind: str, status: str, names: set[str]) -> None:
-    """A create is answered with the status and the fields described."""
+    """A create is answered with the documented status and fields."""
     document = _document(kind)
     answers = document["paths"][_PATHS[kind][0]]["post"]["responses"]
     found = next(one for code, one in answers.items() if str(code) == status)

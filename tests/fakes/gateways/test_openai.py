@@ -1,4 +1,4 @@
-"""The stand-in gateway is strict, tells the truth about what it took, and misbehaves as told."""
+"""The fake gateway is strict, reports truthfully what it accepted, and fails as planned."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ async def test_invalid_request_is_refused_and_recorded(
     path: str,
     content: dict[str, Any],
 ) -> None:
-    """Each is answered 400 in the official shape, noted, and makes no job."""
+    """Each is answered 400 in the official shape and makes no job."""
     answer = await client.request(method, path, **content)
     assert answer.status_code == 400
     assert set(answer.json()["error"]) == {"message", "type", "param", "code"}
@@ -84,7 +84,7 @@ async def test_invalid_request_is_refused_and_recorded(
 
 
 async def test_request_without_key_is_refused(gateway: FakeOpenAIGateway) -> None:
-    """Without the key nothing is told; that is no broken rule, keys are for tests to get wrong."""
+    """This is no violation: keys are for tests to get wrong."""
     async with httpx.AsyncClient(base_url=f"{gateway.url}/v1") as stranger:
         for headers in ({}, {"Authorization": KEY}, {"Authorization": "Bearer sk-other"}):
             answer = await stranger.get("/videos", headers=headers)
@@ -99,7 +99,7 @@ async def test_request_without_key_is_refused(gateway: FakeOpenAIGateway) -> Non
 async def test_wrong_image_is_refused(
     gateway: FakeOpenAIGateway, client: httpx.AsyncClient, picture: bytes
 ) -> None:
-    """It must be an image, and exactly of the size asked for, in either form of body."""
+    """It must be an image of exactly the requested size, in either form of body."""
     parts: Any = {"prompt": (None, "p"), "input_reference": ("p.png", picture, "image/png")}
     url = f"data:image/png;base64,{b64encode(picture).decode()}"
     forms: list[dict[str, Any]] = [
@@ -116,7 +116,7 @@ async def test_wrong_image_is_refused(
 async def test_uploaded_image_is_kept_and_shown(
     gateway: FakeOpenAIGateway, client: httpx.AsyncClient, tmp_path: Path
 ) -> None:
-    """What was uploaded is kept to the byte, and the film shows it."""
+    """It is kept byte for byte, and the video shows it."""
     gateway.cheap = False
     picture = sample_images.encode_image(sample_images.color_card(720, 1280), "PNG")
     parts: Any = {"prompt": (None, "p"), "input_reference": ("p.png", picture, "image/png")}
@@ -141,7 +141,7 @@ async def test_uploaded_image_is_kept_and_shown(
 async def test_job_goes_through_its_states(
     gateway: FakeOpenAIGateway, client: httpx.AsyncClient
 ) -> None:
-    """Queued, at work, completed; its film only then; what it was stays so; deleted, it is gone."""
+    """Queued, in progress, completed; its video only then; after a delete it is gone."""
     job = await made(client, "a kite")
     assert (await client.get(f"/videos/{job}/content")).status_code == 404
     assert (await client.delete(f"/videos/{job}")).status_code == 400
@@ -163,7 +163,7 @@ async def test_job_goes_through_its_states(
 
 
 async def test_paging_gives_each_job_once(client: httpx.AsyncClient) -> None:
-    """Paging gives each job once, newest first unless asked otherwise."""
+    """Newest first unless asked otherwise."""
     jobs = [await made(client, f"kite {number}") for number in range(5)]
     for order, expected in (("desc", jobs[::-1]), ("asc", jobs)):
         seen: list[str] = []
@@ -185,7 +185,7 @@ async def test_paging_gives_each_job_once(client: httpx.AsyncClient) -> None:
 async def test_only_accepted_creates_are_counted(
     gateway: FakeOpenAIGateway, client: httpx.AsyncClient, fault: str
 ) -> None:
-    """Each fault falls once, before or after the acceptance, and only the latter counts."""
+    """Each fault happens once, before or after the acceptance."""
     try:
         answer = await client.post("/videos", json={"prompt": f"p !{fault}"})
         well = answer.status_code == 200 and bool(answer.json())
@@ -201,7 +201,7 @@ async def test_only_accepted_creates_are_counted(
 async def test_planned_fault_happens_once(
     gateway: FakeOpenAIGateway, client: httpx.AsyncClient, route: str
 ) -> None:
-    """Each shows, whatever the prompt; and afterwards all is well again."""
+    """Whatever the prompt; afterwards everything works again."""
     job = await made(client)
     well = await ended(client, job)
     paths = {"look": f"/videos/{job}", "content": f"/videos/{job}/content", "list": "/videos"}
@@ -224,7 +224,7 @@ async def test_planned_fault_happens_once(
 async def test_fault_word_in_a_prompt_works(
     gateway: FakeOpenAIGateway, client: httpx.AsyncClient
 ) -> None:
-    """Words for the look, the render and the content fall when their time comes."""
+    """Words for the poll, the render and the content apply when their time comes."""
     job = await made(client, "p !late !moderated")
     statuses = [(await client.get(f"/videos/{job}")).status_code for _ in range(3)]
     assert statuses == [404, 404, 200]
@@ -240,7 +240,7 @@ async def test_fault_word_in_a_prompt_works(
 
 
 def test_same_seed_gives_the_same_faults() -> None:
-    """The same seed brings the same faults, about as often as asked."""
+    """About as often as the rate says."""
     mischief, again = FaultPlan(0.1, 7), FaultPlan(0.1, 7)
     faults = [mischief.fault("create") for _ in range(2000)]
     assert faults == [again.fault("create") for _ in range(2000)]
@@ -251,7 +251,7 @@ def test_same_seed_gives_the_same_faults() -> None:
 
 
 async def test_gateway_runs_as_a_process() -> None:
-    """It prints its address, tells over the wire what it took, takes plans, and ends with us."""
+    """It prints its address, shows its state over HTTP, takes plans, and ends with its input."""
     command = [
         sys.executable,
         "-m",

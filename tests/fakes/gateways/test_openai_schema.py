@@ -1,4 +1,4 @@
-"""The stand-in's table of facts is true to the official description, where that is at hand."""
+"""The schema of the fake gateway equals the official description, where it is available."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def _same(spec: dict[str, Any], schema: dict[str, Any], fields: dict[str, Field]
 
 
 def test_schema_equals_the_description(spec: dict[str, Any]) -> None:
-    """Each operation's parameters and bodies have the names, types, words and bounds described."""
+    """Each operation's parameters and bodies have the described names, types and bounds."""
     for (method, path), operation in OPERATIONS.items():
         described = spec["paths"][path][method]
         query = {
@@ -88,7 +88,7 @@ def test_schema_equals_the_description(spec: dict[str, Any]) -> None:
 
 
 def test_constants_equal_the_description(spec: dict[str, Any]) -> None:
-    """Seconds, sizes, statuses and the fields of a video are those described."""
+    """Seconds, sizes, statuses and the fields of a video."""
     schemas = spec["components"]["schemas"]
     assert set(schemas["VideoSeconds"]["enum"]) == SECONDS
     assert set(schemas["VideoSize"]["enum"]) == SIZES
@@ -123,7 +123,7 @@ def test_invalid_request_is_found(given: dict[str, object], count: int) -> None:
 
 
 def test_number_out_of_bounds_is_found() -> None:
-    """Bounds of numbers hold in a query, where everything is text."""
+    """In a query as well, where everything is text."""
     query = OPERATIONS["get", "/videos"].query
     assert problems(query, {"limit": "100", "order": "desc", "after": "video_1"}) == []
     assert len(problems(query, {"limit": "101", "order": "4"})) == 2

@@ -1,4 +1,4 @@
-"""The table of the relays' facts is true to their pages, where these are at hand."""
+"""The schema of the relays equals their pages, where these are available."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def page(name: str) -> str:
 
 
 def test_zenlayer_schema_equals_its_page() -> None:
-    """Each field of its page, which ones it requires, and its sizes."""
+    """Each field, which ones are required, and its sizes."""
     text = page("zenlayer")
     rows = re.findall(r"^\| \**([\w\\]+)\** +\| string \| (是|否)", text, re.MULTILINE)
     fields = DOCUMENTED["zenlayer"]["post", "/videos"].bodies["multipart/form-data"]
@@ -37,7 +37,7 @@ def test_zenlayer_schema_equals_its_page() -> None:
 
 
 def test_relay147_schema_equals_its_page() -> None:
-    """Each field of its page, which ones it requires, its sizes by model and its durations."""
+    """Each field, which ones are required, its sizes by model and its durations."""
     text = page("official-relay-147ai")
     fields = DOCUMENTED["relay147"]["post", "/videos"].bodies["multipart/form-data"]
     properties = text.split("properties:")[1].split("required:")[0]
@@ -53,7 +53,7 @@ def test_relay147_schema_equals_its_page() -> None:
 
 
 def test_size_of_a_dearer_model_is_refused() -> None:
-    """What goes not together is refused although each field is allowed."""
+    """A combination is refused although each field alone is allowed."""
     asked: dict[str, object] = {"model": "sora-2", "size": "1792x1024"}
     assert contradictions("relay147", asked) == ["1792x1024 is no size of sora-2"]
     assert contradictions("relay147", {**asked, "model": "sora-2-pro"}) == []

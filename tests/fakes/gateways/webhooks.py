@@ -1,4 +1,4 @@
-"""What a gateway calls in when a job is over, signed as Standard Webhooks want it."""
+"""Webhook events of a gateway, signed as in Standard Webhooks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A bot that does nothing but call methods, for tests of the Bot API server itself."""
+"""A minimal API client, for the tests of the fake itself."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.fakes.telegram.fake import FakeTelegram
 from tests.fakes.telegram.state import HasNow
 
 MP4 = b"\0\0\0\x20ftypisom" + bytes(200)
-"""What passes for a video as long as nobody plays it."""
+"""The smallest file that counts as a video."""
 GO_ON_BUTTON = {"inline_keyboard": [[{"text": "Go on", "callback_data": "go"}]]}
 
 
@@ -56,6 +56,6 @@ class ApiCaller:
 
 @asynccontextmanager
 async def api_caller(clock: HasNow) -> AsyncIterator[ApiCaller]:
-    """Such a bot, with a server of its own."""
+    """An API client with a fake server of its own."""
     async with FakeTelegram(clock) as telegram, httpx.AsyncClient() as client:
         yield ApiCaller(telegram, client)

@@ -1,4 +1,4 @@
-"""Facts of the official Bot API description that the stand-in holds calls and answers to.
+"""The Bot API schema, from its official description, in a compact notation.
 
 Derived from Bot API 10.1 (PaulSonOfLars/telegram-bot-api-spec, MIT); `test_api_schema.py`
 compares these tables with the description itself where that is at hand.
@@ -271,5 +271,5 @@ def _method(head: str, text: str) -> tuple[str, Method]:
 
 METHODS = dict(_method(head, rest) for head, rest in _records(_METHODS))
 IN_PART = {head: _fields(rest) for head, rest in _records(_TOLD_IN_PART)}
-"""Only these fields are ever told by this stand-in; the description has more."""
+"""The fake returns only these fields; the description has more."""
 OBJECTS = {head: _fields(rest) for head, rest in _records(_GIVEN) + _records(_TOLD)} | IN_PART

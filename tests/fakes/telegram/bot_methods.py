@@ -1,4 +1,4 @@
-"""The methods about the bot itself, its menu, its updates, and who is in a chat."""
+"""Methods about the bot itself, its menu, its updates, and members of chats."""
 
 from __future__ import annotations
 

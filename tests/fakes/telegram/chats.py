@@ -1,4 +1,4 @@
-"""Chats and their topics, as the stand-in remembers them, and what a test may do to them."""
+"""Chats and topics of the fake Telegram, and what a test may do to them."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ class Chat:
     async def shows(
         self, text: str, timeout: float = 10.0, *, after: Message | None = None, times: int = 1
     ) -> Message:
-        """The newest message of the bot with these words, once so many stand there."""
+        """Wait until the bot has posted this text `times` times; the newest message."""
         least = after.id if after else 0
 
         def look() -> Message | None:
@@ -177,11 +177,11 @@ class Chat:
         self.world.bot_becomes(self, "member", by)
 
     async def kicks_bot(self, by: Account | None = None) -> None:
-        """The bot is thrown out."""
+        """Remove the bot."""
         self.world.bot_becomes(self, "kicked", by)
 
     async def adds_bot(self, by: Account | None = None) -> None:
-        """The bot is brought in, for the first time or again."""
+        """Add the bot, for the first time or again."""
         self.world.bot_becomes(self, "member", by)
         await self.serves(by=by, new_chat_members=[self.world.bot])
 

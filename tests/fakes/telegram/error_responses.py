@@ -1,4 +1,4 @@
-"""Answers that say no, and those that come from something in front of the server."""
+"""Error responses, including those of a proxy in front of the server."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def drop_connection(request: web.Request) -> web.Response:
 
 
 async def faulty_response(request: web.Request, fault: Fault, faults: Faults) -> web.Response:
-    """What a call gets instead of its answer."""
+    """The faulty response to a call."""
     match fault.kind:
         case "429":
             return error_response(429, *flood_error(fault.retry_after))

@@ -1,4 +1,4 @@
-"""A Bot API server that trusts nobody, and the people and chats behind it.
+"""A strict fake of the Bot API, with its users and chats.
 
 Every call is held to the table of facts and to the rules that the description has only in prose.
 What breaks them is refused as the real server refuses it. What a careful bot could have foreseen
@@ -34,7 +34,7 @@ T = TypeVar("T")
 
 
 class FakeTelegram(Server):
-    """The server, and the people who use it."""
+    """The fake server and its users."""
 
     # --- people and chats ----------------------------------------------------------------
 
@@ -144,7 +144,7 @@ class FakeTelegram(Server):
         ]
 
     async def until(self, look: Callable[[], T], timeout: float = 10.0) -> T:
-        """The first true thing that `look` finds, looked for whenever something changes."""
+        """The first true result of `look`, called after each change."""
         return await self.world.until(look, timeout)
 
     def transcript(self, chat: Chat) -> str:

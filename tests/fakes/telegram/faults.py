@@ -1,4 +1,4 @@
-"""When the stand-in misbehaves as the real server may: by method, number and condition."""
+"""Planned faults of the fake Telegram: by method, number and condition."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ FaultKind = Literal[
     "garbage",
     "garbage-after",
 ]
-"""What hangs is never answered; what is held goes on as if nothing had been, once released."""
+"""A hanging call is never answered; a held one continues when it is released."""
 AFTER = frozenset({"dropped-after", "hanging-after", "held-after", "garbage-after"})
-"""These befall the answer: the call has had its effect."""
+"""These change the response; the call has had its effect."""
 Outage = Literal["refused", "502", "dropped"]
 
 
 @dataclass(slots=True)
 class Fault:
-    """What calls of one method suffer."""
+    """A planned fault of one method."""
 
     method: str
     """`*`: any but `getUpdates`."""
@@ -49,7 +49,7 @@ class Fault:
 
 
 class Faults:
-    """All that was asked for and has not happened yet."""
+    """All planned faults."""
 
     def __init__(self) -> None:
         self._planned: list[Fault] = []
@@ -66,18 +66,18 @@ class Faults:
         when: Callable[[Mapping[str, Any]], bool] | None = None,
         retry_after: int = 1,
     ) -> Fault:
-        """The next so many calls suffer this (None: all), of those whose parameters fit."""
+        """Plan a fault for the next `times` calls (None: all) for which `when` is true."""
         assert kind in get_args(FaultKind), kind
         fault = Fault(method, kind, times, when, retry_after)
         self._planned.append(fault)
         return fault
 
     def clear(self) -> None:
-        """All goes well from now on."""
+        """Remove all planned faults."""
         self._planned.clear()
 
     def take(self, method: str, given: Mapping[str, Any]) -> Fault | None:
-        """What this call suffers."""
+        """The fault of this call, if any."""
         for fault in self._planned:
             if fault.matches(method, given):
                 if fault.left is not None:
@@ -98,7 +98,7 @@ class Faults:
         return len(self._held)
 
     def release(self) -> None:
-        """What hangs is closed without an answer; what is held goes on."""
+        """Close hanging calls without a response; let held ones continue."""
         for event in self._held:
             event.set()
         self._held.clear()

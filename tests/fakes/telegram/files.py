@@ -1,4 +1,4 @@
-"""Files on the stand-in's side: stored on disk, known by ids that differ by file and by kind."""
+"""File storage of the fake Telegram: ids differ by file and by kind."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class Files:
 
     def __init__(self) -> None:
         self.folder = Path()
-        """Where they lie; the server says so when it starts."""
+        """Their folder; set when the server starts."""
         self._numbers = count(1)
         self._by_id: dict[str, StoredFile] = {}
         self._by_path: dict[str, StoredFile] = {}
@@ -96,7 +96,7 @@ class Files:
         return self._by_path.get(file_path)
 
     def scratch(self) -> Path:
-        """A new place for bytes that arrive."""
+        """A new temporary path."""
         return self.folder / f"upload-{next(self._numbers)}"
 
     def keep(self, kind: str, upload: Upload, size: int | None = None) -> StoredFile:
@@ -149,7 +149,7 @@ class Files:
         return next(sizes for sizes in self._photos.values() if photo in sizes)
 
     def bring(self, content: bytes | Path, name: str) -> Upload:
-        """A person's own file, copied to this side."""
+        """Store a user's file."""
         path = self.scratch()
         if isinstance(content, Path):
             shutil.copyfile(content, path)

@@ -1,4 +1,4 @@
-"""How much Telegram bears before it says 429.
+"""Telegram's flood limits.
 
 One message a second in a private chat, 20 a minute in a group, 30 a second in all. New messages
 and edits count alike; signs of acting, answers to presses and deletions do not.
@@ -66,7 +66,7 @@ class FloodLimits:
         return Pause(max(1, math.ceil(end - time)), time > told + _GRACE)
 
     def check(self, chat: int, method: str, time: float, *, private: bool) -> int | None:
-        """Count a call; or after how many seconds it may come again."""
+        """Count a call, or return the seconds after which it may be repeated."""
         if method not in COUNTED:
             return None
         window, most = (self.private_seconds, 1) if private else (60.0, self.group_minute)

@@ -1,4 +1,4 @@
-"""Files in calls: which file is meant, and whether Telegram would take it as what it is sent as."""
+"""Files in calls: which file is meant, and whether Telegram accepts it as that kind."""
 
 from __future__ import annotations
 

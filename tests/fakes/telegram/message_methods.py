@@ -1,4 +1,4 @@
-"""The methods that make, change and remove messages."""
+"""Methods that send, edit and delete messages."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(eq=False, kw_only=True)
 class Account:
-    """A person or a bot."""
+    """A user or a bot."""
 
     id: int
     first_name: str
@@ -50,7 +50,7 @@ class Button:
 
 @dataclass(frozen=True, slots=True)
 class Revision:
-    """What a message said until it was edited."""
+    """An earlier version of a message."""
 
     time: float
     text: str
@@ -59,7 +59,7 @@ class Revision:
 
 @dataclass(eq=False, kw_only=True)
 class Message:
-    """One message, as it stands in its chat now."""
+    """A message in its current version."""
 
     chat: Chat
     id: int
@@ -84,7 +84,7 @@ class Message:
     """Further fields with which it is told."""
     edited: float | None = None
     edits: list[Revision] = field(default_factory=list)
-    """What it said before, the oldest first."""
+    """Earlier versions, oldest first."""
     deleted: bool = False
     asked: dict[str, Any] = field(default_factory=dict)
     """The call that sent it."""

@@ -1,4 +1,4 @@
-"""The body of a call in each of the ways in which the Bot API takes it; files go to disk."""
+"""Parse the body of a call in each encoding of the Bot API; files go to disk."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the description says only in prose, and what the real server says when it is broken."""
+"""Rules that the description has only in prose, with the real server's messages."""
 
 from __future__ import annotations
 
@@ -34,29 +34,29 @@ _ACTIONS_OF_BUTTONS = frozenset(
 
 
 class ApiError(Exception):
-    """An answer that says no."""
+    """An error response."""
 
     def __init__(self, code: int, description: str, *, foreseen: bool, **parameters: int) -> None:
         super().__init__(description)
         self.code = code
         self.description = description
         self.foreseen = foreseen
-        """A careful bot would not have asked."""
+        """A careful bot could have avoided it."""
         self.parameters = parameters
 
 
 def avoidable_error(description: str) -> NoReturn:
-    """Refuse what a careful bot would not have asked."""
+    """An error that a careful bot could have avoided; a violation."""
     raise ApiError(400, f"Bad Request: {description}", foreseen=True)
 
 
 def unavoidable_error(description: str) -> NoReturn:
-    """Refuse what no bot could know beforehand."""
+    """An error that no bot could have avoided; no violation."""
     raise ApiError(400, f"Bad Request: {description}", foreseen=False)
 
 
 def forbidden(description: str) -> NoReturn:
-    """Refuse since people or chats do not want the bot."""
+    """The error of a chat that does not want the bot."""
     raise ApiError(403, f"Forbidden: {description}", foreseen=False)
 
 
@@ -76,7 +76,7 @@ class Call:
         return self.given.get(name, default)
 
     def add_violation(self, what: str) -> None:
-        """Something that the real server lets pass, but that is not right."""
+        """Record a violation that the real server tolerates."""
         self.violations.append(what)
 
 

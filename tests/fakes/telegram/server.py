@@ -1,4 +1,4 @@
-"""The stand-in's HTTP side: calls in, answers out, and all that can go wrong between."""
+"""The HTTP server of the fake: checks, faults and limits around each call."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class RealTime:
 
 
 class RecordedCall(NamedTuple):
-    """One call, as it came."""
+    """A recorded call."""
 
     time: float
     method: str
@@ -54,7 +54,7 @@ class RecordedCall(NamedTuple):
 
 
 class Server:
-    """The server and all that it remembers."""
+    """The fake server and its state."""
 
     def __init__(
         self,
@@ -126,7 +126,7 @@ class Server:
     # --- outages -------------------------------------------------------------------------
 
     async def outage(self, kind: Outage) -> None:
-        """Nobody gets through: connections are refused, dropped, or answered by a proxy."""
+        """Stop serving: connections are refused, dropped, or answered by a proxy."""
         self._down = kind
         self.world.updates.pause()
         if kind == "refused":
@@ -135,7 +135,7 @@ class Server:
         self._cut()
 
     async def recovered(self) -> None:
-        """All is well again, at the same address."""
+        """End the outage, at the same address."""
         if self._down == "refused":
             await self._listen()
         self._down = None

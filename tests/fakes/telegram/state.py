@@ -1,4 +1,4 @@
-"""All that the stand-in remembers: accounts, chats, messages and files, and who hears of what."""
+"""The state of the fake Telegram: accounts, chats, messages and files."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class HasNow(Protocol):
 
 
 class TelegramState:
-    """The memory."""
+    """The state."""
 
     def __init__(self, bot: Account, clock: HasNow) -> None:
         self.bot = bot
@@ -50,7 +50,7 @@ class TelegramState:
         self.watch = ChangeSignal()
         self.updates = Updates(self.watch.changed)
         self.mistakes: list[BaseException] = []
-        """What went wrong in the stand-in itself."""
+        """Internal errors of the fake."""
         self.chats: dict[int, Chat] = {}
         self.accounts: dict[int, Account] = {
             account.id: account for account in (bot, ANONYMOUS, AS_CHANNEL, FORWARDER)
@@ -75,7 +75,7 @@ class TelegramState:
     async def until(
         self, look: Callable[[], T], timeout: float, *, chat: Chat | None = None, what: str = ""
     ) -> T:
-        """The first true thing that `look` finds. Fails with what stands there instead."""
+        """The first true result of `look`. Fails with a transcript of what is there instead."""
 
         def looked() -> T:
             self.check()
@@ -89,13 +89,13 @@ class TelegramState:
         return await watch.until(looked, timeout, told)
 
     def changed(self, chat: Chat | None = None) -> None:
-        """Who waits looks again: at one chat, or at all."""
+        """Wake those who wait for one chat, or for any."""
         self.watch.changed()
         for one in self.chats.values() if chat is None else [chat]:
             one.watch.changed()
 
     def check(self) -> None:
-        """Raise what went wrong in the stand-in itself."""
+        """Raise internal errors of the fake."""
         if self.mistakes:
             raise self.mistakes[0]
 
@@ -143,7 +143,7 @@ class TelegramState:
         message.edits.append(look)
 
     def delete(self, message: Message, *, by_bot: bool) -> None:
-        """A message stands there no more."""
+        """Delete a message."""
         message.deleted = True
         self.record_event(message, "deleted", by_bot=by_bot)
 

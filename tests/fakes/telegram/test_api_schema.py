@@ -1,4 +1,4 @@
-"""The tables of the Bot API are true to the official description, where that is at hand."""
+"""The schema of the Bot API equals the official description, where it is available."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def _word(described: dict[str, Any]) -> str:
 
 
 def test_methods_equal_the_description(spec: dict[str, Any]) -> None:
-    """Each method has the parameters described, with their types, and gives what is described."""
+    """Each method has the described parameters, types and result."""
     for name, method in METHODS.items():
         described = spec["methods"][name]
         assert dict(method.fields) == _fields(described.get("fields", [])), name
@@ -69,7 +69,7 @@ def test_methods_equal_the_description(spec: dict[str, Any]) -> None:
 
 
 def test_objects_equal_the_description(spec: dict[str, Any]) -> None:
-    """Each object has the fields described; one that is told in part lacks nothing required."""
+    """Each object has the described fields; partial ones have all required fields."""
     for name, fields in OBJECTS.items():
         described = _fields(spec["types"][name].get("fields", []))
         if name in IN_PART:
@@ -81,7 +81,7 @@ def test_objects_equal_the_description(spec: dict[str, Any]) -> None:
 
 
 def test_constants_equal_the_description(spec: dict[str, Any]) -> None:
-    """Unions, kinds of updates, actions and styles are those described."""
+    """Unions, kinds of updates, actions and styles."""
     types = spec["types"]
     for name, kinds in UNIONS.items():
         assert set(kinds) == set(types[name]["subtypes"]), name
@@ -96,7 +96,7 @@ def test_constants_equal_the_description(spec: dict[str, Any]) -> None:
 
 
 def test_every_response_type_is_known() -> None:
-    """What the stand-in itself tells never refers to an object without a table."""
+    """The fake never returns an object without a table."""
     for name, fields in IN_PART.items():
         for field in fields.values():
             for kind in field.types:
@@ -148,12 +148,12 @@ def test_invalid_call_is_found(method: str, given: dict[str, object], count: int
     ],
 )
 def test_invalid_form_is_found(given: dict[str, object], count: int) -> None:
-    """Texts of a form mean what the table says; a file that nothing asks for is found."""
+    """Texts of a form are parsed by the schema; a file that no field refers to is found."""
     assert len(params("sendVideo", given, {"video": _UPLOAD}, form=True)[1]) == count
 
 
 def test_invalid_response_is_found() -> None:
-    """Our own objects are held to the same tables."""
+    """The fake's own objects are checked against the same schema."""
     user = {"id": 1, "is_bot": False, "first_name": "Ann"}
     assert problems("User", user) == []
     assert len(problems("User", {**user, "id": "1", "nick": "a"})) == 2

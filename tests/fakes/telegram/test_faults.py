@@ -1,4 +1,4 @@
-"""The local Bot API server fails as the real one does, and bears no more than that one."""
+"""The fake Bot API server fails as the real one does, and enforces its limits."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from tests.support.fake_clock import FakeClock
 
 @pytest.fixture
 async def caller(clock: FakeClock) -> AsyncIterator[ApiCaller]:
-    """Someone who calls the server, whose clock stands still."""
+    """An API client; the server's clock stands still."""
     async with api_caller(clock) as it:
         yield it
 
 
 @pytest.fixture
 def telegram(caller: ApiCaller) -> FakeTelegram:
-    """The server."""
+    """The fake server."""
     return caller.telegram
 
 
@@ -34,7 +34,7 @@ def telegram(caller: ApiCaller) -> FakeTelegram:
 async def test_failed_call_has_no_effect(
     telegram: FakeTelegram, caller: ApiCaller, kind: FaultKind, status: int
 ) -> None:
-    """A call that is answered by an error has done nothing, and the next one goes well."""
+    """And the next one succeeds."""
     ann = telegram.user("Ann", started=True)
     telegram.faults.add("sendMessage", kind, when=lambda given: given["text"] == "x")
     await caller("sendMessage", chat_id=ann.id, text="other")
@@ -49,7 +49,7 @@ async def test_failed_call_has_no_effect(
 async def test_dropped_call_resets_the_connection(
     telegram: FakeTelegram, caller: ApiCaller, kind: FaultKind, done: int
 ) -> None:
-    """The connection is reset, before or after the call had its effect."""
+    """Before or after the call had its effect."""
     ann = telegram.user("Ann", started=True)
     telegram.faults.add("*", kind)
     with pytest.raises(httpx.TransportError):
@@ -85,7 +85,7 @@ async def test_held_call_continues_on_release(telegram: FakeTelegram, caller: Ap
 
 
 async def test_interrupted_upload_has_no_effect(telegram: FakeTelegram) -> None:
-    """Whoever dies in the middle of it has done nothing, and nothing wrong."""
+    """A client that dies in the middle of it commits no violation."""
     ann = telegram.user("Ann", started=True)
     target = httpx.URL(telegram.url)
     for cut in (0, 20, 150):
@@ -105,7 +105,7 @@ async def test_interrupted_upload_has_no_effect(telegram: FakeTelegram) -> None:
 
 
 async def test_truncated_response_has_status_200(telegram: FakeTelegram, caller: ApiCaller) -> None:
-    """An answer that is cut off comes with 200."""
+    """The body is cut off."""
     telegram.faults.add("getMe", "garbage")
     answer = await caller.raw("getMe")
     assert (answer.status_code, answer.text) == (200, '{"ok": tr')
@@ -114,7 +114,7 @@ async def test_truncated_response_has_status_200(telegram: FakeTelegram, caller:
 async def test_call_within_retry_after_is_refused_and_recorded(
     telegram: FakeTelegram, caller: ApiCaller, clock: FakeClock
 ) -> None:
-    """Who calls again too early is refused again, and it is noted; signs may go on."""
+    """Chat actions are allowed."""
     ann, bob = telegram.user("Ann", started=True), telegram.user("Bob", started=True)
     telegram.faults.add("sendMessage", "429", retry_after=7)
     await caller("sendMessage", chat_id=ann.id, text="x")
@@ -132,7 +132,7 @@ async def test_call_within_retry_after_is_refused_and_recorded(
 async def test_chat_limits_are_enforced(
     telegram: FakeTelegram, caller: ApiCaller, clock: FakeClock
 ) -> None:
-    """One a second in private, 20 a minute in a group; edits count, signs do not."""
+    """One a second in private, 20 a minute in a group; edits count, chat actions do not."""
     telegram.flood = True
     ann = telegram.user("Ann", started=True)
     group = telegram.group("Kites", [ann])
@@ -165,7 +165,7 @@ async def test_overall_limit_is_enforced(telegram: FakeTelegram, caller: ApiCall
 
 
 async def test_outage_lets_nothing_through(telegram: FakeTelegram, caller: ApiCaller) -> None:
-    """Nothing gets through of either kind, and afterwards all does, at the same address."""
+    """Of either kind; afterwards everything works, at the same address."""
     ann = telegram.user("Ann", started=True)
     await caller("sendMessage", chat_id=ann.id, text="before")
     for kind in ("refused", "dropped"):
@@ -182,7 +182,7 @@ async def test_outage_lets_nothing_through(telegram: FakeTelegram, caller: ApiCa
 
 
 async def test_refused_connection_keeps_the_port(telegram: FakeTelegram) -> None:
-    """While refused, a fresh connection cannot be made at all, and nobody else gets the port."""
+    """New connections fail, and no other program gets the port."""
     await telegram.outage("refused")
     async with httpx.AsyncClient() as fresh:
         with pytest.raises(httpx.ConnectError):
@@ -192,7 +192,7 @@ async def test_refused_connection_keeps_the_port(telegram: FakeTelegram) -> None
 async def test_outage_cuts_a_poll_and_keeps_its_updates(
     telegram: FakeTelegram, caller: ApiCaller
 ) -> None:
-    """A poll that waits is cut off, and what comes meanwhile is kept."""
+    """Updates that come meanwhile are kept as well."""
     poll = asyncio.create_task(caller("getUpdates", timeout=50))
     await telegram.until(lambda: telegram.polls == 1)
     await telegram.outage("dropped")
@@ -204,7 +204,7 @@ async def test_outage_cuts_a_poll_and_keeps_its_updates(
 
 
 async def test_internal_error_fails_the_test(clock: FakeClock) -> None:
-    """What goes wrong in the server itself is raised in the test, not only answered."""
+    """An exception inside the fake is raised in the test, not only answered."""
 
     async def use() -> None:
         async with api_caller(clock) as bot:
@@ -216,7 +216,7 @@ async def test_internal_error_fails_the_test(clock: FakeClock) -> None:
 
 
 async def test_timeout_shows_what_is_there(telegram: FakeTelegram) -> None:
-    """Who waits for what never comes is told what stands there instead."""
+    """A test that waits for what never comes gets the chat as text."""
     ann = telegram.user("Ann")
     await ann.says("/video cat")
     with pytest.raises(AssertionError, match=r"no 'dog'(.|\n)*/video cat"):

@@ -1,4 +1,4 @@
-"""The local Bot API server sends, changes and removes messages as the real one does."""
+"""The fake Bot API server sends, edits and deletes messages as the real one does."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from tests.support.fake_clock import FakeClock
 
 @pytest.fixture
 async def caller(clock: FakeClock) -> AsyncIterator[ApiCaller]:
-    """Someone who calls the server, whose clock stands still."""
+    """An API client; the server's clock stands still."""
     async with api_caller(clock) as it:
         yield it
 
 
 @pytest.fixture
 def telegram(caller: ApiCaller) -> FakeTelegram:
-    """The server."""
+    """The fake server."""
     return caller.telegram
 
 
 async def test_file_id_works_for_its_kind_only(telegram: FakeTelegram, caller: ApiCaller) -> None:
-    """A file's id says of what kind it is; by its id it is sent again without an upload."""
+    """It is sent again without an upload."""
     ann = telegram.user("Ann", started=True)
     how = {"chat_id": ann.id, "width": 1280, "height": 720, "duration": 4}
     sent = await caller(
@@ -63,7 +63,7 @@ async def test_file_id_works_for_its_kind_only(telegram: FakeTelegram, caller: A
 async def test_invalid_thumbnail_is_dropped_and_recorded(
     telegram: FakeTelegram, caller: ApiCaller, little: bytes
 ) -> None:
-    """It is left out, as the real server does, but noted."""
+    """As the real server drops it."""
     ann = telegram.user("Ann", started=True)
     files = {"video": ("a.mp4", MP4), "thumbnail": ("t.jpg", little)}
     assert "thumbnail" not in (await caller("sendVideo", files, chat_id=ann.id))["video"]
@@ -71,7 +71,7 @@ async def test_invalid_thumbnail_is_dropped_and_recorded(
 
 
 async def test_upload_over_50_mb_is_refused(telegram: FakeTelegram, caller: ApiCaller) -> None:
-    """Something in front of the server refuses them, with a page."""
+    """A proxy in front of the server refuses it, with an HTML page."""
     ann = telegram.user("Ann", started=True)
     files = {"document": ("a.bin", bytes(50_000_001))}
     answer = await caller.raw("sendDocument", files, chat_id=ann.id)
@@ -85,7 +85,7 @@ async def test_upload_over_50_mb_is_refused(telegram: FakeTelegram, caller: ApiC
 
 
 async def test_photo_is_kept_in_sizes(telegram: FakeTelegram, caller: ApiCaller) -> None:
-    """The largest comes last, and each is downloaded by a path that tells nothing of the token."""
+    """The largest comes last; the download paths contain no token."""
     ann = telegram.user("Ann")
     await ann.sends_photo(picture(3000, 2000), "/video cat")
     message = (await caller.updates())[0]["message"]
@@ -102,7 +102,7 @@ async def test_photo_is_kept_in_sizes(telegram: FakeTelegram, caller: ApiCaller)
 async def test_download_over_20_mb_needs_a_local_server(
     telegram: FakeTelegram, caller: ApiCaller
 ) -> None:
-    """More than 20 MB only from a server of one's own, which tells a path on its disk."""
+    """Which returns a path on its disk."""
     ann = telegram.user("Ann")
     small = await ann.sends_document(picture(), size=20 << 20)
     large = await ann.sends_document(picture(), size=(20 << 20) + 1)
@@ -119,7 +119,7 @@ async def test_download_over_20_mb_needs_a_local_server(
 
 
 async def test_edit_must_change_an_own_message(telegram: FakeTelegram, caller: ApiCaller) -> None:
-    """An edit without buttons takes them away; one that changes nothing is refused."""
+    """An edit without buttons removes them; one that changes nothing is refused."""
     ann = telegram.user("Ann")
     asked = await ann.says("/video cat")
     sent = await caller("sendMessage", chat_id=ann.id, text="1 %", reply_markup=GO_ON_BUTTON)
@@ -143,7 +143,7 @@ async def test_edit_must_change_an_own_message(telegram: FakeTelegram, caller: A
 async def test_delete_is_limited_to_48_hours(
     telegram: FakeTelegram, caller: ApiCaller, clock: FakeClock
 ) -> None:
-    """Only in the first 48 hours, and once."""
+    """And a message is deleted once."""
     ann = telegram.user("Ann", started=True)
     first, second = [
         (await caller("sendMessage", chat_id=ann.id, text=str(number)))["message_id"]
@@ -162,7 +162,7 @@ async def test_delete_is_limited_to_48_hours(
 async def test_press_is_answered_once_and_in_time(
     telegram: FakeTelegram, caller: ApiCaller, clock: FakeClock
 ) -> None:
-    """The one is the bot's fault, the other perhaps not."""
+    """A second answer is a violation, a late one may not be."""
     ann = telegram.user("Ann", started=True)
     await caller("sendMessage", chat_id=ann.id, text="x", reply_markup=GO_ON_BUTTON)
     press = await ann.presses(ann.chat.messages[0], "Go")
@@ -182,7 +182,7 @@ async def test_press_is_answered_once_and_in_time(
 async def test_repeat_after_a_lost_answer_is_no_violation(
     telegram: FakeTelegram, caller: ApiCaller
 ) -> None:
-    """Who did not hear the answer may ask the same again."""
+    """A client that lost the response may send the same again."""
     ann = telegram.user("Ann", started=True)
     sent = await caller("sendMessage", chat_id=ann.id, text="1")
     telegram.faults.add("editMessageText", "dropped-after")
@@ -195,7 +195,7 @@ async def test_repeat_after_a_lost_answer_is_no_violation(
 
 
 async def test_copies_and_forwards_are_complete(telegram: FakeTelegram, caller: ApiCaller) -> None:
-    """Both bring the file without an upload; a forward tells whose it was."""
+    """Both carry the file without an upload; a forward names its origin."""
     ann, bob = telegram.user("Ann"), telegram.user("Bob", started=True)
     film = await ann.sends_video(MP4, "mine")
     given = {"chat_id": bob.id, "from_chat_id": ann.id, "message_id": film.id}
@@ -220,7 +220,7 @@ async def test_copies_and_forwards_are_complete(telegram: FakeTelegram, caller: 
 async def test_invalid_photo_is_refused(
     telegram: FakeTelegram, caller: ApiCaller, photo: bytes
 ) -> None:
-    """10 MB, 10,000 for both sides together, and no more than twenty times as long as wide."""
+    """10 MB, 10,000 for both sides together, and at most twenty times as long as wide."""
     ann = telegram.user("Ann", started=True)
     said = await caller("sendPhoto", {"photo": ("a.png", photo)}, chat_id=ann.id)
     assert said.startswith("Bad Request: ")
@@ -230,7 +230,7 @@ async def test_invalid_photo_is_refused(
 async def test_photo_of_the_bot_can_be_sent_again(
     telegram: FakeTelegram, caller: ApiCaller
 ) -> None:
-    """By the id of any of its sizes it is the same photo."""
+    """By the id of any of its sizes."""
     ann = telegram.user("Ann", started=True)
     files = {"photo": ("a.png", picture(400, 300))}
     sent = await caller("sendPhoto", files, chat_id=ann.id, caption="chart")
@@ -244,7 +244,7 @@ async def test_photo_of_the_bot_can_be_sent_again(
 async def test_captions_have_their_own_limit_and_method(
     telegram: FakeTelegram, caller: ApiCaller
 ) -> None:
-    """A caption has 1024 signs and is edited by a method of its own; buttons by a third."""
+    """1024 characters; buttons have a third method."""
     ann = telegram.user("Ann", started=True)
     files = {"document": ("a.bin", b"x")}
     sent = await caller(
@@ -263,7 +263,7 @@ async def test_captions_have_their_own_limit_and_method(
 
 
 async def test_delete_needs_the_right_to(telegram: FakeTelegram, caller: ApiCaller) -> None:
-    """In groups only by admins; in private chats always; several at once, whether or not there."""
+    """In groups only as an admin; in private chats always; several at once."""
     ann = telegram.user("Ann")
     group = telegram.group("Kites", [ann])
     asked = await ann.says("/video cat", chat=group)
@@ -281,7 +281,7 @@ async def test_delete_needs_the_right_to(telegram: FakeTelegram, caller: ApiCall
 
 
 async def test_reaction_must_be_a_listed_one(telegram: FakeTelegram, caller: ApiCaller) -> None:
-    """Bots have one at a time, out of a list."""
+    """And a bot has one at a time."""
     ann = telegram.user("Ann")
     asked = await ann.says("/video cat")
     here = {"chat_id": ann.id, "message_id": asked.id}
@@ -301,7 +301,7 @@ async def test_reaction_must_be_a_listed_one(telegram: FakeTelegram, caller: Api
 async def test_chat_information_is_limited_to_what_the_bot_may_know(
     telegram: FakeTelegram, caller: ApiCaller
 ) -> None:
-    """What the bot may know of a chat, and that it leaves one."""
+    """And the bot can leave a chat."""
     ann = telegram.user("Ann", started=True)
     group = telegram.group("Kites", [ann])
     assert (await caller("getChat", chat_id=group.id))["title"] == "Kites"

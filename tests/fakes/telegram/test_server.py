@@ -1,4 +1,4 @@
-"""The local Bot API server takes what the real one takes, and minds what that one minds."""
+"""The fake Bot API server accepts what the real one accepts, and refuses the rest."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from tests.support.fake_clock import FakeClock
 
 @pytest.fixture
 async def caller(clock: FakeClock) -> AsyncIterator[ApiCaller]:
-    """Someone who calls the server, whose clock stands still."""
+    """An API client; the server's clock stands still."""
     async with api_caller(clock) as it:
         yield it
 
 
 @pytest.fixture
 def telegram(caller: ApiCaller) -> FakeTelegram:
-    """The server."""
+    """The fake server."""
     return caller.telegram
 
 
@@ -37,7 +37,7 @@ async def test_wrong_token_is_refused(telegram: FakeTelegram, caller: ApiCaller)
 async def test_unknown_method_is_refused_and_recorded(
     telegram: FakeTelegram, caller: ApiCaller
 ) -> None:
-    """A misspelt method is refused and noted."""
+    """A misspelt method."""
     assert (await caller.raw("sendVidoe")).status_code == 404
     assert telegram.violations == ["sendVidoe: no such method"]
 
@@ -45,7 +45,7 @@ async def test_unknown_method_is_refused_and_recorded(
 async def test_parameters_mean_the_same_in_every_encoding(
     telegram: FakeTelegram, caller: ApiCaller
 ) -> None:
-    """Query, form, JSON and multipart mean the same."""
+    """Query, form, JSON and multipart."""
     ann = telegram.user("Ann", started=True)
     path = f"{telegram.url}/bot{telegram.token}/sendMessage"
     given = {"chat_id": str(ann.id), "text": "Hi", "reply_markup": json.dumps(GO_ON_BUTTON)}
@@ -116,7 +116,7 @@ async def test_invalid_button_is_refused(
 
 
 async def test_text_is_parsed_into_entities(telegram: FakeTelegram, caller: ApiCaller) -> None:
-    """Marks become entities, offsets are in UTF-16, ends are trimmed, links are found."""
+    """Offsets are in UTF-16, ends are trimmed, links are found."""
     ann = telegram.user("Ann", started=True)
     html = ' 😀 <b>A &lt;&amp; <i>b</i></b> <a href="https://x.y/?a=1&amp;b">z</a> /help '
     sent = await caller("sendMessage", chat_id=ann.id, text=html, parse_mode="HTML")
@@ -136,7 +136,7 @@ async def test_text_is_parsed_into_entities(telegram: FakeTelegram, caller: ApiC
 async def test_closed_chats_refuse_with_their_reason(
     telegram: FakeTelegram, caller: ApiCaller
 ) -> None:
-    """Each reason has the real server's words, and none of them is the bot's fault."""
+    """Each reason has the real server's text, and none of them is a violation."""
     ann, bob = telegram.user("Ann", started=True), telegram.user("Bob")
     cid = telegram.user("Cid")
     group = telegram.group("Kites", [ann, bob])

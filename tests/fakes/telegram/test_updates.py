@@ -1,4 +1,4 @@
-"""Updates and settings of the local Bot API server are kept as the real one keeps them."""
+"""Updates and settings of the fake Bot API server are kept as the real one keeps them."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from tests.support.fake_clock import FakeClock
 
 @pytest.fixture
 async def caller(clock: FakeClock) -> AsyncIterator[ApiCaller]:
-    """Someone who calls the server, whose clock stands still."""
+    """An API client; the server's clock stands still."""
     async with api_caller(clock) as it:
         yield it
 
 
 @pytest.fixture
 def telegram(caller: ApiCaller) -> FakeTelegram:
-    """The server."""
+    """The fake server."""
     return caller.telegram
 
 
 async def test_update_stays_until_confirmed_by_an_offset(
     telegram: FakeTelegram, caller: ApiCaller
 ) -> None:
-    """The offset of a poll confirms all before it, and nothing else does."""
+    """An offset confirms all before it, and nothing else does."""
     ann = telegram.user("Ann")
     for word in "abc":
         await ann.says(word)
@@ -74,7 +74,7 @@ async def test_newer_poll_ends_the_older_one(telegram: FakeTelegram, caller: Api
 async def test_updates_that_are_not_allowed_are_never_sent(
     telegram: FakeTelegram, caller: ApiCaller
 ) -> None:
-    """What is not in `allowed_updates`, which is remembered, is never told."""
+    """`allowed_updates` is remembered."""
     ann = telegram.user("Ann")
     await caller.updates(allowed_updates=["callback_query"])
     await ann.says("Hi")
@@ -112,7 +112,7 @@ class Hook:
 async def test_failed_webhook_call_is_repeated_in_order(
     telegram: FakeTelegram, caller: ApiCaller
 ) -> None:
-    """It is brought again, before what came later from the same chat, and with the secret."""
+    """Before later updates of the same chat, and with the secret."""
     telegram.world.updates.retry_seconds = 0.01
     ann = telegram.user("Ann")
     async with Hook() as hook:
@@ -144,7 +144,7 @@ async def test_failed_webhook_call_is_repeated_in_order(
 async def test_invalid_webhook_is_refused(
     telegram: FakeTelegram, caller: ApiCaller, given: dict[str, Any]
 ) -> None:
-    """HTTPS, four ports, and a secret of plain signs."""
+    """HTTPS, four ports, and a secret of plain characters."""
     assert "Bad Request" in await caller("setWebhook", **given)
     assert len(telegram.violations) == 1
 
@@ -153,7 +153,7 @@ async def test_invalid_webhook_is_refused(
 
 
 async def test_nearest_command_scope_wins(telegram: FakeTelegram, caller: ApiCaller) -> None:
-    """The nearest scope wins, and in it the person's language."""
+    """And in it the user's language."""
     ann, li = telegram.user("Ann", started=True), telegram.user("Li", language="zh-hans")
     group = telegram.group("Kites", [ann, li])
 
@@ -195,13 +195,13 @@ async def test_nearest_command_scope_wins(telegram: FakeTelegram, caller: ApiCal
 async def test_invalid_profile_setting_is_refused(
     telegram: FakeTelegram, caller: ApiCaller, method: str, given: dict[str, Any]
 ) -> None:
-    """Names, lengths and languages are bounded."""
+    """Names, lengths and languages have limits."""
     assert "Bad Request" in await caller(method, **given)
     assert len(telegram.violations) == 1
 
 
 async def test_descriptions_are_kept_by_language(caller: ApiCaller) -> None:
-    """Descriptions are told by language, or else the common one."""
+    """With a common one as the fallback."""
     await caller("setMyDescription", description="Films")
     await caller("setMyDescription", description="影片", language_code="zh")
     assert await caller("getMyDescription", language_code="zh") == {"description": "影片"}

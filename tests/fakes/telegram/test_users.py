@@ -1,4 +1,4 @@
-"""What people do on the stand-in of Telegram is told to the bot as the real one tells it."""
+"""What users do in the fake Telegram reaches the bot as the real one sends it."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from tests.support.fake_clock import FakeClock
 
 @pytest.fixture
 async def caller(clock: FakeClock) -> AsyncIterator[ApiCaller]:
-    """Someone who calls the server, whose clock stands still."""
+    """An API client; the server's clock stands still."""
     async with api_caller(clock) as it:
         yield it
 
 
 @pytest.fixture
 def telegram(caller: ApiCaller) -> FakeTelegram:
-    """The server."""
+    """The fake server."""
     return caller.telegram
 
 
 async def test_privacy_mode_hides_group_messages(telegram: FakeTelegram, caller: ApiCaller) -> None:
-    """In groups only commands, mentions, replies to it and service messages."""
+    """The bot gets commands, mentions, replies to it and service messages."""
     ann, bob = telegram.user("Ann", username="ann"), telegram.user("Bob")
     group = telegram.group("Kites", [ann, bob])
     me = telegram.bot.username
@@ -64,7 +64,7 @@ async def test_privacy_mode_hides_group_messages(telegram: FakeTelegram, caller:
 
 
 async def test_topic_messages_carry_their_thread(telegram: FakeTelegram, caller: ApiCaller) -> None:
-    """In a topic all bears its thread, and what replies to nothing replies to its beginning."""
+    """And a message that replies to nothing replies to the topic's first message."""
     ann = telegram.user("Ann")
     forum = telegram.supergroup("Films", [ann], forum=True)
     topic = await forum.topic("Old")
@@ -93,7 +93,7 @@ async def test_topic_messages_carry_their_thread(telegram: FakeTelegram, caller:
 
 
 async def test_comment_thread_is_no_topic(telegram: FakeTelegram, caller: ApiCaller) -> None:
-    """Below a channel's post a thread is no topic, and replies go there by themselves."""
+    """Messages below a channel's post reply to it automatically."""
     ann = telegram.user("Ann")
     group = telegram.supergroup("Talk", [ann])
     channel = telegram.channel("News", ann, discussion=group)
@@ -115,7 +115,7 @@ async def test_comment_thread_is_no_topic(telegram: FakeTelegram, caller: ApiCal
 async def test_anonymous_senders_use_telegrams_accounts(
     telegram: FakeTelegram, caller: ApiCaller
 ) -> None:
-    """Anonymous admins and channels write by accounts of Telegram's own."""
+    """Anonymous admins and channels."""
     ann = telegram.user("Ann")
     group = telegram.supergroup("Talk", [ann])
     channel = telegram.channel("News", ann)
@@ -127,7 +127,7 @@ async def test_anonymous_senders_use_telegrams_accounts(
 
 
 async def test_upgraded_group_gets_a_new_id(telegram: FakeTelegram, caller: ApiCaller) -> None:
-    """Both chats tell of it, and the new one has another id."""
+    """Both chats report it."""
     ann = telegram.user("Ann")
     group = telegram.group("Kites", [ann])
     new = await group.upgrades()
@@ -140,7 +140,7 @@ async def test_upgraded_group_gets_a_new_id(telegram: FakeTelegram, caller: ApiC
 async def test_blocks_and_kicks_are_sent_as_updates(
     telegram: FakeTelegram, caller: ApiCaller
 ) -> None:
-    """Blocks and kicks are told, each with what was before."""
+    """Each with the status before."""
     ann = telegram.user("Ann", started=True)
     group = telegram.group("Kites", [ann])
     await ann.blocks()
@@ -169,7 +169,7 @@ async def test_blocks_and_kicks_are_sent_as_updates(
 async def test_every_kind_of_message_has_its_documented_shape(
     telegram: FakeTelegram, caller: ApiCaller
 ) -> None:
-    """Files, stickers, voices, forwards and edits have the shapes of the description."""
+    """Files, stickers, voices, forwards and edits."""
     ann = telegram.user("Ann")
     await ann.sends_document(picture(), "/video", name="kite.png")
     video = await ann.sends_video(MP4, "mine")
@@ -192,7 +192,7 @@ async def test_every_kind_of_message_has_its_documented_shape(
 async def test_late_press_carries_an_inaccessible_message(
     telegram: FakeTelegram, caller: ApiCaller
 ) -> None:
-    """Of a message that is gone the bot hears only which it was."""
+    """Of a deleted message the bot gets only its id."""
     ann = telegram.user("Ann", started=True)
     sent = await caller("sendMessage", chat_id=ann.id, text="x", reply_markup=GO_ON_BUTTON)
     message = ann.chat.messages[0]
@@ -204,7 +204,7 @@ async def test_late_press_carries_an_inaccessible_message(
 
 
 async def test_event_log_is_complete(telegram: FakeTelegram, caller: ApiCaller) -> None:
-    """Edits, presses, answers and deletions stand in it in their order."""
+    """Edits, presses, answers and deletions, in order."""
     ann = telegram.user("Ann")
     asked = await ann.says("/video cat")
     reply = {"message_id": asked.id}

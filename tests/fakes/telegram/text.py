@@ -1,4 +1,4 @@
-"""Texts as Telegram reads them: HTML into text and entities, and what it finds in plain words.
+"""Parse texts as Telegram does: HTML, entities, and links in plain text.
 
 Offsets and lengths are in UTF-16 code units, as everywhere in the Bot API. The parser follows
 tdlib's: only its tags, attributes and four named signs; its words for what is wrong.
@@ -43,7 +43,7 @@ _FOUND = (
 
 
 class BadText(Exception):
-    """What the parser minds."""
+    """A text that the parser refuses."""
 
 
 @dataclass(frozen=True, slots=True)

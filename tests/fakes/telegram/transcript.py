@@ -1,4 +1,4 @@
-"""Chats as text that people can read, for golden files and for failures of tests."""
+"""Chats as readable text, for golden files and failures."""
 
 from __future__ import annotations
 

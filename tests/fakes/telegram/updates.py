@@ -1,4 +1,4 @@
-"""What waits for the bot: fetched by long polling, or brought to its webhook."""
+"""Pending updates: fetched by long polling, or sent to the webhook."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LONGEST_POLL = 50.0
 
 
 class PollSuperseded(Exception):
-    """A newer poll has come."""
+    """A newer poll has replaced this one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""People, as tests play them: they write, send pictures, press buttons, and block the bot."""
+"""Users: they write, send images, press buttons, and block the bot."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _album_ids = count(13_900_000_000_001)
 
 @dataclass(eq=False, kw_only=True)
 class FakeUser(Account):
-    """Someone with a Telegram app."""
+    """A user of Telegram."""
 
     world: TelegramState
     chat: Chat
@@ -206,7 +206,7 @@ class FakeUser(Account):
         self.world.delete(message, by_bot=False)
 
     async def presses(self, message: Message, button: str, *, late: bool = False) -> ButtonPress:
-        """Press a button, told by its words or a part of them.
+        """Press a button, named by its label or a part of it.
 
         `late`: although the message is gone already, which the bot then hears as inaccessible.
         """

@@ -1,4 +1,4 @@
-"""Whether values are what the table of facts says, and what a form's text means by it."""
+"""Check values against the schema, and parse the texts of a form by it."""
 
 from __future__ import annotations
 
@@ -49,12 +49,12 @@ def params(
 
 
 def problems(kind: str, value: object) -> list[str]:
-    """What is wrong with a value that should be of this type; one line each."""
+    """The errors in a value of this type, one line each."""
     return _of_type(kind, value)
 
 
 def answer_problems(method: str, result: object) -> list[str]:
-    """What is wrong with an answer of our own."""
+    """The errors in a response of this fake."""
     return _of_types(METHODS[method].result, result)
 
 
@@ -95,7 +95,7 @@ def _of_fields(fields: Mapping[str, Field], given: Mapping[str, object]) -> list
 
 
 def _of_types(types: tuple[str, ...], value: object) -> list[str]:
-    """Nothing, if one of the types fits; else what the best of them minds."""
+    """No errors if one of the types fits; else those of the closest type."""
     return min((_of_type(kind, value) for kind in types), key=len)
 
 

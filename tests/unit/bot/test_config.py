@@ -1,4 +1,4 @@
-"""Settings: what is taken from where, and what is said of each that is wrong."""
+"""Settings: where each is read from, and what is reported for each wrong one."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_environment_goes_before_the_file(tmp_path: Path) -> None:
 
 
 def test_empty_value_means_not_set(tmp_path: Path) -> None:
-    """An empty or blank value leaves what stands below it: the file's value, or the default."""
+    """An empty or blank value leaves the file's value, or the default."""
     file = tmp_path / "some.env"
     file.write_text("HTTP_PORT=1\nDAILY_CREDITS=\n")
     settings = load_settings(file, {"HTTP_PORT": " "})
@@ -61,7 +61,7 @@ def test_empty_value_means_not_set(tmp_path: Path) -> None:
 
 
 def test_names_may_be_written_in_lower_case() -> None:
-    """`http_port` is `HTTP_PORT`; where both are there, the capitals win."""
+    """`http_port` is `HTTP_PORT`; where both are set, upper case wins."""
     assert load(http_port="7").http_port == 7
     assert load(HTTP_PORT="8", http_port="7").http_port == 8
     assert load(http_port="7", HTTP_PORT="8").http_port == 8
@@ -70,7 +70,7 @@ def test_names_may_be_written_in_lower_case() -> None:
 def test_dotenv_file_in_the_working_directory_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without a file named, `.env` is read, and it need not be there."""
+    """Without a named file `.env` is read, if it is there."""
     monkeypatch.chdir(tmp_path)
     assert load_settings(environ={}).daily_credits == 60
     (tmp_path / ".env").write_text("DAILY_CREDITS=5\n")
@@ -84,13 +84,13 @@ def test_process_environment_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_settings_made_by_hand_read_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`Settings()` is the defaults whatever the environment says, or tests would depend on it."""
+    """`Settings()` has the defaults whatever the environment says."""
     monkeypatch.setenv("DAILY_CREDITS", "9")
     assert Settings().daily_credits == 60
 
 
 def test_dotenv_value_is_taken_as_it_is_written(tmp_path: Path) -> None:
-    """Quotes, comments, `export`, a byte-order mark and a `$` in a password do no harm."""
+    """Quotes, comments, `export`, a byte-order mark and a `$` in a password are handled."""
     file = tmp_path / "some.env"
     file.write_text(
         "\ufeff# comment\nexport HTTP_HOST='0.0.0.0'  # all\n\n"
@@ -120,14 +120,14 @@ def test_lists_and_zones_are_parsed() -> None:
 
 
 def test_every_language_can_be_the_default() -> None:
-    """A language that was added is allowed here too, and no other."""
+    """A new language is allowed here too, and no unknown one."""
     assert all(load(DEFAULT_LANGUAGE=code).default_language == code for code in LANGUAGES)
     (line,) = complaints(DEFAULT_LANGUAGE="xx")
     assert set(re.findall(r"'(\w+)'", line)) == set(LANGUAGES)
 
 
 def test_settings_cannot_be_changed() -> None:
-    """Nobody turns a knob behind the others' backs."""
+    """They are immutable."""
     settings = load()
     with pytest.raises(ValidationError):
         settings.http_port = 1  # type: ignore[misc]
@@ -140,7 +140,7 @@ def test_settings_cannot_be_changed() -> None:
     [({}, True), ({"CONSOLE": "off"}, False), ({"CONSOLE": "yes"}, True)],
 )
 def test_console_is_on_where_no_other_front_end_is(environ: dict[str, str], on: bool) -> None:
-    """What is said goes; where nothing is said, the console is on if no other front-end is."""
+    """Unless it is set explicitly."""
     assert load(**environ).is_console_enabled is on
 
 
@@ -250,7 +250,7 @@ def test_invalid_database_url_is_refused_without_being_shown(url: str) -> None:
 
 
 def test_all_errors_are_reported_at_once() -> None:
-    """Nobody mends one line only to be shown the next."""
+    """Not one after the other."""
     lines = complaints(
         HTTP_PORT="x", LOG_LEVEL="loud", PROVIDERS__A__KIND="no", PROVIDERS__OPENAI__KIND="openai"
     )
@@ -265,7 +265,7 @@ def test_all_errors_are_reported_at_once() -> None:
 def test_unknown_name_is_an_error_in_the_file_only(
     tmp_path: Path,
 ) -> None:
-    """The environment is full of others' names; the file is ours alone."""
+    """The environment is full of other programs' names; the file is Reelay's alone."""
     file = tmp_path / "some.env"
     file.write_text("DAILY_CREDIT=1\nXYZZY_PLUGH=\n")
     load_settings(environ={"DAILY_CREDIT": "1"}, env_file=NOTHING)
@@ -317,7 +317,7 @@ def test_no_secret_shows_in_settings_or_errors() -> None:
 
 
 def test_all_secrets_are_registered_for_redaction() -> None:
-    """Keys and passwords, raw and decoded; nothing so short that it guards nothing."""
+    """Keys and passwords, raw and decoded; nothing so short that it would hide plain text."""
     settings = load(
         **OPENAI,
         PROVIDERS__SELF__KIND="openai",

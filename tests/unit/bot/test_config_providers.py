@@ -1,4 +1,4 @@
-"""Settings of providers, `PROVIDERS__<NAME>__*`: what they make, and what is said of slips."""
+"""Settings of providers, `PROVIDERS__<NAME>__*`: their effect, and what is reported for slips."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def complaints(**environ: str) -> tuple[str, ...]:
 
 
 def test_provider_has_the_options_of_its_kind() -> None:
-    """Each name has its own options; the kind is the name in small letters if not said."""
+    """Each name has its own options; without KIND the name is the kind."""
     providers = load(
         **OPENAI,
         PROVIDERS__LOCAL__BASE_URL="http://127.0.0.1:8000/v1",
@@ -47,7 +47,7 @@ def test_provider_has_the_options_of_its_kind() -> None:
 
 
 def test_sandbox_exists_only_alone_or_when_named() -> None:
-    """One who pays for a gateway must not get test pictures."""
+    """With a paid gateway nobody must get test videos by accident."""
     assert set(load(**OPENAI)) == {"local"}
     both = load(**OPENAI, PROVIDERS__SANDBOX__KIND="sandbox")
     assert set(both) == {"local", "sandbox"}

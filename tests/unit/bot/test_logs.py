@@ -1,4 +1,4 @@
-"""Logs: where they go, how they look, and that no secret is ever in them."""
+"""Logs: where they go, their format, and that no secret is ever in them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PASSWORD = "p@ss-word"
 
 @pytest.fixture(autouse=True)
 def restored_logging() -> Iterator[None]:
-    """Put the logging of the process back as it was."""
+    """Restore the logging of this process."""
     root = logging.getLogger()
     before = (root.handlers[:], root.level)
     yield
@@ -60,7 +60,7 @@ def _assert_hidden(text: str) -> None:
 def test_secrets_are_hidden_in_every_place_of_a_line(
     settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Event, arguments, values, names of values, nested values: all are hidden."""
+    """In the event, arguments, values, names of values and nested values."""
     configure(settings)
     log = structlog.get_logger("bot.test")
     log.warning("with %s", KEY, password=PASSWORD, nested={"keys": [KEY, TOKEN]})
@@ -72,7 +72,7 @@ def test_secrets_are_hidden_in_every_place_of_a_line(
 def test_secrets_are_hidden_in_exceptions(
     settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A traceback, its causes and the values it quotes carry no secret."""
+    """In a traceback, its causes and the values it quotes."""
 
     def connect() -> None:
         raise OSError(f"cannot connect to postgresql://reelay:{PASSWORD}@db/reelay")
@@ -97,7 +97,7 @@ def test_secrets_are_hidden_in_exceptions(
 def test_secrets_are_hidden_in_library_logs(
     settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Any logger of any library passes the same handler; so do warnings."""
+    """Every logger of every library uses the same handler; so do warnings."""
     configure(settings)
     logging.getLogger("some.library").error("GET %s", f"https://api.telegram.org/bot{TOKEN}/x")
     _assert_hidden(capsys.readouterr().err)
@@ -110,7 +110,7 @@ def test_secrets_are_hidden_in_library_logs(
 def test_failing_log_call_shows_no_arguments(
     settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The library's own complaint would print the arguments as they are."""
+    """The standard library's own error message would print them."""
     configure(settings)
     logging.getLogger("some.library").error("%d", KEY)
     assert capsys.readouterr().err == "a log line of some.library was lost: TypeError\n"
@@ -128,7 +128,7 @@ def test_logs_go_to_standard_error_only(
 
 
 def test_json_line_has_its_fields(capsys: pytest.CaptureFixture[str]) -> None:
-    """One object a line, with what a collector looks for; other scripts stay readable."""
+    """One object a line, with what a collector needs; other scripts stay readable."""
     configure(Settings(log_format="json"))
     structlog.get_logger("bot.test").info("task_accepted", prompt="一只猫")
     line = capsys.readouterr().err
@@ -144,7 +144,7 @@ def test_json_line_has_its_fields(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_format_is_json_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
-    """`auto` without a terminal is for machines."""
+    """That is what `auto` means there."""
     configure(Settings(log_format="auto"))
     structlog.get_logger("bot.test").info("said")
     assert json.loads(capsys.readouterr().err)["message"] == "said"
@@ -175,7 +175,7 @@ def test_level_is_obeyed_and_chatty_libraries_are_silenced(
     ],
 )
 def test_secret_looking_values_are_hidden(text: str, shown: str) -> None:
-    """Tokens, keys and passwords in addresses are known by their look; plain text is left alone."""
+    """Tokens, keys and passwords in addresses are recognised by their form; plain text stays."""
     assert Redactor()(text) == shown
 
 
@@ -185,7 +185,7 @@ def test_secret_looking_values_are_hidden(text: str, shown: str) -> None:
     st.text(),
 )
 def test_known_secret_never_comes_through(secrets: list[str], before: str, after: str) -> None:
-    """Whatever stands around it, and also where one secret is a part of another."""
+    """Whatever is around it, and also where one secret is a part of another."""
     redact = Redactor(secrets)
     for secret in secrets:
         text = redact(f"{before}{secret}{after}")

@@ -1,4 +1,4 @@
-"""The command line: what it says, where it says it, and the exit status."""
+"""The command line: its output, where it goes, and the exit status."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _clean_environment() -> dict[str, str]:
 
 @pytest.fixture
 def run_reelay(tmp_path: Path) -> Run:
-    """`reelay` as a process of its own in an empty folder; settings by name."""
+    """Run `reelay` as a process in an empty folder; settings by keyword."""
 
     def run(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
@@ -66,7 +66,7 @@ def migrated_url(tmp_path: Path, migrated_file: Path) -> str:
 
 
 def test_version_does_not_load_the_program() -> None:
-    """Whoever asks for the version does not wait for a database library."""
+    """`--version` does not wait for a database library."""
     code = (
         "import sys; from bot.__main__ import main; status = main(['--version']);"
         "print(sorted({'pydantic', 'sqlalchemy', 'httpx', 'asyncio', 'PIL'} & set(sys.modules)));"
@@ -82,7 +82,7 @@ def test_version_does_not_load_the_program() -> None:
     "arguments", [[], ["dance"], ["backup"], ["run", "--fast"], ["check", "--env-file"]]
 )
 def test_wrong_usage_goes_to_standard_error(run_reelay: Run, arguments: list[str]) -> None:
-    """Exit status 2, and nothing on standard output for a pipe to choke on."""
+    """Exit status 2, and nothing on standard output."""
     done = run_reelay(*arguments)
     assert done.returncode == 2
     assert done.stdout == ""
@@ -109,7 +109,7 @@ def test_missing_env_file_is_reported(run_reelay: Run) -> None:
 
 
 def test_wrong_catalog_is_reported_as_a_wrong_setting(run_reelay: Run, tmp_path: Path) -> None:
-    """The start ends with the line that the catalogue is refused with."""
+    """The start ends with the line of the catalogue's error."""
     (tmp_path / "own.toml").write_text("models = 5")
     done = run_reelay("run", CATALOG_FILE="own.toml")
     assert done.returncode == 2
@@ -131,7 +131,7 @@ def test_data_folder_that_cannot_be_made_ends_the_start_in_one_line(
 def test_unexpected_error_is_one_line_with_its_traceback_in_the_log(
     tmp_path: Path, migrated_url: str
 ) -> None:
-    """The last line is for people; the traceback is a log line like every other, so no secrets."""
+    """The traceback is a log line like every other, with secrets hidden."""
     with closing(sqlite3.connect(migrated_url.removeprefix("sqlite:///"))) as connection:
         connection.execute("DROP TABLE durations")
     done = subprocess.run(
@@ -154,7 +154,7 @@ def test_unexpected_error_is_one_line_with_its_traceback_in_the_log(
 
 
 def test_migrate_makes_the_tables_and_may_be_repeated(run_reelay: Run, tmp_path: Path) -> None:
-    """The first time and every time after it ends well."""
+    """Every run ends with status 0."""
     for _ in range(2):
         done = run_reelay("migrate")
         assert (done.returncode, done.stdout) == (0, "The database is up to date.\n")
@@ -174,7 +174,7 @@ async def test_second_process_is_refused_in_one_line(run_reelay: Run, migrated_u
 
 
 def test_unreachable_database_is_reported_without_its_password(run_reelay: Run) -> None:
-    """Which database and why, and never the password."""
+    """One line with the address and the reason."""
     done = run_reelay("migrate", DATABASE_URL="postgresql://reelay:hunter22@127.0.0.1:1/reelay")
     assert done.returncode == 1
     assert re.fullmatch(r"reelay: .*127\.0\.0\.1.*\n", done.stderr)
@@ -184,7 +184,7 @@ def test_unreachable_database_is_reported_without_its_password(run_reelay: Run) 
 def test_folder_that_cannot_be_made_is_reported_in_one_line(
     run_reelay: Run, tmp_path: Path
 ) -> None:
-    """A file in the place of the data folder is a person's mistake."""
+    """A file is in the place of the data folder."""
     (tmp_path / "data").touch()
     done = run_reelay("migrate")
     assert done.returncode == 1
@@ -197,7 +197,7 @@ def test_folder_that_cannot_be_made_is_reported_in_one_line(
 async def test_backup_is_complete_while_the_database_is_in_use(
     run_reelay: Run, migrated_url: str, tmp_path: Path
 ) -> None:
-    """The copy has what was committed last, though it stands only in the write-ahead log."""
+    """The copy has what was committed last, even if only in the write-ahead log."""
     database = open_database(migrated_url)
     await database.open()
     try:
@@ -216,7 +216,7 @@ async def test_backup_is_complete_while_the_database_is_in_use(
 
 @pytest.mark.usefixtures("migrated_url")
 async def test_backup_can_be_started_from(run_reelay: Run, tmp_path: Path) -> None:
-    """A restored copy is a database like the one it was made of, and private to its owner."""
+    """A restored copy works like the original, and is private to its owner."""
     assert run_reelay("backup", "copy.db").returncode == 0
     copy = open_database(f"sqlite:///{tmp_path}/copy.db")
     await copy.open()
@@ -267,7 +267,7 @@ def test_failed_backup_leaves_everything_unchanged(
 
 
 def test_check_passes_with_the_embedded_defaults(run_reelay: Run, tmp_path: Path) -> None:
-    """In an empty folder all is well, and looking makes nothing."""
+    """In an empty folder every row is ok, and the check makes no file."""
     done = run_reelay("check")
     assert done.returncode == 0, done.stdout
     names = [line.split("  ")[0] for line in done.stdout.splitlines() if line[0] != " "]
@@ -287,7 +287,7 @@ def test_check_passes_with_the_embedded_defaults(run_reelay: Run, tmp_path: Path
 async def test_check_verifies_the_ledger_while_the_bot_runs(
     run_reelay: Run, migrated_url: str
 ) -> None:
-    """A running bot is no reason not to look."""
+    """The database may be in use."""
     database = open_database(migrated_url)
     await database.open()
     try:
@@ -300,7 +300,7 @@ async def test_check_verifies_the_ledger_while_the_bot_runs(
 
 
 def test_check_reports_each_fault_and_goes_on(run_reelay: Run, tmp_path: Path) -> None:
-    """A broken database and a provider out of reach are two lines; the rest is there; status 1."""
+    """A broken database and an unreachable provider are two rows; the others follow; status 1."""
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "reelay.db").write_text("this is no database at all" * 100)
     done = run_reelay(
@@ -317,7 +317,7 @@ def test_check_reports_each_fault_and_goes_on(run_reelay: Run, tmp_path: Path) -
 
 
 def test_check_names_models_that_cannot_be_requested(run_reelay: Run, tmp_path: Path) -> None:
-    """Models switched off or retired are named, and so is the provider that is there for none."""
+    """Disabled and retired models are named, and providers that serve none."""
     (tmp_path / "catalog.toml").write_text("""
 [[models]]
 name = "sandbox"
@@ -336,7 +336,7 @@ offers = [{ kind = "sandbox", model = "sandbox" }]
 
 
 def test_check_explains_how_images_reach_link_only_gateways(run_reelay: Run) -> None:
-    """Where a gateway takes links only, it is told how it gets them; text makes videos there."""
+    """For a gateway that takes links only, the row says how it gets them, or that it cannot."""
     mountsea = {
         "PROVIDERS__MOUNTSEA__API_KEY": "sk-verysecretindeed",
         "PROVIDERS__MOUNTSEA__BASE_URL": "http://127.0.0.1:1",
@@ -353,7 +353,7 @@ def test_check_explains_how_images_reach_link_only_gateways(run_reelay: Run) -> 
 
 @pytest.mark.usefixtures("migrated_url")
 def test_check_reports_a_wrong_ledger(run_reelay: Run, tmp_path: Path) -> None:
-    """A balance that nobody can explain is an alarm, not a detail."""
+    """A balance without entries is an alarm, not a detail."""
     with closing(sqlite3.connect(tmp_path / "data" / "reelay.db")) as connection, connection:
         connection.execute(
             "INSERT INTO accounts (id, daily, granted, held) VALUES ('telegram:1', 0, 7, 0)"

@@ -1,4 +1,4 @@
-"""The web server at the wire: health, gateways' calls, and what nobody can do to it."""
+"""The web server at the wire: health, webhooks of gateways, and what nobody can do to it."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ async def test_liveness_ignores_broken_parts() -> None:
 
 
 async def test_readiness_names_each_part_and_hides_details() -> None:
-    """The one that is down, hangs or breaks is named; its own words stay inside."""
+    """A part that is down, hangs or raises is named; its message stays inside."""
     checks = {
         "database": _saying(True),
         "providers": _saying(False),
@@ -88,7 +88,7 @@ async def test_readiness_names_each_part_and_hides_details() -> None:
 
 
 async def test_readiness_is_ok_when_every_part_is() -> None:
-    """What a load balancer waits for."""
+    """This is what a load balancer waits for."""
     async with http_client(*health_routes({"a": _saying(True), "b": _saying(True)})) as client:
         answer = await client.get("/readyz")
     assert (answer.status_code, answer.json()["ready"]) == (200, True)
@@ -171,7 +171,7 @@ BODY = json.dumps({"type": "video.completed", "data": {"id": "job-1"}})
 
 
 async def test_signed_call_marks_the_job_due(gateway: Caller) -> None:
-    """The account that made the job and the event's id go on; the answer comes at once."""
+    """The account that made the job and the event's id are passed on; the answer comes at once."""
     heard = Heard()
     async with http_client(*webhook_routes({"caller": gateway}, heard)) as client:
         answer = await client.post("/webhooks/caller", content=BODY, headers=_signed(BODY))
@@ -180,7 +180,7 @@ async def test_signed_call_marks_the_job_due(gateway: Caller) -> None:
 
 
 async def test_unproven_call_is_refused(gateway: Caller) -> None:
-    """Unsigned, signed by another, signed for other words: nobody looks anywhere."""
+    """Unsigned, signed by another key, signed for another body: no job is polled."""
     heard = Heard()
     async with http_client(*webhook_routes({"caller": gateway}, heard)) as client:
         for headers in ({}, _signed(BODY, "whsec_" + "b3RoZXJz" * 4), _signed(BODY + " ")):
@@ -192,7 +192,7 @@ async def test_unproven_call_is_refused(gateway: Caller) -> None:
 async def test_unknown_providers_answer_alike(
     gateway: Caller, quiet_provider: ScriptedProvider
 ) -> None:
-    """One that does not call, one that is not there and any other address answer alike."""
+    """A provider without webhooks, one that does not exist and any other path."""
     routes = webhook_routes({"caller": gateway, "silent": quiet_provider}, Heard())
     async with http_client(*routes) as client:
         answers = [
@@ -203,7 +203,7 @@ async def test_unknown_providers_answer_alike(
 
 
 async def test_event_without_a_job_is_accepted_and_ignored(gateway: Caller) -> None:
-    """Signed and of no use: the gateway must not repeat it for days."""
+    """The gateway must not repeat it for days."""
     heard = Heard()
     async with http_client(*webhook_routes({"caller": gateway}, heard)) as client:
         for body in ('{"data": {}}', "{}"):
@@ -216,7 +216,7 @@ async def test_event_without_a_job_is_accepted_and_ignored(gateway: Caller) -> N
 async def test_hint_that_cannot_be_stored_is_answered_500(
     gateway: Caller, fault: Exception
 ) -> None:
-    """The gateway repeats what was answered 500."""
+    """The gateway then repeats it."""
     heard = Heard()
     async with http_client(*webhook_routes({"caller": gateway}, heard)) as client:
         heard.fails = fault
@@ -231,7 +231,7 @@ async def test_hint_that_cannot_be_stored_is_answered_500(
 async def test_body_and_signature_are_never_logged(
     gateway: Caller, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Not when taken, refused, not understood or failed."""
+    """Neither when accepted, refused, unreadable or failed."""
     caplog.set_level(logging.DEBUG)
     asyncio.get_running_loop().set_debug(True)
     heard = Heard()
@@ -252,7 +252,7 @@ async def test_body_and_signature_are_never_logged(
 
 
 async def test_large_body_is_refused_before_it_is_read(gateway: Caller) -> None:
-    """Also where no length is told, or a small one that unfolds."""
+    """Also without a length, or compressed into a small one."""
 
     async def endless() -> AsyncIterator[bytes]:
         for _ in range(MAX_BODY_BYTES // 1024 + 1):
@@ -274,7 +274,7 @@ async def test_large_body_is_refused_before_it_is_read(gateway: Caller) -> None:
 
 
 async def test_announced_body_that_never_comes_is_given_up(gateway: Caller) -> None:
-    """A gigabyte promised holds neither memory nor the connection."""
+    """A promised gigabyte holds neither memory nor the connection."""
     routes = webhook_routes({"caller": gateway}, Heard(), timeout_s=0.05)
     async with started_server(*routes) as it, raw_connection(it) as (reader, writer):
         writer.write(
@@ -284,7 +284,7 @@ async def test_announced_body_that_never_comes_is_given_up(gateway: Caller) -> N
 
 
 async def test_malformed_chunks_are_refused(gateway: Caller) -> None:
-    """What is no HTTP gets a plain answer."""
+    """Invalid HTTP gets a plain answer."""
     head = get_request("/webhooks/caller", "Transfer-Encoding: chunked", method="POST")
     async with started_server(*webhook_routes({"caller": gateway}, Heard())) as it:
         status, _, body = split_response(await send_raw(it, head + b"oh no\r\n"))
@@ -310,7 +310,7 @@ async def test_client_that_hangs_up_is_not_logged_as_an_error(
 
 
 async def test_unknown_paths_are_answered_plainly() -> None:
-    """No page, no list, no hint at what it is made of."""
+    """No page, no list, no hint at the software."""
     async with http_client(*health_routes({})) as client:
         for path in ("/", "/index.html", "/healthz/", "/.env", "/metrics"):
             answer = await client.get(path, headers={"Accept": "text/html"})
@@ -320,7 +320,7 @@ async def test_unknown_paths_are_answered_plainly() -> None:
 
 
 async def test_routes_of_front_ends_have_the_same_limits() -> None:
-    """A front-end's webhook stands beside ours."""
+    """Such as a front-end's webhook."""
 
     async def update(request: web.Request) -> web.Response:
         return web.json_response(await request.json())
@@ -334,7 +334,7 @@ async def test_routes_of_front_ends_have_the_same_limits() -> None:
 
 
 async def test_error_in_the_middle_of_a_response_ends_it() -> None:
-    """No second answer lands in the first; the client sees that it is not whole."""
+    """No second response follows; the client sees that it is incomplete."""
 
     async def breaking(request: web.Request) -> web.StreamResponse:
         answer = web.StreamResponse(headers={"Content-Length": "1000"})
@@ -356,7 +356,7 @@ async def test_request_that_never_ends_is_dropped(begun: bytes) -> None:
 
 
 async def test_excess_connections_are_closed_at_once() -> None:
-    """The process needs its descriptors for other things; those who are served notice nothing."""
+    """The process needs its descriptors; connections that are served do not notice."""
     async with started_server(*health_routes({}), max_connections=1) as it:
         async with raw_connection(it) as (reader, writer):
             writer.write(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -386,7 +386,7 @@ async def test_stopped_server_frees_its_port() -> None:
 
 
 async def test_running_request_is_answered_before_the_stop() -> None:
-    """A gateway's call that was taken in is not cut off."""
+    """A webhook that was accepted is not cut off."""
     arrived, leave = asyncio.Event(), asyncio.Event()
 
     async def slow(_: web.Request) -> web.Response:
@@ -405,7 +405,7 @@ async def test_running_request_is_answered_before_the_stop() -> None:
 
 
 async def test_taken_port_is_named() -> None:
-    """In words that tell which setting to change."""
+    """The message says which setting to change."""
     async with started_server(*health_routes({})) as it:
         port = httpx.URL(it.address).port
         assert port

@@ -1,4 +1,4 @@
-"""Our files by signed link, at the wire: to whom they are shown, and that nothing else ever is."""
+"""Files by signed link, at the wire: who gets them, and that nothing else is ever served."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def link(links: SignedLinks, clock: FakeClock) -> Link:
 async def test_link_serves_its_file(
     client: httpx.AsyncClient, link: Link, name: str, media_type: str, shown: str
 ) -> None:
-    """Whole, with its type, under a neutral name, and to be kept by nobody."""
+    """Complete, with its type, under a neutral name, and not to be cached."""
     answer = await client.get(link(name))
     assert (answer.status_code, answer.content) == (200, CONTENT)
     expected = {
@@ -95,14 +95,14 @@ async def test_link_serves_its_file(
 async def test_every_image_format_has_its_content_type(
     client: httpx.AsyncClient, link: Link, spool: MediaStorage, ending: str
 ) -> None:
-    """A gateway may well refuse a PNG that calls itself bytes."""
+    """A gateway may refuse a PNG that calls itself bytes."""
     spool.image_path(f"a{ending}").write_bytes(CONTENT)
     answer = await client.get(link(f"a{ending}"))
     assert answer.headers["Content-Type"] == f"image/{ending[1:]}"
 
 
 async def test_head_has_all_but_the_body(client: httpx.AsyncClient, link: Link) -> None:
-    """Chats look before they fetch."""
+    """Chats ask before they fetch."""
     got, headed = await client.get(link(RESULT)), await client.head(link(RESULT))
     assert (headed.status_code, headed.content) == (200, b"")
     for answer in (got, headed):
@@ -125,7 +125,7 @@ async def test_head_has_all_but_the_body(client: httpx.AsyncClient, link: Link) 
 async def test_range_is_served(
     client: httpx.AsyncClient, link: Link, wanted: str, start: int, end: int
 ) -> None:
-    """Players jump; downloads go on where they broke off."""
+    """Players jump; downloads resume."""
     answer = await client.get(link(RESULT), headers={"Range": wanted})
     assert (answer.status_code, answer.content) == (206, CONTENT[start:end])
     assert answer.headers["Content-Range"] == f"bytes {start}-{end - 1}/{len(CONTENT)}"
@@ -136,7 +136,7 @@ async def test_range_is_served(
 async def test_range_beyond_the_end_is_refused_with_the_size(
     client: httpx.AsyncClient, link: Link, wanted: str
 ) -> None:
-    """With the true size, so that the client can ask better."""
+    """So the client can ask better."""
     answer = await client.get(link(RESULT), headers={"Range": wanted})
     assert (answer.status_code, answer.content) == (416, b"")
     assert answer.headers["Content-Range"] == f"bytes */{len(CONTENT)}"
@@ -148,7 +148,7 @@ async def test_range_beyond_the_end_is_refused_with_the_size(
 async def test_multiple_ranges_or_other_units_serve_the_whole_file(
     client: httpx.AsyncClient, link: Link, wanted: str
 ) -> None:
-    """Nobody has to understand them, and the whole is always right."""
+    """No server has to support them, and the whole file is always right."""
     answer = await client.get(link(RESULT), headers={"Range": wanted})
     assert (answer.status_code, answer.content) == (200, CONTENT)
 
@@ -168,7 +168,7 @@ async def test_unchanged_file_is_not_sent_again(client: httpx.AsyncClient, link:
 async def test_link_is_read_only(
     client: httpx.AsyncClient, link: Link, spool: MediaStorage, method: str
 ) -> None:
-    """Another method gets neither the file nor at it."""
+    """Other methods are refused."""
     answer = await client.request(method, link(PICTURE))
     assert (answer.status_code, answer.text) == (405, "405: Method Not Allowed")
     assert spool.image_path(PICTURE).read_bytes() == CONTENT
@@ -224,7 +224,7 @@ async def test_forged_expired_and_missing_links_answer_alike(
 async def test_no_path_leads_to_another_file(
     links: SignedLinks, spool: MediaStorage, clock: FakeClock, target: str
 ) -> None:
-    """Walked, encoded once or twice, absolute, or simply the file's name."""
+    """Relative, encoded once or twice, absolute, or simply the file's name."""
     async with started_server(*media_routes(links, spool, clock)) as it:
         status, headers, body = split_response(await send_raw(it, get_request(target)))
     assert (status, body) == (404, b"404: Not Found")
@@ -257,7 +257,7 @@ async def test_valid_token_in_another_path_is_refused(
 def test_arbitrary_paths_are_refused_without_an_error(
     tmp_path_factory: pytest.TempPathFactory, noise: bytes
 ) -> None:
-    """Whatever comes in place of a path, the answer is short and there is no fault of ours."""
+    """Whatever comes as a path, the answer is short and nothing raises."""
 
     async def ask() -> bytes:
         spool = MediaStorage(tmp_path_factory.mktemp("spool"))
@@ -280,7 +280,7 @@ async def test_tokens_are_never_logged(
     caplog: pytest.LogCaptureFixture,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Opened, expired, refused or not understood at all: at every level, aiohttp's own included."""
+    """Opened, expired, refused or malformed: at every level, aiohttp's own included."""
     caplog.set_level(logging.DEBUG)
     asyncio.get_running_loop().set_debug(True)
 
@@ -326,7 +326,7 @@ async def test_tokens_are_never_logged(
 async def test_reader_that_stops_is_dropped(
     links: SignedLinks, spool: MediaStorage, clock: FakeClock, link: Link
 ) -> None:
-    """A file larger than all buffers that nobody takes holds its connection only for a time."""
+    """A file larger than all buffers that nobody reads holds its connection only for a time."""
     size = 64 << 20
     os.truncate(spool.result_path(RESULT), size)
     async with (

@@ -1,4 +1,4 @@
-"""What may be asked for: wishes are obeyed or refused with what is allowed, never bent."""
+"""What can be requested: options are applied or refused with what is allowed, never changed."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def test_only_models_with_a_served_offer_exist() -> None:
 
 
 def test_sandbox_is_not_the_default_beside_a_real_gateway(built_in_catalog: Catalog) -> None:
-    """Whoever configures a gateway and keeps the sandbox for tries gets real videos."""
+    """With a gateway configured beside the sandbox, the default makes real videos."""
     assert built_in_catalog.default_model(NOW).name == "sora-2"
 
 
@@ -107,7 +107,7 @@ def test_every_built_in_kind_has_a_model() -> None:
 
 
 def test_offer_of_a_kind_applies_to_each_provider_of_it() -> None:
-    """An offer of a kind is one of each provider of that kind."""
+    """A second account of a kind serves the same models."""
     catalog = Catalog.load(None, {"a": "openai", "b": "openai", "c": "sandbox"})
     assert served(catalog, "sora-2") == [("a", "sora-2", 0), ("b", "sora-2", 0)]
     assert served(catalog, "SORA-2-pro") == [("a", "sora-2-pro", 0), ("b", "sora-2-pro", 0)]
@@ -115,7 +115,7 @@ def test_offer_of_a_kind_applies_to_each_provider_of_it() -> None:
 
 
 def test_offer_that_names_a_provider_is_its_alone(tmp_path: Path) -> None:
-    """An offer that names a provider is of that one alone, however its name is written."""
+    """An offer that names a provider is only for that one, in any spelling of its name."""
     offers = '[{ provider = "B", model = "x", priority = 2 }, { kind = "OpenAI", model = "y" }]'
     file = write_file(tmp_path, model_toml(offers=offers))
     catalog = Catalog.load(file, {"a": "openai", "b": "sandbox"})
@@ -123,13 +123,13 @@ def test_offer_that_names_a_provider_is_its_alone(tmp_path: Path) -> None:
 
 
 def test_models_of_the_file_come_first(own_catalog: Catalog) -> None:
-    """Those of the file come first, and the first of all is the default."""
+    """The first model of the file is the default."""
     assert names(own_catalog) == ["all", "bare", "sora-2", "sora-2-pro", "sandbox"]
     assert own_catalog.default_model(NOW).name == "all"
 
 
 def test_model_of_the_file_replaces_the_built_in_one(tmp_path: Path) -> None:
-    """An entry of the same name replaces the built-in one whole."""
+    """An entry of the same name replaces the built-in one completely."""
     catalog = Catalog.load(write_file(tmp_path, model_toml(name='"sandbox"')), KINDS)
     sandbox = catalog.find("sandbox", NOW)
     assert names(catalog).count("sandbox") == 1
@@ -138,7 +138,7 @@ def test_model_of_the_file_replaces_the_built_in_one(tmp_path: Path) -> None:
 
 
 def test_retirement_begins_at_midnight_utc(tmp_path: Path) -> None:
-    """From midnight UTC of its day on a model cannot be asked for, and its jobs can go on."""
+    """From then on a model cannot be requested; its jobs can continue."""
     catalog = Catalog.load(write_file(tmp_path, model_toml(retire_at="2026-11-21")), KINDS)
     end = datetime(2026, 11, 21, tzinfo=UTC).timestamp()
     assert catalog.find("m", end - 1).name == "m"
@@ -171,7 +171,7 @@ def test_model_name_ignores_case_blanks_and_uses_aliases(own_catalog: Catalog, n
 
 
 def test_unknown_model_is_refused_with_suggestions() -> None:
-    """An unknown model is refused with the nearest names and all of them."""
+    """The refusal has the nearest names and all of them."""
     catalog = Catalog.load(None, {"sandbox": "sandbox"})
     with pytest.raises(Refusal) as caught:
         catalog.find("sanbox", NOW)
@@ -183,7 +183,7 @@ def test_unknown_model_is_refused_with_suggestions() -> None:
 
 
 def test_self_hosted_model_id_passes_unchanged(built_in_catalog: Catalog) -> None:
-    """Behind the official format any id is passed through as it was typed, under its own name."""
+    """Behind the official format any id is passed on as typed, under its own name."""
     name = "Wan-AI/Wan2.2-T2V-A14B-Diffusers"
     order, price = complete(built_in_catalog, MakeVideo("a kite", model=name))
     assert (order.model, order.seconds, price) == (name, 4, 4)
@@ -192,13 +192,13 @@ def test_self_hosted_model_id_passes_unchanged(built_in_catalog: Catalog) -> Non
 
 @pytest.mark.parametrize("name", ["", "two words", "-x", "\u6a21\u578b", "x" * 101, "a;b"])
 def test_invalid_model_id_is_an_unknown_model(built_in_catalog: Catalog, name: str) -> None:
-    """What can be no id is an unknown model, not a job that fails at the gateway."""
+    """It is not passed to a gateway, where its job would fail."""
     with pytest.raises(Refusal, match="model-unknown"):
         built_in_catalog.find(name, NOW)
 
 
 def test_example_shows_every_key() -> None:
-    """It loads, every key stands in it, and its model can be asked for."""
+    """The example loads, has every key, and its model can be requested."""
     text = EXAMPLE.read_text(encoding="utf-8")
     for shape in (ModelEntry, SizeEntry, OfferEntry):
         assert [key for key in shape.model_fields if key not in text] == []
@@ -211,7 +211,7 @@ def test_example_shows_every_key() -> None:
 
 
 def test_order_always_has_duration_size_and_orientation(built_in_catalog: Catalog) -> None:
-    """Duration, size and orientation are always said, whatever the person left out."""
+    """Whatever the user left out."""
     order, price = complete(built_in_catalog, MakeVideo("  a red kite\n"))
     assert order == Order(
         model="sora-2",
@@ -251,7 +251,7 @@ def test_price_follows_quality_and_size(
 
 
 def test_every_available_option_is_applied(own_catalog: Catalog) -> None:
-    """Each wish reaches the order, in the catalogue's own spelling."""
+    """Each option reaches the order, in the catalogue's own spelling."""
     wish = MakeVideo(
         "a kite",
         model="Everything",
@@ -342,7 +342,7 @@ def test_size_accepts_any_multiplication_sign(own_catalog: Catalog, typed: str) 
 
 
 def test_prompt_of_the_maximum_length_is_accepted(own_catalog: Catalog) -> None:
-    """The limit itself is allowed, and blanks around it do not count."""
+    """Blanks around the prompt do not count."""
     assert len(complete(own_catalog, MakeVideo(f" {'x' * 20} "))[0].prompt) == 20
 
 
@@ -350,7 +350,7 @@ def test_prompt_of_the_maximum_length_is_accepted(own_catalog: Catalog) -> None:
 
 
 def test_unavailable_default_falls_back_to_the_models(built_in_catalog: Catalog) -> None:
-    """Nobody asked for it now, so the model's own takes its place in silence."""
+    """Nobody asked for it now, so the model's default silently replaces it."""
     gone = UserDefaults(model="two words", orientation="square", seconds=7)
     order, _ = complete(built_in_catalog, MakeVideo("x"), gone)
     assert (order.model, order.orientation, order.seconds) == ("sora-2", "landscape", 4)
@@ -372,7 +372,7 @@ def test_given_option_overrides_the_default(built_in_catalog: Catalog) -> None:
 
 
 def test_orientation_of_the_image_goes_before_the_default(built_in_catalog: Catalog) -> None:
-    """The picture goes before the person's default, the word of now before the picture."""
+    """A given option goes before the image, the image before the user's default."""
     mine = UserDefaults(orientation="landscape")
     assert complete(built_in_catalog, MakeVideo("x"), mine, "portrait")[0].size == "720x1280"
     said = MakeVideo("x", orientation="landscape")
@@ -380,14 +380,14 @@ def test_orientation_of_the_image_goes_before_the_default(built_in_catalog: Cata
 
 
 def test_square_image_falls_back_to_the_default_orientation(built_in_catalog: Catalog) -> None:
-    """Where a model knows no square, the person's default counts, then the model's."""
+    """Where a model has no square size, the user's default counts, then the model's."""
     mine = UserDefaults(orientation="portrait")
     assert complete(built_in_catalog, MakeVideo("x"), mine, "square")[0].orientation == "portrait"
     assert complete(built_in_catalog, MakeVideo("x"), None, "square")[0].orientation == "landscape"
 
 
 def test_named_size_takes_the_orientation(own_catalog: Catalog) -> None:
-    """A size that fits any orientation takes the one asked for, the picture's or the default."""
+    """A size for any orientation takes the one given, the image's, or the default."""
     small = MakeVideo("x", size="small")
     assert complete(own_catalog, small)[0].orientation == "landscape"
     assert complete(own_catalog, small, None, "portrait")[0].orientation == "portrait"
@@ -423,7 +423,7 @@ _DEFAULTS = st.builds(
 def test_order_never_contradicts_the_request(
     own_catalog: Catalog, wish: MakeVideo, defaults: UserDefaults, picture: Orientation | None
 ) -> None:
-    """Whatever is asked for, what comes is a refusal or an order that says just that."""
+    """Every request leads to a refusal or to an order that agrees with it."""
     try:
         order, price = own_catalog.build_order(wish, defaults, NOW, picture)
     except Refusal:

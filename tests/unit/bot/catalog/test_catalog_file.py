@@ -1,4 +1,4 @@
-"""A catalogue that cannot be used: every fault is told with what to write."""
+"""A catalogue that cannot be used: every fault is reported with what to write."""
 
 from __future__ import annotations
 
@@ -170,7 +170,7 @@ def test_all_faults_of_shape_are_reported_at_once(tmp_path: Path) -> None:
 
 
 def test_unreadable_file_is_reported_in_one_line(tmp_path: Path) -> None:
-    """No file, a folder and no UTF-8 are told in one line."""
+    """A missing file, a folder and bytes that are not UTF-8."""
     for path in (tmp_path / "none.toml", tmp_path):
         with pytest.raises(CatalogError, match="cannot be read"):
             Catalog.load(path, KINDS)
@@ -181,20 +181,20 @@ def test_unreadable_file_is_reported_in_one_line(tmp_path: Path) -> None:
 
 
 def test_every_key_has_a_remedy_text() -> None:
-    """For each key there is a word on what to write there."""
+    """For each key there is a text on what to write there."""
     shapes = (ModelEntry, SizeEntry, OfferEntry)
     assert {key for shape in shapes for key in shape.model_fields} <= set(KEY_HINTS)
 
 
 def test_byte_order_mark_is_ignored(tmp_path: Path) -> None:
-    """The mark that it puts before the first line is not read as part of it."""
+    """Some Windows editors put it before the first line."""
     file = tmp_path / "marked.toml"
     file.write_text(model_toml(), encoding="utf-8-sig")
     assert Catalog.load(file, KINDS).find("m", NOW).name == "m"
 
 
 def test_built_in_models_are_valid() -> None:
-    """Each has a title, and offers of kinds that there are."""
+    """Each has a title, and offers of existing kinds."""
     for entry in read_entries(BUILT_IN_FILE):
         assert entry.title
         assert {offer.kind for offer in entry.offers} <= set(PROVIDERS)

@@ -78,7 +78,7 @@ def makers(catalog: Catalog, order: Order) -> list[str]:
 
 
 def test_order_goes_only_where_it_can_be_made(two_providers: Catalog) -> None:
-    """Duration, size, style, picture and change: each leaves only those who can do it."""
+    """Duration, size, style, image and remix: each excludes the providers that cannot."""
     plain = complete(two_providers, MakeVideo("kite"))
     assert (plain.seconds, plain.size, makers(two_providers, plain)) == (4, "1280x720", ["plain"])
     assert makers(two_providers, complete(two_providers, MakeVideo("kite", seconds=10))) == [
@@ -98,7 +98,7 @@ def test_order_goes_only_where_it_can_be_made(two_providers: Catalog) -> None:
 
 
 def test_style_alone_selects_a_matching_duration(two_providers: Catalog) -> None:
-    """Somebody who names a style alone gets the duration that goes with it."""
+    """A style without a duration selects the duration that goes with it."""
     order = complete(two_providers, MakeVideo("kite", style="Anime"))
     assert (order.style, order.seconds, makers(two_providers, order)) == ("anime", 10, ["fancy"])
     usual = two_providers.build_order(
@@ -108,7 +108,7 @@ def test_style_alone_selects_a_matching_duration(two_providers: Catalog) -> None
 
 
 def test_conflicting_options_are_named(two_providers: Catalog) -> None:
-    """Each can be had, but not together: which ones, and what would go."""
+    """Each is available, but not together: the refusal names them, and what would work."""
     with pytest.raises(Refusal) as raised:
         complete(two_providers, MakeVideo("kite", style="anime", seconds=4))
     assert raised.value.text_key == "together-not-possible"
@@ -120,7 +120,7 @@ def test_conflicting_options_are_named(two_providers: Catalog) -> None:
 
 
 def test_only_conflicting_options_are_named(two_providers: Catalog) -> None:
-    """Of many wishes only those are named that exclude each other, in a whole sentence."""
+    """Of many options only those that exclude each other, in a whole sentence."""
     with pytest.raises(Refusal) as raised:
         complete(two_providers, MakeVideo("kite", style="anime", image=Path("a.png"), size="small"))
     assert raised.value.params["wishes"] == "--style anime, --image"
@@ -143,7 +143,7 @@ def test_only_conflicting_options_are_named(two_providers: Catalog) -> None:
 
 
 def test_prompt_too_long_for_a_style_names_its_limit(two_providers: Catalog) -> None:
-    """Where only a shorter prompt goes with the wishes, it is told how short."""
+    """Where only a shorter prompt goes with the options, the refusal says how short."""
     with pytest.raises(Refusal) as raised:
         complete(two_providers, MakeVideo("a red kite over the sea", style="anime"))
     assert raised.value.text_key == "prompt-too-long"
@@ -151,7 +151,7 @@ def test_prompt_too_long_for_a_style_names_its_limit(two_providers: Catalog) -> 
 
 
 def test_shared_alias_is_decided_by_orientation(two_providers: Catalog) -> None:
-    """An alias that several sizes share is decided by the orientation."""
+    """An alias of several sizes is decided by the orientation."""
     assert complete(two_providers, MakeVideo("kite", size="small")).size == "1280x720"
     upright = complete(two_providers, MakeVideo("kite", size="Small", orientation="portrait"))
     assert upright.size == "720x1280"
@@ -160,7 +160,7 @@ def test_shared_alias_is_decided_by_orientation(two_providers: Catalog) -> None:
 
 
 def test_model_limits_are_those_of_usable_offers(two_providers: Catalog) -> None:
-    """A model shows what its usable offers make; without any it cannot be had."""
+    """A model shows what its usable offers make; without any it is unavailable."""
     (model,) = [shown for shown in two_providers.available_models(NOW) if shown.name == "m"]
     assert model.durations == (4, 8, 10)
     assert model.prompt_limit == 4000
@@ -182,7 +182,7 @@ def test_model_limits_are_those_of_usable_offers(two_providers: Catalog) -> None
 
 
 def test_durations_may_depend_on_the_size(tmp_path: Path) -> None:
-    """Durations may hang on the size, those of an offer on a range."""
+    """And those of an offer on a range."""
     file = tmp_path / "catalog.toml"
     file.write_text("""
 [[models]]
@@ -245,7 +245,7 @@ def _toml(offer: dict[str, object]) -> str:
 def test_every_shown_option_can_be_ordered(
     tmp_path_factory: pytest.TempPathFactory, wide: list[int], offers: list[dict[str, object]]
 ) -> None:
-    """Whatever offers leave out: a catalogue that is refused, or one that keeps each promise."""
+    """A catalogue is refused, or keeps each promise."""
     file = tmp_path_factory.mktemp("shaped") / "catalog.toml"
     file.write_text(_SHAPED.format(wide=wide, offers=", ".join(_toml(offer) for offer in offers)))
     try:
@@ -266,7 +266,7 @@ def test_every_shown_option_can_be_ordered(
 
 
 def test_changed_catalog_is_reloaded_without_restart(two_providers: Catalog, file: Path) -> None:
-    """A change is seen on disk and taken over; one that is wrong changes nothing, told once."""
+    """A changed file is loaded; a wrong one changes nothing and is reported once."""
     assert not two_providers.has_changed_on_disk()
     file.write_text(TWO.replace("durations = [4, 8]\n", "durations = [8]\n"))
     assert two_providers.has_changed_on_disk()
@@ -305,7 +305,7 @@ def test_changed_catalog_is_reloaded_without_restart(two_providers: Catalog, fil
 def test_models_of_one_kind_allow_what_its_documents_say(
     kind: str, model: str, durations: tuple[int, ...], sizes: int
 ) -> None:
-    """With one kind configured, its models allow just what its documents say."""
+    """With one kind configured, its models allow just that."""
     found = Catalog.load(None, {"mine": kind}).find(model, NOW)
     assert (found.durations, len(found.sizes)) == (durations, sizes)
     assert len(found.styles) == (12 if kind == "mountsea" else 0)
@@ -343,7 +343,7 @@ _wishes = st.builds(
 
 @given(_wishes, st.sets(st.sampled_from(sorted(EVERY_KIND))))
 def test_accepted_order_can_be_made_by_a_provider(wish: MakeVideo, off: set[str]) -> None:
-    """Whatever is wished for and whoever is off: an order that somebody makes, or a refusal."""
+    """Whatever is requested and whoever is off: an order that a provider makes, or a refusal."""
 
     def usable(offer: Offer) -> bool:
         return offer.provider not in off
@@ -360,7 +360,7 @@ def test_accepted_order_can_be_made_by_a_provider(wish: MakeVideo, off: set[str]
 
 
 def test_unknown_model_ids_go_only_to_open_servers() -> None:
-    """Unknown ids go only where servers have models of any name."""
+    """To servers that have models of any name."""
     catalog = Catalog.load(None, {"one": "mountsea", "two": "openai", "three": "relay147"})
     assert [offer.provider for offer in catalog.offers("Wan-AI/Wan2.2")] == ["two"]
     assert catalog.has_offer("one", "sora-2")

@@ -46,7 +46,7 @@ def test_price_is_exact_or_rounded_up_to_the_next_credit(cents: int, seconds: in
     granted=st.integers(min_value=0, max_value=300),
 )
 def test_daily_credits_are_spent_first(cost: int, daily: int, granted: int) -> None:
-    """Daily credits go first, all of the price is taken, and nothing that is not there."""
+    """The whole price is taken, and never more than there is."""
     if cost > daily + granted:
         with pytest.raises(ValueError, match="exceeds the balance"):
             limits.split_price(cost, daily, granted)
@@ -70,7 +70,7 @@ def test_daily_credits_are_spent_first(cost: int, daily: int, granted: int) -> N
     ],
 )
 def test_new_limit_keeps_what_was_spent_today(daily: int, old: int, new: int, left: int) -> None:
-    """What was spent today stays spent under the new limit, and nothing falls below zero."""
+    """What was spent today stays spent, and no balance falls below zero."""
     assert limits.daily_after_limit_change(daily, old, new) == left
 
 
@@ -100,7 +100,7 @@ def test_day_follows_the_configured_zone() -> None:
 def test_next_reset_is_the_first_moment_of_the_next_local_day(
     zone: str, now: tuple[int, ...], hours: int
 ) -> None:
-    """The next reset is the next local day's first moment, whatever the clocks do."""
+    """Also on days on which the clocks change."""
     start = _at(zone, *now)
     reset = limits.next_reset(start, ZoneInfo(zone))
     assert reset - start == hours * 3600

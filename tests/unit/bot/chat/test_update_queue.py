@@ -1,4 +1,4 @@
-"""The inbox: no update is lost, none is dealt with twice, and nobody waits for a stranger's."""
+"""The update queue: no update is lost or handled twice, and each key has its own order."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LONGEST_NAP = 120.0
 
 
 class Waking(FakeClock):
-    """A clock that tells for how long those sleep who sleep on it."""
+    """A clock that records its sleepers."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -33,7 +33,7 @@ class Waking(FakeClock):
         await super().sleep(seconds)
 
     async def until_naps(self, count: int) -> None:
-        """Wait until somebody has gone to sleep for the so-manieth time."""
+        """Wait until sleep was called this many times."""
         async with asyncio.timeout(10):
             while len(self.naps) < count:
                 self._fell_asleep.clear()
@@ -41,7 +41,7 @@ class Waking(FakeClock):
 
 
 class Handler:
-    """Notes what it is given; a test says what comes of it."""
+    """Records the updates; a test decides what happens to each."""
 
     def __init__(self) -> None:
         self.given: list[int] = []
@@ -72,7 +72,7 @@ class Handler:
 
 
 class Processes:
-    """Processes on one database, one after the other or side by side."""
+    """Processes on one database, in sequence or at once."""
 
     def __init__(self, database: Database) -> None:
         self.database = database
@@ -81,20 +81,20 @@ class Processes:
         self._running: list[asyncio.Task[None]] = []
 
     def start(self) -> tuple[Inbox, Handler]:
-        """One more process, which does not yet look for what others have left."""
+        """Start a process that does not poll for others' updates yet."""
         handler = Handler()
         inbox = Inbox(self.database, self.clock, "chat", handler)
         self.inboxes.append((inbox, handler))
         return inbox, handler
 
     async def looks(self, inbox: Inbox) -> None:
-        """It looks for what others have left, until it sleeps."""
+        """Let it poll for others' updates until it sleeps."""
         naps = len(self.clock.naps)
         self._running.append(asyncio.create_task(inbox.run()))
         await self.clock.until_naps(naps + 1)
 
     async def let_pass(self, seconds: float) -> None:
-        """Time passes for all, with the looks that belong to it."""
+        """Advance the clock, with the polls that are due."""
         for _ in range(int(seconds) // 10):
             naps, looking = len(self.clock.naps), len(self._running)
             await self.clock.advance(10)
@@ -116,7 +116,7 @@ class Processes:
 
 @pytest.fixture
 async def processes(database: Database) -> AsyncIterator[Processes]:
-    """Nobody is alive yet."""
+    """No process is running yet."""
     lives = Processes(database)
     yield lives
     await lives.end()
@@ -132,7 +132,7 @@ async def _done(database: Database) -> list[int]:
 
 
 async def test_repeated_update_is_handled_once(processes: Processes) -> None:
-    """The same one in one call, in two, and in another process after it was done: it is one."""
+    """In one call, in two, and in another process after it was handled."""
     inbox, handler = processes.start()
     await inbox.take([update(1), update(1)])
     await inbox.take([update(1), update(2)])
@@ -147,7 +147,7 @@ async def test_repeated_update_is_handled_once(processes: Processes) -> None:
 
 
 async def test_slow_update_delays_only_its_own_key(processes: Processes) -> None:
-    """Who waits holds up their own updates, which stay in order, and nobody else's."""
+    """Updates of the same key stay in order; other keys do not wait."""
     inbox, handler = processes.start()
     handler.hang_on = {1}
     await inbox.take([update(1), update(2), update(3, "bob")])
@@ -160,7 +160,7 @@ async def test_slow_update_delays_only_its_own_key(processes: Processes) -> None
 
 
 async def test_delayed_update_is_retried_in_order(processes: Processes) -> None:
-    """It is tried again after the time that was asked for, those behind it waiting."""
+    """It is tried again after the requested time; those behind it wait."""
     inbox, handler = processes.start()
     handler.fail_with[1] = Later("throttled", 7)
     await inbox.take([update(1), update(2), update(3, "bob")])
@@ -179,7 +179,7 @@ async def test_delayed_update_is_retried_in_order(processes: Processes) -> None:
 async def test_failing_update_is_given_up_after_twelve_tries(
     processes: Processes, fault: Exception
 ) -> None:
-    """Twelve tries with doubling waits, at most two minutes each; then those behind it."""
+    """With doubling waits of at most two minutes; then those behind it are handled."""
     inbox, handler = processes.start()
     handler.fail_with[1] = fault
     await inbox.take([update(1), update(2)])
@@ -194,7 +194,7 @@ async def test_failing_update_is_given_up_after_twelve_tries(
 
 
 async def test_unexpected_error_costs_one_update(processes: Processes) -> None:
-    """A mistake of ours costs one update, not its person's whole lane."""
+    """The other updates of the key are handled."""
     inbox, handler = processes.start()
     handler.fail_with[1] = ValueError("a mistake")
     await inbox.take([update(1), update(2)])
@@ -204,7 +204,7 @@ async def test_unexpected_error_costs_one_update(processes: Processes) -> None:
 
 
 async def test_claims_of_a_dead_process_are_taken_over(processes: Processes, dialect: str) -> None:
-    """The next life begins with it at once where no other can be alive, else after the lease."""
+    """At once on a single-process database, else when the lease ends."""
     dead, dying = processes.start()
     dying.hang_on = {1, 3}
     await dead.take([update(1), update(2), update(3, "bob")])
@@ -223,7 +223,7 @@ async def test_claims_of_a_dead_process_are_taken_over(processes: Processes, dia
 
 @pytest.mark.parametrize("dialect", ["postgresql"])
 async def test_long_handling_keeps_its_lease(processes: Processes) -> None:
-    """An update that takes longer than the lease stays with the one who is at work on it."""
+    """An update that takes longer than the lease stays with its process."""
     slow, handler = processes.start()
     handler.hang_on = {1}
     await processes.looks(slow)
@@ -240,7 +240,7 @@ async def test_long_handling_keeps_its_lease(processes: Processes) -> None:
 
 @pytest.mark.parametrize("dialect", ["postgresql"])
 async def test_full_process_keeps_its_claims(processes: Processes) -> None:
-    """Who has too many updates to take more keeps those that it has."""
+    """A process with too many updates still extends the leases of those it has."""
     full, handler = processes.start()
     handler.hang_on = set(range(1, 2001))
     await processes.looks(full)
@@ -255,7 +255,7 @@ async def test_full_process_keeps_its_claims(processes: Processes) -> None:
 
 
 async def test_full_process_takes_no_more_until_there_is_room(processes: Processes) -> None:
-    """With two thousand in hand there is no room; there is again once they are done."""
+    """At two thousand updates it waits; it continues once they are handled."""
     inbox, handler = processes.start()
     handler.hang_on = {1}
     await inbox.take([update(number) for number in range(1, 2001)])
@@ -269,7 +269,7 @@ async def test_full_process_takes_no_more_until_there_is_room(processes: Process
 
 
 async def test_new_updates_follow_old_ones_after_restart(processes: Processes) -> None:
-    """What comes while the last life's updates are taken up goes behind them, however many."""
+    """Updates that come while old ones are claimed go behind them, however many."""
     dead, dying = processes.start()
     dying.hang_on = {1}
     before = [update(number) for number in range(1, 451)]
@@ -286,7 +286,7 @@ async def test_new_updates_follow_old_ones_after_restart(processes: Processes) -
 
 
 async def test_stop_leaves_unfinished_updates_for_the_next_process(processes: Processes) -> None:
-    """What was not done at a stop is there for the next one at once, what was done is not."""
+    """They are available at once; what was handled is not."""
     leaving, handler = processes.start()
     handler.hang_on = {2}
     await leaving.take([update(1), update(2), update(3)])
@@ -300,7 +300,7 @@ async def test_stop_leaves_unfinished_updates_for_the_next_process(processes: Pr
 
 
 async def test_stop_does_not_wait_for_delayed_updates(processes: Processes) -> None:
-    """Who only waits for a better time is not waited for; the next life tries it at once."""
+    """A delayed update is tried at once by the next process."""
     leaving, handler = processes.start()
     handler.fail_with[1] = Later("away", 100)
     await leaving.take([update(1), update(2)])
@@ -314,7 +314,7 @@ async def test_stop_does_not_wait_for_delayed_updates(processes: Processes) -> N
 
 
 async def test_update_that_kills_processes_is_given_up(processes: Processes) -> None:
-    """It is given up after as many lives as it may have tries; what stands behind it is done."""
+    """After as many processes as it may have tries; what is behind it is handled."""
     lived = 0
     first, handler = processes.start()
     handler.hang_on = {1}
@@ -336,7 +336,7 @@ async def test_update_that_kills_processes_is_given_up(processes: Processes) -> 
 
 
 async def test_update_that_cannot_be_stored_is_not_started(dialect: str, tmp_path: Path) -> None:
-    """Without its database `take` raises, and nothing is begun."""
+    """Without its database `take` raises, and nothing begins."""
     nowhere = {
         "sqlite": f"sqlite:///{tmp_path}/not-opened.db",
         "postgresql": "postgresql://reelay@127.0.0.1:1/reelay",

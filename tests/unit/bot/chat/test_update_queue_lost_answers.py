@@ -1,4 +1,4 @@
-"""The inbox and a database whose answers get lost: what it has done is found out."""
+"""The update queue and a database whose answers get lost: what was committed is found out."""
 
 from __future__ import annotations
 
@@ -86,14 +86,14 @@ async def _living(database: Database, clock: FakeClock) -> AsyncIterator[Process
 
 @pytest.fixture
 def mute_database(database: Database) -> Unheard:
-    """A database that hears, and is not heard."""
+    """A database whose answers get lost."""
     return Unheard(database)
 
 
 async def test_update_stored_without_answer_is_handled(
     mute_database: Unheard, clock: FakeClock
 ) -> None:
-    """The platform brings it again, and it is known already: it is dealt with all the same."""
+    """The platform sends it again, and it is known already: it is handled all the same."""
     async with _living(mute_database, clock) as process:
         mute_database.lose = lambda name: "keep" in name
         with pytest.raises(DatabaseUnavailable):
@@ -108,7 +108,7 @@ async def test_update_stored_without_answer_is_handled(
 async def test_claim_taken_over_without_answer_is_handled(
     mute_database: Unheard, database: Database, clock: FakeClock
 ) -> None:
-    """What a dead process has left is ours, although nobody told us."""
+    """The updates of a dead process were claimed, although the answer was lost."""
     left = [StoredUpdate(1, "ann", "{}"), StoredUpdate(2, "ann", "{}")]
     now = clock.now()
     await database.transact(lambda tx: updates.add(tx, "chat", left, "dead", now, now + LEASE))
@@ -124,7 +124,7 @@ async def test_claim_taken_over_without_answer_is_handled(
 async def test_handled_update_is_acknowledged_later(
     mute_database: Unheard, clock: FakeClock
 ) -> None:
-    """Where it could not be noted that an update is dealt with, that is noted later."""
+    """When the acknowledgement cannot be written, it is written later."""
     async with _living(mute_database, clock) as process:
         mute_database.refuse = lambda name: DatabaseUnavailable("away") if "_done" in name else None
         await process.inbox.take([StoredUpdate(1, "ann", "{}")])
@@ -141,7 +141,7 @@ async def test_handled_update_is_acknowledged_later(
 async def test_poll_loop_survives_an_unexpected_error(
     mute_database: Unheard, database: Database, clock: FakeClock
 ) -> None:
-    """Whatever a look has met, there is another one."""
+    """The next poll happens."""
     now = clock.now()
     await database.transact(
         lambda tx: updates.add(tx, "chat", [StoredUpdate(1, "ann", "{}")], "dead", now, now + LEASE)

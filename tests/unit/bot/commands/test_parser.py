@@ -1,4 +1,4 @@
-"""Typed lines: a prompt stays as it was typed, and every slip is told with what to write."""
+"""Typed lines: a prompt stays as typed, and every slip is answered with what to write."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ parse = partial(parse_line, allow_files=True)
 
 
 def test_only_the_console_may_name_local_files() -> None:
-    """Only the console may name files; anybody else is told to attach the picture."""
+    """Users elsewhere are told to attach the picture."""
     with pytest.raises(Refusal, match="image-by-path"):
         parse_line("/video --image /etc/passwd a kite")
 
@@ -84,7 +84,7 @@ def test_prompt_is_left_unchanged(prompt: str) -> None:
 
 
 def test_options_may_stand_anywhere() -> None:
-    """Options are taken before, after and amid the prompt."""
+    """Before, after and inside the prompt."""
     wanted = MakeVideo("a cat at the piano", model="sandbox", seconds=8, orientation="portrait")
     for line in (
         "--model sandbox --duration 8 --portrait a cat at the piano",
@@ -114,12 +114,12 @@ def test_every_option_reaches_its_field() -> None:
 
 @pytest.mark.parametrize("typed", ["\u2014portrait", "\u2013portrait", "--portrait"])
 def test_long_dash_begins_an_option(typed: str) -> None:
-    """The long dash that phones make of two short ones is an option's beginning."""
+    """Phones turn two dashes into a long one."""
     assert video(f"a cat {typed} asleep") == MakeVideo("a cat asleep", orientation="portrait")
 
 
 def test_double_dash_ends_the_options() -> None:
-    """A lone `--` ends the options; what follows is prompt."""
+    """After a lone `--` everything is prompt."""
     assert video("--portrait -- a --landscape -- cat") == MakeVideo(
         "a --landscape -- cat", orientation="portrait"
     )
@@ -140,7 +140,7 @@ def test_double_dash_ends_the_options() -> None:
     ],
 )
 def test_value_may_be_quoted(typed: str, path: str) -> None:
-    """A value may be quoted, with any marks; a stray mark is part of the name."""
+    """With any quotation marks; a single mark is part of the value."""
     assert video(typed) == MakeVideo("x", image=Path(path))
 
 
@@ -154,13 +154,13 @@ def test_seconds_accept_a_unit(typed: str) -> None:
 
 
 def test_unit_must_be_a_whole_word_after_the_number() -> None:
-    """Only a whole word directly behind the number is one."""
+    """Other words stay in the prompt."""
     assert video("--duration 4 s-curve road").prompt == "s-curve road"
     assert video("--duration 4 a s b").prompt == "a s b"
 
 
 def test_parser_leaves_model_and_values_to_the_catalog() -> None:
-    """An empty prompt and strange values pass: the catalogue knows what is allowed."""
+    """An empty prompt and odd values pass: the catalogue knows what is allowed."""
     assert video("") == MakeVideo("")
     assert video("--model x --size y --style z --duration 0") == MakeVideo(
         "", model="x", size="y", style="z", seconds=0
@@ -206,7 +206,7 @@ REFUSED_VIDEOS = [
 def test_misspelt_option_is_refused_with_a_suggestion(
     line: str, sentence: str, facts: dict[str, str | float]
 ) -> None:
-    """It is refused with what to write, and nothing is made."""
+    """Nothing is made."""
     if sentence == "option-unknown":
         facts = {**facts, "all": OPTIONS}
     assert refused(f"/video {line}") == (sentence, facts)
@@ -377,13 +377,13 @@ REFUSED: list[tuple[str, str, dict[str, str | float]]] = [
 def test_invalid_line_is_refused_with_a_suggestion(
     line: str, sentence: str, facts: dict[str, str | float]
 ) -> None:
-    """A line that means nothing, or too much, is refused with what to write."""
+    """A line without meaning, or with too much, is refused with what to write."""
     assert refused(line) == (sentence, facts)
 
 
 @pytest.mark.parametrize("sign", ["\0", "\x1b", "\x7f", "\x9b", "\ud800"])
 def test_control_characters_are_removed_and_newlines_kept(sign: str) -> None:
-    """Control signs and halves of letters are left out; a line's end is kept."""
+    """Lone surrogates are removed as well."""
     assert video(f"a{sign}b\nc\td") == MakeVideo("ab\nc\td")
 
 
@@ -391,7 +391,7 @@ def test_control_characters_are_removed_and_newlines_kept(sign: str) -> None:
 
 
 def test_every_listed_command_is_parsed() -> None:
-    """Whatever /help lists is a command, with its arguments as they are written there."""
+    """Whatever /help lists is a command, with its arguments as written there."""
     for word in COMMANDS:
         assert _meant(f"/{word.name} {word.usage}") != "command-unknown"
     for word in ADMIN_COMMANDS:

@@ -1,4 +1,4 @@
-"""Credits: nothing is spent twice, lost, or made out of nothing."""
+"""Credits: nothing is spent twice, lost, or created."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ async def sound(database: Database) -> bool:
 
 
 async def test_one_of_200_concurrent_requests_gets_the_last_credits(database: Database) -> None:
-    """Of two hundred requests with credits for one, one is accepted and the rest hear why."""
+    """The other 199 are refused with the reason."""
     results = await asyncio.gather(
         *(order(database, 10) for _ in range(200)), return_exceptions=True
     )
@@ -95,7 +95,7 @@ async def test_hold_ends_exactly_once(database: Database) -> None:
 async def test_tables_refuse_a_second_hold_or_settlement(
     database: Database, entry: dict[str, int]
 ) -> None:
-    """Without any of our own checks, a second hold or a second ending is refused by the tables."""
+    """The constraints alone refuse a second hold or a second ending."""
     task = await order(database, 3)
     await database.transact(lambda tx: ledger.settle(tx, task, NOW))
     wrong = LedgerEntry(WHO, NOW, task_id=task, **entry)  # type: ignore[arg-type]
@@ -113,7 +113,7 @@ async def test_tables_refuse_a_negative_balance(database: Database, column: str)
 
 
 async def test_verify_finds_wrong_balances_and_missing_holds(database: Database) -> None:
-    """The proof finds an account that is not the sum of its entries, and a task without a hold."""
+    """An account that is not the sum of its entries, and a task without a hold."""
     task = await order(database, 3)
     assert await database.read(ledger.verify) == []
     await database.transact(lambda tx: tx.execute(update(schema.accounts).values(granted=5)))
@@ -129,7 +129,7 @@ async def test_verify_finds_wrong_balances_and_missing_holds(database: Database)
 
 
 async def test_daily_credits_are_spent_before_granted_credits(database: Database) -> None:
-    """Daily credits go first; what was granted stays over midnight."""
+    """Granted credits stay over midnight."""
     await grant(database, 5)
     await order(database, 12)
     now = await balance(database)
@@ -139,7 +139,7 @@ async def test_daily_credits_are_spent_before_granted_credits(database: Database
 
 
 async def test_daily_credits_released_after_midnight_expire(database: Database) -> None:
-    """Daily credits released after midnight lapse; granted ones come back; none are made."""
+    """Granted ones come back; no credit is created."""
     await grant(database, 5)
     task = await order(database, 12)
     await order(database, 1, NOW + DAY)
@@ -159,7 +159,7 @@ async def test_clock_set_back_does_not_refill_twice(database: Database) -> None:
 
 
 async def test_limit_of_zero_removes_daily_credits(database: Database) -> None:
-    """A limit of 0 takes the daily credits away at once; a higher one gives what is left of it."""
+    """A limit of 0 applies at once; a higher one gives what is left of it today."""
 
     async def limit(amount: int) -> None:
         await database.transact(

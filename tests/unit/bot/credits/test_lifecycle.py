@@ -1,4 +1,4 @@
-"""The picture in the docstring, the table and the words of the model are one thing."""
+"""The diagram in the docstring, the transition table and the states agree."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ def _picture() -> dict[State, frozenset[State]]:
 
 
 def test_docstring_diagram_equals_the_transition_table() -> None:
-    """The docstring's picture and the table of arrows are equal, every state included."""
+    """Every state included."""
     assert _picture() == lifecycle.TRANSITIONS
     assert set(lifecycle.TRANSITIONS) == set(State)
 
 
 def test_each_state_is_described() -> None:
-    """Each state has its own paragraph: who moves it on and what a crash leaves."""
+    """Each state has its own paragraph: what leaves it, and what a crash does to it."""
     text = lifecycle.__doc__ or ""
     assert [
         state for state in State if not re.search(rf"^.*\b{state}\b.*\s{{2,}}", text, re.MULTILINE)
@@ -52,7 +52,7 @@ def test_every_state_reaches_a_final_state() -> None:
 
 
 def test_named_sets_partition_the_states() -> None:
-    """The named sets part the states among themselves."""
+    """Each state is in exactly one of them."""
     assert set(State) == ACTIVE | SETTLED
     assert not ACTIVE & SETTLED
     assert FINAL < SETTLED

@@ -1,4 +1,4 @@
-"""A stage for each kind of database."""
+"""The engine on each kind of database."""
 
 from __future__ import annotations
 
@@ -13,5 +13,5 @@ from tests.support.fake_clock import FakeClock
 
 @pytest.fixture
 def harness(database: Database, clock: FakeClock, tmp_path: Path) -> EngineHarness:
-    """The engine, ready to play."""
+    """The engine with a scripted provider and chat."""
     return EngineHarness(database, tmp_path / "data", clock)

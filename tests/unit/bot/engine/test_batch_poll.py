@@ -1,4 +1,4 @@
-"""Looks at many jobs at once: far fewer requests, no job seen later, none lost to a bad list."""
+"""Polling many jobs by list: far fewer requests, no later detection, no job lost to a bad list."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ async def crowd(stage: EngineHarness, farm: Farm, jobs: int = JOBS) -> list[floa
 
 @pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
 async def test_list_polling_needs_far_fewer_requests_without_delay(harness: EngineHarness) -> None:
-    """A thousand jobs: at least ten times fewer requests than one by one, seen no later."""
+    """A thousand jobs need less than a tenth of the requests of single polls, with no delay."""
     alone, together = Farm(harness, batch=False), Farm(harness, batch=True)
     late_alone = await crowd(harness, alone, jobs=JOBS // 5)
     late_together = await crowd(harness, together)
@@ -102,7 +102,7 @@ async def test_list_polling_needs_far_fewer_requests_without_delay(harness: Engi
 
 
 async def test_job_missing_from_list_is_polled_individually(harness: EngineHarness) -> None:
-    """What a list does not show is looked at by itself."""
+    """A job that the list does not contain is polled by its id."""
     farm = Farm(harness, batch=True)
     harness.use_provider(farm)
     hidden = [await harness.accept_task(f"console:{number}") for number in range(40)][::5]
@@ -113,7 +113,7 @@ async def test_job_missing_from_list_is_polled_individually(harness: EngineHarne
 
 
 async def test_jobs_are_polled_individually_while_list_fails(harness: EngineHarness) -> None:
-    """Without its list a gateway is asked for each job; and not for the list again and again."""
+    """A failing list is not requested again and again; each job is polled by its id."""
     farm = Farm(harness, batch=True)
     farm.list_fails = True
     late = await crowd(harness, farm, jobs=60)
@@ -121,7 +121,7 @@ async def test_jobs_are_polled_individually_while_list_fails(harness: EngineHarn
 
 
 async def test_few_jobs_are_polled_without_a_list(harness: EngineHarness) -> None:
-    """Where a list spares nothing, jobs are asked for one by one."""
+    """Where a list saves nothing, jobs are polled one by one."""
     farm = Farm(harness, batch=True)
     harness.use_provider(farm)
     task = await harness.accept_task()
@@ -131,7 +131,7 @@ async def test_few_jobs_are_polled_without_a_list(harness: EngineHarness) -> Non
 
 
 async def test_task_to_cancel_is_polled_individually(harness: EngineHarness) -> None:
-    """A task that is to be stopped is looked at by itself, since a list cannot stop it."""
+    """A list cannot cancel a job, so a task to be cancelled is polled by itself."""
     farm = Farm(harness, batch=True)
     farm.capabilities = Capabilities(batch_poll=True, cancel=True)
     harness.use_provider(farm)
@@ -146,7 +146,7 @@ async def test_task_to_cancel_is_polled_individually(harness: EngineHarness) -> 
 
 
 async def test_batch_of_dead_worker_falls_due_when_its_lease_ends(harness: EngineHarness) -> None:
-    """Jobs that a dead worker was looking at together fall due again when the lease ends."""
+    """Jobs in the batch of a dead worker are due again when its lease ends."""
     farm = Farm(harness, batch=True)
     harness.use_provider(farm)
     ordered = [await harness.accept_task(f"console:{number}") for number in range(40)]

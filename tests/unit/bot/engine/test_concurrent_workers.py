@@ -1,4 +1,4 @@
-"""Several processes at one PostgreSQL: what is lost to a rival again and again."""
+"""Several processes on one PostgreSQL: writes that lose several races in a row."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def dialect() -> str:
 
 
 async def test_outcome_of_paid_create_is_written_despite_lost_races(harness: EngineHarness) -> None:
-    """The outcome of a create is written again later, until it is through: made once, and ours."""
+    """The outcome of a create is retried until it is written; one job is made and kept."""
 
     def set_up(tx: Tx) -> None:
         for statement in _RIVALS:

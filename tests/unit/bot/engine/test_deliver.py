@@ -1,4 +1,4 @@
-"""Results on their way into chats that take only so much."""
+"""Deliveries into chats with an upload limit."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def use(stage: EngineHarness, fitter: Transcoder, *, links: bool = False) -> Non
 async def test_too_large_video_is_reencoded_and_original_kept(
     harness: EngineHarness, fitter: Transcoder, large_video: bytes
 ) -> None:
-    """It is made smaller before it is posted, and is kept as it was."""
+    """The posted copy fits the limit; the original stays on disk."""
     use(harness, fitter)
     harness.provider.downloads = [large_video]
     task = await harness.accept_task()
@@ -72,7 +72,7 @@ async def test_too_large_video_is_reencoded_and_original_kept(
 async def test_preview_and_link_replace_a_video_that_would_look_bad(
     harness: EngineHarness, fitter: Transcoder, long_video: bytes
 ) -> None:
-    """A preview with a link to the whole, or with word of who has it; the same after a restart."""
+    """A preview is posted with a link, or a note on who has the whole; also after a restart."""
     use(harness, fitter, links=True)
     harness.chat.delivery_results = [DeliveryError("blocked", retry_after=5), None]
     harness.provider.downloads = [long_video]
@@ -99,7 +99,7 @@ async def test_preview_and_link_replace_a_video_that_would_look_bad(
 async def test_full_disk_before_reencoding_delays_the_delivery(
     harness: EngineHarness, large_video: bytes
 ) -> None:
-    """Where there is no room to make it smaller it waits, told so, and goes on when there is."""
+    """Without room to re-encode, the delivery waits and says why; it continues with room."""
     hungry = Transcoder(harness.folder, asyncio.Semaphore(1), min_free_bytes=1 << 60)
     use(harness, hungry)
     harness.provider.downloads = [large_video]
@@ -119,7 +119,7 @@ async def test_full_disk_before_reencoding_delays_the_delivery(
 async def test_unclear_send_reuses_the_reencoded_file(
     harness: EngineHarness, fitter: Transcoder, large_video: bytes
 ) -> None:
-    """What was made once is sent again as it is, marked as a repeat."""
+    """The file is re-encoded once; the second send is marked as a repeat."""
     use(harness, fitter)
     harness.chat.delivery_results = [DeliveryOutcomeUnknown(), None]
     harness.provider.downloads = [large_video]
@@ -136,7 +136,7 @@ async def test_unclear_send_reuses_the_reencoded_file(
 async def test_reencoded_files_are_removed_with_the_result(
     harness: EngineHarness, fitter: Transcoder, large_video: bytes
 ) -> None:
-    """With the result goes all that was made of it."""
+    """Removing a result removes every file that was made from it."""
     from bot.engine.retention import purge_expired
 
     use(harness, fitter)

@@ -1,4 +1,4 @@
-"""A full disk, wherever it strikes: nothing is lost or paid twice, and it goes on with room."""
+"""A full disk at any step: nothing is lost or paid twice, and work continues with room."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ async def database(migrated_file: Path, tmp_path: Path) -> AsyncIterator[SqliteD
 
 @pytest.fixture
 def harness(database: SqliteDatabase, clock: FakeClock, tmp_path: Path) -> EngineHarness:
-    """A stage on it."""
+    """The engine on it."""
     return EngineHarness(database, tmp_path / "data", clock)
 
 
@@ -68,7 +68,7 @@ def _use_spool(stage: EngineHarness, spool: MediaStorage) -> None:
 
 
 async def test_download_without_room_waits_and_resumes(harness: EngineHarness) -> None:
-    """The task waits, says why, keeps its credits held as they are, and goes on with room."""
+    """The task waits, says why, keeps its hold, and continues when there is room."""
     roomy = harness.engine.storage
     _use_spool(harness, MediaStorage(harness.folder, min_free_bytes=1 << 60))
     task = await harness.accept_task()
@@ -87,7 +87,7 @@ async def test_download_without_room_waits_and_resumes(harness: EngineHarness) -
 
 
 async def test_download_resumes_from_partial_file_after_disk_full(harness: EngineHarness) -> None:
-    """The beginning stays; the next try asks for the rest alone."""
+    """The partial file stays; the next try requests only the rest."""
     task = await harness.accept_task()
     harness.provider.downloads = [MP4]
     path = harness.engine.storage.image_path(f"{task.id}.mp4.part")
@@ -130,7 +130,7 @@ async def _create_while_it_fills_up(
 async def test_create_answer_survives_full_database(
     harness: EngineHarness, database: SqliteDatabase
 ) -> None:
-    """The database fills up while a paid create is under way: the job is kept, and made once."""
+    """The database fills up during a paid create: the job id is kept, and one job is made."""
     task, settling = await _create_while_it_fills_up(harness, database)
     await _let_it_try(harness, database)
     await _let_it_try(harness, database)
@@ -148,7 +148,7 @@ async def test_create_answer_survives_full_database(
 async def test_create_is_never_resent_while_database_stays_full(
     harness: EngineHarness, database: SqliteDatabase
 ) -> None:
-    """Full for an hour: the create is never sent again, and an admin finds the task in review."""
+    """After an hour the create was sent once, and the task is in review for an admin."""
     task, settling = await _create_while_it_fills_up(harness, database)
     while not settling.done():
         await _let_it_try(harness, database)
@@ -164,7 +164,7 @@ async def test_create_is_never_resent_while_database_stays_full(
 async def test_request_on_full_database_is_refused_as_a_whole(
     harness: EngineHarness, database: SqliteDatabase
 ) -> None:
-    """On a full database a request is refused whole: no task, no hold; with room it is taken."""
+    """On a full database there is neither task nor hold; with room the request is accepted."""
     await harness.register_providers()
     await _fill_up(database)
     with pytest.raises(DatabaseUnavailable, match="full"):

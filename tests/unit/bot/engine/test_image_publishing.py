@@ -1,4 +1,4 @@
-"""A picture that must be published first: how it gets to the gateway, and what goes wrong there."""
+"""Images that must be published first: how they reach the gateway, and what can fail."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def _sent(stage: EngineHarness) -> list[VideoRequest]:
 async def test_image_is_published_for_link_only_gateway(
     harness: EngineHarness, place: Place, tmp_path: Path
 ) -> None:
-    """It is published for as long as the gateway may want it, and the create names where."""
+    """It is published for as long as the gateway may need it, and the create has its link."""
     image = await _picture(harness, tmp_path)
     task = await harness.accept_task(image=image)
     await harness.run_for(60)
@@ -91,7 +91,7 @@ async def test_image_is_published_for_link_only_gateway(
 async def test_bucket_outage_delays_the_task_without_blaming_provider(
     harness: EngineHarness, place: Place, tmp_path: Path
 ) -> None:
-    """The task waits with its credits held, text goes on, and the gateway is not left alone."""
+    """The hold stays, tasks without an image continue, and the provider is not paused."""
     place.fails = True
     task = await harness.accept_task(image=await _picture(harness, tmp_path))
     await harness.run_for(60)
@@ -111,7 +111,7 @@ async def test_bucket_outage_delays_the_task_without_blaming_provider(
 async def test_bucket_outage_past_deadline_releases_credits(
     harness: EngineHarness, place: Place, tmp_path: Path
 ) -> None:
-    """After its deadline the task fails with its reason, and the credits come back."""
+    """At its deadline the task fails with its reason, and its hold is released."""
     place.fails = True
     task = await harness.accept_task(image=await _picture(harness, tmp_path))
     await harness.run_for(2 * HOUR)
@@ -125,7 +125,7 @@ async def test_bucket_outage_past_deadline_releases_credits(
 async def test_cancel_during_publishing_releases_credits(
     harness: EngineHarness, place: Place, tmp_path: Path
 ) -> None:
-    """Who gives up while the picture is on its way has the credits back at the next try."""
+    """The hold is released at the next try to publish."""
     place.fails = True
     task = await harness.accept_task(image=await _picture(harness, tmp_path))
 
@@ -140,7 +140,7 @@ async def test_cancel_during_publishing_releases_credits(
 
 
 async def test_expired_links_are_swept_periodically(harness: EngineHarness, place: Place) -> None:
-    """With the other tidying; a bucket that is away keeps nothing else from being tidied."""
+    """The sweep is part of retention; an unreachable bucket stops no other cleanup."""
     place.fails = True
     await purge_expired(harness.engine)
     assert place.swept == [harness.clock.now()]
@@ -159,7 +159,7 @@ async def test_expired_links_are_swept_periodically(harness: EngineHarness, plac
 def test_configured_image_transport_is_respected(
     harness: EngineHarness, place: Place, wanted: str, publisher: bool, way: ImageTransport | None
 ) -> None:
-    """What the settings say goes before what would be best; the impossible is known before."""
+    """Settings override the best transport; impossible ones are detected before."""
     provider = harness.provider
     provider.capabilities = Capabilities(
         image_transports=(ImageTransport.UPLOAD, ImageTransport.LINK)

@@ -1,4 +1,4 @@
-"""When to look again: never too early, never too late, and where completions fall."""
+"""When to poll: neither too early nor too late, and near the expected completion."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ known = st.builds(
 
 @given(known, st.floats(min_value=0.01, max_value=30))
 def test_poll_delay_stays_within_its_bounds(known: JobSnapshot, minimum: float) -> None:
-    """A look never comes below the minimum or the gateway's wish, nor later than a minute after."""
+    """Never below the minimum or the gateway's hint, and at most a minute beyond."""
     wait = next_poll_delay(known, minimum)
     assert wait >= minimum
     assert wait >= (known.hint or 0)
@@ -35,13 +35,13 @@ def test_poll_delay_stays_within_its_bounds(known: JobSnapshot, minimum: float) 
 
 
 def test_first_poll_waits_for_the_shortest_known_duration() -> None:
-    """With experience the first look comes when the first completions do."""
+    """With samples, the first poll comes when the first jobs complete."""
     spread = DurationSamples((40.0, 50.0, 60.0))
     assert next_poll_delay(JobSnapshot(age=0, samples=spread), 2) == pytest.approx(40)
 
 
 def test_progress_predicts_the_next_poll() -> None:
-    """Half done after 20 s: the end is expected in 20 s, and the look comes on the way there."""
+    """Half done after 20 s: the end is expected in 20 s, and the poll comes before it."""
     wait = next_poll_delay(JobSnapshot(age=25, running_for=20, percent=50), 2)
     assert 5 <= wait < 20
 
@@ -50,20 +50,20 @@ def test_progress_predicts_the_next_poll() -> None:
 def test_retry_delay_grows_and_respects_retry_after(
     attempts: int, hint: float | None, seed: int
 ) -> None:
-    """A repeated try waits at least the minimum and the other side's wish, at most two minutes."""
+    """At least the minimum and the other side's hint, at most two minutes."""
     wait = backoff(attempts, hint, 2.0, Random(seed))
     assert wait >= max(2.0, hint or 0)
     assert wait <= max(120.0, hint or 0)
 
 
 def test_simultaneous_retries_are_spread() -> None:
-    """Tries that failed together are spread by chance."""
+    """Retries that failed together are spread at random."""
     chance = Random(7)
     assert len({backoff(4, None, 2.0, chance) for _ in range(20)}) > 10
 
 
 def test_only_recent_durations_count() -> None:
-    """Only the newest measurements count."""
+    """Old samples are dropped."""
     durations = DurationStats(("a", "m", 4, 1000.0) for _ in range(300))
     for _ in range(200):
         durations.add("a", "m", 4, 10.0)
@@ -73,7 +73,7 @@ def test_only_recent_durations_count() -> None:
 
 
 def test_durations_of_the_same_length_count_first() -> None:
-    """With enough measurements of the very length, those speak; else those of the model."""
+    """With enough samples of the same length those count; else all of the model."""
     durations = DurationStats([("a", "m", 4, 10.0)] * 5 + [("a", "m", 12, 90.0)] * 4)
     short, long = durations.samples("a", "m", 4), durations.samples("a", "m", 12)
     assert short is not None
@@ -84,7 +84,7 @@ def test_durations_of_the_same_length_count_first() -> None:
 
 
 def test_job_older_than_all_samples_has_a_growing_estimate() -> None:
-    """A job that outlived all measurements still has an honest, growing rest."""
+    """A job that took longer than all samples still has a plausible rest."""
     spread = DurationSamples((10.0, 20.0))
     assert spread.remaining_seconds(5.0, 0.5) == pytest.approx(15.0)
     assert spread.remaining_seconds(500.0, 0.5) == pytest.approx(250.0)

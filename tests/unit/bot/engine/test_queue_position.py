@@ -1,4 +1,4 @@
-"""Those who wait in line hear how many are still before them."""
+"""Queued tasks show how many tasks are before them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.fakes.engine.harness import EngineHarness
 
 
 async def test_queue_position_is_updated_in_order(harness: EngineHarness) -> None:
-    """As the line gets shorter, each who waits hears their new place, in the line's order."""
+    """As the queue shortens, each status is updated, in queue order."""
     await harness.register_providers()
     waits = [await harness.accept_task(f"console:{name}") for name in "abc"]
     await queue_position.update_queue_positions(harness.engine)
@@ -30,7 +30,7 @@ async def test_queue_position_is_updated_in_order(harness: EngineHarness) -> Non
 
 
 async def test_queue_position_is_sent_by_one_process_only(harness: EngineHarness) -> None:
-    """While one process tells the line, another with the same chats does not."""
+    """While one process updates positions, another one for the same chats does not."""
     await harness.accept_task()
     await harness.clock.advance(queue_position.INTERVAL_S)
     other = "another-process"

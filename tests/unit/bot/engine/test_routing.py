@@ -1,4 +1,4 @@
-"""Which provider a task goes to, and what becomes of it when none takes it."""
+"""Which provider gets a task, and what happens when none can take it."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ def standing(room: int, priority: int = 0, **health: object) -> ProviderCapacity
 
 
 def test_only_providers_with_capacity_are_chosen() -> None:
-    """Only providers with room are chosen; with none there is no choice."""
+    """Without capacity anywhere, no provider is chosen."""
     assert choose_offer([A, B], {"a": standing(1), "b": standing(0)}) == A
     assert choose_offer([A, B], {"a": standing(0)}) is None
     assert choose_offer([], {"a": standing(5)}) is None
 
 
 def test_priority_decides_before_free_capacity() -> None:
-    """The operator's priority goes first, then the catalogue's, then the room that is left."""
+    """The operator's priority comes first, then the catalogue's, then free capacity."""
     rooms = {"a": standing(1, 5), "b": standing(9), "c": standing(3)}
     assert choose_offer([A, B, C], rooms) == A
     rooms["a"] = standing(1)
@@ -49,14 +49,14 @@ def test_priority_decides_before_free_capacity() -> None:
 
 
 def test_healthy_provider_is_preferred_among_equals() -> None:
-    """Among equals the one whose last creates went well, then the one that is not nearly full."""
+    """Recent success decides first, then who is not nearly full."""
     shaky = standing(9, consecutive_failures=2)
     assert choose_offer([A, C], {"a": shaky, "c": standing(1)}) == C
     assert choose_offer([A, C], {"a": standing(9), "c": standing(1)}) == A
 
 
 def test_cheaper_provider_is_chosen_among_equals() -> None:
-    """With ample room at both, the cost decides, and only then the most room."""
+    """With ample capacity at both the cost decides, and only then the free capacity."""
     dear, cheap = replace(A, cost_per_second=0.3), replace(C, cost_per_second=0.1)
     assert choose_offer([dear, cheap], {"a": standing(9), "c": standing(5)}) == cheap
     assert choose_offer([dear, cheap], {"a": standing(9), "c": standing(1)}) == dear
@@ -76,12 +76,12 @@ def test_cheaper_provider_is_chosen_among_equals() -> None:
 def test_paused_or_disabled_provider_has_no_capacity(
     harness: EngineHarness, health: ProviderHealth, room: int
 ) -> None:
-    """Switched off, drained, paused or open: there is no room, whatever is free."""
+    """Disabled, draining, paused or open: no capacity, whatever its limit."""
     assert ProviderCapacity.measure(harness.engine, health, (3, 0), 100.0).free_slots == room
 
 
 def test_half_open_provider_gets_one_create_at_a_time(harness: EngineHarness) -> None:
-    """Half-open: one create at a time, until one was answered."""
+    """A half-open provider gets one create until one was answered."""
     trial = ProviderHealth("p", breaker=BreakerState.HALF_OPEN)
     assert ProviderCapacity.measure(harness.engine, trial, (3, 0), 0.0).free_slots == 1
     assert ProviderCapacity.measure(harness.engine, trial, (3, 1), 0.0).free_slots == 0
@@ -124,7 +124,7 @@ async def test_unclear_create_never_goes_to_another_provider(
     three_providers: dict[str, ScriptedProvider],
     error: errors.ProviderError,
 ) -> None:
-    """What may have been accepted is not sent to anybody else: review, one create in all."""
+    """A create that may have been accepted goes to review: one create in all."""
     three_providers["first"].submits = [error]
     task = await harness.accept_task()
     await harness.run_for(HOUR)
@@ -135,7 +135,7 @@ async def test_unclear_create_never_goes_to_another_provider(
 async def test_moderated_prompt_is_not_tried_elsewhere(
     harness: EngineHarness, three_providers: dict[str, ScriptedProvider]
 ) -> None:
-    """Moderated is moderated: not retried, not charged."""
+    """A moderated prompt is not retried and not charged."""
     three_providers["first"].submits = [errors.Moderated("raw")]
     task = await harness.accept_task()
     await harness.run_for(HOUR)
@@ -148,7 +148,7 @@ async def test_moderated_prompt_is_not_tried_elsewhere(
 async def test_missing_model_moves_the_task_to_the_next_provider(
     harness: EngineHarness, three_providers: dict[str, ScriptedProvider]
 ) -> None:
-    """The next one that serves it makes it, and nobody is sent to the first for a while."""
+    """The next provider makes it, and the first gets no task of that model for a while."""
     three_providers["first"].submits = [errors.ModelUnavailable("gone")]
     for _ in range(2):
         task = await harness.accept_task()
@@ -165,7 +165,7 @@ async def test_missing_model_moves_the_task_to_the_next_provider(
 
 
 async def test_missing_model_fails_new_tasks_until_enabled_again(harness: EngineHarness) -> None:
-    """Served nowhere, the next task fails at once, without asking; an admin's `on` tries again."""
+    """With no provider left, the next task fails at once; an admin's `on` tries again."""
     harness.provider.submits = [errors.ModelUnavailable("gone")]
     for _ in range(3):
         task = await harness.accept_task()
@@ -181,7 +181,7 @@ async def test_missing_model_fails_new_tasks_until_enabled_again(harness: Engine
 
 
 async def test_failed_job_can_mark_the_model_as_missing(harness: EngineHarness) -> None:
-    """A failed job may tell that the model is gone, too."""
+    """The failure of a job may also say that the model is gone."""
     harness.provider.polls = [Failed(FailureKind.MODEL_UNAVAILABLE, "gone")]
     task = await harness.accept_task()
     await harness.run_for(60)
@@ -190,7 +190,7 @@ async def test_failed_job_can_mark_the_model_as_missing(harness: EngineHarness) 
 
 
 async def test_remix_waits_for_the_account_of_its_original(harness: EngineHarness) -> None:
-    """A change goes where its original was made, though another has the priority; or waits."""
+    """A remix goes to the account of its original, whatever the priorities, or waits for it."""
     first = ScriptedProvider(harness.folder, key="1", remix=True)
     other = ScriptedProvider(harness.folder, key="2", remix=True, priority=9)
     harness.use_providers({"first": first})
@@ -226,7 +226,7 @@ async def test_renamed_provider_keeps_its_jobs(harness: EngineHarness) -> None:
 async def test_three_failures_open_the_circuit_until_a_probe_succeeds(
     harness: EngineHarness,
 ) -> None:
-    """After three failures in a row nobody is sent there; a free look and one task close it."""
+    """After three failures in a row it gets no task; a free check and one task close it again."""
     harness.provider.submits = [errors.UpstreamError("boom")]
     lost = [await harness.accept_task() for _ in range(5)]
     await harness.run_for(5)
@@ -244,7 +244,7 @@ async def test_three_failures_open_the_circuit_until_a_probe_succeeds(
 
 
 async def test_failing_check_grows_the_pause_without_a_paid_create(harness: EngineHarness) -> None:
-    """While even the free look fails, no paid create is risked; the pauses grow."""
+    """While even the free check fails, no paid create is sent, and the pauses grow."""
     harness.provider.submits = [errors.UpstreamError("boom")]
     for _ in range(3):
         await harness.accept_task()
@@ -258,7 +258,7 @@ async def test_failing_check_grows_the_pause_without_a_paid_create(harness: Engi
 
 
 async def test_rejected_key_takes_the_provider_out_at_once(harness: EngineHarness) -> None:
-    """401 takes the provider out at once, admins hear of it once, people hear without waiting."""
+    """After one 401, admins get one alert and tasks fail without waiting."""
     harness.provider.submits = [errors.Misconfigured("HTTP 401 wrong key")]
     harness.provider.checks = [errors.Misconfigured("HTTP 401 wrong key")]
     for _ in range(4):
@@ -272,7 +272,7 @@ async def test_rejected_key_takes_the_provider_out_at_once(harness: EngineHarnes
 
 
 async def test_key_rejected_by_a_poll_alerts_and_keeps_polling(harness: EngineHarness) -> None:
-    """The job goes on being looked at; admins hear of the key."""
+    """The job is still polled; admins are alerted about the key."""
     harness.provider.polls = [errors.Misconfigured("HTTP 401"), Finished()]
     harness.provider.checks = [errors.Misconfigured("HTTP 401")]
     task = await harness.accept_task()
@@ -303,7 +303,7 @@ async def set_mode(stage: EngineHarness, mode: ProviderMode) -> None:
 async def test_draining_provider_finishes_its_job_and_takes_no_new_task(
     harness: EngineHarness,
 ) -> None:
-    """Its job is finished; the next task waits until it is on again."""
+    """The next task waits until the provider is on again."""
     harness.provider.polls = [Pending(running=True)]
     running = await harness.accept_task()
     await harness.run_for(5)
@@ -319,7 +319,7 @@ async def test_draining_provider_finishes_its_job_and_takes_no_new_task(
 
 
 async def test_disabled_provider_gets_no_request(harness: EngineHarness) -> None:
-    """Nothing at all is sent there; its jobs wait, however long, and then go on."""
+    """Its jobs wait, however long, and then continue."""
     harness.provider.polls = [Pending(running=True)]
     task = await harness.accept_task()
     await harness.run_for(5)
@@ -335,7 +335,7 @@ async def test_disabled_provider_gets_no_request(harness: EngineHarness) -> None
 
 
 async def test_unassignable_task_fails_after_deadline(harness: EngineHarness) -> None:
-    """What nobody takes is given up after the deadline, and the credits come back."""
+    """A task that no provider takes fails at its deadline, and its hold is released."""
     await harness.register_providers()
     await set_mode(harness, ProviderMode.DRAIN)
     task = await harness.accept_task()
@@ -383,7 +383,7 @@ async def crowded(stage: EngineHarness, before: int, full: ScriptedProvider) -> 
 async def test_full_provider_does_not_block_tasks_for_another(
     harness: EngineHarness, before: int
 ) -> None:
-    """However many only a full provider can make: one that another can make is not starved."""
+    """However many tasks need a full provider, one that another can make is not starved."""
     full = ScriptedProvider(harness.folder, key="full", max_concurrent=0)
     task = await crowded(harness, before, full)
     await harness.run_for(30)
@@ -393,7 +393,7 @@ async def test_full_provider_does_not_block_tasks_for_another(
 async def test_provider_filled_in_this_round_does_not_block_another(
     harness: EngineHarness,
 ) -> None:
-    """The same where its last places are taken in the very round."""
+    """The same where the last capacity is used in this very round."""
     full = ScriptedProvider(harness.folder, key="full", max_concurrent=5)
     full.polls = [Pending(running=True)]
     task = await crowded(harness, 1300, full)
@@ -403,7 +403,7 @@ async def test_provider_filled_in_this_round_does_not_block_another(
 
 
 async def test_overlong_alert_is_sent_and_does_not_block_the_next(harness: EngineHarness) -> None:
-    """Whatever a gateway says, and however long: this alert is told, and the next one too."""
+    """However long the provider's text is, this alert is sent, and the next one too."""
     harness.provider.submits = [errors.Misconfigured("\u4f59" * 5000)]
     await harness.accept_task()
     await harness.run_for(5)
@@ -417,7 +417,7 @@ async def test_overlong_alert_is_sent_and_does_not_block_the_next(harness: Engin
 
 
 def test_late_success_does_not_end_a_requested_pause() -> None:
-    """A create that was under way when the gateway said 429 does not end the pause."""
+    """A create that was running when the gateway said 429 does not end the pause."""
     throttled = health_after_error(
         ProviderHealth("p"), errors.Throttled(retry_after=60), 100.0, 60.0
     )
@@ -427,7 +427,7 @@ def test_late_success_does_not_end_a_requested_pause() -> None:
 
 
 async def test_time_in_queue_does_not_count_towards_the_deadline(harness: EngineHarness) -> None:
-    """Who waited long in an honest line is not given up when the provider is away for a moment."""
+    """A task that waited long for capacity does not fail when its provider is briefly away."""
     harness.use_provider(ScriptedProvider(harness.folder, max_concurrent=0))
     task = await harness.accept_task()
     await harness.run_for(3000)

@@ -1,4 +1,4 @@
-"""The life of a task under every fault: it ends, once, and the credits tell the truth."""
+"""The life of a task under every fault: it ends once, and the credits are right."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ DAY = 24 * HOUR
 
 
 async def test_video_is_created_fetched_posted_once_and_charged(harness: EngineHarness) -> None:
-    """The plain way: made, fetched, posted once, paid for."""
+    """The normal case."""
     task = await harness.accept_task()
     assert await harness.held() == 4
     await harness.run_for(60)
@@ -52,7 +52,7 @@ async def test_video_is_created_fetched_posted_once_and_charged(harness: EngineH
 async def test_unclear_create_is_never_resent(
     harness: EngineHarness, error: errors.ProviderError
 ) -> None:
-    """Without a list to look in, an unclear create goes to review, credits held, never repeated."""
+    """Without a job list, an unclear create goes to review with its credits held."""
     harness.provider.submits = [error]
     task = await harness.accept_task()
     await harness.run_for(DAY)
@@ -65,7 +65,7 @@ async def test_unclear_create_is_never_resent(
 
 
 async def test_unclear_create_continues_when_job_is_found(harness: EngineHarness) -> None:
-    """Where the gateway lists jobs, the one of an unclear create is found and runs on."""
+    """Where the gateway lists jobs, the job of an unclear create is found and continues."""
     harness.use_provider(ScriptedProvider(harness.folder, find=JobLookup.BEST_EFFORT))
     harness.provider.submits = [errors.Unanswered()]
     harness.provider.finds = [None, errors.UpstreamError(), Job("job-9")]
@@ -114,7 +114,7 @@ async def test_job_of_another_task_is_not_attached(harness: EngineHarness) -> No
 async def test_rejected_connection_retries_create_once(
     harness: EngineHarness, error: errors.ProviderError
 ) -> None:
-    """What was certainly not accepted is tried again, and made once."""
+    """A create that certainly was not accepted is retried, and one job is made."""
     harness.provider.submits = [error, error, None]
     task = await harness.accept_task()
     await harness.run_for(120)
@@ -124,7 +124,7 @@ async def test_rejected_connection_retries_create_once(
 
 
 async def test_throttled_provider_is_left_alone_until_retry_after(harness: EngineHarness) -> None:
-    """A 429 leaves the whole provider alone for as long as it says."""
+    """After a 429 no task uses the provider for the requested time."""
     harness.provider.submits = [errors.Throttled(retry_after=50), None]
     await harness.accept_task()
     await harness.run_due_steps()
@@ -136,7 +136,7 @@ async def test_throttled_provider_is_left_alone_until_retry_after(harness: Engin
 
 
 async def test_unreachable_provider_releases_credits_after_deadline(harness: EngineHarness) -> None:
-    """After the deadline a create that never arrived is given up, and the credits come back."""
+    """A create that never arrived is given up at the deadline, and its hold is released."""
     harness.provider.submits = [errors.Unreachable()]
     task = await harness.accept_task()
     await harness.run_for(HOUR)
@@ -158,7 +158,7 @@ async def test_unreachable_provider_releases_credits_after_deadline(harness: Eng
 async def test_refusal_releases_credits_and_hides_provider_words(
     harness: EngineHarness, error: errors.ProviderError, reason: str
 ) -> None:
-    """A clear no ends the task, gives the credits back, and shows people no raw words."""
+    """A definite refusal fails the task, releases the hold, and shows users no provider text."""
     harness.provider.submits = [error]
     task = await harness.accept_task()
     await harness.run_for(HOUR)
@@ -179,7 +179,7 @@ async def test_refusal_releases_credits_and_hides_provider_words(
 
 
 async def test_unknown_new_job_is_polled_again(harness: EngineHarness) -> None:
-    """A gateway that does not know its own job right after the create is asked again."""
+    """A gateway that does not know its own job right after the create is polled again."""
     harness.provider.polls = [errors.NotFound(), errors.NotFound(), Finished()]
     task = await harness.accept_task()
     await harness.run_for(60)
@@ -187,7 +187,7 @@ async def test_unknown_new_job_is_polled_again(harness: EngineHarness) -> None:
 
 
 async def test_vanished_job_fails_and_releases_credits(harness: EngineHarness) -> None:
-    """A gateway that goes on not knowing the job has lost it: failed, credits back."""
+    """A job that the gateway keeps not knowing has failed; its hold is released."""
     harness.provider.polls = [errors.NotFound()]
     task = await harness.accept_task()
     await harness.run_for(HOUR)
@@ -197,7 +197,7 @@ async def test_vanished_job_fails_and_releases_credits(harness: EngineHarness) -
 
 
 async def test_poll_outage_keeps_the_job(harness: EngineHarness) -> None:
-    """Hours without an answer lose nothing: the job is looked at again when the gateway is back."""
+    """After hours without an answer the job is polled again."""
     outage: list[object] = [errors.Unanswered(), errors.Unreachable(), errors.MalformedResponse()]
     harness.provider.polls = [*outage * 60, Finished()]  # type: ignore[list-item]
     task = await harness.accept_task()
@@ -206,7 +206,7 @@ async def test_poll_outage_keeps_the_job(harness: EngineHarness) -> None:
 
 
 async def test_day_without_poll_answer_leads_to_review(harness: EngineHarness) -> None:
-    """After a day without an answer nobody knows what became of the job: an admin decides."""
+    """After a day without an answer the outcome is unknown: an admin decides."""
     harness.provider.polls = [errors.Unreachable()]
     task = await harness.accept_task()
     await harness.run_for(2 * DAY)
@@ -217,7 +217,7 @@ async def test_day_without_poll_answer_leads_to_review(harness: EngineHarness) -
 
 @pytest.mark.parametrize("kind", list(FailureKind))
 async def test_failed_job_is_not_charged(harness: EngineHarness, kind: FailureKind) -> None:
-    """Whatever the gateway's verdict, no video means no charge, and a sentence for it exists."""
+    """Whatever the reason, no video means no charge, and there is a text for the reason."""
     harness.provider.polls = [Failed(kind, "raw words", "code")]
     task = await harness.accept_task()
     await harness.run_for(HOUR)
@@ -227,7 +227,7 @@ async def test_failed_job_is_not_charged(harness: EngineHarness, kind: FailureKi
 
 
 async def test_hanging_job_fails_after_deadline(harness: EngineHarness) -> None:
-    """A job past its deadline fails, the credits come back."""
+    """A job past its deadline fails, and its hold is released."""
     harness.provider.polls = [Pending(running=True)]
     task = await harness.accept_task()
     await harness.run_for(HOUR)
@@ -237,7 +237,7 @@ async def test_hanging_job_fails_after_deadline(harness: EngineHarness) -> None:
 
 
 async def test_job_past_deadline_is_cancelled_at_the_provider(harness: EngineHarness) -> None:
-    """Where the gateway can stop a job, one past its deadline is stopped before it is given up."""
+    """Where the gateway can cancel, it is asked to before the task fails."""
     harness.use_provider(ScriptedProvider(harness.folder, cancel=True))
     harness.provider.polls = [Pending(running=True)]
     task = await harness.accept_task()
@@ -248,7 +248,7 @@ async def test_job_past_deadline_is_cancelled_at_the_provider(harness: EngineHar
 
 
 async def test_progress_never_decreases(harness: EngineHarness) -> None:
-    """What people see of progress never falls."""
+    """The progress that users see only grows."""
     harness.provider.polls = [Pending(running=True, percent=percent) for percent in (40, 20, 60)]
     harness.provider.polls += [Pending(running=True)]
     task = await harness.accept_task()
@@ -262,7 +262,7 @@ async def test_progress_never_decreases(harness: EngineHarness) -> None:
 
 
 async def test_job_waits_for_the_provider_account_that_made_it(harness: EngineHarness) -> None:
-    """After a change of the key nobody is asked for the job until the old account is back."""
+    """After a change of the key no provider is asked until the old account is back."""
     harness.provider.polls = [Pending(running=True)]
     task = await harness.accept_task()
     await harness.run_for(10)
@@ -281,7 +281,7 @@ async def test_job_waits_for_the_provider_account_that_made_it(harness: EngineHa
 
 
 async def test_cancelled_job_releases_credits(harness: EngineHarness) -> None:
-    """A job that the gateway has stopped gives the credits back, and the person hears of it."""
+    """A cancelled job releases the hold, and the user is notified."""
     harness.use_provider(ScriptedProvider(harness.folder, cancel=True))
     harness.provider.polls = [Pending(running=True)]
     task = await harness.accept_task()
@@ -295,7 +295,7 @@ async def test_cancelled_job_releases_credits(harness: EngineHarness) -> None:
 
 
 async def test_failed_cancel_still_delivers_the_video(harness: EngineHarness) -> None:
-    """When the gateway does not stop it, the video is made and posted as if nothing was said."""
+    """When the gateway does not cancel, the video is made and posted as usual."""
     harness.use_provider(ScriptedProvider(harness.folder, cancel=True))
     harness.provider.cancels = [False]
     harness.provider.polls = [Pending(running=True), Pending(running=True), Finished()]
@@ -312,7 +312,7 @@ async def test_failed_cancel_still_delivers_the_video(harness: EngineHarness) ->
 
 
 async def test_expired_link_is_renewed_by_a_poll(harness: EngineHarness) -> None:
-    """A dead link leads back to a fresh look, which brings a fresh link."""
+    """A dead link leads to another poll, which returns a fresh link."""
     harness.provider.polls = [Finished("https://a/1"), Finished("https://a/2")]
     harness.provider.downloads = [errors.NotFound(), MP4]
     task = await harness.accept_task()
@@ -324,7 +324,7 @@ async def test_expired_link_is_renewed_by_a_poll(harness: EngineHarness) -> None
 
 
 async def test_interrupted_download_resumes(harness: EngineHarness) -> None:
-    """A download that broke in the middle goes on from where it stopped."""
+    """A download that broke in the middle continues where it stopped."""
     harness.provider.downloads = [MP4[:20], MP4]
     task = await harness.accept_task()
     await harness.run_for(120)
@@ -339,7 +339,7 @@ async def test_interrupted_download_resumes(harness: EngineHarness) -> None:
 async def test_download_that_is_no_video_fails_and_releases_credits(
     harness: EngineHarness, answer: bytes | errors.ProviderError
 ) -> None:
-    """After a few tries a video that cannot be had is given up, and the credits come back."""
+    """After a few tries the task fails, and its hold is released."""
     harness.provider.downloads = [answer]
     task = await harness.accept_task()
     await harness.run_for(HOUR)
@@ -361,7 +361,7 @@ async def test_download_outage_keeps_the_video(harness: EngineHarness) -> None:
 
 
 async def test_failed_send_is_retried_and_posted_once(harness: EngineHarness) -> None:
-    """A send that certainly failed is tried again, and posted once, unmarked."""
+    """A send that certainly failed is retried, posted once, and not marked."""
     harness.chat.delivery_results = [*[DeliveryError("blocked", retry_after=9)] * 5, None]
     task = await harness.accept_task()
     await harness.run_for(HOUR)
@@ -370,7 +370,7 @@ async def test_failed_send_is_retried_and_posted_once(harness: EngineHarness) ->
 
 
 async def test_closed_chat_keeps_the_video_for_fetch(harness: EngineHarness) -> None:
-    """A result that can never be posted is kept, and its person is told how to get it."""
+    """A result that can never be posted is kept, and the user is told how to get it."""
     harness.chat.delivery_results = [DeliveryError("chat-gone", is_permanent=True)]
     task = await harness.accept_task()
     await harness.run_for(HOUR)
@@ -383,7 +383,7 @@ async def test_closed_chat_keeps_the_video_for_fetch(harness: EngineHarness) -> 
 
 
 async def test_unclear_send_is_repeated_once_and_marked(harness: EngineHarness) -> None:
-    """A send whose answer was lost is looked for, repeated once and marked, then left."""
+    """The chat is searched; if nothing is found, the video is sent once more, marked."""
     harness.chat.delivery_results = [DeliveryOutcomeUnknown()]
     task = await harness.accept_task()
     await harness.run_for(HOUR)
@@ -401,7 +401,7 @@ async def test_repeat_of_unclear_send_is_marked(harness: EngineHarness) -> None:
 
 
 async def test_posted_video_that_is_found_is_not_resent(harness: EngineHarness) -> None:
-    """When the chat shows that the unclear send did work, nothing is sent again."""
+    """When the chat shows that the unclear send worked, nothing is sent again."""
     harness.chat.delivery_results = [DeliveryOutcomeUnknown()]
     harness.chat.found_receipt = "message-7"
     task = await harness.accept_task()
@@ -411,7 +411,7 @@ async def test_posted_video_that_is_found_is_not_resent(harness: EngineHarness) 
 
 
 async def test_failure_notice_is_sent_when_the_chat_is_back(harness: EngineHarness) -> None:
-    """The last word on a failed task is told when the chat is back."""
+    """The final notice of a failed task waits for the chat."""
     harness.provider.submits = [errors.Moderated()]
     harness.chat.message_results = [DeliveryError("blocked"), DeliveryError("blocked"), None]
     await harness.accept_task()
@@ -423,7 +423,7 @@ async def test_failure_notice_is_sent_when_the_chat_is_back(harness: EngineHarne
 
 
 async def test_provider_limit_is_kept_and_users_take_turns(harness: EngineHarness) -> None:
-    """The cap of a provider holds; the rest wait their turn, one of each person at a time."""
+    """The provider's limit holds; the other tasks wait, one of each user in turn."""
     harness.use_provider(ScriptedProvider(harness.folder, max_concurrent=3))
     harness.provider.polls = [Pending(running=True)]
     for _ in range(5):
@@ -443,7 +443,7 @@ async def test_limit_of_zero_means_no_jobs(harness: EngineHarness) -> None:
 
 
 async def test_late_create_answer_after_lost_lease_is_kept(harness: EngineHarness) -> None:
-    """A worker that lost its lease while the create was under way still hands on the job's id."""
+    """A worker that lost its lease during the create still passes on the job id."""
     task = await harness.accept_task()
     slow = harness.worker
     ((claimed, step),) = (await harness.database.transact(slow.claim_transaction())).steps
@@ -462,7 +462,7 @@ async def test_late_create_answer_after_lost_lease_is_kept(harness: EngineHarnes
 
 
 async def test_worker_with_expired_lease_neither_creates_nor_posts(harness: EngineHarness) -> None:
-    """Who wakes after the lease has ended neither sends the create nor posts the result."""
+    """A worker that wakes after its lease ended neither sends the create nor posts."""
     task = await harness.accept_task()
     asleep = harness.worker
     ((claimed, step),) = (await harness.database.transact(asleep.claim_transaction())).steps
@@ -491,7 +491,7 @@ async def test_worker_with_expired_lease_neither_creates_nor_posts(harness: Engi
 
 
 async def test_ambiguous_job_is_attached_to_no_task(harness: EngineHarness) -> None:
-    """While another's create of the same words is unclear, a listed job is nobody's for certain."""
+    """While another create with the same prompt is unclear, a listed job is attached to no task."""
     harness.use_provider(ScriptedProvider(harness.folder, find=JobLookup.BEST_EFFORT))
     harness.provider.submits = [errors.Unanswered()]
     harness.provider.finds = [Job("job-7")]
@@ -502,7 +502,7 @@ async def test_ambiguous_job_is_attached_to_no_task(harness: EngineHarness) -> N
 
 
 async def test_failing_cancel_does_not_stop_polling(harness: EngineHarness) -> None:
-    """A gateway that cannot be asked to stop is still looked at, and not asked for ever."""
+    """A gateway that cannot be asked to cancel is still polled, and not asked for ever."""
     harness.use_provider(ScriptedProvider(harness.folder, cancel=True))
     harness.provider.cancels = [errors.UpstreamError()]
     harness.provider.polls = [Pending(running=True)] * 5 + [Finished()]
@@ -516,7 +516,7 @@ async def test_failing_cancel_does_not_stop_polling(harness: EngineHarness) -> N
 
 
 async def test_cancel_past_deadline_is_requested_once(harness: EngineHarness) -> None:
-    """Past its deadline a job is asked to stop once; then it is given up."""
+    """A job past its deadline is cancelled once; then the task fails."""
     harness.use_provider(ScriptedProvider(harness.folder, cancel=True))
     harness.provider.cancels = [False]
     harness.provider.polls = [Pending(running=True)]
@@ -527,7 +527,7 @@ async def test_cancel_past_deadline_is_requested_once(harness: EngineHarness) ->
 
 
 async def test_permanent_throttling_releases_credits_after_deadline(harness: EngineHarness) -> None:
-    """A create that is always refused for its haste is given up after the deadline."""
+    """A create that is always throttled is given up at the deadline."""
     harness.provider.submits = [errors.Throttled(retry_after=86400.0)]
     task = await harness.accept_task()
     await harness.run_for(3 * HOUR)
@@ -536,7 +536,7 @@ async def test_permanent_throttling_releases_credits_after_deadline(harness: Eng
 
 
 async def test_rejected_create_moves_to_the_next_provider(harness: EngineHarness) -> None:
-    """Where two serve a model, what the first certainly did not accept goes to the second."""
+    """What the first provider certainly did not accept goes to the second one."""
     dead, good = ScriptedProvider(harness.folder), ScriptedProvider(harness.folder, key="other")
     dead.submits = [errors.Unreachable()]
     harness.use_providers({"dead": dead, "good": good})
@@ -548,7 +548,7 @@ async def test_rejected_create_moves_to_the_next_provider(harness: EngineHarness
 
 
 async def test_forbidden_link_is_renewed_by_a_poll(harness: EngineHarness) -> None:
-    """A signed link that answers 403 has expired: a fresh look brings a fresh one."""
+    """A signed link that answers 403 has expired: another poll returns a fresh one."""
     harness.provider.polls = [Finished("https://a/1"), Finished("https://a/2")]
     harness.provider.downloads = [errors.Misconfigured("HTTP 403"), MP4]
     task = await harness.accept_task()
@@ -558,7 +558,7 @@ async def test_forbidden_link_is_renewed_by_a_poll(harness: EngineHarness) -> No
 
 
 async def test_search_outage_waits_instead_of_review(harness: EngineHarness) -> None:
-    """Not to have been able to look proves nothing: the search waits for the gateway."""
+    """A failed search proves nothing: the search waits for the gateway."""
     harness.use_provider(ScriptedProvider(harness.folder, find=JobLookup.BEST_EFFORT))
     harness.provider.submits = [errors.Unanswered()]
     harness.provider.finds = [*[errors.Unreachable()] * 40, Job("job-9")]
@@ -568,7 +568,7 @@ async def test_search_outage_waits_instead_of_review(harness: EngineHarness) -> 
 
 
 async def test_repeat_by_admin_stays_marked(harness: EngineHarness) -> None:
-    """A result that may stand there already goes on saying so, whoever sends it again."""
+    """A result that may have been posted already stays marked when an admin resends it."""
     harness.chat.delivery_results = [DeliveryOutcomeUnknown(), DeliveryOutcomeUnknown(), None]
     task = await harness.accept_task()
     await harness.run_for(HOUR)
@@ -586,7 +586,7 @@ async def test_repeat_by_admin_stays_marked(harness: EngineHarness) -> None:
 
 
 async def test_unstorable_characters_are_replaced(harness: EngineHarness) -> None:
-    """Half characters and NUL in a gateway's words are stored as something harmless."""
+    """Lone surrogates and NUL in provider text are stored as something harmless."""
     harness.provider.polls = [Failed(FailureKind.UPSTREAM, "a\ud800b\x00c")]
     task = await harness.accept_task()
     await harness.run_for(60)
@@ -594,7 +594,7 @@ async def test_unstorable_characters_are_replaced(harness: EngineHarness) -> Non
 
 
 async def test_task_of_dead_worker_is_taken_over_after_lease(harness: EngineHarness) -> None:
-    """What a dead worker held is taken up when its lease ends; it was not sent, so now it is."""
+    """The task of a dead worker is taken over when its lease ends, and only then."""
     harness.engine = replace(harness.engine, limits=EngineLimits(lease_s=30))
     task = await harness.accept_task()
     dead = harness.worker

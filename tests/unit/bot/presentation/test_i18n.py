@@ -1,4 +1,4 @@
-"""Sentences: in every language, with their facts, and said by somebody."""
+"""Texts: in every language, with their parameters, and each in use."""
 
 from __future__ import annotations
 
@@ -155,18 +155,18 @@ def rendered(language: str, key: str) -> Iterator[str]:
 
 
 def test_every_language_has_its_file() -> None:
-    """Each language that is offered has its file, and each file is offered."""
+    """And each file is offered."""
     assert {path.stem for path in LOCALES_DIR.glob("*.ftl")} == set(LANGUAGES)
 
 
 def test_every_language_has_the_same_texts_and_parameters() -> None:
-    """Every language has the same sentences, and each the same facts."""
+    """None is missing in any language."""
     for language in LANGUAGES:
         assert sentences(language) == sentences("en"), language
 
 
 def test_every_text_is_translated() -> None:
-    """Every Chinese sentence has Chinese in it, and no English one has."""
+    """Every Chinese text has Chinese in it, and no English one has."""
     free = {"moment", "models-free-orientation"}
     han = re.compile(r"[\u4e00-\u9fff]")
     for key in sentences("zh").keys() - free:
@@ -176,7 +176,7 @@ def test_every_text_is_translated() -> None:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_texts_show_no_markup(language: str) -> None:
-    """No braces, dollar signs, empty places or blanks at the ends, whatever the facts are."""
+    """No braces, dollar signs, gaps or blanks at the ends, whatever the parameters are."""
     for key in sentences(language):
         for text in rendered(language, key):
             assert not re.search(r"[{}$]|  |\?\?\?", text), text
@@ -184,7 +184,7 @@ def test_texts_show_no_markup(language: str) -> None:
 
 
 def test_empty_parameter_has_its_own_form() -> None:
-    """Where a fact may be empty, its sentence has another form for that."""
+    """Where a parameter may be empty, the text has another form for that."""
     for language in LANGUAGES:
         for key, facts in sentences(language).items():
             if facts & {"nearest", "styles", "percent"}:
@@ -203,7 +203,7 @@ def test_singular_is_used_for_one() -> None:
 
 
 def test_named_commands_and_options_exist() -> None:
-    """Every command and option in a sentence is one."""
+    """Every command and option in a text is one."""
     commands = {word.name for word in COMMANDS} | {"admin"}
     for language, key in ((code, key) for code in LANGUAGES for key in sentences(code)):
         for text in rendered(language, key):
@@ -213,7 +213,7 @@ def test_named_commands_and_options_exist() -> None:
 
 
 def test_every_accepted_image_format_is_named() -> None:
-    """The sentence about files that are no pictures names all that are taken."""
+    """In the text about files that are no pictures."""
     for language in LANGUAGES:
         text = translate(language, "image-not-one", name="a.png", seems="text")
         assert all(kind in text for kind in FORMATS)
@@ -230,7 +230,7 @@ def test_every_text_named_in_code_exists() -> None:
 
 
 def test_every_call_passes_exactly_the_parameters() -> None:
-    """Every call gives a sentence just the facts that it takes."""
+    """Every call gives a text just the parameters that it takes."""
     wrong = [
         (where, key, sorted(facts ^ sentences("en")[key]))
         for where, key, facts in said()
@@ -240,7 +240,7 @@ def test_every_call_passes_exactly_the_parameters() -> None:
 
 
 def test_every_text_is_used() -> None:
-    """Every sentence is named in code or belongs to a family."""
+    """Every text is named in code or belongs to a family."""
     named = {
         node.value
         for tree in trees().values()
@@ -252,7 +252,7 @@ def test_every_text_is_used() -> None:
 
 
 def test_call_search_finds_known_calls() -> None:
-    """The tests above look at real calls: they find those that everybody knows."""
+    """The tests above search real calls: this finds those that everybody knows."""
     found = {key for _, key, _ in said()}
     assert {"prompt-empty", "no-credits", "accepted", "quota", "image-broken"} <= found
     assert {"timeout", "model-unavailable", "file-lost", "create-unclear"} <= reasons()
@@ -262,7 +262,7 @@ def test_call_search_finds_known_calls() -> None:
 
 
 def test_unknown_language_falls_back_to_english() -> None:
-    """A language that is not there is answered in English; variants of one are that one."""
+    """Variants of a language are that language."""
     assert translate("fr", "state-done") == translate("en", "state-done") == "done"
     assert translate("", "state-done") == "done"
     assert (
@@ -292,13 +292,13 @@ def test_price_is_shown_in_credits() -> None:
 
 @pytest.mark.parametrize("prompt", ["portrait", "none", "{ $task }", "{task} %s", "\u2068x\u2069"])
 def test_user_text_is_repeated_literally(prompt: str) -> None:
-    """What a person wrote is repeated as it is, in every language."""
+    """In every language."""
     for language in LANGUAGES:
         assert translate(language, "delivered", task="t", prompt=prompt).endswith(prompt)
 
 
 def test_no_credits_names_need_balance_and_refill_time() -> None:
-    """It says what is needed, what is there, and the moment of the refill where the person is."""
+    """The time is in the user's zone."""
     refused = Refusal("no-credits", needed=12, have=3, limit=60, refills_at=NEW_YEAR)
     assert format_error("en", refused) == (
         "This needs 12 credits; you have 3. Your 60 daily credits come back at"
@@ -314,7 +314,7 @@ def test_no_credits_names_need_balance_and_refill_time() -> None:
 
 
 def test_long_user_text_is_shortened() -> None:
-    """What a person typed is repeated in part where it is long; lists of ours are whole."""
+    """Lists of Reelay's own are complete."""
     names = ", ".join(f"model-{number}" for number in range(100))
     text = format_error("en", Refusal("model-unknown", name="x" * 5000, nearest="", all=names))
     assert "x" * 200 + "\u2026" in text
@@ -337,7 +337,7 @@ def test_long_user_text_is_shortened() -> None:
     ],
 )
 def test_durations_are_rounded_for_people(seconds: float, text: str) -> None:
-    """Lengths of time are told as people tell them."""
+    """Not given to the second."""
     assert format_duration("en", seconds) == text
 
 
@@ -350,7 +350,7 @@ def test_time_is_shown_with_its_zone() -> None:
 
 
 def test_help_lists_every_command_and_option() -> None:
-    """It lists every command and option; admin words only where admins ask."""
+    """Admin commands only where admins ask."""
     for language in LANGUAGES:
         text = help_text(language, is_admin=False, typed_options=True)
         assert all(f"/{word.name}" in text for word in COMMANDS)

@@ -1,4 +1,4 @@
-"""What admins see and do of providers and the catalogue, and what people hear meanwhile."""
+"""What admins see and do about providers and the catalogue, and its effect on users."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Commands:
         )
 
     async def ask(self, line: str, person: User = ME) -> Reply:
-        """The answer to a line."""
+        """Send a line and return the reply."""
         await self.stage.register_providers()
         request = CommandRequest(
             person, Destination("console"), parse_command(line, allow_files=True), None
@@ -77,7 +77,7 @@ class Commands:
         return reply.text
 
     async def order(self, line: str = "/video a red kite") -> Task:
-        """The task that a line makes."""
+        """Send a line and return its task."""
         reply = await self.ask(line)
         assert reply.ok, reply.text
         assert reply.task is not None
@@ -90,7 +90,7 @@ def commands(database: Database, clock: FakeClock, tmp_path: Path) -> Commands:
 
 
 async def test_providers_shows_mode_breaker_jobs_and_last_error(commands: Commands) -> None:
-    """`providers`: mode, breaker, jobs of places; trouble with the gateway's own words."""
+    """The last error is in the gateway's own words."""
     commands.stage.provider.polls = [Pending(running=True)]
     await commands.order()
     await commands.stage.run_for(5)
@@ -112,7 +112,7 @@ async def test_providers_shows_mode_breaker_jobs_and_last_error(commands: Comman
 
 
 async def test_drain_off_and_on_change_the_provider(commands: Commands) -> None:
-    """Drained, a provider finishes what it has; off, it hears nothing; on, all is forgotten."""
+    """Draining, it finishes its jobs; off, it gets no request; on, its errors are cleared."""
     commands.stage.provider.polls = [Pending(running=True)]
     task = await commands.order()
     await commands.stage.run_for(5)
@@ -160,7 +160,7 @@ async def test_unknown_provider_is_refused_with_the_known_ones(commands: Command
 async def test_changed_catalog_is_taken_over_or_refused_with_reasons(
     commands: Commands, tmp_path: Path
 ) -> None:
-    """By word or by itself; a wrong one is told with file, model and key, and changes nothing."""
+    """By command or automatically; an error names file, model and key."""
     file = tmp_path / "catalog.toml"
     file.write_text(CATALOG.format(name="first"))
     catalog = Catalog.load(file, {"p": "sandbox"})
@@ -184,7 +184,7 @@ async def test_changed_catalog_is_taken_over_or_refused_with_reasons(
 
 
 async def test_missing_model_is_neither_listed_nor_accepted(commands: Commands) -> None:
-    """After its gateway's word a model is neither shown nor taken, and nothing is charged."""
+    """After the gateway's answer the model is hidden, and nothing is charged."""
     commands.stage.provider.submits = [errors.ModelUnavailable("gone")]
     first = await commands.order()
     await commands.stage.run_for(5)
@@ -204,7 +204,7 @@ def _with(provider: ScriptedProvider, **able: object) -> Provider:
 async def test_image_without_a_way_to_the_gateway_is_refused(
     commands: Commands, tmp_path: Path
 ) -> None:
-    """Where only a link would do and there is no address, the person hears it at once."""
+    """Where only a link would do and there is no public address, the user is told at once."""
     photo = tmp_path / "photo.png"
     Image.new("RGB", (300, 500), "teal").save(photo)
     one = _with(commands.stage.provider, image_transports=(ImageTransport.LINK,))
@@ -223,7 +223,7 @@ async def test_image_without_a_way_to_the_gateway_is_refused(
 
 
 async def test_private_video_cannot_be_remixed(commands: Commands, tmp_path: Path) -> None:
-    """Where a gateway keeps private videos to itself, it cannot change them: told, not tried."""
+    """Where a gateway cannot remix private videos, the user is told; nothing is tried."""
     file = tmp_path / "catalog.toml"
     file.write_text(CATALOG.format(name="first"))
     able = _with(commands.stage.provider, remix=True, remix_private=False)
@@ -235,7 +235,7 @@ async def test_private_video_cannot_be_remixed(commands: Commands, tmp_path: Pat
 
 
 async def test_remix_by_edit_id_needs_and_keeps_the_id(commands: Commands, tmp_path: Path) -> None:
-    """Where a change names an edit id, that is kept and sent; without one there is no change."""
+    """Without the id there is no remix."""
     file = tmp_path / "catalog.toml"
     file.write_text(CATALOG.format(name="first"))
     able = _with(commands.stage.provider, remix=True, remix_by_edit_id=True)

@@ -1,4 +1,4 @@
-"""What people and admins hear, and that nobody reaches into another's affairs."""
+"""What users and admins are told, and that no user reaches another's tasks."""
 
 from __future__ import annotations
 
@@ -31,21 +31,21 @@ ADMIN = User("console:local", is_admin=True)
 
 
 class Commands:
-    """A stage with a desk in front of it."""
+    """The engine with the command handlers in front of it."""
 
     def __init__(self, stage: EngineHarness) -> None:
         self.engine = stage
         self.app = stage.app_context()
 
     async def send(self, line: str, user: User = ME, update: str | None = None) -> Reply:
-        """The answer to a line."""
+        """Send a line and return the reply."""
         request = CommandRequest(
             user, Destination("console"), parse_command(line, allow_files=True), update
         )
         return await handle_request(request, self.app)
 
     async def accept_task(self, line: str = "/video a red kite", user: User = ME) -> Task:
-        """The task that a line makes."""
+        """Send a line and return its task."""
         await self.engine.register_providers()
         reply = await self.send(line, user)
         assert reply.ok, reply.text
@@ -55,14 +55,14 @@ class Commands:
 
 @pytest.fixture
 def commands(database: Database, clock: FakeClock, tmp_path: Path) -> Commands:
-    """A town whose gateway can stop and change videos."""
+    """Commands with a gateway that can cancel and remix."""
     stage = EngineHarness(database, tmp_path / "data", clock)
     stage.use_provider(ScriptedProvider(stage.folder, cancel=True, remix=True))
     return Commands(stage)
 
 
 async def test_repeated_update_makes_one_task_and_one_hold(commands: Commands) -> None:
-    """The same update again gives the same answer, one task and one hold; its picture goes."""
+    """The same update again gives the same answer; its second picture is removed."""
     first = await commands.send("/video a kite", update="u1")
     again = await commands.send("/video a kite", update="u1")
     assert first.task is not None
@@ -76,7 +76,7 @@ def _pictures(town: Commands) -> list[Path]:
 
 
 async def test_refused_request_removes_its_image(commands: Commands, tmp_path: Path) -> None:
-    """Where nothing was accepted, nothing stays behind; what was accepted keeps its picture."""
+    """An accepted request keeps its image."""
     photo = tmp_path / "photo.png"
     Image.new("RGB", (300, 500), "teal").save(photo)
     await commands.send("/admin limit console:me 0", ADMIN)
@@ -91,7 +91,7 @@ async def test_refused_request_removes_its_image(commands: Commands, tmp_path: P
 
 
 async def test_task_of_another_user_does_not_exist(commands: Commands) -> None:
-    """To others a task does not exist: the words are those for an id that was never given."""
+    """The text is the one for an id that was never given."""
     task = await commands.accept_task()
     for line in ("/cancel {}", "/retry {}", "/fetch {}", "/remix {} now blue"):
         theirs = await commands.send(line.format(task.id), OTHER)
@@ -104,7 +104,7 @@ async def test_task_of_another_user_does_not_exist(commands: Commands) -> None:
 
 @pytest.mark.parametrize("word", [word.name for word in ADMIN_COMMANDS] + ["help"])
 async def test_admin_commands_are_refused_to_users(commands: Commands, word: str) -> None:
-    """Every word of /admin is refused to whoever is no admin, and changes nothing."""
+    """Nothing is changed."""
     arguments = {"grant": "console:me 5", "limit": "console:me 5", "resolve": "abcd2345 refund"}
     arguments |= {"provider": "p drain", "group": "discord:1 5"}
     line = f"/admin {word} {arguments.get(word, '')}"
@@ -119,7 +119,7 @@ async def test_admin_commands_are_refused_to_users(commands: Commands, word: str
 
 
 async def test_queued_task_is_cancelled_at_once_without_charge(commands: Commands) -> None:
-    """A task in line is stopped at once, and the answer tells the truth about the credits."""
+    """The answer tells what happened to the credits."""
     task = await commands.accept_task()
     reply = await commands.send(f"/cancel {task.id}")
     assert reply.ok
@@ -132,7 +132,7 @@ async def test_queued_task_is_cancelled_at_once_without_charge(commands: Command
 
 
 async def test_cancel_is_refused_where_the_gateway_cannot(commands: Commands) -> None:
-    """A gateway that cannot stop a job: the person hears that it costs, and gets the video."""
+    """The user is told that it costs, and gets the video."""
     commands.engine.use_provider(ScriptedProvider(commands.engine.folder))
     commands = Commands(commands.engine)
     commands.engine.provider.polls = [Pending(running=True)]
@@ -146,7 +146,7 @@ async def test_cancel_is_refused_where_the_gateway_cannot(commands: Commands) ->
 
 
 async def test_running_job_is_cancelled_at_the_next_poll(commands: Commands) -> None:
-    """Where the gateway can, the wish is carried out at the next look, and told."""
+    """Where the gateway can cancel, the user is notified of the outcome."""
     commands.engine.provider.polls = [Pending(running=True)]
     task = await commands.accept_task()
     await commands.engine.run_for(5)
@@ -158,7 +158,7 @@ async def test_running_job_is_cancelled_at_the_next_poll(commands: Commands) -> 
 
 
 async def test_delivered_video_is_sent_again_while_kept(commands: Commands) -> None:
-    """A delivered video is handed out again; one that is no longer there is refused."""
+    """A video that was removed is refused."""
     task = await commands.accept_task()
     assert not (await commands.send(f"/fetch {task.id}")).ok
     await commands.engine.run_for(60)
@@ -173,7 +173,7 @@ async def test_delivered_video_is_sent_again_while_kept(commands: Commands) -> N
 async def test_retry_repeats_options_and_image_at_todays_price(
     commands: Commands, tmp_path: Path
 ) -> None:
-    """A retry has the same wishes and its own picture, and costs what it costs today."""
+    """A retry has the same options and its own copy of the image."""
     photo = tmp_path / "photo.png"
     Image.new("RGB", (300, 500), "teal").save(photo)
     commands.engine.provider.submits = [errors.Rejected(), None]
@@ -211,7 +211,7 @@ async def test_remix_uses_the_account_and_job_of_the_original(commands: Commands
 async def test_forgetme_removes_user_data_and_keeps_the_ledger(
     commands: Commands, tmp_path: Path
 ) -> None:
-    """After /forgetme yes no prompt, picture, video or setting is left; the ledger is as it was."""
+    """No prompt, image, video or setting is left; the ledger is unchanged."""
     photo = tmp_path / "photo.png"
     Image.new("RGB", (300, 500), "teal").save(photo)
     task = await commands.accept_task(f"/video --image {photo} a secret wish")
@@ -235,7 +235,7 @@ async def test_forgetme_removes_user_data_and_keeps_the_ledger(
 
 
 async def test_forgetme_removes_the_user_name_as_well(commands: Commands) -> None:
-    """After /forgetme yes nobody is found by the user name any more, only by the id."""
+    """Nobody is found by the user name any more, only by the id."""
     await set_handle(commands.app, ME.id, "Wren")
     front_end = ME.id.partition(":")[0]
     assert await user_id_by_handle(commands.app, front_end, "wren") == ME.id
@@ -244,7 +244,7 @@ async def test_forgetme_removes_the_user_name_as_well(commands: Commands) -> Non
 
 
 async def test_default_applies_unless_an_option_is_given(commands: Commands) -> None:
-    """What a person has set counts where they say nothing; a wish goes before it."""
+    """A user's default counts where no option is given."""
     await commands.send("/settings duration 8")
     await commands.send("/settings orientation portrait")
     assert not (await commands.send("/settings model nonsense")).ok
@@ -255,7 +255,7 @@ async def test_default_applies_unless_an_option_is_given(commands: Commands) -> 
 
 
 async def test_chosen_language_is_used_everywhere(commands: Commands) -> None:
-    """The chosen language answers at once, for refusals and last words as well."""
+    """It applies at once, to refusals and final notices as well."""
     assert "中文" in (await commands.send("/language zh")).text
     assert "没有" in (await commands.send("/cancel zzzzzzzz")).text
     commands.engine.provider.submits = [errors.Moderated()]
@@ -289,7 +289,7 @@ async def _in_review(town: Commands) -> Task:
 async def test_review_is_charged_refunded_or_attached_by_an_admin(
     commands: Commands, verdict: str, state: State, spent: int
 ) -> None:
-    """An admin charges, refunds or attaches; the person hears the truth about the credits."""
+    """The user is told what happened to the credits."""
     task = await _in_review(commands)
     assert "the raw words" in (await commands.send(f"/admin task {task.id}", ADMIN)).text
     assert task.id in (await commands.send("/admin tasks review", ADMIN)).text
@@ -315,7 +315,7 @@ async def test_job_is_attached_to_one_task_only(commands: Commands) -> None:
 
 
 async def test_admin_grant_limit_and_ban_take_effect_at_once(commands: Commands) -> None:
-    """Grants, limits and bans take effect at once, also for somebody who never wrote."""
+    """Also for a user who has never written."""
     assert (await commands.send("/admin grant telegram:5 7", ADMIN)).ok
     stranger = User("telegram:5")
     assert "7" in (await commands.send("/quota", stranger)).text
@@ -330,7 +330,7 @@ async def test_admin_grant_limit_and_ban_take_effect_at_once(commands: Commands)
 
 
 async def test_admin_requeue_posts_an_undelivered_video(commands: Commands) -> None:
-    """Requeue posts an undelivered video again, and hurries a waiting task; no more."""
+    """Requeue also expedites a waiting task; other tasks are refused."""
     from bot.ports import DeliveryError
 
     commands.engine.chat.delivery_results = [DeliveryError("blocked", is_permanent=True), None]
@@ -347,7 +347,7 @@ async def test_admin_requeue_posts_an_undelivered_video(commands: Commands) -> N
 
 
 async def test_old_videos_images_and_prompts_are_removed(commands: Commands) -> None:
-    """After their days videos, pictures and prompts go; the task and its numbers stay."""
+    """After their retention; the task and its numbers stay."""
     from bot.engine.retention import purge_expired
 
     task = await commands.accept_task()
@@ -367,7 +367,7 @@ async def test_old_videos_images_and_prompts_are_removed(commands: Commands) -> 
 
 
 async def test_retry_without_its_image_is_refused(commands: Commands, tmp_path: Path) -> None:
-    """When the picture is no longer kept, a retry is refused: it would be another video."""
+    """Without the image it would be another video."""
     from bot.engine.retention import purge_expired
 
     photo = tmp_path / "photo.png"
@@ -383,7 +383,7 @@ async def test_retry_without_its_image_is_refused(commands: Commands, tmp_path: 
 
 
 async def test_image_is_kept_for_its_own_time(commands: Commands, tmp_path: Path) -> None:
-    """Pictures have a time of their own; the video stays for its."""
+    """The video stays for its own."""
     from bot.engine.retention import purge_expired
 
     photo = tmp_path / "photo.png"

@@ -1,4 +1,4 @@
-"""Groups: where videos may be asked for, who pays for them, and who may say so."""
+"""Groups: where videos may be requested, who pays for them, and who may change that."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ async def guild(database: Database, clock: FakeClock, tmp_path: Path) -> Guild:
 
 
 async def test_wallet_pays_and_is_refunded(guild: Guild) -> None:
-    """A wallet that an admin has filled pays, is told of, and gets back what is not made."""
+    """A wallet that an admin has filled pays, is shown, and gets refunds."""
     await guild.admin("/admin group discord:77 6")
     own = await guild.left(ANN.id)
     made = await guild.ask(VIDEO)
@@ -93,7 +93,7 @@ async def test_wallet_pays_and_is_refunded(guild: Guild) -> None:
 
 
 async def test_user_pays_when_the_wallet_is_empty(guild: Guild) -> None:
-    """When the wallet does not suffice, the person's own credits pay."""
+    """When the wallet does not suffice, the user's own credits pay."""
     await guild.admin("/admin group discord:77 4")
     assert "shared wallet" in (await guild.ask(VIDEO)).text
     own = await guild.left(ANN.id)
@@ -104,7 +104,7 @@ async def test_user_pays_when_the_wallet_is_empty(guild: Guild) -> None:
 
 
 async def test_refusal_names_both_balances(guild: Guild) -> None:
-    """Without credits of one's own and in the wallet, both are told, and when they come back."""
+    """Without credits in either, the refusal says so, and when they come back."""
     await guild.admin("/admin group discord:77 3")
     await guild.admin("/admin limit discord:1 2")
     refused = await guild.ask(VIDEO)
@@ -114,7 +114,7 @@ async def test_refusal_names_both_balances(guild: Guild) -> None:
 
 
 async def test_removed_wallet_leaves_payment_to_the_user(guild: Guild) -> None:
-    """`group CHAT 0` is the end of the wallet: members pay themselves, as if it had never been."""
+    """`group CHAT 0` removes the wallet: members pay themselves again."""
     await guild.admin("/admin group discord:77 100")
     await guild.admin("/admin group discord:77 0")
     made = await guild.ask(VIDEO)
@@ -123,7 +123,7 @@ async def test_removed_wallet_leaves_payment_to_the_user(guild: Guild) -> None:
 
 
 async def test_role_allowance_is_a_daily_limit(guild: Guild, clock: FakeClock) -> None:
-    """A share is a day's: what went over it is paid by the person; the next day it is new."""
+    """Beyond it the user pays; the next day it is new."""
     await guild.admin("/admin group discord:77 100")
     set_ = await guild.ask(ChangeGroup(role="900", role_allowance=4), there=MANAGER)
     assert "<@&900> 4" in set_.text
@@ -138,7 +138,7 @@ async def test_role_allowance_is_a_daily_limit(guild: Guild, clock: FakeClock) -
 
 
 async def test_concurrent_requests_never_overdraw_the_wallet(guild: Guild) -> None:
-    """Of many at once, the wallet pays for as many as it can, and never goes below nothing."""
+    """The wallet pays for as many as it can."""
     await guild.admin("/admin group discord:77 8")
     people = [User(f"discord:{number}") for number in range(100, 120)]
     replies = await asyncio.gather(*(guild.ask(VIDEO, person) for person in people))
@@ -148,7 +148,7 @@ async def test_concurrent_requests_never_overdraw_the_wallet(guild: Guild) -> No
 
 
 async def test_requests_outside_the_allowed_channels_are_refused(guild: Guild) -> None:
-    """With channels named, others are refused, with the names; a thread counts as its channel."""
+    """The refusal names the channels; a thread counts as its channel."""
     await guild.ask(ChangeGroup(allow="6"), there=MANAGER)
     refused = await guild.ask(VIDEO)
     assert not refused.ok
@@ -164,7 +164,7 @@ async def test_requests_outside_the_allowed_channels_are_refused(guild: Guild) -
 
 
 async def test_only_managers_change_the_group(guild: Guild) -> None:
-    """Only who manages it changes it; outside of one there is nothing to change."""
+    """Outside of a group there is nothing to change."""
     for there, words in ((HERE, "Only those who manage"), (None, "use it there")):
         refused = await guild.ask(ChangeGroup(spoiler=True), there=there)
         assert not refused.ok
@@ -186,7 +186,7 @@ async def test_concurrent_changes_are_all_kept(guild: Guild) -> None:
 
 
 async def test_shared_answers_use_the_chosen_language_or_the_groups(guild: Guild) -> None:
-    """What all see is in the group's language unless one has chosen; the rest is in the app's."""
+    """Public texts use the user's chosen language or the group's; private ones the app's."""
     await guild.ask(ChangeGroup(language="zh", spoiler=True), there=MANAGER)
     made = await guild.ask(VIDEO, replace(ANN, language="en"))
     assert made.task is not None

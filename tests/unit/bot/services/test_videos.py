@@ -1,4 +1,4 @@
-"""A picture on its way into a task: fitted as asked, what was lost of it told, refused in words."""
+"""An image on its way into a task: fitted as requested, with the loss reported, or refused."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Bench:
         self.withdrawn: list[str] = []
 
     async def ask(self, line: str) -> Reply:
-        """The answer to a line."""
+        """Send a line and return the reply."""
         await self.stage.register_providers()
         world = self.stage.engine
         desk = AppContext(
@@ -91,7 +91,7 @@ async def _kept(town: Bench, reply: Reply) -> Image.Image:
 
 
 async def test_user_is_told_how_much_of_the_image_was_cut(bench: Bench, tmp_path: Path) -> None:
-    """Who sends a square for a wide video hears how much of it went, and what to do."""
+    """With a square for a wide video the user is told the share, and what to do."""
     square = _photo(tmp_path, 600, 600)
     reply = await bench.ask(f"/video --image {square} --landscape --size 1280x720 a kite")
     assert (await _kept(bench, reply)).size == (1280, 720)
@@ -104,7 +104,7 @@ async def test_user_is_told_how_much_of_the_image_was_cut(bench: Bench, tmp_path
 async def test_slight_cut_is_not_mentioned(
     bench: Bench, tmp_path: Path, size: tuple[int, int]
 ) -> None:
-    """A photo that nearly has the shape of the video is not worth a word."""
+    """A photo that nearly has the shape of the video needs no note."""
     photo = _photo(tmp_path, *size)
     reply = await bench.ask(f"/video --image {photo} a kite")
     assert reply.ok
@@ -112,7 +112,7 @@ async def test_slight_cut_is_not_mentioned(
 
 
 async def test_padded_image_is_complete(bench: Bench, tmp_path: Path) -> None:
-    """With `--fit pad` all of it is there, and nothing is said."""
+    """With `--fit pad` all of it is there, and there is no note."""
     square = tmp_path / "card.png"
     sample_images.color_card(400, 400).save(square)
     line = f"/video --image {square} --fit PAD --landscape --size 854x480 a kite"
@@ -133,7 +133,7 @@ async def test_fit_without_effect_is_refused(bench: Bench) -> None:
 
 
 async def test_full_disk_refuses_the_image_without_a_hold(bench: Bench, tmp_path: Path) -> None:
-    """A picture that cannot be kept is refused in words, and no credits are held."""
+    """An image that cannot be stored is refused, and no credits are held."""
     bench.spool = MediaStorage(bench.stage.folder, min_free_bytes=1 << 60)
     photo = _photo(tmp_path, 600, 600)
     reply = await bench.ask(f"/video --image {photo} a kite")
@@ -144,7 +144,7 @@ async def test_full_disk_refuses_the_image_without_a_hold(bench: Bench, tmp_path
 
 
 async def test_forgetme_removes_published_images(bench: Bench, tmp_path: Path) -> None:
-    """The copies go too; that one cannot be reached now keeps nothing else from going."""
+    """A copy that cannot be reached now does not stop the removal of others."""
     photo = _photo(tmp_path, 600, 600)
     task = (await bench.ask(f"/video --image {photo} a kite")).task
     assert task is not None
@@ -155,7 +155,7 @@ async def test_forgetme_removes_published_images(bench: Bench, tmp_path: Path) -
 
 
 def test_fit_is_parsed_in_any_case() -> None:
-    """In capitals too; by default the person has said nothing."""
+    """Without it the user has not chosen."""
     for line, fit in (
         ("/video --fit crop a kite", "crop"),
         ("/video a kite --fit=PAD", "pad"),

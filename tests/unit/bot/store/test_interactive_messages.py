@@ -1,4 +1,4 @@
-"""Cards and marks: what a front-end must find again months later, the same on every database."""
+"""Interactive messages and front-end state: the same on every database."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ async def cancelled(database: Database, clock: FakeClock, task: Task) -> None:
 async def test_message_round_trips_and_is_found_by_its_callback_id(
     interactive_messages: Cards,
 ) -> None:
-    """What a card knows survives the database, and its token alone finds it."""
+    """Every field survives the database, and the callback id alone finds it."""
     body = {"video": {"prompt": "'; DROP TABLE cards; --\n红色风筝 🪁", "seconds": 8}, "reply": 7}
     opened = await interactive_messages.open(MessageKind.DRAFT, ANN, HERE, body=body)
     assert await interactive_messages.get(opened.callback_id) == opened
@@ -64,7 +64,7 @@ async def test_message_round_trips_and_is_found_by_its_callback_id(
 
 
 async def test_callback_ids_are_random_and_fit_a_button(interactive_messages: Cards) -> None:
-    """A thousand tokens differ, have 72 bits of chance, and leave room in 64 bytes."""
+    """A thousand differ, have 72 random bits, and leave room in 64 bytes."""
     made = [await interactive_messages.open(MessageKind.CHOICES, ANN, HERE) for _ in range(50)]
     tokens = {card.callback_id for card in made}
     assert len(tokens) == 50
@@ -74,7 +74,7 @@ async def test_callback_ids_are_random_and_fit_a_button(interactive_messages: Ca
 async def test_task_has_one_status_message(
     interactive_messages: Cards, database: Database, clock: FakeClock
 ) -> None:
-    """Opened again, by ten at once, a task's status is the one that is there; a result is new."""
+    """Opened by ten at once, a task's status is the existing one; a result is new."""
     task = await ordered(database, clock)
     opened = await asyncio.gather(
         *(interactive_messages.open(MessageKind.STATUS, ANN, HERE, task=task.id) for _ in range(10))
@@ -88,7 +88,7 @@ async def test_task_has_one_status_message(
 
 
 async def test_concurrent_sends_get_distinct_numbers(interactive_messages: Cards) -> None:
-    """Of many who begin to send at once each hears another number."""
+    """Each send that begins at the same time gets another number."""
     card = await interactive_messages.open(MessageKind.DRAFT, ANN, HERE)
     counted = await asyncio.gather(*(interactive_messages.begin(card) for _ in range(8)))
     assert sorted(counted) == list(range(1, 9))
@@ -98,7 +98,7 @@ async def test_concurrent_sends_get_distinct_numbers(interactive_messages: Cards
 
 
 async def test_message_is_found_by_its_place_in_its_front_end(interactive_messages: Cards) -> None:
-    """A card is found where it stands, in its own front-end, the newest if a place was reused."""
+    """The newest one is found if a message id was reused."""
     card = await interactive_messages.open(MessageKind.QUESTION, ANN, HERE)
     assert await interactive_messages.at("-7:12") is None
     await interactive_messages.change(card, message="-7:12")
@@ -111,7 +111,7 @@ async def test_message_is_found_by_its_place_in_its_front_end(interactive_messag
 async def test_front_ends_do_not_share_messages_or_marks(
     interactive_messages: Cards, database: Database, clock: FakeClock
 ) -> None:
-    """The same key of a message, the same name of a mark mean something else in another one."""
+    """The same message id or mark name is another one in another front-end."""
     other = Cards(database, clock, "other")
     card = await interactive_messages.open(MessageKind.QUESTION, ANN, HERE)
     await interactive_messages.change(card, message="-7:12")
@@ -124,7 +124,7 @@ async def test_front_ends_do_not_share_messages_or_marks(
 async def test_latest_open_draft_of_the_user_is_found(
     interactive_messages: Cards, clock: FakeClock
 ) -> None:
-    """The newest is the person's own, of this kind and place, open, and not too old."""
+    """Of this user, kind and destination, still open, and not too old."""
     first = await interactive_messages.open(MessageKind.DRAFT, ANN, HERE)
     await clock.advance(10)
     second = await interactive_messages.open(MessageKind.DRAFT, ANN, HERE)
@@ -143,7 +143,7 @@ async def test_latest_open_draft_of_the_user_is_found(
 
 
 async def test_change_touches_only_the_named_fields(interactive_messages: Cards) -> None:
-    """A change touches one card and what it names; an ended card says so and can still be read."""
+    """A closed message says so, and can still be read."""
     card = await interactive_messages.open(MessageKind.DRAFT, ANN, HERE, body={"page": ""})
     other = await interactive_messages.open(MessageKind.DRAFT, ANN, HERE, body={"page": ""})
     await interactive_messages.change(card, body={"page": "model"})
@@ -158,7 +158,7 @@ async def test_change_touches_only_the_named_fields(interactive_messages: Cards)
 async def test_left_statuses_are_those_of_settled_tasks(
     interactive_messages: Cards, database: Database, clock: FakeClock
 ) -> None:
-    """Left behind are statuses that stand and whose tasks are over, and no others."""
+    """Those that are still posted though their task is over, and no others."""
     over, going, unsent, away = [await ordered(database, clock) for _ in range(4)]
     opened: dict[str, InteractiveMessage] = {}
     for number, task in enumerate((over, going, unsent, away)):
@@ -177,7 +177,7 @@ async def test_left_statuses_are_those_of_settled_tasks(
 async def test_forget_clears_all_messages_of_the_user(
     interactive_messages: Cards, database: Database, clock: FakeClock
 ) -> None:
-    """After /forgetme no card of the person says anything; those of others are untouched."""
+    """Messages of other users are untouched."""
     task = await ordered(database, clock)
     status = await interactive_messages.open(
         MessageKind.STATUS, ANN, HERE, task=task.id, body={"a": "secret"}
@@ -199,7 +199,7 @@ async def test_forget_clears_all_messages_of_the_user(
 async def test_cleanup_removes_old_drafts_only(
     interactive_messages: Cards, database: Database, clock: FakeClock
 ) -> None:
-    """Old drafts go; a task's cards stay, and so does a draft that was touched since."""
+    """Messages of a task stay, and so does a draft that was used since."""
     task = await ordered(database, clock)
     status = await interactive_messages.open(MessageKind.STATUS, ANN, HERE, task=task.id)
     old = await interactive_messages.open(MessageKind.DRAFT, ANN, HERE)
@@ -215,7 +215,7 @@ async def test_cleanup_removes_old_drafts_only(
 
 
 async def test_concurrent_set_mark_keeps_one_value(interactive_messages: Cards) -> None:
-    """A mark that many set at once has one value of theirs, and nobody fails."""
+    """A mark that is set by many at once has one of their values, and no call fails."""
     await asyncio.gather(
         *(interactive_messages.set_mark("menus", str(number)) for number in range(8))
     )

@@ -1,4 +1,4 @@
-"""What PostgreSQL adds: a network in between, and rivals."""
+"""What is special about PostgreSQL: a network in between, and other processes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def dialect() -> str:
 
 
 async def test_serialization_failure_is_retried(store: Database) -> None:
-    """After a serialization failure the function runs anew, and the first run left nothing."""
+    """The function runs again, and the first run left nothing."""
     runs: list[int] = []
 
     def race(tx: Tx) -> None:
@@ -36,7 +36,7 @@ async def test_serialization_failure_is_retried(store: Database) -> None:
 
 
 async def test_serialization_retries_are_limited(store: Database) -> None:
-    """A function that loses every race ends with an error of ours, which callers can bear."""
+    """A function that loses every race ends with an error that callers can handle."""
     runs: list[int] = []
 
     def race(tx: Tx) -> None:
@@ -67,7 +67,7 @@ async def test_deadlocked_transactions_both_succeed(store: Database) -> None:
 
 
 async def test_swallowed_error_without_savepoint_is_raised(store: Database) -> None:
-    """PostgreSQL would roll back at the COMMIT and not say so; the caller must hear of it."""
+    """PostgreSQL would roll back at the COMMIT and not say so; the caller must know."""
     await store.transact(lambda tx: write(tx, 1))
 
     def swallow(tx: Tx) -> None:
@@ -98,7 +98,7 @@ async def test_dead_idle_connections_are_replaced(store: Database) -> None:
 
 
 async def test_connection_lost_repeatedly_is_reported(store: Database) -> None:
-    """When it is lost again and again the caller gets one clear line, and nothing was written."""
+    """The caller gets one clear line, and nothing was written."""
     runs: list[int] = []
 
     def die(tx: Tx) -> None:
@@ -112,7 +112,7 @@ async def test_connection_lost_repeatedly_is_reported(store: Database) -> None:
 
 
 async def test_commit_without_an_answer_is_not_retried(store: Database) -> None:
-    """It may have been committed: to run it again might hold the credits twice."""
+    """It may have been committed: running it again might hold the credits twice."""
     await store.run_exclusive(
         lambda tx: tx.exec_driver_sql(
             "CREATE FUNCTION die() RETURNS trigger LANGUAGE plpgsql AS"
@@ -136,7 +136,7 @@ async def test_commit_without_an_answer_is_not_retried(store: Database) -> None:
 
 
 async def test_errors_hide_the_password(postgres_server: PostgresServer) -> None:
-    """Whatever is wrong with the address, the words about it are safe to log."""
+    """Whatever is wrong with the address, the message is safe to log."""
     secret = "hush/hush"
     user = "reelay:hush%2Fhush@"
     right = postgres_server.url("postgres")
@@ -160,7 +160,7 @@ async def test_errors_hide_the_password(postgres_server: PostgresServer) -> None
 
 
 async def test_failed_statement_hides_its_values(store: Database) -> None:
-    """What people wrote stays out of errors, and so out of the logs."""
+    """What users wrote stays out of errors, and so out of the logs."""
     await store.transact(lambda tx: write(tx, 1))
     with pytest.raises(IntegrityError) as refusal:
         await store.transact(lambda tx: write(tx, 1, "a secret wish"))

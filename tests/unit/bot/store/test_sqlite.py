@@ -1,4 +1,4 @@
-"""What SQLite adds: one process, one file, groups of transactions in one commit."""
+"""What is special about SQLite: one process, one file, several transactions in one commit."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ asyncio.run(main())
 
 
 async def test_second_process_is_refused_in_one_line(database_url: str) -> None:
-    """Two processes on one SQLite file would each take the other's tasks for a dead one's."""
+    """Two processes on one file would each take over the other's tasks."""
     async with open_store(database_url):
         with run_script(_OPENER, database_url) as second:
             _, said = second.communicate()
@@ -53,7 +53,7 @@ async def test_second_process_is_refused_in_one_line(database_url: str) -> None:
 
 
 async def test_close_finishes_pending_transactions(database_url: str) -> None:
-    """Transactions that wait when the database is closed are still done and answered."""
+    """Transactions that wait when the database is closed are still run and answered."""
     async with open_store(database_url) as store:
         await store.run_exclusive(notes.metadata.create_all)
         tried = [asyncio.create_task(store.transact(partial(write, number=n))) for n in range(10)]
@@ -64,7 +64,7 @@ async def test_close_finishes_pending_transactions(database_url: str) -> None:
 
 
 async def test_closed_database_raises(database_url: str) -> None:
-    """To use it before it was opened is an error with words, not a wait without end."""
+    """Using it before `open` is an error with a message, not an endless wait."""
     database = open_database(database_url)
     for use in (database.read, database.transact, database.run_exclusive):
         with pytest.raises(DatabaseUnavailable, match="not open"):
@@ -72,7 +72,7 @@ async def test_closed_database_raises(database_url: str) -> None:
 
 
 async def test_lock_by_another_program_is_named(store: Database) -> None:
-    """Somebody's open shell of SQLite must not look like a fault of Reelay."""
+    """An open SQLite shell must not look like a fault of Reelay."""
     await store.transact(lambda tx: tx.exec_driver_sql("PRAGMA busy_timeout = 1").close())
     path = await store.read(lambda tx: tx.exec_driver_sql("PRAGMA database_list").all()[0][2])
     shell = sqlite3.connect(path)
@@ -85,7 +85,7 @@ async def test_lock_by_another_program_is_named(store: Database) -> None:
 
 
 async def test_failed_commit_is_reported_to_its_whole_group(store: Database) -> None:
-    """Nobody is told of a success that was not written; the next ones go on."""
+    """No caller is told of a success that was not written; the next ones continue."""
 
     def break_a_promise(tx: Tx) -> None:
         tx.exec_driver_sql("PRAGMA defer_foreign_keys = ON")
@@ -99,7 +99,7 @@ async def test_failed_commit_is_reported_to_its_whole_group(store: Database) -> 
 
 
 async def test_full_disk_keeps_every_acknowledged_write(store: Database) -> None:
-    """Who is answered finds their rows, who is not gets an error, and room makes it work again."""
+    """Acknowledged rows are there, other callers get an error, and room makes it work again."""
     await store.transact(lambda tx: tx.exec_driver_sql("PRAGMA max_page_count = 200").close())
     tried = [store.transact(partial(write, number=n, words="x" * 20_000)) for n in range(60)]
     ended = await asyncio.gather(*tried, return_exceptions=True)
@@ -113,7 +113,7 @@ async def test_full_disk_keeps_every_acknowledged_write(store: Database) -> None
 
 
 async def test_migration_may_rebuild_tables_but_not_break_references(store: Database) -> None:
-    """A migration runs without foreign keys, and is undone if it leaves a broken one."""
+    """It runs without foreign keys, and is undone if it leaves a broken one."""
     orphan = "INSERT INTO deliveries (task, front_end, address) VALUES ('-', '', '')"
     with pytest.raises(DatabaseUnavailable, match="deliveries points at no row of tasks"):
         await store.run_exclusive(lambda tx: tx.exec_driver_sql(orphan).close())
@@ -122,7 +122,7 @@ async def test_migration_may_rebuild_tables_but_not_break_references(store: Data
 
 
 async def test_new_file_is_private_to_its_owner(tmp_path: Path) -> None:
-    """The folders above it are made, and neither they nor the file are open to others."""
+    """Parent folders are made; neither they nor the file are open to other users."""
     path = tmp_path / "a" / "b.db"
     async with open_store(f"sqlite:///{path}"):
         assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
@@ -159,7 +159,7 @@ async def test_interrupted_start_leaves_no_thread(database_url: str, turns: int)
 
 @pytest.mark.parametrize("code", ["SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_CANTOPEN"])
 async def test_disk_errors_are_told_from_wrong_statements(database: Database, code: str) -> None:
-    """Whoever waits tries again after it, in a transaction or reading; others are not told."""
+    """Disk errors are retried by the caller; wrong statements are not."""
 
     def fail(_: Tx) -> None:
         cause = sqlite3.OperationalError("disk trouble")

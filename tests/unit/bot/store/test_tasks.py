@@ -104,7 +104,7 @@ async def test_update_makes_one_task(database: Database) -> None:
 
 
 async def test_only_the_winner_of_a_race_changes_the_task(database: Database) -> None:
-    """Of many who move the same task one wins; the others write nothing, not even an event."""
+    """Of many moves of one task one wins; the others write nothing, not even an event."""
     task = await moved(database, await add(database), State.SUBMITTING, State.RUNNING)
 
     def move(tx: Tx) -> bool:
@@ -117,7 +117,7 @@ async def test_only_the_winner_of_a_race_changes_the_task(database: Database) ->
 
 
 async def test_stale_lease_cannot_change_the_task(database: Database) -> None:
-    """A worker whose task was taken over can no longer move it or put it back."""
+    """A worker whose task was taken over can neither move it nor put it back."""
     task = await moved(database, await add(database), State.SUBMITTING, State.RUNNING)
     (first,) = await database.transact(
         lambda tx: task_queue.claim_due(tx, State.RUNNING, 5, NOW, "dead:1", NOW + 30)
@@ -151,7 +151,7 @@ async def test_extended_lease_is_not_taken_over(database: Database) -> None:
 
 
 async def test_concurrent_claims_never_share_a_task(database: Database) -> None:
-    """Claims that run side by side part the due tasks among them."""
+    """Concurrent claims divide the due tasks among them."""
     for _ in range(20):
         await moved(database, await add(database), State.SUBMITTING, State.RUNNING)
 
@@ -167,7 +167,7 @@ async def test_concurrent_claims_never_share_a_task(database: Database) -> None:
 
 
 async def test_users_take_turns_in_the_queue(database: Database) -> None:
-    """People take turns: another's first task comes second at the latest."""
+    """However many tasks one user has, another's first task comes second at the latest."""
     mine = [await add(database, "console:a", NOW + number) for number in range(20)]
     other = await add(database, "console:b", NOW + 50)
     waiting = await database.transact(
@@ -183,7 +183,7 @@ async def test_users_take_turns_in_the_queue(database: Database) -> None:
 
 
 async def test_only_tasks_that_need_missing_capacity_are_skipped(database: Database) -> None:
-    """With one for which there is no room only those are left out that ask for no less."""
+    """After a task without capacity only those that need as much are skipped."""
     plain = Order(model="m", prompt="a red kite", seconds=4, size="small")
     other = await add(database)
     wishes = {
@@ -269,7 +269,7 @@ async def test_delivery_is_unique_and_sent_once(database: Database) -> None:
 
 
 async def test_notice_is_claimed_once_and_ends_when_sent(database: Database) -> None:
-    """A notice is claimed once at a time, comes back if it was not told, and ends when it was."""
+    """It comes back if it was not sent, and ends when it was."""
     task = await moved(database, await add(database), State.SUBMITTING, State.FAILED)
 
     async def claim(now: float) -> list[tuple[str, State, int]]:
@@ -283,7 +283,7 @@ async def test_notice_is_claimed_once_and_ends_when_sent(database: Database) -> 
 
 
 async def test_banned_user_is_refused(database: Database) -> None:
-    """A ban refuses with its reason, and nothing is held."""
+    """The refusal has the reason, and nothing is held."""
     await add(database)
 
     def ban(tx: Tx) -> None:
@@ -297,7 +297,7 @@ async def test_banned_user_is_refused(database: Database) -> None:
 
 
 async def test_active_task_limit_counts_unsettled_tasks(database: Database) -> None:
-    """The cap per person counts what is not at rest; 0 means none."""
+    """The limit per user counts tasks that are not settled; 0 means no tasks."""
     first = await database.transact(
         lambda tx: accept_task.accept_task(tx, draft(), CREDIT_LIMITS, 1, NOW)
     )
@@ -314,7 +314,7 @@ async def test_active_task_limit_counts_unsettled_tasks(database: Database) -> N
 
 
 async def test_results_are_claimed_only_where_their_front_end_runs(database: Database) -> None:
-    """Results and last words are claimed only where their front-end is."""
+    """Deliveries and notices are claimed only by a process with their front-end."""
     way = (State.SUBMITTING, State.RUNNING, State.FETCHING, State.DELIVERING)
     task = await moved(database, await add(database), *way)
 
@@ -339,7 +339,7 @@ async def test_results_are_claimed_only_where_their_front_end_runs(database: Dat
 
 
 async def test_job_belongs_to_one_task(database: Database) -> None:
-    """The database refuses a job that another task of the account has, and nothing is written."""
+    """The database refuses a job that another task of the account has; nothing is written."""
     first = await moved(database, await add(database), State.SUBMITTING, State.RUNNING)
     second = await moved(database, await add(database), State.SUBMITTING)
     job = {"remote_id": first.remote_id}

@@ -1,4 +1,4 @@
-"""Telegram's flood limits: none is ever exceeded, and nobody waits longer than they demand."""
+"""Telegram's flood limits: none is exceeded, and no call waits longer than they demand."""
 
 from __future__ import annotations
 
@@ -189,7 +189,7 @@ async def test_private_chat_gets_one_message_a_second(crowd: Crowd) -> None:
 
 
 async def test_group_gets_at_most_20_messages_a_minute(crowd: Crowd) -> None:
-    """A group takes 20 at once, and each further one as one of them is a minute old."""
+    """20 go at once, and each further one when one of them is a minute old."""
     crowd.ask(GROUP, times=15)
     await crowd.wait(30)
     crowd.ask(GROUP, times=30)
@@ -208,7 +208,7 @@ async def test_all_chats_together_get_at_most_30_messages_a_second(crowd: Crowd)
 
 
 async def test_windows_include_a_margin_for_travel_time(crowd: Crowd) -> None:
-    """Spans are a little longer than the rules say: the other side counts arrivals."""
+    """Windows are a little longer than the rules say: Telegram counts arrivals."""
     crowd.ask(PERSON, times=2)
     crowd.ask(GROUP, times=21)
     await crowd.wait(100)
@@ -218,7 +218,7 @@ async def test_windows_include_a_margin_for_travel_time(crowd: Crowd) -> None:
 
 
 async def test_second_in_private_chat_starts_at_the_answer(crowd: Crowd) -> None:
-    """The next one waits its second from when the one before it was answered."""
+    """The next message waits a second from the answer to the one before."""
     crowd.ask(PERSON, times=2)
     await crowd.wait(0.5)
     crowd.pace.arrived(PERSON)
@@ -228,7 +228,7 @@ async def test_second_in_private_chat_starts_at_the_answer(crowd: Crowd) -> None
 
 
 async def test_crowd_needs_no_longer_than_the_limits_demand(crowd: Crowd) -> None:
-    """1,000 messages to 550 chats are 34 times 30: 33 spans between them, and little more."""
+    """1,000 messages to 550 chats are 34 times 30: 33 windows between them, and little more."""
     for number in range(10):
         for group in range(50):
             crowd.ask(-1 - group, Rank(number % 3))
@@ -244,7 +244,7 @@ async def test_crowd_needs_no_longer_than_the_limits_demand(crowd: Crowd) -> Non
 
 
 async def test_result_goes_before_text_in_its_chat(crowd: Crowd) -> None:
-    """By rank, then first come first served, whenever they came."""
+    """By priority first, then in order of arrival."""
     crowd.ask(PERSON, Rank.EDIT)
     crowd.ask(PERSON, Rank.WORD, times=2)
     crowd.ask(PERSON, Rank.ANSWER)
@@ -256,7 +256,7 @@ async def test_result_goes_before_text_in_its_chat(crowd: Crowd) -> None:
 
 
 async def test_result_goes_before_answers_in_other_chats(crowd: Crowd) -> None:
-    """Where only the limit of all chats holds them back, rank decides between chats."""
+    """Where only the overall limit applies, priority decides between chats."""
     for person in range(1, 61):
         crowd.ask(person)
     await crowd.wait(0.1)
@@ -268,7 +268,7 @@ async def test_result_goes_before_answers_in_other_chats(crowd: Crowd) -> None:
 
 
 async def test_full_group_does_not_delay_other_chats(crowd: Crowd) -> None:
-    """Results that wait in a full group, however many, leave answers elsewhere alone."""
+    """Results that wait for a full group do not delay answers elsewhere."""
     crowd.ask(GROUP, Rank.RESULT, times=200)
     await crowd.wait(2)
     crowd.ask(PERSON)
@@ -277,7 +277,7 @@ async def test_full_group_does_not_delay_other_chats(crowd: Crowd) -> None:
 
 
 async def test_newcomer_with_an_earlier_slot_goes_first(crowd: Crowd) -> None:
-    """Who can go earlier than all who wait does so, not when the first of those can."""
+    """A call that can go earlier than all waiting ones does so at once."""
     crowd.hold(GROUP, 3000)
     crowd.hold(OTHER, 5)
     crowd.ask(GROUP)
@@ -293,7 +293,7 @@ async def test_newcomer_with_an_earlier_slot_goes_first(crowd: Crowd) -> None:
 
 
 async def test_edits_keep_their_interval(crowd: Crowd) -> None:
-    """Every 2 s for a person, every 5 s in a group; the answer says when to ask again."""
+    """Every 2 s for a user, every 5 s in a group; a refused edit learns when to try again."""
     for chat in (PERSON, GROUP):
         for _ in range(6):
             assert crowd.edit(chat) == 0
@@ -304,7 +304,7 @@ async def test_edits_keep_their_interval(crowd: Crowd) -> None:
 
 
 async def test_edits_leave_six_slots_a_minute_for_messages(crowd: Crowd) -> None:
-    """However often edits are tried, six slots of the minute are left to messages, and no more."""
+    """However often edits are tried, six slots of a group's minute stay free for messages."""
     crowd.ask(GROUP, times=10)
     for _ in range(118):
         await crowd.wait(0.5)
@@ -317,7 +317,7 @@ async def test_edits_leave_six_slots_a_minute_for_messages(crowd: Crowd) -> None
 
 
 async def test_edit_counts_as_a_message_in_a_private_chat(crowd: Crowd) -> None:
-    """In a private chat as well an edit counts as a message, for those before and after it."""
+    """It delays the messages after it, and is delayed by those before it."""
     assert crowd.edit(PERSON) == 0
     crowd.ask(PERSON)
     await crowd.wait(1.5)
@@ -330,7 +330,7 @@ async def test_edit_counts_as_a_message_in_a_private_chat(crowd: Crowd) -> None:
 
 
 async def test_edit_never_takes_the_slot_of_a_waiter_in_its_chat(crowd: Crowd) -> None:
-    """Refused, even where the chat has just become free."""
+    """It is refused, even where the chat has just become free."""
     crowd.hold(GROUP, 10)
     crowd.ask(GROUP)
     await crowd.wait(9.9)
@@ -342,7 +342,7 @@ async def test_edit_never_takes_the_slot_of_a_waiter_in_its_chat(crowd: Crowd) -
 
 
 async def test_edit_never_takes_the_slot_of_a_waiter_elsewhere(crowd: Crowd) -> None:
-    """While the limit of all chats holds somebody back, and in the moment in which it ends."""
+    """Not while the overall limit delays a call, nor in the moment in which that ends."""
     for person in range(1, 36):
         crowd.ask(person)
     await crowd.wait(1)
@@ -353,7 +353,7 @@ async def test_edit_never_takes_the_slot_of_a_waiter_elsewhere(crowd: Crowd) -> 
 
 
 async def test_edits_leave_slots_for_unexpected_messages(crowd: Crowd) -> None:
-    """Of the slots of a second, some stay free for messages that come after the edits."""
+    """Some slots of each second stay free for messages that come after the edits."""
     allowed = sum(crowd.edit(person) == 0 for person in range(1, 101))
     assert allowed == 20
     for person in range(201, 211):
@@ -364,7 +364,7 @@ async def test_edits_leave_slots_for_unexpected_messages(crowd: Crowd) -> None:
 
 
 async def test_edits_leave_slots_for_chats_that_are_free_soon(crowd: Crowd) -> None:
-    """28 chats will be free in half a second: two edits fit in before them, and no third."""
+    """28 chats are free in half a second: two edits fit in before them, and no third."""
     for person in range(1, 29):
         crowd.hold(person, 0.5)
         crowd.ask(person)
@@ -376,7 +376,7 @@ async def test_edits_leave_slots_for_chats_that_are_free_soon(crowd: Crowd) -> N
 
 
 async def test_edits_are_limited_only_by_waiters_that_can_go(crowd: Crowd) -> None:
-    """Of 28 who wait for one group 20 can go when it is free: ten slots are left to edits."""
+    """Of 28 that wait for one group 20 can go when it is free: edits get ten slots."""
     crowd.hold(GROUP, 0.5)
     crowd.ask(GROUP, times=28)
     await crowd.wait(0)
@@ -388,7 +388,7 @@ async def test_edits_are_limited_only_by_waiters_that_can_go(crowd: Crowd) -> No
 @given(st.lists(st.integers(1, 60), min_size=1, max_size=120), st.integers(0, 2**31))
 @settings(max_examples=40, deadline=None)
 async def test_edits_never_delay_waiters(tenths: list[int], seed: int) -> None:
-    """With edits tried all the time, those who waited first are sent no later than without."""
+    """With edits tried all the time, earlier calls are sent no later than without."""
     ends = []
     for edits in (False, True):
         async with gathering() as crowd:
@@ -414,7 +414,7 @@ async def test_edits_never_delay_waiters(tenths: list[int], seed: int) -> None:
 
 
 async def test_retry_after_holds_one_chat_only(crowd: Crowd) -> None:
-    """Nothing goes to that chat for so long, edits included; the others notice nothing."""
+    """Nothing goes to that chat for the time, edits included; other chats are not affected."""
     crowd.hold(PERSON, 30)
     for _ in range(3):
         crowd.ask(PERSON, Rank.RESULT)
@@ -430,7 +430,7 @@ async def test_retry_after_holds_one_chat_only(crowd: Crowd) -> None:
 
 
 async def test_longest_hold_wins(crowd: Crowd) -> None:
-    """The longest holds, also for those who wait already."""
+    """It also applies to calls that wait already."""
     crowd.ask(PERSON, times=2)
     await crowd.wait(0.5)
     crowd.hold(PERSON, 60)
@@ -444,7 +444,7 @@ async def test_longest_hold_wins(crowd: Crowd) -> None:
 
 
 async def test_cancelled_waiter_frees_its_slot(crowd: Crowd) -> None:
-    """Who is cancelled while waiting costs the others no time, in the chat and beyond."""
+    """A call that is cancelled while it waits delays no other."""
     first, *rest = crowd.ask(PERSON, times=5)
     await crowd.wait(0.5)
     for task in rest[:3]:
@@ -456,7 +456,7 @@ async def test_cancelled_waiter_frees_its_slot(crowd: Crowd) -> None:
 
 @pytest.mark.parametrize("turns", range(8))
 async def test_cancel_in_the_moment_of_service_serves_the_next(turns: int) -> None:
-    """In whichever turn of the loop it happens, the next is served, at most one slot later."""
+    """In whichever turn of the loop it happens, the next call is served, one slot later at most."""
     async with gathering() as crowd:
         first, second = crowd.ask(PERSON, times=2)
         for _ in range(turns):
@@ -469,7 +469,7 @@ async def test_cancel_in_the_moment_of_service_serves_the_next(turns: int) -> No
 
 
 async def test_timer_ends_when_nobody_waits(crowd: Crowd) -> None:
-    """When nobody waits any more, no task is left asleep."""
+    """No task is left asleep."""
     before = asyncio.all_tasks()
     crowd.ask(GROUP, times=20)
     await crowd.wait(1)
@@ -484,7 +484,7 @@ async def test_timer_ends_when_nobody_waits(crowd: Crowd) -> None:
 
 @pytest.mark.parametrize("turns", range(6))
 async def test_cancelled_timer_is_replaced(turns: int) -> None:
-    """Whoever cancels it, and whenever: another takes its place."""
+    """Whatever cancels it, and whenever, another one takes its place."""
     async with gathering() as crowd:
         ours = {asyncio.current_task(), *crowd.ask(PERSON, times=3)}
         for _ in range(turns):
@@ -507,7 +507,7 @@ class StoppedClock(FakeClock):
 
 
 async def test_failing_timer_is_reported_to_waiters() -> None:
-    """They hear of the failure, and those who come later are served."""
+    """Waiting calls get the failure, and later ones are served."""
     clock = StoppedClock()
     async with gathering(clock) as crowd:
         tasks = crowd.ask(PERSON, times=3) + crowd.ask(GROUP, times=21)
@@ -532,7 +532,7 @@ class CorrectedClock(FakeClock):
 
 
 async def test_clock_set_back_neither_blocks_nor_breaks_limits() -> None:
-    """An hour back costs nobody an hour, and no limit its meaning."""
+    """Set back by an hour, the clock delays no call by an hour, and every limit holds."""
     clock = CorrectedClock()
     async with gathering(clock) as crowd:
         crowd.ask(PERSON)
@@ -549,7 +549,7 @@ async def test_clock_set_back_neither_blocks_nor_breaks_limits() -> None:
 
 
 async def test_quiet_chats_are_forgotten(crowd: Crowd) -> None:
-    """Of 2,000 chats, edited, held or sent to, nothing is known when their windows are over."""
+    """Of 2,000 chats nothing is remembered once their windows are over."""
     for chat in range(1, 2001):
         crowd.ask(chat if chat % 2 else -chat)
         crowd.edit(chat * 10_000)
@@ -561,7 +561,7 @@ async def test_quiet_chats_are_forgotten(crowd: Crowd) -> None:
 
 
 async def test_hold_outlives_the_windows_of_a_quiet_chat(crowd: Crowd) -> None:
-    """What Telegram has asked for outlives the windows."""
+    """What Telegram requested is kept longer than the windows."""
     crowd.hold(PERSON, 5000)
     await crowd.wait(4000)
     assert crowd.edit(OTHER) == 0
@@ -569,7 +569,7 @@ async def test_hold_outlives_the_windows_of_a_quiet_chat(crowd: Crowd) -> None:
 
 
 async def test_held_chat_forgets_cancelled_waiters(crowd: Crowd) -> None:
-    """A chat held for long, in which one waits and others come and go, does not grow."""
+    """The queue of a held chat does not grow while calls come and are cancelled."""
     crowd.hold(PERSON, 5000)
     crowd.ask(PERSON, Rank.RESULT)
     for _ in range(300):
@@ -583,7 +583,7 @@ async def test_held_chat_forgets_cancelled_waiters(crowd: Crowd) -> None:
 
 
 async def test_timer_wakes_once_for_each_free_slot() -> None:
-    """The alarm sleeps once for each moment at which somebody can go, and not in between."""
+    """It sleeps once for each moment at which a call can go, and not in between."""
     clock = CountingClock()
     async with gathering(clock) as crowd:
         crowd.hold(OTHER, 3600)
@@ -596,7 +596,7 @@ async def test_timer_wakes_once_for_each_free_slot() -> None:
 
 
 async def test_blocked_chats_do_not_wake_the_timer() -> None:
-    """While the limit of all chats holds everybody back, nothing else is a reason to wake."""
+    """While the overall limit blocks every call, nothing else wakes it."""
     clock = CountingClock()
     async with gathering(clock) as crowd:
         for person in range(1, 61):
@@ -608,7 +608,7 @@ async def test_blocked_chats_do_not_wake_the_timer() -> None:
 
 
 async def test_cost_of_a_slot_does_not_grow_with_waiting_chats() -> None:
-    """With 100 times as many chats waiting, a turn costs about the same: nothing is searched."""
+    """With 100 times as many waiting chats a slot costs about the same."""
     costs = []
     for others in (200, 20_000):
         async with gathering() as crowd:
@@ -648,7 +648,7 @@ STEPS = st.lists(
 async def test_limits_and_priorities_hold_for_any_sequence(
     steps: list[tuple[str, int, Rank, int]],
 ) -> None:
-    """Whatever comes in whatever order: limits and ranks hold, and nobody waits for nothing."""
+    """Whatever comes in whatever order, limits and priorities hold, and no call waits in excess."""
     async with gathering() as crowd:
         for step in steps:
             await play(crowd, *step)
