@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
 from fractions import Fraction
-from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -72,36 +70,3 @@ def test_daily_credits_are_spent_first(cost: int, daily: int, granted: int) -> N
 def test_new_limit_keeps_what_was_spent_today(daily: int, old: int, new: int, left: int) -> None:
     """What was spent today stays spent, and no balance falls below zero."""
     assert limits.daily_after_limit_change(daily, old, new) == left
-
-
-def _at(zone: str, *when: int) -> float:
-    return datetime(*when, tzinfo=ZoneInfo(zone)).timestamp()  # type: ignore[misc, arg-type]
-
-
-def test_day_follows_the_configured_zone() -> None:
-    """The date is the one of the zone that was set, not of UTC."""
-    now = datetime(2026, 11, 20, 23, 30, tzinfo=UTC).timestamp()
-    assert limits.local_date(now, ZoneInfo("Asia/Shanghai")) == date(2026, 11, 21)
-    assert limits.local_date(now, ZoneInfo("America/New_York")) == date(2026, 11, 20)
-
-
-@pytest.mark.parametrize(
-    ("zone", "now", "hours"),
-    [
-        ("UTC", (2026, 11, 20, 0), 24),
-        ("Europe/Berlin", (2026, 3, 29, 0), 23),
-        ("Europe/Berlin", (2026, 10, 25, 0), 25),
-        # Midnight itself is skipped: the day begins at 1.
-        ("Africa/Cairo", (2026, 4, 23, 12), 12),
-        # The whole 30 December 2011 is skipped: the next day is the 31st.
-        ("Pacific/Apia", (2011, 12, 29, 12), 12),
-    ],
-)
-def test_next_reset_is_the_first_moment_of_the_next_local_day(
-    zone: str, now: tuple[int, ...], hours: int
-) -> None:
-    """Also on days on which the clocks change."""
-    start = _at(zone, *now)
-    reset = limits.next_reset(start, ZoneInfo(zone))
-    assert reset - start == hours * 3600
-    assert limits.local_date(reset - 1, ZoneInfo(zone)) < limits.local_date(reset, ZoneInfo(zone))

@@ -8,16 +8,24 @@ from dataclasses import replace
 
 import pytest
 
+from bot.credits import lifecycle
 from bot.domain.tasks import State
 from bot.engine.worker import Worker
 from bot.media.links import SignedLinks
 from bot.media.transcoder import Transcoder
 from bot.ports import DeliveryError, DeliveryOutcomeUnknown
+from bot.store import deliveries
+from bot.store.database import Tx
 from tests.fakes.engine.harness import EngineHarness
 from tests.support.large_videos import video_of_length, video_of_size
 from tests.support.video_frames import player_errors
 
+HOUR = 3600.0
+
+
 MB = 1_000_000
+
+
 LIMIT = 10 << 20
 
 
@@ -148,3 +156,71 @@ async def test_reencoded_files_are_removed_with_the_result(
     await purge_expired(harness.engine)
     assert list((harness.folder / "fitted").iterdir()) == []
     assert list((harness.folder / "results").iterdir()) == []
+
+
+async def test_failed_send_is_retried_and_posted_once(harness: EngineHarness) -> None:
+    """A send that certainly failed is retried, posted once, and not marked."""
+    harness.chat.delivery_results = [*[DeliveryError("blocked", retry_after=9)] * 5, None]
+    task = await harness.accept_task()
+    await harness.run_for(HOUR)
+    assert (await harness.task(task)).state is State.DONE
+    assert harness.chat.posted_texts == [f"Task {task.id} is ready: a red kite"]
+
+
+async def test_closed_chat_keeps_the_video_for_fetch(harness: EngineHarness) -> None:
+    """A result that can never be posted is kept, and the user is told how to get it."""
+    harness.chat.delivery_results = [DeliveryError("chat-gone", is_permanent=True)]
+    task = await harness.accept_task()
+    await harness.run_for(HOUR)
+    found = await harness.task(task)
+    assert (found.state, found.reason) == (State.UNDELIVERED, "chat-gone")
+    assert found.file is not None
+    assert harness.engine.storage.result_path(found.file).is_file()
+    assert f"/fetch {task.id}" in harness.chat.final_messages[0]
+    assert await harness.spent() == 4
+
+
+async def test_unclear_send_is_repeated_once_and_marked(harness: EngineHarness) -> None:
+    """The chat is searched; if nothing is found, the video is sent once more, marked."""
+    harness.chat.delivery_results = [DeliveryOutcomeUnknown()]
+    task = await harness.accept_task()
+    await harness.run_for(HOUR)
+    found = await harness.task(task)
+    assert (found.state, found.reason) == (State.UNDELIVERED, "send-unclear")
+
+
+async def test_repeat_of_unclear_send_is_marked(harness: EngineHarness) -> None:
+    """The one repeat of an unclear send says that it may stand there already."""
+    harness.chat.delivery_results = [DeliveryOutcomeUnknown(), None]
+    task = await harness.accept_task()
+    await harness.run_for(HOUR)
+    assert (await harness.task(task)).state is State.DONE
+    assert harness.chat.posted_texts[0].startswith("(repeated)")
+
+
+async def test_posted_video_that_is_found_is_not_resent(harness: EngineHarness) -> None:
+    """When the chat shows that the unclear send worked, nothing is sent again."""
+    harness.chat.delivery_results = [DeliveryOutcomeUnknown()]
+    harness.chat.found_receipt = "message-7"
+    task = await harness.accept_task()
+    await harness.run_for(HOUR)
+    assert (await harness.task(task)).state is State.DONE
+    assert harness.chat.posted_texts == []
+
+
+async def test_repeat_by_admin_stays_marked(harness: EngineHarness) -> None:
+    """A result that may have been posted already stays marked when an admin resends it."""
+    harness.chat.delivery_results = [DeliveryOutcomeUnknown(), DeliveryOutcomeUnknown(), None]
+    task = await harness.accept_task()
+    await harness.run_for(HOUR)
+    found = await harness.task(task)
+    assert found.state is State.UNDELIVERED
+
+    def again(tx: Tx) -> None:
+        now = harness.clock.now()
+        assert lifecycle.transition(tx, found, State.DELIVERING, now)
+        deliveries.restart(tx, task.id, task.destination)
+
+    await harness.database.transact(again)
+    await harness.run_for(60)
+    assert harness.chat.posted_texts[0].startswith("(repeated)")

@@ -11,16 +11,17 @@ from bot.catalog.catalog import Catalog
 from bot.catalog.models import Offer
 from bot.domain.provider_health import BreakerState, ProviderHealth, ProviderMode
 from bot.domain.tasks import State, Task
-from bot.engine.circuit_breaker import health_after_error, health_after_success
 from bot.engine.routing import ProviderCapacity, choose_offer
 from bot.store import provider_health, schema, tasks
 from bot.store.database import Tx
 from providers import errors
-from providers.types import Failed, FailureKind, Finished, Pending
+from providers.types import Finished, Pending
 from tests.fakes.engine.harness import EngineHarness
 from tests.fakes.engine.scripted import ScriptedProvider
 
 A, B, C = Offer("a", "m"), Offer("b", "m", priority=2), Offer("c", "m")
+
+
 HOUR = 3600.0
 
 
@@ -78,13 +79,6 @@ def test_paused_or_disabled_provider_has_no_capacity(
 ) -> None:
     """Disabled, draining, paused or open: no capacity, whatever its limit."""
     assert ProviderCapacity.measure(harness.engine, health, (3, 0), 100.0).free_slots == room
-
-
-def test_half_open_provider_gets_one_create_at_a_time(harness: EngineHarness) -> None:
-    """A half-open provider gets one create until one was answered."""
-    trial = ProviderHealth("p", breaker=BreakerState.HALF_OPEN)
-    assert ProviderCapacity.measure(harness.engine, trial, (3, 0), 0.0).free_slots == 1
-    assert ProviderCapacity.measure(harness.engine, trial, (3, 1), 0.0).free_slots == 0
 
 
 # --- failover ----------------------------------------------------------------------------
@@ -164,31 +158,6 @@ async def test_missing_model_moves_the_task_to_the_next_provider(
     assert (await harness.task(again)).provider == "first"
 
 
-async def test_missing_model_fails_new_tasks_until_enabled_again(harness: EngineHarness) -> None:
-    """With no provider left, the next task fails at once; an admin's `on` tries again."""
-    harness.provider.submits = [errors.ModelUnavailable("gone")]
-    for _ in range(3):
-        task = await harness.accept_task()
-        await harness.run_for(10)
-        found = await harness.task(task)
-        assert (found.state, found.reason) == (State.FAILED, "model-unavailable")
-    assert harness.provider.count("submit") == 1
-    harness.provider.submits = [None]
-    await harness.database.transact(lambda tx: provider_health.reset(tx, "p"))
-    task = await harness.accept_task()
-    await harness.run_for(60)
-    assert (await harness.task(task)).state is State.DONE
-
-
-async def test_failed_job_can_mark_the_model_as_missing(harness: EngineHarness) -> None:
-    """The failure of a job may also say that the model is gone."""
-    harness.provider.polls = [Failed(FailureKind.MODEL_UNAVAILABLE, "gone")]
-    task = await harness.accept_task()
-    await harness.run_for(60)
-    assert (await harness.task(task)).reason == "model-unavailable"
-    assert len(harness.chat.alerts) == 1
-
-
 async def test_remix_waits_for_the_account_of_its_original(harness: EngineHarness) -> None:
     """A remix goes to the account of its original, whatever the priorities, or waits for it."""
     first = ScriptedProvider(harness.folder, key="1", remix=True)
@@ -216,78 +185,6 @@ async def test_renamed_provider_keeps_its_jobs(harness: EngineHarness) -> None:
     harness.provider.polls = [Finished()]
     harness.use_providers({"renamed": harness.provider})
     await harness.register_providers()
-    await harness.run_for(60)
-    assert (await harness.task(task)).state is State.DONE
-
-
-# --- the breaker -------------------------------------------------------------------------
-
-
-async def test_three_failures_open_the_circuit_until_a_probe_succeeds(
-    harness: EngineHarness,
-) -> None:
-    """After three failures in a row it gets no task; a free check and one task close it again."""
-    harness.provider.submits = [errors.UpstreamError("boom")]
-    lost = [await harness.accept_task() for _ in range(5)]
-    await harness.run_for(5)
-    states = [(await harness.task(task)).state for task in lost]
-    assert harness.provider.count("submit") == 5  # they were under way together
-    assert State.QUEUED not in states
-    harness.provider.submits = [None]
-    waiting = await harness.accept_task()
-    await harness.run_for(5)
-    assert (await harness.task(waiting)).state is State.QUEUED
-    await harness.run_for(60)
-    assert (await harness.task(waiting)).state is State.DONE
-    assert "fails again and again" in harness.chat.alerts[0]
-    assert "works again" in harness.chat.alerts[1]
-
-
-async def test_failing_check_grows_the_pause_without_a_paid_create(harness: EngineHarness) -> None:
-    """While even the free check fails, no paid create is sent, and the pauses grow."""
-    harness.provider.submits = [errors.UpstreamError("boom")]
-    for _ in range(3):
-        await harness.accept_task()
-    await harness.run_for(5)
-    sent = harness.provider.count("submit")
-    harness.provider.checks = [errors.Unreachable("down")]
-    await harness.accept_task("console:b")
-    await harness.run_for(1200)
-    assert harness.provider.count("submit") == sent
-    assert 4 <= harness.provider.count("check") <= 8
-
-
-async def test_rejected_key_takes_the_provider_out_at_once(harness: EngineHarness) -> None:
-    """After one 401, admins get one alert and tasks fail without waiting."""
-    harness.provider.submits = [errors.Misconfigured("HTTP 401 wrong key")]
-    harness.provider.checks = [errors.Misconfigured("HTTP 401 wrong key")]
-    for _ in range(4):
-        task = await harness.accept_task()
-        await harness.run_for(20)
-        found = await harness.task(task)
-        assert (found.state, found.reason) == (State.FAILED, "misconfigured")
-    assert harness.provider.count("submit") == 1
-    assert len(harness.chat.alerts) == 1
-    assert await harness.spent() == 0
-
-
-async def test_key_rejected_by_a_poll_alerts_and_keeps_polling(harness: EngineHarness) -> None:
-    """The job is still polled; admins are alerted about the key."""
-    harness.provider.polls = [errors.Misconfigured("HTTP 401"), Finished()]
-    harness.provider.checks = [errors.Misconfigured("HTTP 401")]
-    task = await harness.accept_task()
-    await harness.run_for(120)
-    assert (await harness.task(task)).state is State.DONE
-    assert "refuses the key" in harness.chat.alerts[0]
-
-
-async def test_new_key_resets_the_provider(harness: EngineHarness) -> None:
-    """Another key under the same name starts with a clean record."""
-    harness.provider.submits = [errors.Misconfigured("HTTP 401")]
-    await harness.accept_task()
-    await harness.run_for(5)
-    harness.use_provider(ScriptedProvider(harness.folder, key="new"))
-    task = await harness.accept_task()
     await harness.run_for(60)
     assert (await harness.task(task)).state is State.DONE
 
@@ -402,30 +299,6 @@ async def test_provider_filled_in_this_round_does_not_block_another(
     assert full.count("submit") == 5
 
 
-async def test_overlong_alert_is_sent_and_does_not_block_the_next(harness: EngineHarness) -> None:
-    """However long the provider's text is, this alert is sent, and the next one too."""
-    harness.provider.submits = [errors.Misconfigured("\u4f59" * 5000)]
-    await harness.accept_task()
-    await harness.run_for(5)
-    assert len(harness.chat.alerts) == 1
-    harness.provider.submits = [None]
-    await harness.accept_task()
-    await harness.run_for(120)
-    await harness.accept_task()
-    await harness.run_for(120)
-    assert "works again" in harness.chat.alerts[1]
-
-
-def test_late_success_does_not_end_a_requested_pause() -> None:
-    """A create that was running when the gateway said 429 does not end the pause."""
-    throttled = health_after_error(
-        ProviderHealth("p"), errors.Throttled(retry_after=60), 100.0, 60.0
-    )
-    assert health_after_success(throttled).paused_until == 160.0
-    trial = ProviderHealth("p", breaker=BreakerState.HALF_OPEN, consecutive_failures=3)
-    assert health_after_error(trial, errors.Unsupported("ours"), 100.0, 1.0) == trial
-
-
 async def test_time_in_queue_does_not_count_towards_the_deadline(harness: EngineHarness) -> None:
     """A task that waited long for capacity does not fail when its provider is briefly away."""
     harness.use_provider(ScriptedProvider(harness.folder, max_concurrent=0))
@@ -433,4 +306,24 @@ async def test_time_in_queue_does_not_count_towards_the_deadline(harness: Engine
     await harness.run_for(3000)
     await set_mode(harness, ProviderMode.DRAIN)
     await harness.run_for(100)
+    assert (await harness.task(task)).state is State.QUEUED
+
+
+async def test_provider_limit_is_kept_and_users_take_turns(harness: EngineHarness) -> None:
+    """The provider's limit holds; the other tasks wait, one of each user in turn."""
+    harness.use_provider(ScriptedProvider(harness.folder, max_concurrent=3))
+    harness.provider.polls = [Pending(running=True)]
+    for _ in range(5):
+        await harness.accept_task("console:a")
+    other = await harness.accept_task("console:b")
+    await harness.run_for(120)
+    assert harness.provider.count("submit") == 3
+    assert (await harness.task(other)).state is State.RUNNING
+
+
+async def test_limit_of_zero_means_no_jobs(harness: EngineHarness) -> None:
+    """A provider with a cap of zero gets nothing."""
+    harness.use_provider(ScriptedProvider(harness.folder, max_concurrent=0))
+    task = await harness.accept_task()
+    await harness.run_for(120)
     assert (await harness.task(task)).state is State.QUEUED

@@ -20,7 +20,6 @@ from bot.domain.errors import Refusal
 from bot.domain.provider_health import ProviderMode
 from bot.domain.tasks import State
 from bot.media.images import FORMATS
-from bot.presentation.help_messages import admin_help_text, help_text
 from bot.presentation.i18n import (
     LANGUAGES,
     LOCALES_DIR,
@@ -32,9 +31,15 @@ from bot.presentation.i18n import (
 from providers.types import FailureKind
 
 CODE = Path(bot.__file__).parent
+
+
 NEW_YEAR = 1_798_761_600.0
 """2027-01-01 00:00 UTC."""
+
+
 UTC = ZoneInfo("UTC")
+
+
 SAMPLES: dict[str, tuple[str | int, ...]] = {
     "charged": ("yes", "no"),
     "asked": ("portrait", "landscape", "square", "x"),
@@ -44,6 +49,8 @@ SAMPLES: dict[str, tuple[str | int, ...]] = {
     "percent": (50, 0, ""),
     "reason": ("Because.",),
 }
+
+
 OTHERS = (60, 0, 1, 2, "help")
 
 
@@ -347,16 +354,3 @@ def test_time_is_shown_with_its_zone() -> None:
     assert (
         format_datetime("en", NEW_YEAR, ZoneInfo("Asia/Tokyo")) == "2027-01-01 09:00 (Asia/Tokyo)"
     )
-
-
-def test_help_lists_every_command_and_option() -> None:
-    """Admin commands only where admins ask."""
-    for language in LANGUAGES:
-        text = help_text(language, is_admin=False, typed_options=True)
-        assert all(f"/{word.name}" in text for word in COMMANDS)
-        assert all(f"--{option}" in text for option in VIDEO_OPTIONS)
-        assert "/admin" not in text
-        assert "/admin" in help_text(language, is_admin=True, typed_options=True)
-        assert "--" not in help_text(language, is_admin=False, typed_options=False)
-        listed = admin_help_text(language).splitlines()[1:]
-        assert [line.split()[1] for line in listed] == [word.name for word in ADMIN_COMMANDS]

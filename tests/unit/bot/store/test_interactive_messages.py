@@ -19,6 +19,8 @@ from tests.support.credit_limits import CREDIT_LIMITS
 from tests.support.fake_clock import FakeClock
 
 ANN, BOB = "chat:1", "chat:2"
+
+
 HERE, THERE = "-7::", "-8::"
 
 
@@ -212,14 +214,3 @@ async def test_cleanup_removes_old_drafts_only(
     assert await interactive_messages.get(old.callback_id) is None
     assert await interactive_messages.get(touched.callback_id) is not None
     assert await interactive_messages.get(status.callback_id) is not None
-
-
-async def test_concurrent_set_mark_keeps_one_value(interactive_messages: Cards) -> None:
-    """A mark that is set by many at once has one of their values, and no call fails."""
-    await asyncio.gather(
-        *(interactive_messages.set_mark("menus", str(number)) for number in range(8))
-    )
-    assert (await interactive_messages.marks())["menus"] in {str(number) for number in range(8)}
-    await interactive_messages.set_mark("menus", "new")
-    await interactive_messages.set_mark("moved:-7", "-1007")
-    assert await interactive_messages.marks() == {"menus": "new", "moved:-7": "-1007"}

@@ -1,0 +1,28 @@
+"""Marks of front-ends, the same on every database."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from bot.cards import Cards
+from bot.store.database import Database
+from tests.support.fake_clock import FakeClock
+
+
+@pytest.fixture
+def interactive_messages(database: Database, clock: FakeClock) -> Cards:
+    """The cards of one front-end."""
+    return Cards(database, clock, "chat")
+
+
+async def test_concurrent_set_mark_keeps_one_value(interactive_messages: Cards) -> None:
+    """A mark that is set by many at once has one of their values, and no call fails."""
+    await asyncio.gather(
+        *(interactive_messages.set_mark("menus", str(number)) for number in range(8))
+    )
+    assert (await interactive_messages.marks())["menus"] in {str(number) for number in range(8)}
+    await interactive_messages.set_mark("menus", "new")
+    await interactive_messages.set_mark("moved:-7", "-1007")
+    assert await interactive_messages.marks() == {"menus": "new", "moved:-7": "-1007"}
