@@ -52,10 +52,19 @@ _ID_PATHS: _Paths = (
     "data.task_id",
     "data.taskId",
     "data.id",
+    "output.task_id",
+    "data",
 )
-_ID_PATHS += ("output.task_id", "data")
-_STATUS_PATHS: _Paths = ("status", "data.status", "task_status", "data.task_status", "state")
-_STATUS_PATHS += ("data.state", "detail.status", "detail.pending_info.status")
+_STATUS_PATHS: _Paths = (
+    "status",
+    "data.status",
+    "task_status",
+    "data.task_status",
+    "state",
+    "data.state",
+    "detail.status",
+    "detail.pending_info.status",
+)
 _VIDEO_URL_PATHS: _Paths = (
     "video_url",
     "videoUrl",
@@ -63,25 +72,30 @@ _VIDEO_URL_PATHS: _Paths = (
     "result_url",
     "output_url",
     "result.video_url",
-)
-_VIDEO_URL_PATHS += ("result.videoUrl", "result.url", "result.videoUrls.0", "result.video_urls.0")
-_VIDEO_URL_PATHS += (
+    "result.videoUrl",
+    "result.url",
+    "result.videoUrls.0",
+    "result.video_urls.0",
     "videoUrls.0",
     "video_urls.0",
     "output.video_url",
     "output.videos.0.url",
     "videos.0.url",
+    "detail.url",
+    "detail.draft_info.downloadable_url",
+    "detail.draft_info.url",
+    "detail.generations.0.url",
+    "content.0.url",
 )
-_VIDEO_URL_PATHS += ("detail.url", "detail.draft_info.downloadable_url", "detail.draft_info.url")
-_VIDEO_URL_PATHS += ("detail.generations.0.url", "content.0.url")
 _VIDEO_URL_PATHS += tuple(f"data.{path}" for path in _VIDEO_URL_PATHS)
 _THUMBNAIL_PATHS: _Paths = (
     "thumbnail_url",
     "thumbnailUrl",
     "result.thumbnail_url",
     "result.image_url",
+    "detail.thumbnail_url",
+    "detail.draft_info.encodings.thumbnail.path",
 )
-_THUMBNAIL_PATHS += ("detail.thumbnail_url", "detail.draft_info.encodings.thumbnail.path")
 _THUMBNAIL_PATHS += tuple(f"data.{path}" for path in _THUMBNAIL_PATHS)
 _REASON_PATHS: _Paths = (
     "error_message",
@@ -89,10 +103,15 @@ _REASON_PATHS: _Paths = (
     "error_msg",
     "fail_reason",
     "failure_reason",
+    "detail.pending_info.failure_reason",
+    "detail.failure_reason",
+    "detail.draft_info.reason_str",
+    "detail.draft_info.markdown_reason_str",
+    "error",
+    "message",
+    "msg",
+    "detail",
 )
-_REASON_PATHS += ("detail.pending_info.failure_reason", "detail.failure_reason")
-_REASON_PATHS += ("detail.draft_info.reason_str", "detail.draft_info.markdown_reason_str")
-_REASON_PATHS += ("error", "message", "msg", "detail")
 _REASON_PATHS += tuple(f"data.{path}" for path in _REASON_PATHS)
 _CODE_PATHS: _Paths = ("error_code", "errorCode", "detail.draft_info.kind")
 _JOB_NOT_FOUND = re.compile(
@@ -105,8 +124,12 @@ _UPLOAD_URL_PATHS: _Paths = (
     "data.0.url",
     "data.link",
     "data.src",
+    "data.file_url",
+    "file_url",
+    "link",
+    "src",
+    "data",
 )
-_UPLOAD_URL_PATHS += ("data.file_url", "file_url", "link", "src", "data")
 _SERVER_FAULT_CODE = re.compile(r"-1|5\d\d")
 _SUCCESS_CODES = frozenset({"0", "200", "20000", "success", "ok"})
 """Values of `code` in an envelope that mean success, as number or text."""
@@ -218,9 +241,21 @@ _ERRORS_BY_CODE: dict[str, type[errors.ProviderError]] = {
 }
 """Envelope codes: those of JimmyAI (from its published skill), and HTTP codes used by others."""
 _REQUEST_ERROR_CODES = frozenset(
-    {"-1", "20001", "401", "402", "403", "404", "429", "invalid_api_key"}
+    {
+        "-1",
+        "20001",
+        "401",
+        "402",
+        "403",
+        "404",
+        "429",
+        "500",
+        "502",
+        "503",
+        "504",
+        "invalid_api_key",
+    }
 )
-_REQUEST_ERROR_CODES |= {"500", "502", "503", "504"}
 """Codes about the request: with these and without an id, a status "failed" is not about a job."""
 
 
@@ -347,10 +382,8 @@ def _unwrap_job(body: Body, base_url: str) -> Body:
     data = body.get("data")
     if not isinstance(data, dict):
         return body
-    outer_status, inner_status = (
-        _normalize_status(body.get("status")),
-        _normalize_status(data.get("status")),
-    )
+    outer_status = _normalize_status(body.get("status"))
+    inner_status = _normalize_status(data.get("status"))
     has_outer_id = any(body.get(name) for name in ("id", "task_id", "taskId"))
     # "success" in an envelope is not the status of the job in it, unless that has a video link.
     if outer_status in _SUCCESS_CODES and (

@@ -210,11 +210,8 @@ class Sandbox(Provider):
         if "slow" in job.directives:
             shown_percent = 100 * min(1.0, (self._now() - job.submitted_at) / SLOW_DELAY_S)
         if await asyncio.to_thread(self._store.video_path(job.key).exists):
-            return (
-                Finished()
-                if shown_percent == 100.0
-                else Pending(running=True, percent=shown_percent)
-            )
+            is_due = shown_percent == 100.0
+            return Finished() if is_due else Pending(running=True, percent=shown_percent)
         active = self._start_render(job)
         if not active.running:
             return Pending()
