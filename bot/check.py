@@ -244,20 +244,20 @@ async def _check_provider(provider: Provider, offered: list[tuple[str, Offer]] |
 
 
 async def _check_telegram(settings: Settings) -> str:
-    from bot.frontends.telegram.introducing import NoBot, introduced  # noqa: PLC0415 - as in app
+    from bot.frontends.telegram.diagnostics import BotUnavailable, describe_bot  # noqa: PLC0415 - as in app
 
     try:
-        return await introduced(settings)
-    except NoBot as error:
+        return await describe_bot(settings)
+    except BotUnavailable as error:
         raise _CheckFailed(str(error)) from None
 
 
 async def _check_discord(settings: Settings) -> str:
-    from bot.frontends.discord.introducing import NoBot, introduced  # noqa: PLC0415 - as above
+    from bot.frontends.discord.diagnostics import BotUnavailable, describe_bot  # noqa: PLC0415 - as above
 
     try:
-        return await introduced(settings)
-    except NoBot as error:
+        return await describe_bot(settings)
+    except BotUnavailable as error:
         raise _CheckFailed(str(error)) from None
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -34,15 +34,42 @@ class MakeVideo:
     """File given by the front-end or the console user; not yet validated."""
     fit: Fit | None = None
 
-    @property
-    def given_options(self) -> dict[str, Any]:
-        """The options that the user gave, as JSON types; without the image."""
+    def to_json(self) -> dict[str, Any]:
+        """The options that the user gave, without the image; see `from_json`.
+
+        The keys are stored: they stay when attributes are renamed.
+        """
         values = {
-            option.name: getattr(self, option.name)
-            for option in fields(self)
-            if option.name != "image"
+            "prompt": self.prompt,
+            "model": self.model,
+            "seconds": self.seconds,
+            "orientation": self.orientation,
+            "size": self.size,
+            "style": self.style,
+            "watermark": self.watermark,
+            "private": self.private,
+            "storyboard": self.storyboard,
+            "spoiler": self.spoiler,
+            "fit": self.fit,
         }
-        return {name: value for name, value in values.items() if value is not None}
+        return {key: value for key, value in values.items() if value is not None}
+
+    @classmethod
+    def from_json(cls, stored: dict[str, Any]) -> MakeVideo:
+        """Read what `to_json` has written; unknown keys are ignored."""
+        return cls(
+            prompt=stored["prompt"],
+            model=stored.get("model"),
+            seconds=stored.get("seconds"),
+            orientation=stored.get("orientation"),
+            size=stored.get("size"),
+            style=stored.get("style"),
+            watermark=stored.get("watermark"),
+            private=stored.get("private"),
+            storyboard=stored.get("storyboard"),
+            spoiler=stored.get("spoiler"),
+            fit=stored.get("fit"),
+        )
 
 
 @dataclass(frozen=True, slots=True)

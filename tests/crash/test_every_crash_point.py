@@ -216,11 +216,16 @@ def _check_task(
     assert house.files() == {name for name in (task.file, task.order.image) if name}, where
 
 
-_BEFORE_THE_CREATE = {"_still_ours:after#1", "submit:before#1"}
+_BEFORE_THE_CREATE = {"_reconfirm_lease:after#1", "submit:before#1"}
 """It is written down that the create is sent, and it was not, which no list can prove."""
 _AS_OFTEN_AS_LOOKED_AT = {"poll:before", "poll:Pending", "Worker.claim.claim:after"} | {
-    f"Worker._written:{when}" for when in ("before", "after")
+    f"Worker._write_with_retries:{when}" for when in ("before", "after")
 }
 """A job may be finished at the first look of one run and at the third of another."""
-_WHILE_IT_IS_SENT = {"deliver:after", "post:before", "post:after", "Worker._written:before"}
+_WHILE_IT_IS_SENT = {
+    "deliver:after",
+    "post:before",
+    "post:after",
+    "Worker._write_with_retries:before",
+}
 """It is written down that the result is being posted, and not yet that it was."""

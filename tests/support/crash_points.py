@@ -72,7 +72,7 @@ class CrashingDatabase(Database):
             if result:
                 self.points.reach(f"{name}:after")
             return result
-        if name.endswith("_extend"):
+        if name.endswith("_extend_leases"):
             # The heartbeat beats by the clock, not by the life of a task.
             return await self.real.transact(function)
         self.points.reach(f"{name}:before")

@@ -34,23 +34,23 @@ class Console:
         self.settings = settings
         self.stdin = stdin or sys.stdin
         self.stdout = stdout or sys.stdout
-        self.statuses: dict[str, tuple[float | None, str]] = {}
+        self.status_messages: dict[str, tuple[float | None, str]] = {}
         """Task -> its percent and its status line, for those at work."""
         self.changed = asyncio.Event()
         """Something was delivered, told or shown."""
         self.leaving = asyncio.Event()
         self.write: Callable[[str], None] = self._write_plain
 
-    async def run(self, desk: AppContext) -> int:
+    async def run(self, app: AppContext) -> int:
         """Serve until the person leaves or the piped input has ended and all is at rest."""
         if self.stdin.isatty() and self.stdout.isatty():
             # Only a terminal pays for the libraries of one.
-            from bot.frontends.console.chat import chat  # noqa: PLC0415
+            from bot.frontends.console.interactive import run_interactive  # noqa: PLC0415
 
-            return await chat(self, desk)
-        from bot.frontends.console.piped import serve  # noqa: PLC0415
+            return await run_interactive(self, app)
+        from bot.frontends.console.batch import run_batch  # noqa: PLC0415
 
-        return await serve(self, desk)
+        return await run_batch(self, app)
 
     async def stop(self) -> None:
         """Leave soon."""
@@ -87,9 +87,9 @@ class Console:
 
     async def deliver(self, task: Task, delivery: Delivery, video: Video, note: str) -> str:
         """Print where the video lies: on this machine that is to hand it over."""
-        self.statuses.pop(task.id, None)
+        self.status_messages.pop(task.id, None)
         text = " ".join(filter(None, (delivery_caption(task, repeated=delivery.repeated), note)))
-        self._told(f"{text} -> {video.path}")
+        self._task_text(f"{text} -> {video.path}")
         return str(video.path)
 
     async def find_delivered(self, task: Task, delivery: Delivery) -> str | None:
@@ -99,19 +99,19 @@ class Console:
 
     async def send_final_message(self, task: Task, text: str) -> None:
         """Print the last word on a task."""
-        self.statuses.pop(task.id, None)
-        self._told(text)
+        self.status_messages.pop(task.id, None)
+        self._task_text(text)
 
     async def update_status(self, task: Task, text: str) -> None:
         """Keep the status, for whoever looks."""
-        self.statuses[task.id] = (task.percent, text)
+        self.status_messages[task.id] = (task.percent, text)
         self.changed.set()
 
     async def alert_admins(self, text: str) -> None:
         """Print it: the person here is an admin."""
-        self._told(text)
+        self._task_text(text)
 
-    def _told(self, text: str) -> None:
+    def _task_text(self, text: str) -> None:
         if not self.say(text):
             raise DeliveryError("chat-gone", "nobody reads the output any more")
         self.changed.set()

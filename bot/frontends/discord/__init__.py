@@ -17,35 +17,35 @@ import discord
 import structlog
 from aiohttp.web import RouteDef
 
-from bot.cards import Cards
+from bot.chat.interactive_messages import InteractiveMessages
+from bot.chat.update_queue import StoredUpdate, UpdateQueue
 from bot.clock import SystemClock
 from bot.config import Settings
 from bot.domain.commands import CountdownFormatter
 from bot.domain.tasks import Delivery, Destination, Task, Video
-from bot.frontends.discord.asked import Asked
-from bot.frontends.discord.choices import Choices
-from bot.frontends.discord.client import Client, shards_of
-from bot.frontends.discord.hearing import Hearing
-from bot.frontends.discord.kit import NAME, Kit
-from bot.frontends.discord.markup import countdown, embed
-from bot.frontends.discord.post import Post, Words
-from bot.frontends.discord.presses import Presses
-from bot.frontends.discord.results import Results
-from bot.frontends.discord.slash import build
-from bot.frontends.discord.spot import Spot, user_of
-from bot.frontends.discord.statuses import Statuses
-from bot.frontends.discord.syncing import sync
-from bot.frontends.discord.talk import Talk
-from bot.frontends.discord.wire import Refused, point_at
-from bot.inbox import Inbox, StoredUpdate
+from bot.frontends.discord.autocomplete import Autocomplete
+from bot.frontends.discord.callback_handler import CallbackHandler
+from bot.frontends.discord.client import Client, parse_shards
+from bot.frontends.discord.command_sync import sync
+from bot.frontends.discord.commands import build
+from bot.frontends.discord.context import NAME, ChatContext
+from bot.frontends.discord.http import InvalidRequestCounter, set_base_url
+from bot.frontends.discord.interaction_payload import StoredInteraction
+from bot.frontends.discord.interaction_receiver import InteractionReceiver
+from bot.frontends.discord.message_handler import MessageHandler
+from bot.frontends.discord.rendering import countdown, embed
+from bot.frontends.discord.result_messages import ResultMessages
+from bot.frontends.discord.sender import MessageSender, OutgoingMessage
+from bot.frontends.discord.status_messages import StatusMessages
+from bot.frontends.discord.target import ChatTarget, parse_user_id
 from bot.ports import Clock, DeliveryError, DeliveryOutcomeUnknown
 from bot.services.context import AppContext
 
 _log = structlog.get_logger(__name__)
-_LONGEST_WAIT = 30.0
-_LAST_MOMENT = 3.0
-_SOON = 2.0
-_SPARED = 20
+_MAX_RETRY_DELAY_S = 30.0
+_STOP_GRACE_S = 3.0
+_FIRST_RETRY_DELAY_S = 2.0
+_RESERVED_LOGINS = 20
 """Logins that are not used up, as a process that is started again and again would."""
 _BAD_TOKEN, _NO_INTENTS = 4004, 4014
 """Close codes (topics/opcodes-and-status-codes)."""
@@ -53,7 +53,7 @@ _OTHER_SHARDS = (
     "DISCORD_SHARDS",
     "Discord wants more shards; write more behind the stroke, or leave it empty",
 )
-_CLOSED = {
+_CLOSE_CODES = {
     _BAD_TOKEN: (
         "DISCORD_BOT_TOKEN",
         "Discord no longer knows the token; write what the developer portal gives",
@@ -86,9 +86,9 @@ class Discord:
         """Discord's gateway is called by us: there is nothing to listen to."""
         return []
 
-    async def run(self, desk: AppContext) -> int:
+    async def run(self, app: AppContext) -> int:
         """Serve until `stop`; the exit status."""
-        serving = asyncio.create_task(self._serve(desk))
+        serving = asyncio.create_task(self._serve(app))
         stopping = asyncio.create_task(self._stopping.wait())
         try:
             await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -98,8 +98,8 @@ class Discord:
             self._ready.set()
             return serving.result()
         finally:
-            for one in (serving, stopping):
-                one.cancel()
+            for task in (serving, stopping):
+                task.cancel()
             await asyncio.gather(serving, stopping, return_exceptions=True)
 
     async def stop(self) -> None:
@@ -110,52 +110,61 @@ class Discord:
         """Let go of Discord, when what was begun beside has had a moment to end."""
         if self._ready.is_set():
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_LAST_MOMENT):
-                    await self._kit.quiet()
-            await self._kit.post.close()
+                async with asyncio.timeout(_STOP_GRACE_S):
+                    await self._context.drain()
+            await self._context.sender.close()
             await self._client.close()
 
-    def _assemble(self, client: Client, refused: Refused, desk: AppContext) -> None:
-        cards = Cards(desk.database, self._clock, NAME)
+    def _assemble(self, client: Client, refused: InvalidRequestCounter, app: AppContext) -> None:
+        interactive_messages = InteractiveMessages(app.database, self._clock, NAME)
         self._client = client
-        self._inbox = Inbox(desk.database, self._clock, NAME, self._handle)
-        self._kit = kit = Kit(desk, Post(client, self._clock, refused), cards, self._inbox)
-        self._statuses = Statuses(kit)
-        self._results = Results(kit, self._statuses)
-        self._talk = Talk(kit, self._statuses, self._results)
-        self._presses = Presses(kit, self._statuses, self._results, self._talk)
-        client.hearing = Hearing(desk, cards, self._inbox)
-        build(client.tree, client.hearing, Choices(desk))
+        self._update_queue = UpdateQueue(app.database, self._clock, NAME, self._handle)
+        self._context = context = ChatContext(
+            app,
+            MessageSender(client, self._clock, refused),
+            interactive_messages,
+            self._update_queue,
+        )
+        self._status_messages = StatusMessages(context)
+        self._result_messages = ResultMessages(context, self._status_messages)
+        self._message_handler = MessageHandler(
+            context, self._status_messages, self._result_messages
+        )
+        self._callback_handler = CallbackHandler(
+            context, self._status_messages, self._result_messages, self._message_handler
+        )
+        client.update_source = InteractionReceiver(app, interactive_messages, self._update_queue)
+        build(client.tree, client.update_source, Autocomplete(app))
 
-    async def _serve(self, desk: AppContext) -> int:
-        point_at(self._settings.discord_api_url)
-        refused = Refused(self._clock)
-        client = Client(refused, shards_of(self._settings.discord_shards))
-        self._assemble(client, refused, desk)
-        if not await self._logged_in(client):
+    async def _serve(self, app: AppContext) -> int:
+        set_base_url(self._settings.discord_api_url)
+        refused = InvalidRequestCounter(self._clock)
+        client = Client(refused, parse_shards(self._settings.discord_shards))
+        self._assemble(client, refused, app)
+        if not await self._log_in(client):
             await client.close()
             return 1
-        await self._kit.post.open()
+        await self._context.sender.open()
         self._ready.set()
-        beside = [
-            asyncio.create_task(one)
-            for one in (
-                self._inbox.run(),
-                self._statuses.tidy(),
+        background = [
+            asyncio.create_task(task)
+            for task in (
+                self._update_queue.run(),
+                self._status_messages.cleanup_stale(),
                 self._sync(client),
-                self._until_unknown(client, refused),
+                self._wait_for_revoked_token(client, refused),
             )
         ]
         _log.info("discord_serves", bot=str(client.user))
         try:
-            return await self._connected(client)
+            return await self._connect(client)
         finally:
-            for one in beside:
-                one.cancel()
-            await asyncio.gather(*beside, return_exceptions=True)
-            await self._inbox.stop(self._settings.shutdown_grace_seconds)
+            for task in background:
+                task.cancel()
+            await asyncio.gather(*background, return_exceptions=True)
+            await self._update_queue.stop(self._settings.shutdown_grace_seconds)
 
-    async def _logged_in(self, client: Client) -> bool:
+    async def _log_in(self, client: Client) -> bool:
         """Whether Discord knows the token; while it cannot be asked, we ask again."""
         attempt = 0
         while True:
@@ -171,7 +180,7 @@ class Discord:
                 )
                 return False
             except (discord.DiscordException, aiohttp.ClientError, OSError) as error:
-                wait = min(2.0**attempt, _LONGEST_WAIT)
+                wait = min(2.0**attempt, _MAX_RETRY_DELAY_S)
                 _log.warning("discord_waits", why=f"{type(error).__name__} {error}", seconds=wait)
                 # The next login opens a session, and what was open goes with the one before.
                 await client.http.close()
@@ -179,20 +188,20 @@ class Discord:
                 await self._clock.sleep(wait)
                 attempt += 1
             else:
-                point_at(self._settings.discord_api_url, gateway)
+                set_base_url(self._settings.discord_api_url, gateway)
                 # Where nothing was said: as many as Discord advises.
                 client.shard_count = client.shard_count or shards
-                await self._spare(logins["remaining"], logins["reset_after"] / 1000)
+                await self._check_login_budget(logins["remaining"], logins["reset_after"] / 1000)
                 return True
 
-    async def _spare(self, left: int, reset_after: float) -> None:
+    async def _check_login_budget(self, left: int, reset_after: float) -> None:
         """Wait with the last logins of the day: whoever needs more loses the token for good."""
-        if left <= _SPARED:
-            why = f"only {left} logins are left until Discord would take the token away"
-            _log.error("discord_waits", why=why, seconds=reset_after)
+        if left <= _RESERVED_LOGINS:
+            reason = f"only {left} logins are left until Discord would take the token away"
+            _log.error("discord_waits", why=reason, seconds=reset_after)
             await self._clock.sleep(reset_after)
 
-    async def _connected(self, client: Client) -> int:
+    async def _connect(self, client: Client) -> int:
         """Hear until the connection is closed for good; the exit status."""
         try:
             await client.connect()
@@ -202,88 +211,95 @@ class Discord:
             code = error.code
         else:
             return 1
-        if code in _CLOSED:
-            setting, why = _CLOSED[code]
-            _log.error("discord_refused", setting=setting, why=why)
+        if code in _CLOSE_CODES:
+            setting, reason = _CLOSE_CODES[code]
+            _log.error("discord_refused", setting=setting, why=reason)
         else:
             _log.error("discord_refused", why=f"Discord has closed the connection for good: {code}")
         return 1
 
-    async def _until_unknown(self, client: Client, refused: Refused) -> None:
+    async def _wait_for_revoked_token(self, client: Client, refused: InvalidRequestCounter) -> None:
         """A token that is refused meanwhile is not tried again and again."""
         await refused.unknown.wait()
-        setting, why = _CLOSED[_BAD_TOKEN]
-        _log.error("discord_refused", setting=setting, why=why)
+        setting, reason = _CLOSE_CODES[_BAD_TOKEN]
+        _log.error("discord_refused", setting=setting, why=reason)
         await asyncio.shield(client.close())
 
     async def _sync(self, client: Client) -> None:
         attempt, worker = 0, secrets.token_hex(8)
-        cards, guilds = self._kit.cards, self._settings.discord_guilds
+        interactive_messages, guilds = (
+            self._context.interactive_messages,
+            self._settings.discord_guilds,
+        )
         while True:
             try:
-                await sync(client, cards, self._clock, worker, guilds)
+                await sync(client, interactive_messages, self._clock, worker, guilds)
             except Exception as error:  # noqa: BLE001 - whatever it is, people have commands
-                wait = min(2.0**attempt * 5, _LONGEST_WAIT * 10)
+                wait = min(2.0**attempt * 5, _MAX_RETRY_DELAY_S * 10)
                 _log.warning("commands_not_told", why=str(error)[:500], seconds=wait)
                 await self._clock.sleep(wait)
                 attempt += 1
             else:
                 return
 
-    async def _handle(self, one: StoredUpdate) -> None:
-        asked = Asked.parse(one, self._settings)
-        if "press" in asked.what:
-            await self._presses.press(asked)
+    async def _handle(self, update: StoredUpdate) -> None:
+        stored = StoredInteraction.parse(update, self._settings)
+        if "press" in stored.payload:
+            await self._callback_handler.handle(stored)
         else:
-            await self._talk.heard(asked)
+            await self._message_handler.handle(stored)
 
     # --- what the engine asks for --------------------------------------------------------
 
-    def _there(self) -> None:
+    def _require_ready(self) -> None:
         """Raise `DeliveryError` unless Discord can be reached; others' results go on meanwhile."""
         if self._over or not self._ready.is_set():
-            why = "there is no connection to Discord"
-            raise DeliveryError("unreachable", why, retry_after=_SOON)
+            reason = "there is no connection to Discord"
+            raise DeliveryError("unreachable", reason, retry_after=_FIRST_RETRY_DELAY_S)
 
     def max_video_bytes(self, destination: Destination) -> int | None:
         """By the interaction's own limit, then by that of the guild."""
-        spot = Spot.parse(destination.address)
-        return self._kit.post.largest(spot) if self._ready.is_set() else spot.own_limit
+        target = ChatTarget.parse(destination.address)
+        return (
+            self._context.sender.upload_limit(target)
+            if self._ready.is_set()
+            else target.bot_upload_limit
+        )
 
     async def deliver(self, task: Task, delivery: Delivery, video: Video, note: str) -> str:
         """See `Messenger`."""
-        self._there()
-        return await self._results.deliver(task, delivery, video, note)
+        self._require_ready()
+        return await self._result_messages.deliver(task, delivery, video, note)
 
     async def find_delivered(self, task: Task, delivery: Delivery) -> str | None:
         """See `Messenger`."""
         await self._ready.wait()
-        return await self._results.posted(task, delivery)
+        return await self._result_messages.find_delivered(task, delivery)
 
     async def send_final_message(self, task: Task, text: str) -> None:
         """See `Messenger`."""
-        self._there()
-        await self._results.tell(task, text)
+        self._require_ready()
+        await self._result_messages.send_final_message(task, text)
 
     async def update_status(self, task: Task, text: str) -> None:
         """See `Messenger`."""
         if self._ready.is_set() and not self._over:
-            self._statuses.show(task, text)
+            self._status_messages.show(task, text)
 
     async def alert_admins(self, text: str) -> None:
         """Tell every admin here in their direct chat."""
-        self._there()
-        told = False
+        self._require_ready()
+        sent = False
         failed: DeliveryError | DeliveryOutcomeUnknown | None = None
         for admin in sorted(self._settings.admins):
             if not admin.startswith(f"{NAME}:"):
                 continue
             try:
-                channel = await self._kit.post.direct(user_of(admin))
+                channel = await self._context.sender.open_direct_channel(parse_user_id(admin))
                 nonce = f"a{self._clock.now():.3f}"
-                await self._kit.post.send(channel, Words([embed(text)]), nonce)
-                told = True
+                await self._context.sender.send(channel, OutgoingMessage([embed(text)]), nonce)
+                sent = True
             except (DeliveryError, DeliveryOutcomeUnknown) as error:
                 failed = error
-        if failed is not None and not told:
+        if failed is not None and not sent:
             raise failed

@@ -10,12 +10,12 @@ import discord
 import structlog
 from discord import app_commands
 
-from bot.frontends.discord.markup import Press
-from bot.frontends.discord.slash import Words
+from bot.frontends.discord.commands import CommandTranslator
+from bot.frontends.discord.rendering import CallbackButton
 
 if TYPE_CHECKING:
-    from bot.frontends.discord.hearing import Hearing
-    from bot.frontends.discord.wire import Refused
+    from bot.frontends.discord.http import InvalidRequestCounter
+    from bot.frontends.discord.interaction_receiver import InteractionReceiver
 
 _log = structlog.get_logger(__name__)
 _AWAY = (discord.DiscordException, aiohttp.ClientError, OSError, TimeoutError)
@@ -29,7 +29,7 @@ _LONGEST_WAIT = 60.0
 discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False
 
 
-class _Plainly(logging.Filter):
+class _PlainMessages(logging.Filter):
     """That the gateway is away is told in a line; discord.py would show where it noticed."""
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -38,18 +38,22 @@ class _Plainly(logging.Filter):
         if not isinstance(error, _AWAY) or not isinstance(record.args, tuple):
             return True
         shard, seconds = (*record.args, _BETWEEN)[:2]
-        why = f"{type(error).__name__} {error}"
-        _log.warning("discord_waits", shard=shard, why=why, seconds=round(float(str(seconds)), 1))
+        reason = f"{type(error).__name__} {error}"
+        _log.warning(
+            "discord_waits", shard=shard, why=reason, seconds=round(float(str(seconds)), 1)
+        )
         return False
 
 
-logging.getLogger("discord.shard").addFilter(_Plainly())
+logging.getLogger("discord.shard").addFilter(_PlainMessages())
 
 
 class Client(discord.AutoShardedClient):
     """A client that hears interactions and nothing else."""
 
-    def __init__(self, refused: Refused, shards: tuple[list[int], int] | None) -> None:
+    def __init__(
+        self, refused: InvalidRequestCounter, shards: tuple[list[int], int] | None
+    ) -> None:
         own: Any = {"shard_ids": shards[0], "shard_count": shards[1]} if shards else {}
         super().__init__(
             # No privileged one: what people say is none of our business.
@@ -62,19 +66,22 @@ class Client(discord.AutoShardedClient):
             http_trace=refused.trace(),
             **own,
         )
-        self.hearing: Hearing | None = None
+        self.update_source: InteractionReceiver | None = None
         self.tree = Tree(self)
-        self.add_dynamic_items(Press)
+        self.add_dynamic_items(CallbackButton)
 
     async def pressed(self, interaction: discord.Interaction, sent: str) -> None:
         """A button of ours."""
-        if self.hearing is not None:
-            await self.hearing.pressed(interaction, sent)
+        if self.update_source is not None:
+            await self.update_source.button_pressed(interaction, sent)
 
     async def on_interaction(self, interaction: discord.Interaction) -> None:
         """Forms: discord.py knows only those that were opened in this life of the process."""
-        if interaction.type is discord.InteractionType.modal_submit and self.hearing is not None:
-            await self.hearing.filled(interaction)
+        if (
+            interaction.type is discord.InteractionType.modal_submit
+            and self.update_source is not None
+        ):
+            await self.update_source.modal_submitted(interaction)
 
 
 class Tree(app_commands.CommandTree[Client]):
@@ -82,7 +89,7 @@ class Tree(app_commands.CommandTree[Client]):
 
     async def load(self) -> None:
         """Learn the languages."""
-        await self.set_translator(Words())
+        await self.set_translator(CommandTranslator())
 
     async def payload(self) -> list[dict[str, Any]]:
         """All that Discord would be told."""
@@ -94,10 +101,10 @@ class Tree(app_commands.CommandTree[Client]):
         ]
 
 
-def shards_of(setting: str) -> tuple[list[int], int] | None:
+def parse_shards(setting: str) -> tuple[list[int], int] | None:
     """`0-3/16` -> (the shards of this process, how many there are in all); None: all."""
     if not setting:
         return None
-    those, _, count = setting.partition("/")
-    first, _, last = those.partition("-")
+    numbers, _, count = setting.partition("/")
+    first, _, last = numbers.partition("-")
     return list(range(int(first), int(last or first) + 1)), int(count)

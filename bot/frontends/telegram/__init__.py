@@ -18,39 +18,39 @@ from telegram import ChatMember, ChatMemberUpdated, Update
 from telegram import User as TelegramUser
 from telegram.error import InvalidToken, TelegramError
 
-from bot.cards import Cards
+from bot.chat.interactive_messages import InteractiveMessages
+from bot.chat.update_queue import StoredUpdate, UpdateQueue
 from bot.clock import SystemClock
 from bot.config import Settings
 from bot.domain.commands import CountdownFormatter
 from bot.domain.tasks import Delivery, Destination, Task, Video
+from bot.frontends.telegram.callback_handler import CallbackHandler
+from bot.frontends.telegram.client import BotClient, Throttled
+from bot.frontends.telegram.command_menu import CommandMenu
+from bot.frontends.telegram.context import NAME, ChatContext
 from bot.frontends.telegram.drafts import Drafts
-from bot.frontends.telegram.hearing import Hearing
-from bot.frontends.telegram.incoming import person_of
-from bot.frontends.telegram.kit import NAME, Kit
-from bot.frontends.telegram.markup import pieces
-from bot.frontends.telegram.menus import Menus
-from bot.frontends.telegram.pace import Pace, Rank, Rules
-from bot.frontends.telegram.post import Post
-from bot.frontends.telegram.presses import Presses
-from bot.frontends.telegram.results import Results
-from bot.frontends.telegram.spot import Spot, user_of
-from bot.frontends.telegram.statuses import Statuses
-from bot.frontends.telegram.talk import Talk
-from bot.frontends.telegram.wire import Throttled, Wire
-from bot.inbox import Inbox, StoredUpdate
+from bot.frontends.telegram.message_handler import MessageHandler
+from bot.frontends.telegram.message_parser import user_from
+from bot.frontends.telegram.rate_limiter import Priority, RateLimiter, RateLimits
+from bot.frontends.telegram.rendering import split_message
+from bot.frontends.telegram.result_messages import ResultMessages
+from bot.frontends.telegram.sender import MessageSender
+from bot.frontends.telegram.status_messages import StatusMessages
+from bot.frontends.telegram.target import ChatTarget, parse_user_id
+from bot.frontends.telegram.update_source import UpdateSource
 from bot.ports import Clock, DeliveryError, DeliveryOutcomeUnknown
 from bot.presentation.i18n import translate
 from bot.services.context import AppContext
 from bot.services.queries import language_for
 
 _log = structlog.get_logger(__name__)
-_OFFICIAL = "https://api.telegram.org"
-_CLOUD_MB = 50
-_LOCAL_MB = 2000
+_OFFICIAL_API_URL = "https://api.telegram.org"
+_CLOUD_UPLOAD_MB = 50
+_LOCAL_UPLOAD_MB = 2000
 """Of an upload: core.telegram.org/bots/api, "Sending files" and "Using a Local Bot API Server"."""
-_LONGEST_WAIT = 30.0
-_LAST_MOMENT = 3.0
-_HERE = {ChatMember.MEMBER, ChatMember.ADMINISTRATOR, ChatMember.RESTRICTED}
+_MAX_RETRY_DELAY_S = 30.0
+_STOP_GRACE_S = 3.0
+_MEMBER_STATUSES = {ChatMember.MEMBER, ChatMember.ADMINISTRATOR, ChatMember.RESTRICTED}
 
 
 class Telegram:
@@ -60,32 +60,32 @@ class Telegram:
     format_countdown: CountdownFormatter | None = None
 
     def __init__(
-        self, settings: Settings, clock: Clock | None = None, rules: Rules | None = None
+        self, settings: Settings, clock: Clock | None = None, rules: RateLimits | None = None
     ) -> None:
         self._settings = settings
         self._clock = clock or SystemClock()
-        self._hearing = Hearing(settings, self._clock)
-        self._pace = Pace(self._clock, rules or Rules())
+        self._update_source = UpdateSource(settings, self._clock)
+        self._rate_limiter = RateLimiter(self._clock, rules or RateLimits())
         self._ready = asyncio.Event()
         self._stopping = asyncio.Event()
         self._largest = _upload_mb(settings) * 1_000_000
 
     def routes(self) -> list[RouteDef]:
         """What the web server of this process must listen to for it."""
-        return self._hearing.routes()
+        return self._update_source.routes()
 
-    async def run(self, desk: AppContext) -> int:
+    async def run(self, app: AppContext) -> int:
         """Serve until `stop`; the exit status."""
-        self._wire = Wire(self._settings)
-        self._assemble(self._wire, desk)
-        serving = asyncio.create_task(self._serve(self._wire, desk))
+        self._client = BotClient(self._settings)
+        self._assemble(self._client, app)
+        serving = asyncio.create_task(self._serve(self._client, app))
         stopping = asyncio.create_task(self._stopping.wait())
         try:
             await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
             return serving.result() if serving.done() else 0
         finally:
-            for one in (serving, stopping):
-                one.cancel()
+            for task in (serving, stopping):
+                task.cancel()
             await asyncio.gather(serving, stopping, return_exceptions=True)
 
     async def stop(self) -> None:
@@ -96,47 +96,58 @@ class Telegram:
         """Let go of Telegram, when what was begun beside has had a moment to end."""
         if self._ready.is_set():
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_LAST_MOMENT):
-                    await self._kit.quiet()
-            await self._statuses.stop()
-            await self._wire.close()
+                async with asyncio.timeout(_STOP_GRACE_S):
+                    await self._context.drain()
+            await self._status_messages.stop()
+            await self._client.close()
 
-    def _assemble(self, wire: Wire, desk: AppContext) -> None:
-        cards = Cards(desk.database, self._clock, NAME)
-        post = Post(wire.bot, self._pace, self._clock, cards, self._largest)
-        self._kit = kit = Kit(desk, wire.bot, post, cards)
-        self._statuses = Statuses(kit, self._pace)
-        self._results = Results(kit, self._statuses)
-        self._menus = Menus(kit)
-        drafts = Drafts(kit, self._statuses)
-        self._talk = Talk(kit, self._statuses, self._results, drafts, self._menus)
-        self._presses = Presses(kit, self._statuses, self._results, drafts, self._talk)
+    def _assemble(self, client: BotClient, app: AppContext) -> None:
+        interactive_messages = InteractiveMessages(app.database, self._clock, NAME)
+        post = MessageSender(
+            client.bot, self._rate_limiter, self._clock, interactive_messages, self._largest
+        )
+        self._context = context = ChatContext(app, client.bot, post, interactive_messages)
+        self._status_messages = StatusMessages(context, self._rate_limiter)
+        self._result_messages = ResultMessages(context, self._status_messages)
+        self._command_menu = CommandMenu(context)
+        drafts = Drafts(context, self._status_messages)
+        self._message_handler = MessageHandler(
+            context, self._status_messages, self._result_messages, drafts, self._command_menu
+        )
+        self._callback_handler = CallbackHandler(
+            context, self._status_messages, self._result_messages, drafts, self._message_handler
+        )
         self._ready.set()
 
-    async def _serve(self, wire: Wire, desk: AppContext) -> int:
-        await self._kit.post.open()
-        self._kit.me = await self._introduced()
-        if self._kit.me is None:
+    async def _serve(self, client: BotClient, app: AppContext) -> int:
+        await self._context.sender.open()
+        self._context.me = await self._log_in()
+        if self._context.me is None:
             return 1
         # Each bot's updates have numbers of their own, and the token may change.
-        inbox = Inbox(desk.database, self._clock, f"{NAME}:{self._kit.me.id}", self._handle)
-        beside = [asyncio.create_task(one) for one in (inbox.run(), self._statuses.tidy())]
-        self._kit.beside(self._menus.announce())
-        _log.info("telegram_serves", bot=self._kit.me.username)
+        update_queue = UpdateQueue(
+            app.database, self._clock, f"{NAME}:{self._context.me.id}", self._handle
+        )
+        background = [
+            asyncio.create_task(task)
+            for task in (update_queue.run(), self._status_messages.cleanup_stale())
+        ]
+        self._context.run_in_background(self._command_menu.sync())
+        _log.info("telegram_serves", bot=self._context.me.username)
         try:
-            return await self._hearing.hear(wire, inbox)
+            return await self._update_source.run(client, update_queue)
         finally:
-            for one in beside:
-                one.cancel()
-            await asyncio.gather(*beside, return_exceptions=True)
-            await inbox.stop(self._settings.shutdown_grace_seconds)
+            for task in background:
+                task.cancel()
+            await asyncio.gather(*background, return_exceptions=True)
+            await update_queue.stop(self._settings.shutdown_grace_seconds)
 
-    async def _introduced(self) -> TelegramUser | None:
+    async def _log_in(self) -> TelegramUser | None:
         """Who the bot is; None: Telegram does not know its token."""
         attempt = 0
         while True:
             try:
-                return await self._kit.bot.get_me()
+                return await self._context.bot.get_me()
             except InvalidToken:
                 _log.error(
                     "telegram_token_refused",
@@ -145,7 +156,7 @@ class Telegram:
                 )
                 return None
             except TelegramError as error:
-                wait = min(2.0**attempt, _LONGEST_WAIT)
+                wait = min(2.0**attempt, _MAX_RETRY_DELAY_S)
                 wait = error.seconds if isinstance(error, Throttled) else wait
                 _log.warning("telegram_waits", why=str(error), seconds=wait)
                 await self._clock.sleep(wait)
@@ -153,25 +164,25 @@ class Telegram:
 
     # --- updates -------------------------------------------------------------------------
 
-    async def _handle(self, one: StoredUpdate) -> None:
-        update = Update.de_json(json.loads(one.body), self._kit.bot)
+    async def _handle(self, stored: StoredUpdate) -> None:
+        update = Update.de_json(json.loads(stored.body), self._context.bot)
         if update.callback_query is not None:
-            await self._presses.press(update.callback_query)
+            await self._callback_handler.handle(update.callback_query)
         elif update.message is not None:
-            await self._talk.message(update.message)
+            await self._message_handler.handle(update.message)
         elif update.my_chat_member is not None:
             await self._membership(update.my_chat_member)
 
     async def _membership(self, change: ChatMemberUpdated) -> None:
         """Somebody has brought us into a group: say how we are spoken to there."""
-        came = change.new_chat_member.status in _HERE
-        was_here = change.old_chat_member.status in _HERE
+        came = change.new_chat_member.status in _MEMBER_STATUSES
+        was_here = change.old_chat_member.status in _MEMBER_STATUSES
         if change.chat.type not in {"group", "supergroup"} or was_here or not came:
             return
-        person = person_of(change.from_user, self._settings)
-        language = await language_for(self._kit.desk, person)
-        await self._kit.answer(
-            Spot(change.chat.id), language, translate(language, "group-greeting")
+        user = user_from(change.from_user, self._settings)
+        language = await language_for(self._context.app, user)
+        await self._context.reply(
+            ChatTarget(change.chat.id), language, translate(language, "group-greeting")
         )
 
     # --- what the engine asks for --------------------------------------------------------
@@ -179,48 +190,54 @@ class Telegram:
     def max_video_bytes(self, destination: Destination) -> int | None:
         """The same in every chat."""
         del destination
-        return self._kit.post.largest if self._ready.is_set() else self._largest
+        return self._context.sender.largest if self._ready.is_set() else self._largest
 
     async def deliver(self, task: Task, delivery: Delivery, video: Video, note: str) -> str:
         """See `Messenger`."""
         await self._ready.wait()
-        return await self._results.deliver(task, delivery, video, note)
+        return await self._result_messages.deliver(task, delivery, video, note)
 
     async def find_delivered(self, task: Task, delivery: Delivery) -> str | None:
         """What was written down of it; Telegram itself cannot be asked what stands in a chat."""
         del delivery
         await self._ready.wait()
-        return await self._results.posted(task)
+        return await self._result_messages.find_delivered(task)
 
     async def send_final_message(self, task: Task, text: str) -> None:
         """See `Messenger`."""
         await self._ready.wait()
-        await self._results.tell(task, text)
+        await self._result_messages.send_final_message(task, text)
 
     async def update_status(self, task: Task, text: str) -> None:
         """See `Messenger`."""
         if self._ready.is_set():
-            self._statuses.show(task, text)
+            self._status_messages.show(task, text)
 
     async def alert_admins(self, text: str) -> None:
         """Tell every admin here; who has not started the bot cannot be told."""
         await self._ready.wait()
-        told = False
+        sent = False
         failed: DeliveryError | DeliveryOutcomeUnknown | None = None
         for admin in sorted(self._settings.admins):
             if not admin.startswith(f"{NAME}:"):
                 continue
             try:
-                for part in pieces(text):
-                    await self._kit.post.text(Spot(user_of(admin)), part, Rank.WORD)
-                told = True
+                for part in split_message(text):
+                    await self._context.sender.send_text(
+                        ChatTarget(parse_user_id(admin)), part, Priority.WORD
+                    )
+                sent = True
             except (DeliveryError, DeliveryOutcomeUnknown) as error:
                 failed = error
-        if failed is not None and not told:
+        if failed is not None and not sent:
             raise failed
 
 
 def _upload_mb(settings: Settings) -> int:
     if settings.telegram_upload_mb is not None:
         return settings.telegram_upload_mb
-    return _CLOUD_MB if settings.telegram_api_url.rstrip("/") == _OFFICIAL else _LOCAL_MB
+    return (
+        _CLOUD_UPLOAD_MB
+        if settings.telegram_api_url.rstrip("/") == _OFFICIAL_API_URL
+        else _LOCAL_UPLOAD_MB
+    )

@@ -13,206 +13,231 @@ from bot.domain.errors import Refusal
 from bot.domain.interactive import InteractiveMessage, MessageKind
 from bot.domain.tasks import Destination
 from bot.domain.users import User
-from bot.frontends.telegram.incoming import Incoming
-from bot.frontends.telegram.kit import NAME, Kit, remember
-from bot.frontends.telegram.making import Wish, make
-from bot.frontends.telegram.markup import Button, Html, cut, escaped, keyboard
-from bot.frontends.telegram.spot import Spot, message_of
-from bot.frontends.telegram.statuses import Statuses
+from bot.frontends.telegram.context import NAME, ChatContext, remember
+from bot.frontends.telegram.message_parser import IncomingMessage
+from bot.frontends.telegram.rendering import Button, Html, escaped, keyboard, truncate
+from bot.frontends.telegram.status_messages import StatusMessages
+from bot.frontends.telegram.target import ChatTarget, parse_message_ref
+from bot.frontends.telegram.video_requests import VideoRequestDraft, order_video
 from bot.presentation.i18n import format_error, translate
 from bot.services.queries import language_for
 from bot.services.videos import Quote, quote_video
 
-_SHOWN = 600
+_MAX_PROMPT_CHARS = 600
 """Characters of the prompt that a card shows."""
-_WAITS_FOR_WORDS = 3600.0
+_PROMPT_WAIT_S = 3600.0
 """Seconds in which a text that follows a picture belongs to it."""
-_IN_A_ROW = 3
-_REMEMBERED = 1000
+_BUTTONS_PER_ROW = 3
+_MAX_REMEMBERED_ALBUMS = 1000
 _PAGES = ("model", "seconds", "orientation", "size")
 
 
 class Drafts:
     """The draft cards of one front-end."""
 
-    def __init__(self, kit: Kit, statuses: Statuses) -> None:
-        self._kit = kit
-        self._statuses = statuses
+    def __init__(self, context: ChatContext, status_messages: StatusMessages) -> None:
+        self._context = context
+        self._status_messages = status_messages
         self._albums: dict[str, None] = {}
 
-    async def open(self, incoming: Incoming, wish: Wish) -> None:
-        """Show what the message would become; nothing is ordered yet. Raises `Later`."""
-        spot, person = incoming.spot, incoming.person
-        body = wish.body | {"reply": spot.reply, "page": "", "of": incoming.album}
+    async def create(self, incoming: IncomingMessage, request: VideoRequestDraft) -> None:
+        """Show what the message would become; nothing is ordered yet. Raises `RetryLater`."""
+        target, user = incoming.target, incoming.user
+        body = request.to_json | {"reply": target.reply, "page": "", "of": incoming.album}
         opened = await self._last(incoming)
-        if opened is None or opened.body.get("reply") != spot.reply:
-            address = spot.room.address
-            opened = await self._kit.cards.open(MessageKind.DRAFT, person.id, address, body=body)
+        if opened is None or opened.body.get("reply") != target.reply:
+            address = target.channel_only.address
+            opened = await self._context.interactive_messages.create(
+                MessageKind.DRAFT, user.id, address, body=body
+            )
         elif opened.message_ref is not None:
             # This very message was dealt with before a crash.
             return
-        card = replace(opened, body=body)
-        language = await language_for(self._kit.desk, person)
-        text, markup = await self._drawn(card, person, language)
-        body = card.body | {"shown": _mark(text, markup)}
-        await self._kit.cards.change(card, body=body)
-        await self._kit.put_up(card, spot, language, text, markup)
+        interactive = replace(opened, body=body)
+        language = await language_for(self._context.app, user)
+        text, markup = await self._render(interactive, user, language)
+        body = interactive.body | {"shown": _mark(text, markup)}
+        await self._context.interactive_messages.change(interactive, body=body)
+        await self._context.send(interactive, target, language, text, markup)
 
-    async def _last(self, incoming: Incoming) -> InteractiveMessage | None:
-        return await self._kit.cards.newest(
+    async def _last(self, incoming: IncomingMessage) -> InteractiveMessage | None:
+        return await self._context.interactive_messages.newest(
             MessageKind.DRAFT,
-            incoming.person.id,
-            incoming.spot.room.address,
-            _WAITS_FOR_WORDS,
+            incoming.user.id,
+            incoming.target.channel_only.address,
+            _PROMPT_WAIT_S,
         )
 
-    async def fill(self, incoming: Incoming) -> bool:
+    async def fill(self, incoming: IncomingMessage) -> bool:
         """A text that follows a picture without words belongs to it. Whether there was one."""
-        card = await self._last(incoming)
-        if card is None or card.message_ref is None:
+        interactive = await self._last(incoming)
+        if interactive is None or interactive.message_ref is None:
             return False
-        if card.body["video"]["prompt"] and card.body.get("words") != incoming.spot.reply:
+        if (
+            interactive.body["video"]["prompt"]
+            and interactive.body.get("words") != incoming.target.reply
+        ):
             return False
-        video = card.body["video"] | {"prompt": incoming.text}
+        video = interactive.body["video"] | {"prompt": incoming.text}
         # When it is tried again, these very words are there already.
-        body = card.body | {"video": video, "words": incoming.spot.reply}
-        await self._redraw(replace(card, body=body), incoming.person)
+        body = interactive.body | {"video": video, "words": incoming.target.reply}
+        await self._redraw(replace(interactive, body=body), incoming.user)
         return True
 
-    async def join(self, incoming: Incoming) -> bool:
+    async def join(self, incoming: IncomingMessage) -> bool:
         """One more piece of an album that is dealt with; its words may be those that lack."""
         if incoming.album in self._albums:
             return True
-        card = await self.of_album(incoming)
-        if card is None:
+        interactive = await self.of_album(incoming)
+        if interactive is None:
             return False
         if incoming.text:
             await self.fill(incoming)
         return True
 
-    async def of_album(self, incoming: Incoming) -> InteractiveMessage | None:
+    async def of_album(self, incoming: IncomingMessage) -> InteractiveMessage | None:
         """The draft that an earlier piece of its album has brought."""
-        card = await self._last(incoming) if incoming.album is not None else None
-        return card if card is not None and card.body.get("of") == incoming.album else None
+        interactive = await self._last(incoming) if incoming.album is not None else None
+        return (
+            interactive
+            if interactive is not None and interactive.body.get("of") == incoming.album
+            else None
+        )
 
-    def dealt_with(self, album: str | None) -> None:
+    def is_handled(self, album: str | None) -> None:
         """A command has used this album: what is still to come of it brings no draft."""
         if album is not None:
-            remember(self._albums, album, None, _REMEMBERED)
+            remember(self._albums, album, None, _MAX_REMEMBERED_ALBUMS)
 
     # --- presses -------------------------------------------------------------------------
 
-    async def press(self, card: InteractiveMessage, verb: str, person: User) -> None:
-        """A button of the card. Raises `Later`, `DeliveryError`."""
+    async def press(self, interactive: InteractiveMessage, verb: str, user: User) -> None:
+        """A button of the card. Raises `RetryLater`, `DeliveryError`."""
         if verb == "start":
-            await self._start(card, person)
+            await self._start(interactive, user)
         elif verb == "drop":
-            language = await language_for(self._kit.desk, person)
-            await self._finish(card, escaped(translate(language, "draft-dropped")))
+            language = await language_for(self._context.app, user)
+            await self._finish(interactive, escaped(translate(language, "draft-dropped")))
         elif verb in {*_PAGES, "back"}:
             page = "" if verb == "back" else verb
-            await self._redraw(replace(card, body=card.body | {"page": page}), person)
+            await self._redraw(replace(interactive, body=interactive.body | {"page": page}), user)
         elif verb.isdecimal():
-            await self._redraw(_chosen(card, int(verb)), person)
+            await self._redraw(_chosen(interactive, int(verb)), user)
 
-    async def _start(self, card: InteractiveMessage, person: User) -> None:
-        wish = Wish.parse(card.body)
-        spot = replace(Spot.parse(card.destination.address), reply=card.body.get("reply"))
-        language = await language_for(self._kit.desk, person)
+    async def _start(self, interactive: InteractiveMessage, user: User) -> None:
+        request = VideoRequestDraft.from_json(interactive.body)
+        target = replace(
+            ChatTarget.parse(interactive.destination.address), reply=interactive.body.get("reply")
+        )
+        language = await language_for(self._context.app, user)
         try:
-            reply = await make(self._kit, person, spot, wish, f"draft:{card.callback_id}")
+            reply = await order_video(
+                self._context, user, target, request, f"draft:{interactive.callback_id}"
+            )
         except Refusal as refused:
             await self._redraw(
-                card, person, format_error(language, refused, self._kit.desk.credit_rules.timezone)
+                interactive,
+                user,
+                format_error(language, refused, self._context.app.credit_rules.timezone),
             )
             return
         if reply.task is None or not reply.ok:
-            await self._redraw(card, person, reply.text)
+            await self._redraw(interactive, user, reply.text)
             return
-        await self._statuses.take_over(card, reply.task, reply.text)
+        await self._status_messages.convert_draft(interactive, reply.task, reply.text)
 
-    async def _finish(self, card: InteractiveMessage, text: Html) -> None:
-        chat, message = message_of(card.message_ref or "0:0")
-        await self._kit.post.edit(chat, message, text)
-        await self._kit.cards.change(card, body={"video": {"prompt": " "}})
-        await self._kit.cards.end(card)
+    async def _finish(self, interactive: InteractiveMessage, text: Html) -> None:
+        chat, message = parse_message_ref(interactive.message_ref or "0:0")
+        await self._context.sender.edit(chat, message, text)
+        await self._context.interactive_messages.change(
+            interactive, body={"video": {"prompt": " "}}
+        )
+        await self._context.interactive_messages.close(interactive)
 
-    async def _redraw(self, card: InteractiveMessage, person: User, trouble: str = "") -> None:
-        language = await language_for(self._kit.desk, person)
-        text, markup = await self._drawn(card, person, language, trouble)
+    async def _redraw(self, interactive: InteractiveMessage, user: User, trouble: str = "") -> None:
+        language = await language_for(self._context.app, user)
+        text, markup = await self._render(interactive, user, language, trouble)
         mark = _mark(text, markup)
-        if card.body.get("shown") == mark:
+        if interactive.body.get("shown") == mark:
             # Pressed twice, or nothing came of it: Telegram refuses an edit that changes nothing.
             return
-        await self._kit.cards.change(card, body=card.body | {"shown": ""})
-        chat, message = message_of(card.message_ref or "0:0")
-        await self._kit.post.edit(chat, message, text, markup)
-        await self._kit.cards.change(card, body=card.body | {"shown": mark})
+        await self._context.interactive_messages.change(
+            interactive, body=interactive.body | {"shown": ""}
+        )
+        chat, message = parse_message_ref(interactive.message_ref or "0:0")
+        await self._context.sender.edit(chat, message, text, markup)
+        await self._context.interactive_messages.change(
+            interactive, body=interactive.body | {"shown": mark}
+        )
 
     # --- how it looks --------------------------------------------------------------------
 
-    async def _drawn(
-        self, card: InteractiveMessage, person: User, language: str, trouble: str = ""
+    async def _render(
+        self, interactive: InteractiveMessage, user: User, language: str, trouble: str = ""
     ) -> tuple[Html, InlineKeyboardMarkup]:
         """The card's text and buttons; what may be chosen is kept in its body."""
-        wish = Wish.parse(card.body)
-        if not wish.video.prompt:
-            text = _joined("", _notes(language, wish), translate(language, "draft-no-prompt"))
-            return text, keyboard(card, [[(translate(language, "button-drop"), "drop")]])
-        asked = replace(wish.quotable, prompt=wish.video.prompt)
+        request = VideoRequestDraft.from_json(interactive.body)
+        if not request.video.prompt:
+            text = _joined("", _notes(language, request), translate(language, "draft-no-prompt"))
+            return text, keyboard(interactive, [[(translate(language, "button-drop"), "drop")]])
+        complete = replace(request.for_quote, prompt=request.video.prompt)
         try:
             quote = await quote_video(
-                person,
-                Destination(NAME, card.destination.address),
-                asked,
-                self._kit.desk,
-                wish.picture.orientation if wish.picture else None,
+                user,
+                Destination(NAME, interactive.destination.address),
+                complete,
+                self._context.app,
+                request.image.orientation if request.image else None,
             )
         except Refusal as refused:
-            why = format_error(language, refused, self._kit.desk.credit_rules.timezone)
-            text = _joined(_quotation(wish), trouble or why)
-            return text, keyboard(card, self._rescue(card, language))
-        text = _joined(_quotation(wish), _notes(language, wish), _facts(language, quote), trouble)
-        return text, keyboard(card, _rows(card, quote, language))
+            reason = format_error(language, refused, self._context.app.credit_rules.timezone)
+            text = _joined(_quotation(request), trouble or reason)
+            return text, keyboard(interactive, self._replace_unavailable(interactive, language))
+        text = _joined(
+            _quotation(request), _notes(language, request), _facts(language, quote), trouble
+        )
+        return text, keyboard(interactive, _rows(interactive, quote, language))
 
-    def _rescue(self, card: InteractiveMessage, language: str) -> list[list[Button]]:
+    def _replace_unavailable(
+        self, interactive: InteractiveMessage, language: str
+    ) -> list[list[Button]]:
         """What may help where the wish cannot be fulfilled: to begin anew."""
-        card.body["offered"] = [["model", None]]
-        card.body["page"] = ""
+        interactive.body["offered"] = [["model", None]]
+        interactive.body["page"] = ""
         row = [(translate(language, "button-drop"), "drop")]
-        if any(value for name, value in card.body["video"].items() if name != "prompt"):
+        if any(value for name, value in interactive.body["video"].items() if name != "prompt"):
             row.insert(0, (translate(language, "button-reset"), "0"))
         return [row]
 
 
-def _chosen(card: InteractiveMessage, number: int) -> InteractiveMessage:
+def _chosen(interactive: InteractiveMessage, number: int) -> InteractiveMessage:
     """The card with one of the values that it had offered."""
-    offered = card.body.get("offered") or []
+    offered = interactive.body.get("offered") or []
     if number >= len(offered):
-        return card
+        return interactive
     name, value = offered[number]
-    video: dict[str, Any] = {**card.body["video"]}
+    video: dict[str, Any] = {**interactive.body["video"]}
     if name == "model":
         # What another model cannot do would only be refused.
         video = {"prompt": video["prompt"]}
     video[name] = value
-    return replace(card, body=card.body | {"video": video, "page": ""})
+    return replace(interactive, body=interactive.body | {"video": video, "page": ""})
 
 
-def _rows(card: InteractiveMessage, quote: Quote, language: str) -> list[list[Button]]:
-    page = card.body.get("page")
-    if card.body.get("remix"):
+def _rows(interactive: InteractiveMessage, quote: Quote, language: str) -> list[list[Button]]:
+    page = interactive.body.get("page")
+    if interactive.body.get("remix"):
         # It is made as the one before it was.
         return [[_start(quote, language)], [(translate(language, "button-drop"), "drop")]]
     if page not in _PAGES:
         return _front(quote, language)
     options = _options(str(page), quote, language)
-    card.body["offered"] = [[page, value] for _, value, _ in options]
+    interactive.body["offered"] = [[page, value] for _, value, _ in options]
     buttons = [
         (f"\u2713 {label}" if current else label, str(number))
         for number, (label, _, current) in enumerate(options)
     ]
-    in_a_row = 1 if page == "model" else _IN_A_ROW
+    in_a_row = 1 if page == "model" else _BUTTONS_PER_ROW
     rows = [buttons[start : start + in_a_row] for start in range(0, len(buttons), in_a_row)]
     return [*rows, [(translate(language, "button-back"), "back")]]
 
@@ -237,26 +262,37 @@ def _start(quote: Quote, language: str) -> Button:
 
 
 def _sizes(quote: Quote) -> list[str]:
-    way = quote.order.orientation
-    return [one.name for one in quote.model.sizes if one.orientation in {None, way}]
+    orientation = quote.order.orientation
+    return [size.name for size in quote.model.sizes if size.orientation in {None, orientation}]
 
 
 def _options(page: str, quote: Quote, language: str) -> Sequence[tuple[str, Any, bool]]:
     """(what the button says, the value, whether it is chosen now)."""
     order, model = quote.order, quote.model
     if page == "model":
-        return [(one.title, one.name, one.name == order.model) for one in quote.available_models]
+        return [
+            (size_name.title, size_name.name, size_name.name == order.model)
+            for size_name in quote.available_models
+        ]
     if page == "seconds":
         return [
-            (translate(language, "button-seconds", seconds=one), one, one == order.seconds)
-            for one in model.durations
+            (
+                translate(language, "button-seconds", seconds=size_name),
+                size_name,
+                size_name == order.seconds,
+            )
+            for size_name in model.durations
         ]
     if page == "orientation":
         return [
-            (translate(language, f"orientation-{one}"), one, one == order.orientation)
-            for one in model.orientations
+            (
+                translate(language, f"orientation-{size_name}"),
+                size_name,
+                size_name == order.orientation,
+            )
+            for size_name in model.orientations
         ]
-    return [(one, one, one == order.size) for one in _sizes(quote)]
+    return [(size_name, size_name, size_name == order.size) for size_name in _sizes(quote)]
 
 
 def _mark(text: Html, markup: InlineKeyboardMarkup) -> str:
@@ -267,26 +303,28 @@ def _joined(quotation: Html, *texts: str) -> Html:
     return "\n".join(part for part in (quotation, *map(escaped, texts)) if part)
 
 
-def _quotation(wish: Wish) -> Html:
-    short = cut(" ".join(wish.video.prompt.split()), _SHOWN)
+def _quotation(request: VideoRequestDraft) -> Html:
+    short = truncate(" ".join(request.video.prompt.split()), _MAX_PROMPT_CHARS)
     return f"<blockquote>{escaped(short)}</blockquote>"
 
 
-def _notes(language: str, wish: Wish) -> str:
+def _notes(language: str, request: VideoRequestDraft) -> str:
     notes = []
-    if wish.remix_of is not None:
-        notes.append(translate(language, "draft-remix", task=wish.remix_of))
-    if wish.picture is not None:
+    if request.remix_of is not None:
+        notes.append(translate(language, "draft-remix", task=request.remix_of))
+    if request.image is not None:
         notes.append(translate(language, "draft-picture"))
-    if wish.album:
+    if request.album:
         notes.append(translate(language, "album-first"))
     return "\n".join(notes)
 
 
 def _facts(language: str, quote: Quote) -> str:
     order = quote.order
-    way = translate(language, f"orientation-{order.orientation}") if order.orientation else ""
-    shape = " ".join(part for part in (way, order.size or "") if part)
+    orientation = (
+        translate(language, f"orientation-{order.orientation}") if order.orientation else ""
+    )
+    shape = " ".join(part for part in (orientation, order.size or "") if part)
     return translate(
         language,
         "draft-facts",

@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 
 from bot.frontends.discord import Discord as FrontEnd
 from bot.frontends.discord.client import Client
-from bot.frontends.discord.wire import Refused, point_at
+from bot.frontends.discord.http import InvalidRequestCounter, set_base_url
 from tests.e2e.discord.conftest import RunBot
 from tests.fakes.discord import permissions as rights
 from tests.fakes.discord.fake import FakeDiscord
@@ -86,8 +86,8 @@ async def test_invalid_requests_are_paused_before_a_ban(
     What others have used up (`shared`) does not count.
     """
     clock = FakeClock()
-    refused = Refused(clock)
-    point_at(discord.url)
+    refused = InvalidRequestCounter(clock)
+    set_base_url(discord.url)
     general = discord.guild("Boats", [ann]).text("general")
     async with Client(refused, None) as client:
         await client.login(discord.token)

@@ -1,4 +1,4 @@
-"""Faults that the Discord front-end had once; each is told by what people saw of it."""
+"""Faults that the Discord front-end had call; each is map_error by what people saw of it."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import aiohttp
 import pytest
 
 from bot.domain.tasks import Destination
-from bot.frontends.discord.markup import note_with_link, pieces
-from bot.frontends.discord.spot import SMALLEST_LIMIT, Spot
-from bot.frontends.discord.wire import told
+from bot.frontends.discord.http import map_error
+from bot.frontends.discord.rendering import note_with_link, split_message
+from bot.frontends.discord.target import MIN_UPLOAD_LIMIT_BYTES, ChatTarget
 from bot.ports import DeliveryError
 from tests.e2e.discord.conftest import RunBot
 from tests.fakes.discord.channels import Channel, Guild
@@ -23,7 +23,7 @@ from tests.fakes.gateways.openai import KEY, FakeOpenAIGateway
 
 @pytest.fixture
 async def gateway() -> AsyncIterator[FakeOpenAIGateway]:
-    """A gateway that finishes videos at once and can cancel."""
+    """A gateway that finishes videos at call and can cancel."""
     async with FakeOpenAIGateway(cheap=True, render_seconds=0.1, deletes_abort=True) as gateway:
         yield gateway
     assert gateway.violations == []
@@ -132,7 +132,7 @@ async def test_unknown_acknowledgement_is_followed_by_an_explanation(
     general: Channel,
     gateway: FakeOpenAIGateway,
 ) -> None:
-    """A user who sees that the bot thinks is told when nothing will come."""
+    """A user who sees that the bot thinks is map_error when nothing will come."""
     async with run_with_gateway():
         await (await ann.uses("/quota", channel=general)).shows("You can spend")
         discord.faults.add("create_interaction_response", "hanging-after")
@@ -160,7 +160,9 @@ async def test_refused_size_lowers_the_next_upload(
     discord: FakeDiscord, run_with_gateway: RunBot, ann: FakeUser, general: Channel
 ) -> None:
     """A size that a channel refused limits the next re-encoding."""
-    place = Destination("discord", Spot(general.id, right="own", own_limit=50 << 20).address)
+    place = Destination(
+        "discord", ChatTarget(general.id, access="own", bot_upload_limit=50 << 20).address
+    )
     async with run_with_gateway() as parts:
         (front_end,) = parts.front_ends
         await ann.uses("/video", channel=general, prompt="a red kite")
@@ -173,7 +175,7 @@ async def test_refused_size_lowers_the_next_upload(
             answered = partial(_answered, discord, fetch)
             await discord.until(answered)
         await discord.until(lambda: _refused(discord) > 1)
-        assert (front_end.max_video_bytes(place) or 0) <= SMALLEST_LIMIT
+        assert (front_end.max_video_bytes(place) or 0) <= MIN_UPLOAD_LIMIT_BYTES
 
 
 def _answered(discord: FakeDiscord, use: Interaction) -> bool:
@@ -186,14 +188,14 @@ def _refused(discord: FakeDiscord) -> int:
 
 def test_direct_message_limit_applies_to_a_rerouted_video() -> None:
     """Where the bot may not post, the limit of direct messages counts, not the guild's."""
-    spot = Spot(1, guild=2, right="closed", own_limit=100 << 20)
-    assert spot.limit(0.0) == SMALLEST_LIMIT
+    spot = ChatTarget(1, guild=2, access="closed", bot_upload_limit=100 << 20)
+    assert spot.limit(0.0) == MIN_UPLOAD_LIMIT_BYTES
 
 
 async def test_refused_original_is_reported(
     run_with_gateway: RunBot, ann: FakeUser, general: Channel
 ) -> None:
-    """A user who asks for the original is told when it is too large after all."""
+    """A user who asks for the original is map_error when it is too large after all."""
     async with run_with_gateway():
         await ann.uses("/video", channel=general, prompt="a red kite")
         video = await general.shows_video()
@@ -213,7 +215,7 @@ async def test_refused_original_is_reported(
 def test_error_for_admins_hides_the_interaction_token() -> None:
     """A failed connection is reported without the URL, which holds the token."""
     address = "https://discord.com/api/v10/webhooks/1/aW50ZXJhY3Rpb246c2VjcmV0"
-    fault = told(aiohttp.ConnectionTimeoutError(f"Connection timeout to host {address}"))
+    fault = map_error(aiohttp.ConnectionTimeoutError(f"Connection timeout to host {address}"))
     assert isinstance(fault, DeliveryError)
     assert "/webhooks/" not in str(fault)
 
@@ -229,7 +231,7 @@ def test_link_text_of_users_stays_literal_beside_a_link() -> None:
 def test_long_text_is_not_split_inside_an_escape() -> None:
     """No part of a text ends with half an escape."""
     for head in ("", "a"):
-        for part in pieces(head + "*" * 4500):
+        for part in split_message(head + "*" * 4500):
             assert (part.description or "").replace("\\*", "").strip("a") == ""
 
 

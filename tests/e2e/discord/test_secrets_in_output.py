@@ -10,12 +10,12 @@ import pytest
 from bot.clock import SystemClock
 from bot.domain.users import User as Human
 from bot.frontends.discord import Discord as FrontEnd
-from bot.frontends.discord.asked import Asked
 from bot.frontends.discord.client import Client
-from bot.frontends.discord.markup import embed
-from bot.frontends.discord.post import Post, Words
-from bot.frontends.discord.spot import Spot, message_key
-from bot.frontends.discord.wire import Refused
+from bot.frontends.discord.http import InvalidRequestCounter
+from bot.frontends.discord.interaction_payload import StoredInteraction
+from bot.frontends.discord.rendering import embed
+from bot.frontends.discord.sender import MessageSender, OutgoingMessage
+from bot.frontends.discord.target import ChatTarget, message_ref
 from bot.ports import DeliveryError, DeliveryOutcomeUnknown
 from tests.e2e.discord.conftest import RunBot
 from tests.fakes.discord.channels import Channel
@@ -34,16 +34,16 @@ def general(discord: FakeDiscord, ann: FakeUser) -> Channel:
     return discord.guild("Kites", [ann]).text("general")
 
 
-def _spot(use: Interaction, channel: Channel, discord: FakeDiscord) -> Spot:
+def _spot(use: Interaction, channel: Channel, discord: FakeDiscord) -> ChatTarget:
     """Where this answer belongs, as the front-end knows it."""
-    return Spot(
+    return ChatTarget(
         channel.id,
         guild=channel.guild.id if channel.guild else None,
-        right="own",
+        access="own",
         app=discord.bot.id,
         token=use.token,
         until=use.time + EXPIRED,
-        asked=use.id,
+        interaction_id=use.id,
     )
 
 
@@ -57,9 +57,11 @@ async def test_reprs_hide_every_token(
         (front_end,) = parts.front_ends
         assert isinstance(front_end, FrontEnd)
         inner = list(vars(front_end).values())
-        (kit,) = [part for part in inner if type(part).__name__ == "Kit"]
+        (kit,) = [part for part in inner if type(part).__name__ == "ChatContext"]
         spot = _spot(use, general, discord)
-        asked = Asked(use.id, spot, Human(f"discord:{ann.id}"), "ann", {"line": "/quota"})
+        asked = StoredInteraction(
+            use.id, spot, Human(f"discord:{ann.id}"), "ann", {"line": "/quota"}
+        )
         things = [front_end, *inner, kit.post, kit.post.client.http, spot, asked]
         things += [kit.desk, kit.desk.settings, kit.desk.settings.model_dump(), kit.cards]
         for thing in things:
@@ -67,7 +69,7 @@ async def test_reprs_hide_every_token(
                 assert_no_secrets(text)
         assert_no_secrets(kit.desk.settings.model_dump_json())
     assert use.token in spot.address
-    assert Spot.parse(spot.address) == spot
+    assert ChatTarget.parse(spot.address) == spot
 
 
 KINDS: tuple[FaultKind, ...] = (
@@ -86,15 +88,15 @@ KINDS: tuple[FaultKind, ...] = (
 @pytest.fixture
 async def sender(
     discord: FakeDiscord, run_bot: RunBot, ann: FakeUser, general: Channel
-) -> AsyncIterator[tuple[Post, Spot]]:
+) -> AsyncIterator[tuple[MessageSender, ChatTarget]]:
     """A way out of the test's own, and an answer that is to be given."""
     async with run_bot():
         use = await ann.uses("/quota", channel=general)
         await use.shows("credits")
-        refused = Refused(SystemClock())
+        refused = InvalidRequestCounter(SystemClock())
         async with Client(refused, None) as client:
             await client.login(TOKEN)
-            own = Post(client, SystemClock(), refused)
+            own = MessageSender(client, SystemClock(), refused)
             await own.open()
             yield own, _spot(use, general, discord)
             await own.close()
@@ -111,15 +113,19 @@ def _assert_error_hidden(error: BaseException) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 async def test_errors_hide_every_token(
-    discord: FakeDiscord, sender: tuple[Post, Spot], kind: FaultKind
+    discord: FakeDiscord, sender: tuple[MessageSender, ChatTarget], kind: FaultKind
 ) -> None:
     """Whatever fails on the wire: the error, its causes and their tracebacks."""
     own, spot = sender
-    words = Words([embed("a word")])
+    words = OutgoingMessage([embed("a word")])
     for operation in ("execute_webhook", "update_original_webhook_message"):
         discord.faults.add(operation, kind, times=None, retry_after=0.1)
     # At an answer that says 5xx, discord.py would itself fill it anew for a minute.
-    sends = [own.follow, own.fill] if kind.startswith("dropped") else [own.follow]
+    sends = (
+        [own.send_followup, own.edit_original_response]
+        if kind.startswith("dropped")
+        else [own.send_followup]
+    )
     for send in sends:
         with pytest.raises((DeliveryError, DeliveryOutcomeUnknown)) as caught:
             await send(spot, words)
@@ -127,21 +133,21 @@ async def test_errors_hide_every_token(
 
 
 async def test_errors_about_a_refused_token_hide_it(
-    discord: FakeDiscord, sender: tuple[Post, Spot]
+    discord: FakeDiscord, sender: tuple[MessageSender, ChatTarget]
 ) -> None:
     """Discord does not know it, or is unreachable."""
     own, spot = sender
-    stranger = Spot(
+    stranger = ChatTarget(
         spot.channel, app=spot.app, token=f"{INTERACTION_TOKEN_PREFIX}6unknown", until=spot.until
     )
-    words, message = Words([embed("a word")]), message_key(spot.channel, 1)
+    words, message = OutgoingMessage([embed("a word")]), message_ref(spot.channel, 1)
     with pytest.raises(DeliveryError) as caught:
-        await own.follow(stranger, words)
+        await own.send_followup(stranger, words)
     _assert_error_hidden(caught.value)
     discord.violations.clear()
     assert not await own.delete(spot, message)
     await discord.outage("refused")
     with pytest.raises((DeliveryError, DeliveryOutcomeUnknown)) as away:
-        await own.follow(spot, words)
+        await own.send_followup(spot, words)
     _assert_error_hidden(away.value)
     await discord.recovered()

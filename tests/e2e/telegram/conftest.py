@@ -11,12 +11,12 @@ import pytest
 
 from bot.app import Components
 from bot.frontends.telegram import Telegram as FrontEnd
-from bot.frontends.telegram.pace import Rules
+from bot.frontends.telegram.rate_limiter import RateLimits
 from tests.fakes.gateways.openai import KEY, FakeOpenAIGateway
 from tests.fakes.telegram.fake import TOKEN, FakeTelegram
 from tests.support.bot_in_process import running_bot, settings
 
-FAST_RATE_LIMITS = Rules(
+FAST_RATE_LIMITS = RateLimits(
     overall=1000,
     private_every=0.01,
     group_most=1000,

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bot.frontends.telegram import Telegram as FrontEnd
-from bot.frontends.telegram.markup import cut
+from bot.frontends.telegram.rendering import truncate
 from tests.e2e.telegram.conftest import FAST_RATE_LIMITS, RunBot
 from tests.fakes.gateways.openai import KEY, FakeOpenAIGateway
 from tests.fakes.telegram.fake import TOKEN, FakeTelegram
@@ -189,7 +189,7 @@ async def test_caption_is_shortened_with_facts_complete(
 def test_cut_never_splits_a_grapheme(sign: str) -> None:
     """What looks like one character stays whole, wherever the cut is."""
     for most in range(200, 230):
-        shown = cut(sign * 300, most)
+        shown = truncate(sign * 300, most)
         assert most - units(sign) - 2 < units(shown) <= most
         assert f"{shown.removesuffix(chr(0x2026))} ".replace(sign.strip(), "").strip() == ""
 

@@ -15,8 +15,8 @@ from telegram.error import TelegramError
 
 from bot.clock import SystemClock
 from bot.frontends.telegram import Telegram as FrontEnd
-from bot.frontends.telegram.hearing import Hearing
-from bot.frontends.telegram.wire import Wire
+from bot.frontends.telegram.client import BotClient
+from bot.frontends.telegram.update_source import UpdateSource
 from tests.fakes.gateways.jimmy import FakeJimmyGateway
 from tests.fakes.gateways.openai import KEY, FakeOpenAIGateway
 from tests.fakes.telegram.api_caller import picture
@@ -181,7 +181,7 @@ async def test_reprs_hide_the_token(telegram: FakeTelegram, tmp_path: Path) -> N
         PUBLIC_URL="https://bot.example.org",
         HTTP_PORT="8080",
     )
-    wire = Wire(own)
+    wire = BotClient(own)
     try:
         me = await wire.bot.get_me()
         one = telegram.user("Ann")
@@ -189,7 +189,7 @@ async def test_reprs_hide_the_token(telegram: FakeTelegram, tmp_path: Path) -> N
         assert photo.photo is not None
         file = await wire.bot.get_file(photo.photo.file_id)
         things = (own, own.telegram_bot_token, wire, wire.bot, me, FrontEnd(own))
-        for thing in (*things, Hearing(own, SystemClock()), *vars(wire).values()):
+        for thing in (*things, UpdateSource(own, SystemClock()), *vars(wire).values()):
             for text in (repr(thing), str(thing), f"{thing}", f"{[thing]}"):
                 _assert_hidden(text)
         _assert_hidden(repr({**own.model_dump(), "file": file.file_id}))
@@ -205,7 +205,7 @@ KINDS = ("429", "500", "502-html", "503", "504", "dropped-before", "dropped-afte
 async def test_errors_hide_the_token(telegram: FakeTelegram, tmp_path: Path, kind: str) -> None:
     """Whatever fails on the wire: the error, its causes and their tracebacks."""
     own = settings(tmp_path, TELEGRAM_BOT_TOKEN=TOKEN, TELEGRAM_API_URL=telegram.url)
-    wire = Wire(own)
+    wire = BotClient(own)
     # So that no poll has to wait.
     await telegram.user("Ann").says("/start")
     telegram.faults.add("getMe", kind)  # type: ignore[arg-type]
@@ -227,7 +227,7 @@ async def test_startup_errors_hide_the_token(telegram: FakeTelegram, tmp_path: P
     telegram.token = "5550001111:AAF-another-0123456789abcdefghijklmn"
     nowhere = f"http://127.0.0.1:{_free_port()}"
     for url in (telegram.url, nowhere):
-        wire = Wire(settings(tmp_path, TELEGRAM_BOT_TOKEN=TOKEN, TELEGRAM_API_URL=url))
+        wire = BotClient(settings(tmp_path, TELEGRAM_BOT_TOKEN=TOKEN, TELEGRAM_API_URL=url))
         try:
             with pytest.raises(TelegramError) as caught:
                 await wire.bot.get_me()

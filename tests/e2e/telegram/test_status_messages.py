@@ -11,7 +11,7 @@ import pytest
 
 from bot.app import Components
 from bot.frontends.telegram import Telegram as FrontEnd
-from bot.frontends.telegram.pace import Rules
+from bot.frontends.telegram.rate_limiter import RateLimits
 from tests.e2e.telegram.conftest import RunBot
 from tests.fakes.gateways.openai import KEY, FakeOpenAIGateway
 from tests.fakes.telegram.chats import Chat
@@ -111,7 +111,7 @@ async def test_edited_message_in_a_group_starts_no_second_task(
 # --- how often ---------------------------------------------------------------------------
 
 
-UNHURRIED = Rules(
+UNHURRIED = RateLimits(
     overall=1000,
     private_every=0.01,
     group_most=1000,
@@ -125,7 +125,7 @@ MARGIN = 0.05
 Reelay = AbstractAsyncContextManager[Components]
 
 
-def _with_pace(telegram: FakeTelegram, folder: Path, rules: Rules, **environ: str) -> Reelay:
+def _with_pace(telegram: FakeTelegram, folder: Path, rules: RateLimits, **environ: str) -> Reelay:
     own = settings(
         folder,
         TELEGRAM_BOT_TOKEN=TOKEN,

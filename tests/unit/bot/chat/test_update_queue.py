@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from bot.inbox import Inbox, Later, StoredUpdate
+from bot.chat.update_queue import RetryLater, StoredUpdate, UpdateQueue
 from bot.store import schema
 from bot.store.connect import open_database
 from bot.store.database import Database, DatabaseError
@@ -77,17 +77,17 @@ class Processes:
     def __init__(self, database: Database) -> None:
         self.database = database
         self.clock = Waking()
-        self.inboxes: list[tuple[Inbox, Handler]] = []
+        self.inboxes: list[tuple[UpdateQueue, Handler]] = []
         self._running: list[asyncio.Task[None]] = []
 
-    def start(self) -> tuple[Inbox, Handler]:
+    def start(self) -> tuple[UpdateQueue, Handler]:
         """Start a process that does not poll for others' updates yet."""
         handler = Handler()
-        inbox = Inbox(self.database, self.clock, "chat", handler)
+        inbox = UpdateQueue(self.database, self.clock, "chat", handler)
         self.inboxes.append((inbox, handler))
         return inbox, handler
 
-    async def looks(self, inbox: Inbox) -> None:
+    async def looks(self, inbox: UpdateQueue) -> None:
         """Let it poll for others' updates until it sleeps."""
         naps = len(self.clock.naps)
         self._running.append(asyncio.create_task(inbox.run()))
@@ -136,11 +136,11 @@ async def test_repeated_update_is_handled_once(processes: Processes) -> None:
     inbox, handler = processes.start()
     await inbox.take([update(1), update(1)])
     await inbox.take([update(1), update(2)])
-    await inbox.quiet()
+    await inbox.wait_idle()
     other, later = processes.start()
     await other.take([update(2), update(1)])
     await processes.looks(other)
-    await other.quiet()
+    await other.wait_idle()
     assert handler.done == [1, 2]
     assert later.given == []
     assert await _done(processes.database) == [1, 2]
@@ -155,14 +155,14 @@ async def test_slow_update_delays_only_its_own_key(processes: Processes) -> None
     await handler.until(lambda: handler.done == [3, 5])
     assert handler.given[0] == 1
     handler.open.set()
-    await inbox.quiet()
+    await inbox.wait_idle()
     assert [update_id for update_id in handler.done if update_id not in {3, 5}] == [1, 2, 4]
 
 
 async def test_delayed_update_is_retried_in_order(processes: Processes) -> None:
     """It is tried again after the requested time; those behind it wait."""
     inbox, handler = processes.start()
-    handler.fail_with[1] = Later("throttled", 7)
+    handler.fail_with[1] = RetryLater("throttled", 7)
     await inbox.take([update(1), update(2), update(3, "bob")])
     await handler.until(lambda: handler.done == [3])
     await processes.clock.until_naps(1)
@@ -171,11 +171,11 @@ async def test_delayed_update_is_retried_in_order(processes: Processes) -> None:
     assert handler.given.count(1) == 1
     handler.fail_with.clear()
     await processes.clock.advance(0.2)
-    await inbox.quiet()
+    await inbox.wait_idle()
     assert handler.done == [3, 1, 2]
 
 
-@pytest.mark.parametrize("fault", [Later("away"), DatabaseError("away")])
+@pytest.mark.parametrize("fault", [RetryLater("away"), DatabaseError("away")])
 async def test_failing_update_is_given_up_after_twelve_tries(
     processes: Processes, fault: Exception
 ) -> None:
@@ -186,7 +186,7 @@ async def test_failing_update_is_given_up_after_twelve_tries(
     for tries in range(1, 13):
         await processes.clock.until_naps(tries)
         await processes.clock.advance(processes.clock.naps[-1])
-    await inbox.quiet()
+    await inbox.wait_idle()
     assert processes.clock.naps == [1, 2, 4, 8, 16, 32, 64, *[LONGEST_NAP] * 5]
     assert handler.done == [2]
     assert handler.given.count(1) == 12
@@ -198,7 +198,7 @@ async def test_unexpected_error_costs_one_update(processes: Processes) -> None:
     inbox, handler = processes.start()
     handler.fail_with[1] = ValueError("a mistake")
     await inbox.take([update(1), update(2)])
-    await inbox.quiet()
+    await inbox.wait_idle()
     assert handler.given == [1, 2]
     assert await _done(processes.database) == [1, 2]
 
@@ -215,7 +215,7 @@ async def test_claims_of_a_dead_process_are_taken_over(processes: Processes, dia
         await processes.let_pass(LEASE - 10)
         assert handler.given == []
         await processes.let_pass(10)
-    await heir.quiet()
+    await heir.wait_idle()
     assert sorted(handler.done) == [1, 2, 3]
     assert handler.done.index(1) < handler.done.index(2)
     assert await _done(processes.database) == [1, 2, 3]
@@ -234,7 +234,7 @@ async def test_long_handling_keeps_its_lease(processes: Processes) -> None:
     await processes.let_pass(3 * LEASE)
     assert robber.given == []
     handler.open.set()
-    await slow.quiet()
+    await slow.wait_idle()
     assert handler.done == [1, 2]
 
 
@@ -250,7 +250,7 @@ async def test_full_process_keeps_its_claims(processes: Processes) -> None:
     await processes.let_pass(2 * LEASE)
     assert robber.given == []
     handler.open.set()
-    await full.quiet()
+    await full.wait_idle()
     assert len(handler.done) == 2000
 
 
@@ -259,12 +259,12 @@ async def test_full_process_takes_no_more_until_there_is_room(processes: Process
     inbox, handler = processes.start()
     handler.hang_on = {1}
     await inbox.take([update(number) for number in range(1, 2001)])
-    waiting = asyncio.create_task(inbox.room())
+    waiting = asyncio.create_task(inbox.wait_for_capacity())
     await handler.until(lambda: handler.given == [1])
     assert not waiting.done()
     handler.open.set()
     await asyncio.wait_for(waiting, 10)
-    await inbox.quiet()
+    await inbox.wait_idle()
     assert handler.done == list(range(1, 2001))
 
 
@@ -295,21 +295,21 @@ async def test_stop_leaves_unfinished_updates_for_the_next_process(processes: Pr
     assert handler.done == [1]
     heir, later = processes.start()
     await processes.looks(heir)
-    await heir.quiet()
+    await heir.wait_idle()
     assert later.done == [2, 3]
 
 
 async def test_stop_does_not_wait_for_delayed_updates(processes: Processes) -> None:
     """A delayed update is tried at once by the next process."""
     leaving, handler = processes.start()
-    handler.fail_with[1] = Later("away", 100)
+    handler.fail_with[1] = RetryLater("away", 100)
     await leaving.take([update(1), update(2)])
     await processes.clock.until_naps(1)
     async with asyncio.timeout(5):
         await leaving.stop(60)
     heir, later = processes.start()
     await processes.looks(heir)
-    await heir.quiet()
+    await heir.wait_idle()
     assert later.done == [1, 2]
 
 
@@ -331,7 +331,7 @@ async def test_update_that_kills_processes_is_given_up(processes: Processes) -> 
         await processes.stop_looking()
     assert lived == 13
     assert handler.given == [2]
-    await heir.quiet()
+    await heir.wait_idle()
     assert await _done(processes.database) == [1, 2]
 
 
@@ -343,7 +343,7 @@ async def test_update_that_cannot_be_stored_is_not_started(dialect: str, tmp_pat
     }
     database = open_database(nowhere[dialect])
     handler = Handler()
-    inbox = Inbox(database, Waking(), "chat", handler)
+    inbox = UpdateQueue(database, Waking(), "chat", handler)
     with pytest.raises(DatabaseError):
         await inbox.take([update(1)])
     await database.close()

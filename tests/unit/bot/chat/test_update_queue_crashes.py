@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.inbox import Inbox, Later, StoredUpdate
+from bot.chat.update_queue import RetryLater, StoredUpdate, UpdateQueue
 from bot.store.connect import open_database
 from bot.store.database import Database, Tx
 
@@ -111,14 +111,14 @@ class Process:
         self.database = database
         self.effects = effects
         self.asked_for_time: set[int] = set()
-        self.queue = Inbox(database, FastClock(), "chat", self._handle)
+        self.queue = UpdateQueue(database, FastClock(), "chat", self._handle)
 
     async def _handle(self, update: StoredUpdate) -> None:
         self.database.check_alive()
         await asyncio.sleep(0)
         if update.id % 7 == 0 and update.id not in self.asked_for_time:
             self.asked_for_time.add(update.id)
-            raise Later("not now", 3.0)
+            raise RetryLater("not now", 3.0)
         self.database.check_alive()
         self.effects[update.ordering_key].append(update.id)
 
@@ -139,7 +139,7 @@ class Process:
             self.database.dead.set()
             runner.cancel()
             await asyncio.gather(runner, return_exceptions=True)
-            await self.queue.quiet()
+            await self.queue.wait_idle()
 
 
 _LIFE = st.tuples(

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import pytest
 
-from bot.inbox import Inbox, StoredUpdate
+from bot.chat.update_queue import StoredUpdate, UpdateQueue
 from bot.store import updates
 from bot.store.database import Database, DatabaseUnavailable, Tx
 from tests.support.fake_clock import FakeClock
@@ -58,7 +58,7 @@ class Process:
     def __init__(self, database: Database, clock: FakeClock) -> None:
         self.given: list[int] = []
         self.clock = clock
-        self.inbox = Inbox(database, clock, "chat", self._handle)
+        self.inbox = UpdateQueue(database, clock, "chat", self._handle)
 
     async def _handle(self, one: StoredUpdate) -> None:
         self.given.append(one.id)
@@ -95,13 +95,13 @@ async def test_update_stored_without_answer_is_handled(
 ) -> None:
     """The platform sends it again, and it is known already: it is handled all the same."""
     async with _living(mute_database, clock) as process:
-        mute_database.lose = lambda name: "keep" in name
+        mute_database.lose = lambda name: "persist" in name
         with pytest.raises(DatabaseUnavailable):
             await process.inbox.take([StoredUpdate(1, "ann", "{}"), StoredUpdate(2, "bob", "{}")])
         mute_database.lose = lambda _: False
         await process.inbox.take([StoredUpdate(1, "ann", "{}"), StoredUpdate(3, "ann", "{}")])
         await process.live(20)
-        await process.inbox.quiet()
+        await process.inbox.wait_idle()
         assert sorted(process.given) == [1, 2, 3]
 
 
@@ -117,7 +117,7 @@ async def test_claim_taken_over_without_answer_is_handled(
         await process.live(LEASE + 10)
         mute_database.lose = lambda _: False
         await process.live(20)
-        await process.inbox.quiet()
+        await process.inbox.wait_idle()
         assert process.given == [1, 2]
 
 
@@ -128,13 +128,13 @@ async def test_handled_update_is_acknowledged_later(
     async with _living(mute_database, clock) as process:
         mute_database.refuse = lambda name: DatabaseUnavailable("away") if "_done" in name else None
         await process.inbox.take([StoredUpdate(1, "ann", "{}")])
-        await process.inbox.quiet()
+        await process.inbox.wait_idle()
         mute_database.refuse = lambda _: None
         await process.live(20)
         assert process.given == [1]
     async with _living(mute_database, clock) as heir:
         await heir.live(2 * LEASE)
-        await heir.inbox.quiet()
+        await heir.inbox.wait_idle()
         assert heir.given == []
 
 
@@ -151,5 +151,5 @@ async def test_poll_loop_survives_an_unexpected_error(
         await process.live(20)
         mute_database.refuse = lambda _: None
         await process.live(LEASE)
-        await process.inbox.quiet()
+        await process.inbox.wait_idle()
         assert process.given == [1]

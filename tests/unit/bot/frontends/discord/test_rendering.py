@@ -10,19 +10,19 @@ from hypothesis import strategies as st
 
 from bot.domain.interactive import InteractiveMessage, MessageKind
 from bot.domain.tasks import Destination
-from bot.frontends.discord.markup import (
-    LONGEST,
-    PRESSED,
+from bot.frontends.discord.rendering import (
+    CALLBACK_PATTERN,
+    MAX_DESCRIPTION_CHARS,
+    callback_data,
     countdown,
-    cut,
-    data,
     escaped,
-    form,
     keyboard,
     literal,
     note_with_link,
-    pieces,
-    pressed,
+    parse_callback_data,
+    prompt_modal,
+    split_message,
+    truncate,
 )
 
 JOINER = "\u2060"
@@ -58,7 +58,7 @@ def test_countdown_survives_in_texts_of_the_bot_only() -> None:
 
 @given(text=st.text(max_size=200), most=st.integers(2, 60))
 def test_cut_keeps_the_limit_and_marks_the_cut(text: str, most: int) -> None:
-    shortened = cut(text, most)
+    shortened = truncate(text, most)
     if len(text) <= most:
         assert shortened == text
     else:
@@ -72,8 +72,8 @@ def test_cut_keeps_the_limit_and_marks_the_cut(text: str, most: int) -> None:
 )
 def test_long_text_is_split_without_loss(lines: list[str]) -> None:
     text = "\n".join(lines)
-    parts = [part.description or "" for part in pieces(text)]
-    assert all(len(part) <= LONGEST for part in parts)
+    parts = [part.description or "" for part in split_message(text)]
+    assert all(len(part) <= MAX_DESCRIPTION_CHARS for part in parts)
     # A part that ended in half an escape would show its backslash.
     assert all((len(part) - len(part.rstrip("\\"))) % 2 == 0 for part in parts)
     assert "".join("".join(parts).split()) == "".join(escaped(text).split())
@@ -85,9 +85,9 @@ def test_link_of_the_bot_can_be_opened_beside_escaped_words() -> None:
 
 
 def test_callback_data_round_trips() -> None:
-    sent = data("abcdefgh12345678", "again")
-    assert pressed(sent) == ("abcdefgh12345678", "again")
-    match = re.fullmatch(PRESSED, sent)
+    sent = callback_data("abcdefgh12345678", "again")
+    assert parse_callback_data(sent) == ("abcdefgh12345678", "again")
+    match = re.fullmatch(CALLBACK_PATTERN, sent)
     assert match is not None
     assert (match["token"], match["verb"]) == ("abcdefgh12345678", "again")
 
@@ -105,11 +105,11 @@ async def test_keyboard_never_times_out_and_keeps_labels_short() -> None:
 
 
 async def test_form_opens_with_the_earlier_prompt() -> None:
-    modal = form("abcdefgh12345678.again", "T" * 60, "L" * 60, "a red kite")
+    modal = prompt_modal("abcdefgh12345678.again", "T" * 60, "L" * 60, "a red kite")
     content = modal.to_dict()
     assert (len(content["title"]), content["custom_id"]) == (45, "abcdefgh12345678.again")
     (label,) = content["components"]
     assert (label["component"]["value"], label["component"]["max_length"]) == (
         "a red kite",
-        LONGEST,
+        MAX_DESCRIPTION_CHARS,
     )

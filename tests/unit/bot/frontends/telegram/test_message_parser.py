@@ -10,14 +10,14 @@ from telegram import Message, Update
 from telegram import User as TelegramUser
 
 from bot.config import Settings, load_settings
-from bot.frontends.telegram.incoming import (
-    Incoming,
-    Picture,
+from bot.frontends.telegram.message_parser import (
+    ImageAttachment,
+    IncomingMessage,
+    image_of,
+    is_anonymous_sender,
     is_from_channel,
-    is_nobody,
-    lane_of,
-    picture_of,
-    read,
+    ordering_key_of,
+    parse_message,
 )
 
 BOT: dict[str, Any] = {"id": 1, "is_bot": True, "first_name": "Reelay", "username": "Reelay_Bot"}
@@ -49,13 +49,13 @@ def mention(text: str, word: str) -> list[dict[str, Any]]:
     return [{"type": "mention", "offset": text.index(word), "length": len(word)}]
 
 
-def parse(one: Message, **environ: str) -> Incoming | None:
+def parse(one: Message, **environ: str) -> IncomingMessage | None:
     me = TelegramUser.de_json(BOT, None)
     assert me is not None
-    return read(one, me, settings(**environ))
+    return parse_message(one, me, settings(**environ))
 
 
-def parsed(one: Message, **environ: str) -> Incoming:
+def parsed(one: Message, **environ: str) -> IncomingMessage:
     found = parse(one, **environ)
     assert found is not None
     return found
@@ -63,9 +63,9 @@ def parsed(one: Message, **environ: str) -> Incoming:
 
 def test_private_text_is_for_the_bot() -> None:
     found = parsed(message(text=" a red kite "))
-    assert (found.addressed, found.text, found.command) == ("private", "a red kite", None)
-    assert (found.person.id, found.person.language) == ("telegram:7", "zh-hans")
-    assert (found.picture, found.answered, found.other, found.album) == (None, None, False, None)
+    assert (found.trigger, found.text, found.command) == ("private", "a red kite", None)
+    assert (found.user.id, found.user.language) == ("telegram:7", "zh-hans")
+    assert (found.image, found.answered, found.other, found.album) == (None, None, False, None)
 
 
 def test_group_talk_is_not_for_the_bot() -> None:
@@ -93,7 +93,7 @@ def test_command_is_recognised_and_its_line_kept(
     chat: dict[str, Any], text: str, command: str
 ) -> None:
     found = parsed(message(chat, text=text))
-    assert (found.addressed, found.command, found.text) == ("command", command, text)
+    assert (found.trigger, found.command, found.text) == ("command", command, text)
 
 
 @pytest.mark.parametrize("chat", [PRIVATE, GROUP])
@@ -104,7 +104,7 @@ def test_command_for_another_bot_is_ignored(chat: dict[str, Any]) -> None:
 @pytest.mark.parametrize("text", ["see /video", "/", "//video", "/video-maker a", "/ video"])
 def test_slash_elsewhere_is_no_command(text: str) -> None:
     found = parsed(message(text=text))
-    assert (found.addressed, found.command) == ("private", None)
+    assert (found.trigger, found.command) == ("private", None)
 
 
 @pytest.mark.parametrize(
@@ -118,15 +118,15 @@ def test_slash_elsewhere_is_no_command(text: str) -> None:
 def test_mention_in_a_group_is_removed_from_the_text(text: str, left: str) -> None:
     word = next(part for part in text.split() if part.startswith("@"))
     found = parsed(message(GROUP, text=text, entities=mention(text, word)))
-    assert (found.addressed, found.text) == ("mention", left)
+    assert (found.trigger, found.text) == ("mention", left)
 
 
 def test_mention_below_a_photo_counts() -> None:
     caption = "@Reelay_Bot it flies"
     entities = mention(caption, "@Reelay_Bot")
     found = parsed(message(GROUP, photo=PHOTO, caption=caption, caption_entities=entities))
-    assert (found.addressed, found.text) == ("mention", "it flies")
-    assert found.picture == Picture("large", 90_000, "photo.jpg", 1280, 853)
+    assert (found.trigger, found.text) == ("mention", "it flies")
+    assert found.image == ImageAttachment("large", 90_000, "photo.jpg", 1280, 853)
 
 
 def test_mention_of_another_bot_is_not_for_the_bot() -> None:
@@ -140,14 +140,14 @@ def test_reply_to_the_bot_is_an_answer() -> None:
     found = parsed(
         message(GROUP, text="blue", reply_to_message={**replied, "reply_markup": keyboard})
     )
-    assert found.addressed == "answer"
+    assert found.trigger == "answer"
     assert found.answered is not None
     assert (found.answered.ours, found.answered.token, found.answered.text) == (
         True,
         "abc123",
         "What?",
     )
-    assert found.answered.person is None
+    assert found.answered.user is None
 
 
 def test_reply_to_a_user_is_not_for_the_bot_without_a_command() -> None:
@@ -155,7 +155,7 @@ def test_reply_to_a_user_is_not_for_the_bot_without_a_command() -> None:
     assert parse(message(GROUP, text="blue", reply_to_message=replied)) is None
     found = parsed(message(GROUP, text="/video", reply_to_message=replied))
     assert found.answered is not None
-    assert (found.answered.ours, found.answered.person) == (False, "telegram:8")
+    assert (found.answered.ours, found.answered.user) == (False, "telegram:8")
 
 
 def test_first_message_of_a_topic_is_not_replied_to() -> None:
@@ -164,16 +164,16 @@ def test_first_message_of_a_topic_is_not_replied_to() -> None:
     topic = {"message_thread_id": 3, "is_topic_message": True}
     found = parsed(message(GROUP, text="/video a kite", reply_to_message=root, **topic))
     assert found.answered is None
-    assert found.spot.thread == 3
+    assert found.target.thread == 3
 
 
 def test_comment_thread_is_not_used_as_a_topic() -> None:
     found = parsed(message(GROUP, text="/video a kite", message_thread_id=3))
-    assert found.spot.thread is None
+    assert found.target.thread is None
 
 
 def test_largest_photo_is_used() -> None:
-    picture = picture_of(message(photo=PHOTO))
+    picture = image_of(message(photo=PHOTO))
     assert picture is not None
     assert (picture.file_id, picture.orientation) == ("large", "landscape")
 
@@ -181,10 +181,10 @@ def test_largest_photo_is_used() -> None:
 def test_image_file_is_a_picture_and_other_files_are_not() -> None:
     image = {"file_id": "f", "file_unique_id": "u", "mime_type": "image/png", "file_name": "a.png"}
     found = parsed(message(document=image, caption="a kite"))
-    assert found.picture == Picture("f", None, "a.png")
-    assert found.picture.orientation is None
+    assert found.image == ImageAttachment("f", None, "a.png")
+    assert found.image.orientation is None
     other = parsed(message(document={**image, "mime_type": "application/pdf"}))
-    assert (other.picture, other.other) == (None, True)
+    assert (other.image, other.other) == (None, True)
 
 
 def test_album_id_is_kept() -> None:
@@ -199,8 +199,8 @@ def test_users_mentioned_without_a_user_name_have_their_ids() -> None:
 
 
 def test_admin_is_known_by_the_settings() -> None:
-    assert parsed(message(text="hi"), ADMINS="telegram:7").person.is_admin
-    assert not parsed(message(text="hi"), ADMINS="telegram:8").person.is_admin
+    assert parsed(message(text="hi"), ADMINS="telegram:7").user.is_admin
+    assert not parsed(message(text="hi"), ADMINS="telegram:8").user.is_admin
 
 
 @pytest.mark.parametrize(
@@ -209,18 +209,20 @@ def test_admin_is_known_by_the_settings() -> None:
 )
 def test_anonymous_sender_is_nobody_and_ordered_by_chat(fields: dict[str, Any]) -> None:
     anonymous = message(GROUP, text="/quota", **fields)
-    assert is_nobody(anonymous)
-    assert lane_of(Update(1, message=anonymous)) == "chat:-100"
+    assert is_anonymous_sender(anonymous)
+    assert ordering_key_of(Update(1, message=anonymous)) == "chat:-100"
 
 
 def test_updates_of_a_user_share_one_key() -> None:
     in_private, in_group = message(text="a"), message(GROUP, text="b")
-    assert not is_nobody(in_private)
-    assert lane_of(Update(1, message=in_private)) == lane_of(Update(2, message=in_group))
+    assert not is_anonymous_sender(in_private)
+    assert ordering_key_of(Update(1, message=in_private)) == ordering_key_of(
+        Update(2, message=in_group)
+    )
 
 
 def test_update_without_a_user_has_a_key_of_its_own() -> None:
-    assert lane_of(Update(1)) == "0"
+    assert ordering_key_of(Update(1)) == "0"
 
 
 def test_channel_post_in_its_group_is_recognised() -> None:

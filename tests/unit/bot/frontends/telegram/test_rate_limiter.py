@@ -15,12 +15,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.frontends.telegram.pace import Pace, Rank, Rules
+from bot.frontends.telegram.rate_limiter import Priority, RateLimiter, RateLimits
 from tests.support.fake_clock import FakeClock
 
 PERSON, OTHER, GROUP = 101, 102, -201
 LATE = 1.05
-SECOND = LATE * Rules().overall_window
+SECOND = LATE * RateLimits().overall_window
 """How much longer than the rules say somebody may be made to wait."""
 
 
@@ -39,7 +39,7 @@ class Sent:
     at: float
     """Seconds since the start."""
     chat: int
-    rank: Rank
+    rank: Priority
     number: int
     """Of the request, in the order in which they came; -1: an edit that did not wait."""
     asked: float
@@ -52,10 +52,10 @@ class Crowd:
     def __init__(self, clock: FakeClock | None = None) -> None:
         self.clock = clock or CountingClock()
         self.start = self.clock.now()
-        self.pace = Pace(self.clock)
+        self.pace = RateLimiter(self.clock)
         self.sent: list[Sent] = []
         self.tasks: list[asyncio.Task[None]] = []
-        self.waiting: dict[int, set[tuple[Rank, int]]] = defaultdict(set)
+        self.waiting: dict[int, set[tuple[Priority, int]]] = defaultdict(set)
         self.overtaken: list[Sent] = []
         self.held: list[tuple[int, float, float]] = []
         """Chat, from, until."""
@@ -64,18 +64,20 @@ class Crowd:
     def now(self) -> float:
         return self.clock.now() - self.start
 
-    def ask(self, chat: int, rank: Rank = Rank.ANSWER, times: int = 1) -> list[asyncio.Task[None]]:
+    def ask(
+        self, chat: int, rank: Priority = Priority.ANSWER, times: int = 1
+    ) -> list[asyncio.Task[None]]:
         new = []
         for _ in range(times):
             new.append(asyncio.ensure_future(self._turn(chat, rank, len(self.tasks))))
             self.tasks += new[-1:]
         return new
 
-    async def _turn(self, chat: int, rank: Rank, number: int) -> None:
+    async def _turn(self, chat: int, rank: Priority, number: int) -> None:
         asked, mine, others = self.now(), (rank, number), self.waiting[chat]
         others.add(mine)
         try:
-            await self.pace.turn(chat, rank)
+            await self.pace.acquire(chat, rank)
             one = Sent(self.now(), chat, rank, number, asked, self.step)
             self.sent.append(one)
             if min(others) != mine:
@@ -84,13 +86,13 @@ class Crowd:
             others.discard(mine)
 
     def edit(self, chat: int) -> float:
-        again = self.pace.try_edit(chat)
+        again = self.pace.try_acquire_edit(chat)
         if again == 0:
-            self.sent.append(Sent(self.now(), chat, Rank.EDIT, -1, self.now(), self.step))
+            self.sent.append(Sent(self.now(), chat, Priority.EDIT, -1, self.now(), self.step))
         return again
 
     def hold(self, chat: int, seconds: float) -> None:
-        self.pace.hold(chat, seconds)
+        self.pace.pause(chat, seconds)
         self.held.append((chat, self.now(), self.now() + seconds))
 
     async def wait(self, seconds: float) -> None:
@@ -101,15 +103,15 @@ class Crowd:
     def times(self, *chats: int) -> list[float]:
         return [round(call.at, 1) for call in self.sent if not chats or call.chat in chats]
 
-    def ranks(self) -> list[Rank]:
+    def ranks(self) -> list[Priority]:
         return [call.rank for call in self.sent]
 
     def check(self) -> None:
         """No limit was exceeded, nor anybody overtaken in a chat or where all could go."""
-        rules = Rules()
+        rules = RateLimits()
         for chat in {call.chat for call in self.sent}:
             here = [call for call in self.sent if call.chat == chat]
-            edits = [call.at for call in here if call.rank is Rank.EDIT]
+            edits = [call.at for call in here if call.rank is Priority.EDIT]
             if chat > 0:
                 assert most_within(rules.private_every, [call.at for call in here]) <= 1
                 assert most_within(rules.edit_every_private, edits) <= 1
@@ -133,10 +135,10 @@ class Crowd:
 
     def _bound(self, one: Sent) -> bool:
         before = one.at - 1e-3
-        rules, all_before = Rules(), [two for two in self.sent if two.at < before]
+        rules, all_before = RateLimits(), [two for two in self.sent if two.at < before]
         here = [two for two in all_before if two.chat == one.chat]
-        most = rules.group_most - (rules.group_reserve if one.rank is Rank.EDIT else 0)
-        edits = [two.at for two in here if two.rank is Rank.EDIT]
+        most = rules.group_most - (rules.group_reserve if one.rank is Priority.EDIT else 0)
+        edits = [two.at for two in here if two.rank is Priority.EDIT]
         if one.chat > 0:
             full = since([two.at for two in here], before - LATE * rules.private_every) >= 1
             between = rules.edit_every_private
@@ -146,7 +148,7 @@ class Crowd:
         return (
             full
             or since([two.at for two in all_before], before - SECOND) >= rules.overall
-            or (one.rank is Rank.EDIT and since(edits, before - LATE * between) >= 1)
+            or (one.rank is Priority.EDIT and since(edits, before - LATE * between) >= 1)
             or any(chat == one.chat and start <= before < end for chat, start, end in self.held)
         )
 
@@ -221,8 +223,8 @@ async def test_second_in_private_chat_starts_at_the_answer(crowd: Crowd) -> None
     """The next message waits a second from the answer to the one before."""
     crowd.ask(PERSON, times=2)
     await crowd.wait(0.5)
-    crowd.pace.arrived(PERSON)
-    crowd.pace.arrived(OTHER)
+    crowd.pace.mark_delivered(PERSON)
+    crowd.pace.mark_delivered(OTHER)
     await crowd.wait(10)
     assert crowd.times(PERSON) == [0, 1.5]
 
@@ -231,9 +233,9 @@ async def test_crowd_needs_no_longer_than_the_limits_demand(crowd: Crowd) -> Non
     """1,000 messages to 550 chats are 34 times 30: 33 windows between them, and little more."""
     for number in range(10):
         for group in range(50):
-            crowd.ask(-1 - group, Rank(number % 3))
+            crowd.ask(-1 - group, Priority(number % 3))
     for person in range(500):
-        crowd.ask(1 + person, Rank(person % 3))
+        crowd.ask(1 + person, Priority(person % 3))
     await crowd.wait(33 * SECOND)
     assert len(crowd.sent) == 1000
     assert crowd.ranks() == sorted(crowd.ranks())
@@ -245,13 +247,19 @@ async def test_crowd_needs_no_longer_than_the_limits_demand(crowd: Crowd) -> Non
 
 async def test_result_goes_before_text_in_its_chat(crowd: Crowd) -> None:
     """By priority first, then in order of arrival."""
-    crowd.ask(PERSON, Rank.EDIT)
-    crowd.ask(PERSON, Rank.WORD, times=2)
-    crowd.ask(PERSON, Rank.ANSWER)
+    crowd.ask(PERSON, Priority.EDIT)
+    crowd.ask(PERSON, Priority.WORD, times=2)
+    crowd.ask(PERSON, Priority.ANSWER)
     await crowd.wait(0.5)
-    crowd.ask(PERSON, Rank.RESULT)
+    crowd.ask(PERSON, Priority.RESULT)
     await crowd.wait(10)
-    assert crowd.ranks() == [Rank.ANSWER, Rank.RESULT, Rank.WORD, Rank.WORD, Rank.EDIT]
+    assert crowd.ranks() == [
+        Priority.ANSWER,
+        Priority.RESULT,
+        Priority.WORD,
+        Priority.WORD,
+        Priority.EDIT,
+    ]
     crowd.check()
 
 
@@ -260,16 +268,16 @@ async def test_result_goes_before_answers_in_other_chats(crowd: Crowd) -> None:
     for person in range(1, 61):
         crowd.ask(person)
     await crowd.wait(0.1)
-    crowd.ask(PERSON, Rank.RESULT)
+    crowd.ask(PERSON, Priority.RESULT)
     await crowd.wait(SECOND)
-    assert crowd.sent[30].rank is Rank.RESULT
+    assert crowd.sent[30].rank is Priority.RESULT
     await crowd.wait(10)
     assert [call.number for call in crowd.sent] == [*range(30), 60, *range(30, 60)]
 
 
 async def test_full_group_does_not_delay_other_chats(crowd: Crowd) -> None:
     """Results that wait for a full group do not delay answers elsewhere."""
-    crowd.ask(GROUP, Rank.RESULT, times=200)
+    crowd.ask(GROUP, Priority.RESULT, times=200)
     await crowd.wait(2)
     crowd.ask(PERSON)
     await crowd.wait(0)
@@ -357,7 +365,7 @@ async def test_edits_leave_slots_for_unexpected_messages(crowd: Crowd) -> None:
     allowed = sum(crowd.edit(person) == 0 for person in range(1, 101))
     assert allowed == 20
     for person in range(201, 211):
-        crowd.ask(person, Rank.RESULT)
+        crowd.ask(person, Priority.RESULT)
     await crowd.wait(0)
     assert crowd.times() == [0] * 30
     crowd.check()
@@ -395,7 +403,7 @@ async def test_edits_never_delay_waiters(tenths: list[int], seed: int) -> None:
             for number, tenth in enumerate(tenths):
                 chat = -1 - number % 3 if (seed + number) % 4 == 0 else 1 + number % 97
                 crowd.hold(chat, tenth / 10)
-                crowd.ask(chat, Rank((seed + number) % 3))
+                crowd.ask(chat, Priority((seed + number) % 3))
             await crowd.wait(0)
             for _ in range(80):
                 for chat in range(1000, 1040):
@@ -417,7 +425,7 @@ async def test_retry_after_holds_one_chat_only(crowd: Crowd) -> None:
     """Nothing goes to that chat for the time, edits included; other chats are not affected."""
     crowd.hold(PERSON, 30)
     for _ in range(3):
-        crowd.ask(PERSON, Rank.RESULT)
+        crowd.ask(PERSON, Priority.RESULT)
         crowd.ask(OTHER)
         crowd.ask(GROUP)
     await crowd.wait(29)
@@ -571,7 +579,7 @@ async def test_hold_outlives_the_windows_of_a_quiet_chat(crowd: Crowd) -> None:
 async def test_held_chat_forgets_cancelled_waiters(crowd: Crowd) -> None:
     """The queue of a held chat does not grow while calls come and are cancelled."""
     crowd.hold(PERSON, 5000)
-    crowd.ask(PERSON, Rank.RESULT)
+    crowd.ask(PERSON, Priority.RESULT)
     for _ in range(300):
         (task,) = crowd.ask(PERSON)
         await crowd.wait(0)
@@ -623,8 +631,8 @@ async def test_cost_of_a_slot_does_not_grow_with_waiting_chats() -> None:
 async def cost_of_turns(crowd: Crowd) -> float:
     before = time.perf_counter()
     for chat in range(1, 16):  # With the edits no more than go at once: the clock stands still.
-        await crowd.pace.turn(chat, Rank.WORD)
-        crowd.pace.try_edit(-chat)
+        await crowd.pace.acquire(chat, Priority.WORD)
+        crowd.pace.try_acquire_edit(-chat)
     cost = time.perf_counter() - before
     await crowd.clock.advance(100)
     return cost
@@ -636,7 +644,7 @@ STEPS = st.lists(
     st.tuples(
         st.sampled_from(["ask", "ask", "crowd", "edit", "hold", "cancel", "wait", "wait"]),
         st.sampled_from([1, 2, 3, -1, -2]),
-        st.sampled_from(Rank),
+        st.sampled_from(Priority),
         st.integers(0, 40),
     ),
     max_size=40,
@@ -646,7 +654,7 @@ STEPS = st.lists(
 @given(STEPS)
 @settings(max_examples=150, deadline=None)
 async def test_limits_and_priorities_hold_for_any_sequence(
-    steps: list[tuple[str, int, Rank, int]],
+    steps: list[tuple[str, int, Priority, int]],
 ) -> None:
     """Whatever comes in whatever order, limits and priorities hold, and no call waits in excess."""
     async with gathering() as crowd:
@@ -660,7 +668,7 @@ async def test_limits_and_priorities_hold_for_any_sequence(
         assert not crowd.needlessly_late()
 
 
-async def play(crowd: Crowd, word: str, chat: int, rank: Rank, number: int) -> None:
+async def play(crowd: Crowd, word: str, chat: int, rank: Priority, number: int) -> None:
     match word:
         case "ask":
             crowd.ask(chat, rank, number // 2)

@@ -8,15 +8,15 @@ from hypothesis import strategies as st
 
 from bot.domain.interactive import InteractiveMessage, MessageKind
 from bot.domain.tasks import Destination
-from bot.frontends.telegram.markup import (
-    LONGEST_TEXT,
-    cut,
-    data,
+from bot.frontends.telegram.rendering import (
+    MAX_TEXT_UNITS,
+    callback_data,
     escaped,
     keyboard,
-    pieces,
-    pressed,
-    units,
+    parse_callback_data,
+    split_message,
+    truncate,
+    utf16_units,
 )
 from tests.fakes.telegram.text import parse_html
 
@@ -31,16 +31,16 @@ def card(callback_id: str = "abcdef123456") -> InteractiveMessage:
 
 
 def test_units_are_utf_16_code_units() -> None:
-    assert [units(text) for text in ("", "abc", "é", "中文", "🪁")] == [0, 3, 1, 2, 2]
+    assert [utf16_units(text) for text in ("", "abc", "é", "中文", "🪁")] == [0, 3, 1, 2, 2]
 
 
 @given(text=st.text(max_size=200), most=st.integers(2, 60))
 def test_cut_keeps_the_limit_and_marks_the_cut(text: str, most: int) -> None:
-    shortened = cut(text, most)
-    if units(text) <= most:
+    shortened = truncate(text, most)
+    if utf16_units(text) <= most:
         assert shortened == text
     else:
-        assert units(shortened) <= most
+        assert utf16_units(shortened) <= most
         assert shortened.endswith("…")
         assert text.startswith(shortened[:-1])
 
@@ -61,8 +61,8 @@ def test_mention_in_a_text_notifies_nobody() -> None:
 )
 def test_long_text_is_split_without_loss(lines: list[str]) -> None:
     text = "\n".join(lines)
-    messages = [parse_html(part) for part in pieces(text)]
-    assert all(units(message.text) <= LONGEST_TEXT for message in messages)
+    messages = [parse_html(part) for part in split_message(text)]
+    assert all(utf16_units(message.text) <= MAX_TEXT_UNITS for message in messages)
     assert all(message.entities == [] for message in messages)
 
     def letters(given: str) -> str:
@@ -72,9 +72,9 @@ def test_long_text_is_split_without_loss(lines: list[str]) -> None:
 
 
 def test_callback_data_round_trips_and_has_a_limit() -> None:
-    assert pressed(data(card(), "again")) == ("abcdef123456", "again")
+    assert parse_callback_data(callback_data(card(), "again")) == ("abcdef123456", "again")
     with pytest.raises(ValueError, match="longer than 64 bytes"):
-        data(card(), "x" * 60)
+        callback_data(card(), "x" * 60)
 
 
 def test_keyboard_has_the_rows_and_their_data() -> None:
