@@ -1,4 +1,4 @@
-"""The command line. A person's mistake is told in one line each, never in a traceback."""
+"""The command line. Every user error is reported in one line, never as a traceback."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ EXIT_OK, EXIT_FAILED, EXIT_USAGE = 0, 1, 2
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Do what the command line says; the exit status."""
+    """Run the command line. Returns the exit status."""
     parser = _build_parser()
     arguments = parser.parse_args(argv)
     if arguments.version:
@@ -35,16 +35,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _build_parser() -> argparse.ArgumentParser:
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument(
-        "--env-file", type=Path, metavar="FILE", help="settings to read instead of .env"
+        "--env-file", type=Path, metavar="FILE", help="settings file to read instead of .env"
     )
     parser = argparse.ArgumentParser(prog="reelay", description="AI video inside your chats.")
-    parser.add_argument("--version", action="store_true", help="tell the version and exit")
+    parser.add_argument("--version", action="store_true", help="print the version and exit")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
     for name, help_text in (
         ("run", "start; SIGTERM or SIGINT stops gracefully, a second one at once"),
-        ("check", "tell in a table whether all that is needed is there and works"),
-        ("migrate", "bring the database up to date"),
-        ("backup", "copy the SQLite database, also while Reelay runs"),
+        ("check", "check settings, database, providers and front-ends; print a table"),
+        ("migrate", "migrate the database to the current version"),
+        ("backup", "copy the SQLite database, also while Reelay is running"),
     ):
         command = commands.add_parser(name, help=help_text, description=help_text, parents=[common])
         if name == "backup":
@@ -70,7 +70,7 @@ def _run(arguments: argparse.Namespace, settings: Settings) -> int:
         return EXIT_FAILED
     except CatalogError as error:
         return _print_errors(error.lines, EXIT_USAGE)
-    except Exception as error:  # noqa: BLE001 - whatever it is, it ends as one line
+    except Exception as error:  # noqa: BLE001 - any error is reported in one line
         return _print_errors([_describe_error(error)], EXIT_FAILED)
 
 
@@ -117,7 +117,7 @@ def _backup(settings: Settings, file: Path) -> int:
 
 
 def _describe_error(error: Exception) -> str:
-    """A failure in one line; what nobody foresaw goes into the log with its traceback as well."""
+    """Describe an error in one line; log an unexpected one with its traceback."""
     from bot.backup import BackupError
     from bot.store.database import DatabaseError
 
@@ -128,8 +128,8 @@ def _describe_error(error: Exception) -> str:
         return f"{prefix}{error.strerror}"
     import structlog
 
-    structlog.get_logger("bot").exception("unforeseen")
-    return f"stopped by a fault of Reelay's own ({type(error).__name__}); the log has the details"
+    structlog.get_logger("bot").exception("unhandled_exception")
+    return f"internal error ({type(error).__name__}); see the log for the traceback"
 
 
 def _print_errors(lines: Sequence[str], status: int) -> int:

@@ -1,4 +1,4 @@
-"""The composition root: builds every part once, starts them, and stops them in order."""
+"""The composition root: builds all components, starts them, and stops them in order."""
 
 from __future__ import annotations
 
@@ -42,31 +42,31 @@ from providers.types import WebhookEvent
 _log = structlog.get_logger(__name__)
 _FIRST_EXCEPTION = asyncio.FIRST_EXCEPTION
 _MAX_DURATION_SAMPLES = 5000
-"""Newest durations read at the start; more would change no expectation."""
+"""Newest durations read at start; more would not change the estimates."""
 
 
 class FrontEnd(Messenger, Protocol):
-    """A messenger that also brings people's commands."""
+    """A messenger that also receives commands of users."""
 
     async def run(self, app: AppContext) -> int:
-        """Serve people until they leave or `stop` is called; the exit status."""
+        """Serve users until `stop` is called or the input ends. Returns the exit status."""
         ...
 
     async def stop(self) -> None:
-        """Ask `run` to end soon."""
+        """Ask `run` to return soon."""
         ...
 
     async def close(self) -> None:
-        """Let go of connections; after it nothing is posted any more."""
+        """Close all connections; nothing is sent afterwards."""
         ...
 
     def routes(self) -> list[RouteDef]:
-        """What the web server of this process must listen to for it."""
+        """The routes that the web server of this process must serve for it."""
         ...
 
 
 def _console(settings: Settings) -> FrontEnd:
-    from bot.frontends.console import Console  # noqa: PLC0415 - a front-end costs only when it is on
+    from bot.frontends.console import Console  # noqa: PLC0415 - import only an enabled front-end
 
     return Console(settings)
 
@@ -88,16 +88,16 @@ FRONT_ENDS: dict[str, tuple[Callable[[Settings], bool], Callable[[Settings], Fro
     "discord": (lambda settings: bool(settings.discord_bot_token.get_secret_value()), _discord),
     "console": (lambda settings: settings.is_console_enabled, _console),
 }
-"""Name -> whether it is on, and how it is made."""
+"""Name -> (whether it is enabled, how it is built)."""
 
 
 def build_front_ends(settings: Settings) -> list[FrontEnd]:
-    """The front-ends that the settings turn on."""
+    """Build the enabled front-ends."""
     return [make(settings) for on, make in FRONT_ENDS.values() if on(settings)]
 
 
 def build_providers(settings: Settings, http: HttpClient) -> dict[str, Provider]:
-    """The configured providers, each with a folder of its own."""
+    """Build the configured providers, each with its own folder."""
     return {
         name: PROVIDERS[options.kind](options, http, settings.data_dir / "providers" / name)
         for name, options in settings.providers.items()
@@ -105,13 +105,13 @@ def build_providers(settings: Settings, http: HttpClient) -> dict[str, Provider]
 
 
 def build_catalog(settings: Settings) -> Catalog:
-    """What may be asked for from the configured providers."""
+    """Load the models that the configured providers offer."""
     kinds = {name: options.kind for name, options in settings.providers.items()}
     return Catalog.load(settings.catalog_file, kinds)
 
 
 def build_bucket(settings: Settings) -> S3Publisher | None:
-    """The bucket for what is published, if there is one."""
+    """The bucket for published files; None: not configured."""
     if not settings.s3_endpoint:
         return None
     credentials = S3Account(
@@ -125,7 +125,7 @@ def build_bucket(settings: Settings) -> S3Publisher | None:
 
 
 def engine_limits(settings: Settings) -> EngineLimits:
-    """The settings that the engine obeys."""
+    """The settings of the engine."""
     return EngineLimits(
         lease_s=settings.lease_seconds,
         min_poll_interval_s=settings.poll_min_seconds,
@@ -138,7 +138,7 @@ def engine_limits(settings: Settings) -> EngineLimits:
 
 
 def provider_info(provider: Provider) -> ProviderInfo:
-    """What handlers are to know of a provider."""
+    """What command handlers may know about a provider."""
     options = provider.options
     return ProviderInfo(
         options.kind,
@@ -152,7 +152,7 @@ def provider_info(provider: Provider) -> ProviderInfo:
 def _front_ends_with_admins(
     settings: Settings, local_front_ends: Sequence[FrontEnd]
 ) -> tuple[str, ...]:
-    """Also such as run in another process; the console's person always is an admin."""
+    """Front-ends to alert, including those of other processes. The console user is an admin."""
     names = {admin.partition(":")[0] for admin in settings.admins}
     return tuple(
         sorted(
@@ -164,7 +164,7 @@ def _front_ends_with_admins(
 
 @dataclass(frozen=True, slots=True)
 class Components:
-    """What a process is made of; tests hand in their own."""
+    """The components of a process; tests pass their own."""
 
     database: Database
     providers: Mapping[str, Provider]
@@ -173,16 +173,16 @@ class Components:
     spool: MediaStorage
     clock: Clock
     fitter: Transcoder | None = None
-    """Makes videos fit into chats."""
+    """Re-encodes videos to fit upload limits."""
     publisher: Publisher | None = None
-    """Where the outside can get files of ours."""
+    """Publishes files under a URL."""
     links: SignedLinks | None = None
-    """What our own web server opens."""
+    """The signed links that our own web server serves."""
 
 
 @asynccontextmanager
 async def open_components(settings: Settings) -> AsyncIterator[Components]:
-    """The parts as the settings say, opened; closed in the opposite order."""
+    """Build and open the components by the settings; close them in reverse order."""
     async with AsyncExitStack() as stack:
         http = HttpClient()
         stack.push_async_callback(http.close)
@@ -199,7 +199,7 @@ async def open_components(settings: Settings) -> AsyncIterator[Components]:
         address = settings.public_url
         links = SignedLinks(address, load_or_create_secret(settings.data_dir)) if address else None
         bucket = build_bucket(settings)
-        # Half of the cores: chats, gateways and the database want to go on meanwhile.
+        # Half of the cores: chats, gateways and the database need the rest.
         fitter = Transcoder(
             settings.data_dir, asyncio.Semaphore(max((os.cpu_count() or 1) // 2, 1))
         )
@@ -258,7 +258,7 @@ class App:
         )
 
     async def run(self) -> int:
-        """Take up what an earlier process left, then serve until the front-ends end."""
+        """Resume the work of an earlier process, then serve until the front-ends end."""
         await self._resume()
         worker_task = asyncio.create_task(self.worker.run())
         server = await self._start_web_server()
@@ -273,14 +273,14 @@ class App:
                 task.cancel()
             self.worker.stop()
             await asyncio.gather(worker_task, *background_tasks, return_exceptions=True)
-            # Until now a result could be on its way.
+            # Only now, because until here results could still be sent.
             for front_end in self.components.front_ends:
                 await front_end.close()
             if server is not None:
                 await server.stop()
 
     async def stop(self) -> None:
-        """Stop gracefully: front-ends and worker at once; running tasks stay resumable."""
+        """Stop front-ends and worker gracefully; the next start resumes unfinished tasks."""
         self._stop_requested.set()
         self.worker.stop()
         for front_end in self.components.front_ends:
@@ -289,7 +289,7 @@ class App:
     # --- the web server ------------------------------------------------------------------
 
     async def _start_web_server(self) -> web.WebServer | None:
-        """Serve health, webhooks and media, if a port is to be had."""
+        """Serve health, webhooks and media. None: disabled, or no port and nothing needs one."""
         settings = self.settings
         if settings.http_port == 0:
             return None
@@ -299,8 +299,8 @@ class App:
         except web.ListenError as error:
             if settings.public_url or "http_port" in settings.model_fields_set:
                 raise
-            # Nobody asked for this very port, and nothing that was asked for needs it.
-            _log.warning("web_not_started", why=str(error))
+            # The port is the default one, and no configured feature needs the server.
+            _log.warning("web_server_not_started", error=str(error))
             return None
         return server
 
@@ -335,7 +335,7 @@ class App:
         )
 
     async def _on_webhook_event(self, identity: str, event: WebhookEvent) -> None:
-        """A gateway says that there is news of a job: look at it now, once for each event."""
+        """Handle a gateway event: poll its job now, once per event."""
         now, remote_id = self.components.clock.now(), event.remote_id or ""
 
         def mark_due(tx: Tx) -> bool:
@@ -351,14 +351,14 @@ class App:
             for front_end in self.components.front_ends
         ]
         front_end_tasks = self._front_end_tasks
-        # Without a front-end this process is a worker for others, until it is told to stop.
+        # Without a front-end this process only executes tasks, until `stop` is called.
         awaited = front_end_tasks or [asyncio.create_task(self._stop_requested.wait())]
         try:
-            # A front-end that ends is no reason to close the others; one that breaks is.
+            # A front-end that ends does not stop the others; one that fails does.
             all_done = asyncio.ensure_future(asyncio.wait(awaited, return_when=_FIRST_EXCEPTION))
             await asyncio.wait([worker_task, all_done], return_when=asyncio.FIRST_COMPLETED)
             if self._stop_requested.is_set():
-                # The engine may have been quicker to stop.
+                # The worker may have stopped before the front-ends.
                 await asyncio.wait([all_done])
             all_done.cancel()
             if worker_task.done():
@@ -373,7 +373,7 @@ class App:
         database, now = self.components.database, self.components.clock.now()
         await database.transact(lambda tx: provider_health.register(tx, self.engine.identities))
         if database.single_process:
-            # Nobody else can be alive: what is leased was left by a process that died.
+            # No other process can be running, so every lease found at start is stale.
             await database.transact(lambda tx: task_queue.release_all_leases(tx, now))
         in_use, fetching = await database.read(
             lambda tx: (retention.files_in_use(tx), retention.results_in_progress(tx))
@@ -389,7 +389,7 @@ class App:
 
 
 async def run(settings: Settings) -> int:
-    """`reelay run`: the exit status."""
+    """Run `reelay run`. Returns the exit status."""
     logs.configure(settings)
     async with open_components(settings) as components:
         app = App(settings, components)
@@ -398,7 +398,7 @@ async def run(settings: Settings) -> int:
 
 
 def _stop_on_signals(app: App) -> None:
-    """The first SIGTERM or SIGINT stops gracefully; after it, the next one kills as usual."""
+    """Stop gracefully at the first SIGTERM or SIGINT; a second one kills the process as usual."""
     loop = asyncio.get_running_loop()
     stopping: set[asyncio.Task[None]] = set()
 

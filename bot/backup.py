@@ -1,4 +1,4 @@
-"""A whole copy of the SQLite database, taken while Reelay may be writing to it."""
+"""Back up the SQLite database, also while Reelay is running."""
 
 from __future__ import annotations
 
@@ -10,24 +10,22 @@ SQLITE_PREFIX = "sqlite:///"
 
 
 class BackupError(Exception):
-    """No copy was made; the text says why, and what to do."""
+    """The backup failed; the text says why and what to do."""
 
 
 def backup(database_url: str, target: Path) -> int:
-    """Copy the database; the copy's size. `target` is there only once it is whole."""
+    """Copy the database. Returns the size in bytes. `target` appears only when it is complete."""
     if not database_url.startswith(SQLITE_PREFIX):
-        raise BackupError(
-            "PostgreSQL has its own: pg_dump --format=custom --file=FILE DATABASE_URL"
-        )
+        raise BackupError("for PostgreSQL use pg_dump --format=custom --file=FILE DATABASE_URL")
     source = Path(database_url.removeprefix(SQLITE_PREFIX))
     if not source.is_file():
-        raise BackupError(f"{source}: there is no database yet")
+        raise BackupError(f"{source}: the database does not exist yet")
     if target.exists():
-        raise BackupError(f"{target}: is there already; name a file that is not")
+        raise BackupError(f"{target}: already exists; choose another file name")
     partial = target.with_name(f"{target.name}.partial")
     try:
         partial.unlink(missing_ok=True)
-        # For its owner only from the first byte: people's prompts are in it.
+        # Readable by its owner only, from the first byte: it contains the prompts of users.
         partial.touch(mode=0o600)
         _copy(source, partial)
         return partial.replace(target).stat().st_size
@@ -37,7 +35,7 @@ def backup(database_url: str, target: Path) -> int:
 
 
 def _copy(source: Path, target: Path) -> None:
-    # Not opened read-only: that could not read what stands in the write-ahead log.
+    # Not opened read-only: that would ignore the write-ahead log.
     with closing(sqlite3.connect(source)) as live, closing(sqlite3.connect(target)) as copy:
-        # All pages at once: in steps it would begin anew at each write of the running bot.
+        # All pages in one step: otherwise each write of the running bot restarts the copy.
         live.backup(copy, pages=-1)

@@ -1,4 +1,4 @@
-"""`reelay check`: looks at each part that a start needs, and says of each whether it works."""
+"""`reelay check`: check every component that a start needs and report each result."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ from providers.base import Provider
 from providers.http import HttpClient
 
 _MIN_FREE_BYTES = 1_000_000_000
-"""Bytes that should be free: some videos on their way, and a database that grows."""
+"""Free disk space for some videos in progress and a growing database."""
 _CHECK_TIMEOUT_S = 20.0
-"""Seconds for one part to answer."""
+"""For one check."""
 _MAX_LISTED = 5
-"""Disagreements that are told one by one."""
+"""Problems, or models, that are listed; the rest is only counted."""
 
 _PIPE_WIDTH = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """What was found of one part."""
+    """The result of one check."""
 
     name: str
     ok: bool
@@ -50,15 +50,15 @@ class CheckResult:
 
 
 class _CheckFailed(Exception):
-    """A part does not work as it should; the text says how."""
+    """A check failed; the text says why and what to do."""
 
 
 _SELF_EXPLANATORY = (_CheckFailed, CatalogError, PublishError)
-"""Their words say all."""
+"""Errors whose message needs no type name."""
 
 
 async def run_checks(settings: Settings) -> list[CheckResult]:
-    """Look at every part; one that fails does not hide the others."""
+    """Run all checks at the same time; one failure does not hide the others."""
     http = HttpClient()
     providers = build_providers(settings, http)
     offers_by_provider = _offers_by_provider(settings)
@@ -102,33 +102,33 @@ async def _run_check(name: str, run: Callable[[], Awaitable[str]], redact: Redac
         async with asyncio.timeout(_CHECK_TIMEOUT_S):
             return CheckResult(name, ok=True, text=redact(await run()))
     except TimeoutError:
-        return CheckResult(name, ok=False, text=f"no answer in {_CHECK_TIMEOUT_S:.0f} s")
-    except Exception as error:  # noqa: BLE001 - whatever it is, it is what was found
+        return CheckResult(name, ok=False, text=f"no response within {_CHECK_TIMEOUT_S:.0f} s")
+    except Exception as error:  # noqa: BLE001 - any error is the result of the check
         error_type = "" if isinstance(error, _SELF_EXPLANATORY) else f"{type(error).__name__}: "
         return CheckResult(name, ok=False, text=redact(f"{error_type}{error}"))
 
 
 async def _check_settings(settings: Settings) -> str:
     enabled = [name for name, (is_on, _) in FRONT_ENDS.items() if is_on(settings)]
-    return (
-        f"sound; people come by {', '.join(enabled)}" if enabled else "sound; works on tasks only"
-    )
+    if not enabled:
+        return "ok; worker only (no front-end configured)"
+    return f"ok; front-ends: {', '.join(enabled)}"
 
 
 async def _check_catalog(settings: Settings) -> str:
     catalog, now = build_catalog(settings), time.time()
     names = ", ".join(model.name for model in catalog.available_models(now))
     unavailable = ", ".join(model.name for model in catalog.unavailable_models(now))
-    suffix = f"; switched off or retired: {unavailable}" if unavailable else ""
+    suffix = f"; disabled or retired: {unavailable}" if unavailable else ""
     if not names:
-        raise _CheckFailed(f"no model can be asked for{suffix}; see CATALOG_FILE")
+        raise _CheckFailed(f"no model is available{suffix}; see CATALOG_FILE")
     return f"{names}{suffix}"
 
 
 def _offers_by_provider(settings: Settings) -> dict[str, list[tuple[str, Offer]]] | None:
-    """Provider -> our name and its offer of each model that can be asked for.
+    """Provider -> (public name, offer) of each available model.
 
-    None where the catalogue is wrong, which has a row of its own.
+    None: the catalogue is invalid, which its own check reports.
     """
     try:
         models = build_catalog(settings).available_models(time.time())
@@ -145,21 +145,19 @@ async def _check_data_folder(settings: Settings) -> str:
     folder = _nearest_existing(settings.data_dir)
     with tempfile.TemporaryFile(dir=folder) as file:
         file.write(b"1")
-    suffix = "" if folder == settings.data_dir else "; the first start makes it"
-    return f"{settings.data_dir} can be written to{suffix}"
+    suffix = "" if folder == settings.data_dir else "; created at first start"
+    return f"{settings.data_dir} is writable{suffix}"
 
 
 async def _check_disk(settings: Settings) -> str:
     free = shutil.disk_usage(_nearest_existing(settings.data_dir)).free
     if free < _MIN_FREE_BYTES:
-        raise _CheckFailed(
-            f"{free / 1e9:.2f} GB free; make room, {_MIN_FREE_BYTES / 1e9:.0f} GB is the least"
-        )
+        raise _CheckFailed(f"{free / 1e9:.2f} GB free; {_MIN_FREE_BYTES / 1e9:.0f} GB are required")
     return f"{free / 1e9:.1f} GB free"
 
 
 def _nearest_existing(folder: Path) -> Path:
-    """The folder, or the one above it that is there."""
+    """The folder, or its nearest existing parent."""
     return next(
         candidate for candidate in (folder, *folder.absolute().parents) if candidate.exists()
     )
@@ -167,7 +165,7 @@ def _nearest_existing(folder: Path) -> Path:
 
 async def _check_database(url: str) -> str:
     if url.startswith(SQLITE_PREFIX) and not _file_exists(url.removeprefix(SQLITE_PREFIX)):
-        return "none yet; the first start makes it"
+        return "does not exist yet; created at first start"
     try:
         return await _verify_database(url)
     except DatabaseBusy:
@@ -175,7 +173,7 @@ async def _check_database(url: str) -> str:
             copy = Path(folder, "copy.db")
             await asyncio.to_thread(backup, url, copy)
             verified = await _verify_database(f"{SQLITE_PREFIX}{copy}")
-            return f"in use by a running Reelay; {verified} (in a copy)"
+            return f"in use by a running Reelay; {verified} (checked a copy)"
 
 
 def _file_exists(file: str) -> bool:
@@ -188,7 +186,7 @@ async def _verify_database(url: str) -> str:
     try:
         version_found = await database.read(current_version)
         if version_found != HEAD:
-            return f"to be brought up to date from {version_found or 'nothing'}; a start does it"
+            return f"at version {version_found or 'none'}; migrated to {HEAD} at next start"
         problems = await database.read(ledger.verify)
     finally:
         await database.close()
@@ -196,8 +194,8 @@ async def _verify_database(url: str) -> str:
         suffix = (
             f" ... and {len(problems) - _MAX_LISTED} more" if len(problems) > _MAX_LISTED else ""
         )
-        raise _CheckFailed(f"the ledger is not sound: {'; '.join(problems[:_MAX_LISTED])}{suffix}")
-    return "up to date, the ledger is sound"
+        raise _CheckFailed(f"ledger errors: {'; '.join(problems[:_MAX_LISTED])}{suffix}")
+    return "up to date; ledger ok"
 
 
 async def _check_ffmpeg() -> str:
@@ -210,7 +208,7 @@ async def _check_ffmpeg() -> str:
     )
     output, _ = await process.communicate()
     if process.returncode:
-        raise _CheckFailed(f"ends with status {process.returncode}")
+        raise _CheckFailed(f"exited with status {process.returncode}")
     return " ".join(output.decode(errors="replace").split()[:3])
 
 
@@ -220,7 +218,7 @@ async def _check_provider(provider: Provider, offered: list[tuple[str, Offer]] |
         return summary
     if not offered:
         raise _CheckFailed(
-            f"{summary}, but serves no model that can be asked for; see CATALOG_FILE"
+            f"{summary}, but the catalogue has no available model for it; see CATALOG_FILE"
         )
     listed = await provider.served_models()
     missing = [
@@ -228,7 +226,7 @@ async def _check_provider(provider: Provider, offered: list[tuple[str, Offer]] |
         for named_offer in offered
         if listed is not None and named_offer[1].remote_model not in listed
     ]
-    # A server of any models need not have the one that stands for them.
+    # A server for arbitrary models need not have the placeholder model of its offer.
     name_by_remote_model = {
         offer.remote_model: name for name, offer in missing if not offer.passthrough
     }
@@ -264,7 +262,7 @@ async def _check_discord(settings: Settings) -> str:
 def _picture_checks(
     settings: Settings, providers: Mapping[str, Provider]
 ) -> dict[str, Callable[[], Awaitable[str]]]:
-    """Where pictures cannot go: no fault, since videos from text can be made."""
+    """Report providers that cannot receive pictures; ok, since text-to-video works."""
     has_links = bool(settings.public_url or settings.s3_endpoint)
     without = [
         name
@@ -275,18 +273,18 @@ def _picture_checks(
         return {}
 
     async def check_pictures() -> str:
-        return f"not to {', '.join(without)}, which take links only: set PUBLIC_URL or S3_ENDPOINT"
+        return f"not possible with {', '.join(without)} (links only): set PUBLIC_URL or S3_ENDPOINT"
 
     return {"pictures": check_pictures}
 
 
 def print_results(results: Iterable[CheckResult]) -> None:
-    """Print the table on standard output."""
+    """Print the results as a table on standard output."""
     table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
     for result in results:
-        status = Text("ok", "green") if result.ok else Text("WRONG", "bold red")
+        status = Text("ok", "green") if result.ok else Text("FAILED", "bold red")
         table.add_row(Text(result.name), status, Text(result.text, overflow="fold"))
     terminal = Console(highlight=False)
-    # Whoever reads it from a pipe wants a line for each part, however long.
+    # In a pipe each result is one line, however long.
     console = terminal if terminal.is_terminal else Console(highlight=False, width=_PIPE_WIDTH)
     console.print(table)

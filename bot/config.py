@@ -1,7 +1,7 @@
-"""The settings: frozen, typed, checked, secrets as secrets; the only reader of the environment.
+"""The settings: immutable, typed and validated. The only reader of the environment.
 
-`load_settings` reads `.env` and the environment, which goes before it, and tells all that is wrong
-at once, a line for each: which setting, what is wrong with it, what to write.
+`load_settings` reads `.env` and the environment, which takes precedence. It reports all errors at
+once, one line each: the setting, what is wrong with it, and what to write instead.
 """
 
 from __future__ import annotations
@@ -49,12 +49,12 @@ from providers.base import ProviderOptions
 
 PROVIDER_PREFIX = "PROVIDERS__"
 _MIN_SECRET_CHARS = 6
-"""A shorter "key" (`none`, `EMPTY`) guards nothing, and hiding it would spoil every log line."""
+"""A shorter "key" (`none`, `EMPTY`) is no secret, and redacting it would spoil the logs."""
 _EMPTY = SecretStr("")
 
 
 class SettingsError(Exception):
-    """Settings that cannot be used; `lines` has one line for each that is wrong."""
+    """Invalid settings; `lines` has one line per error."""
 
     def __init__(self, lines: Iterable[str]) -> None:
         self.lines = tuple(lines)
@@ -62,7 +62,7 @@ class SettingsError(Exception):
 
 
 class Settings(BaseSettings):
-    """Every setting, by its name in lower case. Its values are what was passed, nothing else."""
+    """All settings, by their names in lower case. Values come only from the arguments."""
 
     model_config = SettingsConfigDict(
         frozen=True, extra="forbid", str_strip_whitespace=True, allow_inf_nan=False
@@ -72,13 +72,13 @@ class Settings(BaseSettings):
     telegram_api_url: WebAddress = "https://api.telegram.org"
     telegram_webhook_secret: WebhookSecret = _EMPTY
     telegram_upload_mb: PositiveInt | None = None
-    """Not said: what Telegram's own server takes, or a server of one's own."""
+    """None: the limit of Telegram's own server, or that of a local Bot API server."""
     discord_bot_token: Secret = _EMPTY
     discord_api_url: WebAddress = "https://discord.com/api/v10"
     discord_guilds: Guilds = frozenset()
     discord_shards: Shards = ""
     console: bool | None = None
-    """Not said: see `is_console_enabled`."""
+    """None: see `is_console_enabled`."""
     database_url: DatabaseUrl = SecretStr("sqlite:///data/reelay.db")
     data_dir: Path = Path("data")
     catalog_file: ExistingFile = None
@@ -117,17 +117,17 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Only what is passed: the library's own sources cannot tell an unknown name."""
+        """Use only the arguments: the sources of pydantic cannot report unknown names."""
         return (init_settings,)
 
     @property
     def timezone(self) -> ZoneInfo:
-        """Where the day begins and times are told."""
+        """The time zone of daily limits and of displayed times."""
         return self.quota_reset_tz
 
     @property
     def is_console_enabled(self) -> bool:
-        """Whether the console front-end is on: if no other is, where nothing was said."""
+        """Whether the console front-end is enabled; by default, if no other front-end is."""
         if self.console is not None:
             return self.console
         return not (
@@ -136,7 +136,7 @@ class Settings(BaseSettings):
 
     @property
     def secrets(self) -> frozenset[str]:
-        """Every value that must never be seen, for the logs to hide."""
+        """All values that the logs must redact."""
         models = (self, *self.providers.values())
         values = {
             value.get_secret_value()
@@ -150,7 +150,7 @@ class Settings(BaseSettings):
 
 
 SETTING_NAMES = tuple(name.upper() for name in Settings.model_fields if name != "providers")
-"""Every setting outside `PROVIDERS__`, as it is written."""
+"""The names of all settings except `PROVIDERS__...`, as written in the environment."""
 
 
 # --- reading -----------------------------------------------------------------------------
@@ -159,9 +159,9 @@ SETTING_NAMES = tuple(name.upper() for name in Settings.model_fields if name != 
 def load_settings(
     env_file: Path | None = None, environ: Mapping[str, str] | None = None
 ) -> Settings:
-    """Read the settings: those in the environment go before those in the file.
+    """Read the settings; the environment takes precedence over the file.
 
-    Without `env_file`, `.env` is read where there is one. Raises `SettingsError`.
+    Without `env_file`, `.env` is read if it exists. Raises `SettingsError`.
     """
     file_values = _read_env_file(env_file)
     given_values = _normalized(file_values) | _normalized(
@@ -197,9 +197,9 @@ def _read_env_file(env_file: Path | None) -> dict[str, str]:
     except OSError as error:
         raise SettingsError([f"{path}: {error.strerror}; write the path of a file"]) from None
     except UnicodeDecodeError:
-        raise SettingsError([f"{path}: is not UTF-8 text; save it as such"]) from None
+        raise SettingsError([f"{path}: is not UTF-8 text; save it as UTF-8"]) from None
     errors = [
-        f"{path}, line {_line_number(binding)}: cannot be understood; write NAME=value"
+        f"{path}, line {_line_number(binding)}: is not a valid line; write NAME=value"
         for binding in bindings
         if binding.error or (binding.key is not None and binding.value is None)
     ]
@@ -214,13 +214,13 @@ def _line_number(binding: Binding) -> int:
 
 
 def _normalized(values: Mapping[str, str]) -> dict[str, str]:
-    """Names in capitals, of which one so written goes first; empty values are none at all."""
+    """Convert names to upper case, preferring a name written so; drop empty values."""
     ordered = sorted(values.items(), key=lambda item: item[0].isupper())
     return {name.upper(): value.strip() for name, value in ordered if value.strip()}
 
 
 def _is_provider_setting(name: str) -> bool:
-    # One underscore too few is a slip worth telling, and nobody else's names begin like this.
+    # Also with one underscore too few, to report the typo; no other program uses this prefix.
     return name.startswith("PROVIDERS_")
 
 
@@ -292,7 +292,7 @@ def _parse_options(name: str, values: dict[str, str]) -> tuple[ProviderOptions |
 def _unknown_kind(kind: str) -> str:
     matches = get_close_matches(kind, PROVIDERS, n=1)
     hint = f"; did you mean {matches[0]}?" if matches else ""
-    return f'"{kind:.60}" is no kind of provider; write one of {", ".join(PROVIDERS)}{hint}'
+    return f'"{kind:.60}" is not a provider kind; write one of {", ".join(PROVIDERS)}{hint}'
 
 
 def _option_errors(options: ProviderOptions, prefix: str) -> Iterator[str]:
@@ -300,11 +300,11 @@ def _option_errors(options: ProviderOptions, prefix: str) -> Iterator[str]:
     if options.pictures not in {"auto", *transports}:
         allowed = " or ".join([*transports, "auto"])
         yield (
-            f'{prefix}PICTURES: "{options.pictures}" is no way in which {options.kind} takes'
-            f" pictures; write {allowed}"
+            f'{prefix}PICTURES: "{options.pictures}" is not supported by {options.kind};'
+            f" write {allowed}"
         )
     if PROVIDERS[options.kind].key_required and not options.api_key.get_secret_value():
-        yield f"{prefix}API_KEY: is missing; write the key that the gateway gave you"
+        yield f"{prefix}API_KEY: is missing; write the key from the gateway"
     for name, check in (("api_key", check_secret), ("base_url", check_web_address)):
         try:
             check(getattr(options, name))
@@ -312,30 +312,30 @@ def _option_errors(options: ProviderOptions, prefix: str) -> Iterator[str]:
             yield f"{prefix}{name.upper()}: {error}"
 
 
-# --- what is wrong, in words -------------------------------------------------------------
+# --- error messages ----------------------------------------------------------------------
 
 
 def _conflicts(settings: Settings) -> Iterator[str]:
     has_webhook = bool(settings.telegram_webhook_secret.get_secret_value())
     if has_webhook and not settings.public_url:
-        yield "PUBLIC_URL: is missing; TELEGRAM_WEBHOOK_SECRET needs to know where Telegram calls"
+        yield "PUBLIC_URL: is missing; TELEGRAM_WEBHOOK_SECRET requires it for the webhook URL"
     if has_webhook and settings.http_port == 0:
-        yield "HTTP_PORT: is 0; TELEGRAM_WEBHOOK_SECRET needs a port on which Telegram calls"
+        yield "HTTP_PORT: is 0; TELEGRAM_WEBHOOK_SECRET requires a port for the webhook"
     s3 = ("s3_endpoint", "s3_bucket", "s3_access_key", "s3_secret_key")
     missing = [name.upper() for name in s3 if getattr(settings, name) in {"", _EMPTY}]
     if len(missing) < len(s3):
-        yield from (f"{name}: is missing; other settings of S3 are there" for name in missing)
+        yield from (f"{name}: is missing; other S3 settings are set" for name in missing)
 
 
 _MESSAGES = {
     "int_parsing": "is not a whole number; write one like {default}",
     "float_parsing": "is not a number; write one like {default}",
     "finite_number": "is not a number; write one like {default}",
-    "bool_parsing": "is neither on nor off; write on or off",
+    "bool_parsing": "is not a switch; write on or off",
     "greater_than_equal": "is too small; write {ge:g} or more",
     "greater_than": "is too small; write more than {gt:g}",
     "less_than_equal": "is too large; write {le:g} or less",
-    "literal_error": "is not known; write one of {expected}",
+    "literal_error": "is not a valid value; write one of {expected}",
     "zoneinfo_str": "is not a time zone; write one like Europe/Berlin or Asia/Shanghai",
     "value_error": "{error}",
 }

@@ -1,4 +1,4 @@
-"""What a single setting may look like; each check says what is wrong and what to write."""
+"""Types of single settings. Each validator says what is wrong and what to write instead."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, PositiveInt, Secret
 
 
 def _parse_url(address: str) -> SplitResult | None:
-    """An address in its parts, or None where it cannot be one."""
+    """Split a URL into its parts. None: not a valid URL."""
     try:
         parts = urlsplit(address)
         is_valid = parts.port != 0 and (parts.hostname or not parts.netloc)
@@ -27,20 +27,22 @@ def check_web_address(value: str) -> str:
     if parts is None or parts.scheme not in {"http", "https"} or not parts.hostname:
         raise ValueError("is not a web address; write one like https://example.org")
     if "@" in parts.netloc:
-        raise ValueError("holds a user name or password; leave them out of the address")
+        raise ValueError("contains a user name or password; remove them from the address")
     if parts.query or parts.fragment:
-        raise ValueError("has a `?` or `#` part; write the address without it")
+        raise ValueError("has a `?` or `#` part; remove it")
     return value.rstrip("/")
 
 
 def check_secret(value: SecretStr) -> SecretStr:
     if not re.fullmatch(r"[!-~]*", value.get_secret_value()):
-        raise ValueError("holds a space or another sign that no key has; copy it again")
+        raise ValueError(
+            "contains a space or a character that is not valid in a key; copy it again"
+        )
     return value
 
 
 def _check_database_url(value: SecretStr) -> SecretStr:
-    # Many hosts hand out the short scheme.
+    # Many hosting services use the short scheme.
     url = re.sub(r"^postgres://", "postgresql://", value.get_secret_value())
     parts = _parse_url(url)
     if parts is None or parts.path in {"", "/", "/:memory:"}:
@@ -64,13 +66,13 @@ def _check_telegram_token(value: SecretStr) -> SecretStr:
 
 def _check_webhook_secret(value: SecretStr) -> SecretStr:
     if not re.fullmatch(r"[A-Za-z0-9_-]{0,256}", value.get_secret_value()):
-        raise ValueError("may hold only letters, digits, `_` and `-`; write up to 256 of them")
+        raise ValueError("may contain only letters, digits, `_` and `-`, at most 256")
     return value
 
 
 def _check_admin(value: str) -> str:
     if not re.fullmatch(r"(telegram|discord):[0-9]+", value):
-        raise ValueError("is not a person; write telegram:123 or discord:456, with commas between")
+        raise ValueError("is not a user id; write telegram:123 or discord:456, separated by commas")
     return value
 
 
@@ -83,7 +85,7 @@ def _check_shards(value: str) -> str:
 
 def _check_file_exists(value: Path | None) -> Path | None:
     if value is not None and not value.is_file():
-        raise ValueError("is no file; write the path of one, or nothing")
+        raise ValueError("is not a file; write the path of a file, or leave it empty")
     return value
 
 

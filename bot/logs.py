@@ -1,7 +1,7 @@
-"""Structured logs on standard error; every secret is hidden where a line leaves the process.
+"""Structured logs on standard error, with all secrets redacted.
 
-Hiding happens in the one handler's formatter, not at loggers: libraries log addresses with tokens
-in them, and a traceback quotes whatever it likes.
+The formatter of the only handler redacts, not the loggers: libraries log URLs with tokens, and a
+traceback can quote anything.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ _SECRET_PATTERNS = (
     (re.compile(r"\d+:[\w-]{30,}"), REDACTED),
     (re.compile(r"\b(Bearer\s+)[^\s'\",]{8,}", re.IGNORECASE), rf"\1{REDACTED}"),
     (re.compile(r"\bsk-[\w-]{8,}"), REDACTED),
-    # Of Discord's interactions: in addresses, and wherever one stands ("interaction:" in Base64).
+    # Tokens of Discord interactions: in URLs, and anywhere else ("interaction:" in Base64).
     (re.compile(r"(/(?:webhooks|interactions)/\d+/)[\w.-]+"), rf"\1{REDACTED}"),
-    # What is before it need not end a word: in addresses it is %22, in a repr it may be \n.
+    # No word boundary before it: in a URL it follows %22, in a repr perhaps \n.
     (re.compile(r"aW50ZXJhY3Rpb24[\w=.-]+"), REDACTED),
-    # As far as the last @, for a password may hold one.
+    # Up to the last @, because a password may contain one.
     (re.compile(r"(\b[a-z][a-z0-9+.-]*://)[^\s/'\"]+@", re.IGNORECASE), rf"\1{REDACTED}@"),
 )
 _VERBOSE_LIBRARIES = ("aiosqlite", "alembic", "discord", "httpcore", "httpx", "PIL", "telegram")
-"""Libraries that tell of every request, statement or block."""
+"""Libraries that log every request, statement or block."""
 
 
 class Redactor:
-    """Hides the secrets it is told, also as they look in addresses and JSON, and what looks so."""
+    """Redacts the given secrets, also URL- or JSON-encoded, and everything that looks like one."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         forms = {form for secret in secrets for form in _encoded_forms(secret)}
@@ -66,7 +66,7 @@ def _encoded_forms(secret: str) -> tuple[str, ...]:
 
 
 def configure(settings: Settings) -> None:
-    """Send the logs of Reelay and of all libraries to standard error, without secrets."""
+    """Send the logs of Reelay and all libraries to standard error, with secrets redacted."""
     as_json = settings.log_format == "json" or (
         settings.log_format == "auto" and not sys.stderr.isatty()
     )
@@ -114,7 +114,7 @@ def _json_processors() -> list[Processor]:
 def _console_processors() -> list[Processor]:
     renderer = structlog.dev.ConsoleRenderer(
         colors=sys.stderr.isatty(),
-        # The default one shows local variables, which is where secrets live.
+        # The default formatter prints local variables, which contain secrets.
         exception_formatter=structlog.dev.plain_traceback,
     )
     return [renderer]
@@ -134,12 +134,12 @@ class _Formatter(structlog.stdlib.ProcessorFormatter):
 
 class _StderrHandler(logging.StreamHandler[TextIO]):
     def emit(self, record: logging.LogRecord) -> None:
-        # Looked up anew: a prompt on the terminal puts itself in its place while it is drawn.
+        # Read each time: prompt-toolkit replaces `sys.stderr` while it draws a prompt.
         self.stream = sys.stderr
         super().emit(record)
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the library's name
-        # The library's own would print the arguments as they are.
+        # The default implementation prints the arguments unredacted.
         error_type = sys.exc_info()[0]
         self.stream.write(
             f"a log line of {record.name} was lost: {error_type and error_type.__name__}\n"

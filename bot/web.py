@@ -1,8 +1,8 @@
-"""The web server: liveness and readiness, webhooks of gateways, and files by link.
+"""The web server: health checks, webhooks of gateways, and signed links to files.
 
-Routes are built one by one (`health`, `webhooks`, `media`) and handed to `WebServer`, which only
-serves them: within limits, behind a reverse proxy that terminates TLS, and without an access log,
-because addresses contain tokens.
+The functions `health_routes`, `webhook_routes` and `media_routes` build routes; `WebServer` serves
+them with limits on size, time and connections, behind a reverse proxy that terminates TLS. There is
+no access log, because URLs contain tokens.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ from providers.types import WebhookEvent
 MAX_BODY_BYTES = 64 << 10
 MAX_CONNECTIONS = 512
 IDLE_TIMEOUT_S = 30.0
-"""How long a connection may stay without a whole request head, the first one included."""
+"""How long a connection may stay open without a complete request head, also the first one."""
 BODY_TIMEOUT_S = 10.0
 CHECK_TIMEOUT_S = 3.0
-"""How long one part may take to say whether it is ready."""
+"""For one readiness check."""
 SEND_TIMEOUT_S = 3600.0
-"""How long one reader may take over one file."""
+"""For sending one file to one client."""
 
 _MAX_HEADERS = 64
 _LINGER_S = 5.0
 _SHUTDOWN_TIMEOUT_S = 1.0
 _RESPONSE_HEADERS = {
-    # Named, because aiohttp would tell its own version and Python's.
+    # Set, because aiohttp would reveal its own version and that of Python.
     "Server": "reelay",
     "Cache-Control": "private, no-store",
     "Referrer-Policy": "no-referrer",
@@ -51,17 +51,17 @@ _SINGLE_RANGE = re.compile(r"bytes=(\d+-\d*|-\d+)", re.ASCII | re.IGNORECASE)
 
 ReadinessCheck = Callable[[], Awaitable[bool]]
 EventHandler = Callable[[str, WebhookEvent], Awaitable[None]]
-"""Takes a provider's identity and what it called to say: the task should be looked at now."""
+"""Receives a provider's identity and its event: the task of the event should be polled now."""
 
 _log = structlog.get_logger(__name__)
 
 
 class ListenError(OSError):
-    """The port cannot be had; the message says which and what to do."""
+    """Listening on the port failed; the message says which port and what to do."""
 
 
 class WebServer:
-    """One port with the given routes."""
+    """Serves the given routes on one port."""
 
     def __init__(
         self,
@@ -72,19 +72,19 @@ class WebServer:
         idle_timeout_s: float = IDLE_TIMEOUT_S,
         max_connections: int = MAX_CONNECTIONS,
     ) -> None:
-        """Port 0 takes any that is free; `address` tells which."""
+        """Port 0 uses any free port; `address` says which."""
         app = web.Application(client_max_size=MAX_BODY_BYTES, middlewares=[_error_middleware])
         app.add_routes(routes)
         app.on_response_prepare.append(_set_response_headers)
         self.address = ""
-        """`http://host:port` while it serves."""
+        """`http://host:port` while serving, else empty."""
         self._host, self._port = host, port
         self._idle_timeout_s, self._max_connections = idle_timeout_s, max_connections
         self._runner = web.AppRunner(app, shutdown_timeout=_SHUTDOWN_TIMEOUT_S)
         self._listener: asyncio.Server | None = None
 
     async def start(self) -> None:
-        """Serve from now on. Raises `ListenError`."""
+        """Start serving. Raises `ListenError`."""
         await self._runner.setup()
         try:
             self._listener = await asyncio.get_running_loop().create_server(
@@ -94,15 +94,15 @@ class WebServer:
             await self._runner.cleanup()
             raise ListenError(
                 error.errno,
-                f"HTTP_HOST={self._host} HTTP_PORT={self._port} cannot be listened on:"
-                f" {error.strerror}; write another port, or 0 for none",
+                f"cannot listen on HTTP_HOST={self._host} HTTP_PORT={self._port}:"
+                f" {error.strerror}; use another port, or 0 to disable the server",
             ) from error
         host, port = self._listener.sockets[0].getsockname()[:2]
         self.address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-        _log.info("web_started", address=self.address)
+        _log.info("web_server_started", address=self.address)
 
     async def stop(self) -> None:
-        """Take no more requests, give those under way a moment, then close."""
+        """Accept no more requests, wait briefly for the running ones, then close."""
         self.address = ""
         if self._listener is not None:
             self._listener.close()
@@ -111,13 +111,13 @@ class WebServer:
 
     @property
     def connection_count(self) -> int:
-        """How many are open."""
+        """Number of open connections."""
         return len(self._runner.server.connections) if self._runner.server else 0
 
     def _create_protocol(self) -> asyncio.Protocol:
         server = self._runner.server
         if server is None or self.connection_count >= self._max_connections:
-            # Files and gateways need descriptors too.
+            # Files and gateways need file descriptors too.
             return _RejectedConnection()
         return _Connection(
             server,
@@ -125,7 +125,7 @@ class WebServer:
             keepalive_timeout=self._idle_timeout_s,
             lingering_time=_LINGER_S,
             max_headers=_MAX_HEADERS,
-            # Signatures are over the bytes as sent, and a small body could unfold to a large one.
+            # Signatures cover the bytes as sent, and a small body could decompress to a large one.
             auto_decompress=False,
         )
 
@@ -136,14 +136,14 @@ class _RejectedConnection(asyncio.Protocol):
 
 
 class _Connection(web.RequestHandler):
-    """aiohttp's own, but neither its log nor its answers quote what was sent."""
+    """aiohttp's handler, without quoting the request in logs or responses."""
 
     __slots__ = ()
 
     def log_access(
         self, request: web.BaseRequest, response: web.StreamResponse, time: float | None
     ) -> None:
-        """Not at all."""
+        """Do nothing."""
 
     def handle_error(
         self,
@@ -152,7 +152,7 @@ class _Connection(web.RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        """What could not be parsed, and what broke before a handler was found."""
+        """Respond to a request that could not be parsed, or that failed before a handler ran."""
         if request.writer.output_size > 0:
             raise ConnectionAbortedError("the answer has begun")
         if exc is not None and status >= HTTPStatus.INTERNAL_SERVER_ERROR:
@@ -167,18 +167,18 @@ class _Connection(web.RequestHandler):
 async def _error_middleware(
     request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
 ) -> web.StreamResponse:
-    """A fault becomes a plain answer and a log line that quotes nothing of the request."""
+    """Turn an exception into a plain response and a log line without request data."""
     try:
         return await handler(request)
     except web.HTTPException:
         raise
-    except Exception as error:  # noqa: BLE001 - whatever it is, aiohttp would log its words
+    except Exception as error:  # noqa: BLE001 - aiohttp would log the message of any error
         resource = request.match_info.route.resource
         _log.error(
             "web_request_failed", route=resource and resource.canonical, **_error_fields(error)
         )
         if request.writer.output_size > 0:
-            # A second answer would land in the middle of the first.
+            # A second response would be written into the middle of the first one.
             raise ConnectionAbortedError("the answer has begun") from None
         raise web.HTTPInternalServerError from None
 
@@ -188,19 +188,19 @@ async def _set_response_headers(_: web.Request, response: web.StreamResponse) ->
 
 
 def _error_fields(error: BaseException) -> dict[str, str]:
-    """What broke and where, without its message: that may quote a body or an address."""
+    """Type and place of an error, without its message: that may quote a body or a URL."""
     frames = extract_tb(error.__traceback__)
     at = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "nowhere"
     return {"error": type(error).__name__, "at": at}
 
 
-# --- do we live, are we ready? -----------------------------------------------------------
+# --- health ------------------------------------------------------------------------------
 
 
 def health_routes(
     checks: Mapping[str, ReadinessCheck], *, timeout_s: float = CHECK_TIMEOUT_S
 ) -> list[web.RouteDef]:
-    """`/healthz`: the process lives. `/readyz`: every part is ready, by its name."""
+    """`/healthz`: the process is alive. `/readyz`: the status of each readiness check, by name."""
 
     async def alive(_: web.Request) -> web.Response:
         return web.Response(text="ok")
@@ -219,19 +219,19 @@ def health_routes(
 
 
 async def _check_status(check: ReadinessCheck, timeout_s: float) -> str:
-    """How a part is, in words that tell an outsider nothing."""
+    """The status of a check, in words that reveal no details."""
     try:
         async with asyncio.timeout(timeout_s):
             return "ok" if await check() else "not ready"
     except TimeoutError:
         return "no answer"
-    except Exception as error:  # noqa: BLE001 - a part may fail in any way
-        _log.info("part_not_ready", **_error_fields(error))
+    except Exception as error:  # noqa: BLE001 - a check may fail in any way
+        _log.info("readiness_check_failed", **_error_fields(error))
         return "failed"
 
 
 def database_checks(database: Database) -> dict[str, ReadinessCheck]:
-    """Whether the database answers, and whether its tables are those that this program knows."""
+    """Checks that the database responds and that its schema is up to date."""
 
     async def answers() -> bool:
         await database.read(migrate.current_version)
@@ -243,13 +243,13 @@ def database_checks(database: Database) -> dict[str, ReadinessCheck]:
     return {"database": answers, "migrations": up_to_date}
 
 
-# --- what gateways call to say -----------------------------------------------------------
+# --- webhooks of gateways ----------------------------------------------------------------
 
 
 def webhook_routes(
     providers: Mapping[str, Provider], on_event: EventHandler, *, timeout_s: float = BODY_TIMEOUT_S
 ) -> list[web.RouteDef]:
-    """`/webhooks/<provider>`: only ever a hint to look now, so nothing of it is believed."""
+    """`/webhooks/<provider>`: only a hint to poll now; nothing in the event is trusted."""
     providers_with_events = {
         name: provider for name, provider in providers.items() if provider.capabilities.webhooks
     }
@@ -274,11 +274,11 @@ def _parse_event(
     try:
         return provider.parse_webhook(headers, body)
     except InvalidSignature:
-        _log.warning("webhook_refused", provider=provider_name)
+        _log.warning("webhook_signature_invalid", provider=provider_name)
         raise web.HTTPUnauthorized from None
     except ProviderError as error:
-        # Certainly the gateway's: it would only say the same again.
-        _log.warning("webhook_not_understood", provider=provider_name, error=type(error).__name__)
+        # The signature is valid, so a repetition would be equally unreadable: respond with 204.
+        _log.warning("webhook_parse_failed", provider=provider_name, error=type(error).__name__)
         return None
 
 
@@ -292,13 +292,13 @@ async def _read_body(request: web.Request, timeout_s: float) -> bytes:
         raise web.HTTPBadRequest from None
 
 
-# --- our files by link -------------------------------------------------------------------
+# --- signed links to files ---------------------------------------------------------------
 
 
 def media_routes(
     links: SignedLinks, spool: MediaStorage, clock: Clock, *, timeout_s: float = SEND_TIMEOUT_S
 ) -> list[web.RouteDef]:
-    """`/media/<token>`: one file of ours; one answer for all that is not there or not allowed."""
+    """`/media/<token>`: serve a file; 404 for everything that is missing or not allowed."""
 
     async def serve_file(request: web.Request) -> web.StreamResponse:
         file_name = links.resolve_token(request.match_info["token"], clock.now())
@@ -313,7 +313,7 @@ def media_routes(
 
 
 class _TimedFileResponse(web.FileResponse):
-    """A file under a neutral name, sent within a time."""
+    """A file under a neutral name, with a limit on the time to send it."""
 
     def __init__(self, path: Path, timeout_s: float) -> None:
         media_type, disposition = content_headers(path.name)
@@ -328,15 +328,15 @@ class _TimedFileResponse(web.FileResponse):
                 return await super().prepare(_drop_unsupported_range(request))
         except TimeoutError:
             if request.transport is not None:
-                # To close would wait for what is still to be read.
+                # Abort, because closing would wait until the client has read everything.
                 request.transport.abort()
             raise ConnectionAbortedError("read too slowly") from None
 
 
 def _drop_unsupported_range(request: web.BaseRequest) -> web.BaseRequest:
-    """The request without a `Range` that asks for several pieces or in other units.
+    """Drop a `Range` header with several ranges or another unit.
 
-    To send the whole file is right then; aiohttp would refuse.
+    Sending the whole file is then correct; aiohttp would reject the request.
     """
     range_header = request.headers.get(hdrs.RANGE)
     if range_header is None or _SINGLE_RANGE.fullmatch(range_header.strip()):

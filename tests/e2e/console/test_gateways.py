@@ -169,7 +169,7 @@ def test_check_finds_wrong_settings(tmp_path: Path) -> None:
             bad = reelay(tmp_path, settings | wrong, "check")
             assert bad.returncode == 1
             for name in _NAMES:
-                assert re.search(rf"provider {name} +WRONG +{reason}", bad.stdout), bad.stdout
+                assert re.search(rf"provider {name} +FAILED +{reason}", bad.stdout), bad.stdout
 
 
 def test_check_reports_removed_models(tmp_path: Path) -> None:
@@ -190,7 +190,7 @@ def test_check_reports_removed_models(tmp_path: Path) -> None:
         settings = settings_for(KINDS[0], url) | {"CATALOG_FILE": "catalog.toml"}
         said = reelay(tmp_path, settings, "check")
     assert said.returncode == 1
-    assert re.search(r"provider openai +WRONG .*no longer serves sora-1", said.stdout), said.stdout
+    assert re.search(r"provider openai +FAILED .*no longer serves sora-1", said.stdout), said.stdout
     assert re.search(r"catalogue .*sora-0", said.stdout), said.stdout
 
 

@@ -40,7 +40,7 @@ async def test_check_describes_the_bot(telegram: FakeTelegram, tmp_path: Path) -
         text="@reelay_standin_bot, by long polling; "
         "in groups it hears only commands and replies to it",
     )
-    assert found["settings"].text == "sound; people come by telegram"
+    assert found["settings"].text == "ok; front-ends: telegram"
     telegram.privacy = False
     found = await rows(tmp_path, telegram, **BY_WEBHOOK)
     assert found["telegram"].text == (

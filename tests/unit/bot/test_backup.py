@@ -50,12 +50,12 @@ async def test_backup_can_be_started_from(run_reelay: Run, tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("file", "settings", "line"),
     [
-        ("there.db", {}, "reelay: there.db: is there already; name a file that is not"),
+        ("there.db", {}, "reelay: there.db: already exists; choose another file name"),
         ("no/copy.db", {}, "reelay: no/copy.db: No such file or directory"),
         (
             "copy.db",
             {"DATABASE_URL": "sqlite:///nothing.db"},
-            "reelay: nothing.db: there is no database yet",
+            "reelay: nothing.db: the database does not exist yet",
         ),
         (
             "copy.db",
@@ -65,7 +65,7 @@ async def test_backup_can_be_started_from(run_reelay: Run, tmp_path: Path) -> No
         (
             "copy.db",
             {"DATABASE_URL": "postgresql://u:hunter22@h/n"},
-            "reelay: PostgreSQL has its own: pg_dump --format=custom --file=FILE DATABASE_URL",
+            "reelay: for PostgreSQL use pg_dump --format=custom --file=FILE DATABASE_URL",
         ),
     ],
 )

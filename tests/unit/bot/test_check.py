@@ -41,7 +41,7 @@ async def test_check_verifies_the_ledger_while_the_bot_runs(
     finally:
         await database.close()
     assert done.returncode == 0, done.stdout
-    verdict = "in use by a running Reelay; up to date, the ledger is sound (in a copy)"
+    verdict = "in use by a running Reelay; up to date; ledger ok (checked a copy)"
     assert verdict in done.stdout
 
 
@@ -56,7 +56,7 @@ def test_check_reports_each_fault_and_goes_on(run_reelay: Run, tmp_path: Path) -
         PROVIDERS__LOCAL__BASE_URL="http://127.0.0.1:1/v1",
     )
     assert done.returncode == 1
-    wrong = [line for line in done.stdout.splitlines() if " WRONG " in line]
+    wrong = [line for line in done.stdout.splitlines() if " FAILED " in line]
     assert [line.split("  ")[0] for line in wrong] == ["database", "provider local"]
     assert "ffmpeg version" in done.stdout
     assert "sk-verysecretindeed" not in done.stdout + done.stderr
@@ -75,10 +75,10 @@ offers = [{ kind = "sandbox", model = "sandbox" }]
     done = run_reelay("check", CATALOG_FILE="catalog.toml")
     assert done.returncode == 1
     rows = {line.split("  ")[0]: line for line in done.stdout.splitlines()}
-    gone = "WRONG  no model can be asked for; switched off or retired: sandbox; see CATALOG_FILE"
+    gone = "FAILED  no model is available; disabled or retired: sandbox; see CATALOG_FILE"
     assert gone in rows["catalogue"]
-    assert "WRONG" in rows["provider sandbox"]
-    assert "serves no model that can be asked for; see CATALOG_FILE" in rows["provider sandbox"]
+    assert "FAILED" in rows["provider sandbox"]
+    assert "has no available model for it; see CATALOG_FILE" in rows["provider sandbox"]
 
 
 def test_check_explains_how_images_reach_link_only_gateways(run_reelay: Run) -> None:
@@ -91,7 +91,7 @@ def test_check_explains_how_images_reach_link_only_gateways(run_reelay: Run) -> 
         line.split("  ")[0]: line for line in run_reelay("check", **mountsea).stdout.splitlines()
     }
     assert " ok " in rows["pictures"]
-    assert "not to mountsea" in rows["pictures"]
+    assert "not possible with mountsea (links only)" in rows["pictures"]
     assert "set PUBLIC_URL" in rows["pictures"]
     with_links = run_reelay("check", PUBLIC_URL="https://video.example.org", **mountsea)
     assert "pictures" not in with_links.stdout
@@ -106,4 +106,4 @@ def test_check_reports_a_wrong_ledger(run_reelay: Run, tmp_path: Path) -> None:
         )
     done = run_reelay("check")
     assert done.returncode == 1
-    assert "the ledger is not sound: account telegram:1" in done.stdout
+    assert "ledger errors: account telegram:1" in done.stdout

@@ -167,14 +167,14 @@ def test_short_scheme_of_postgresql_is_understood() -> None:
         ({"POLL_MIN_SECONDS": "0"}, 'POLL_MIN_SECONDS: "0" is too small; write more than 0'),
         ({"LEASE_SECONDS": "nan"}, 'LEASE_SECONDS: "nan" is not a number; write one like 30'),
         ({"LEASE_SECONDS": "soon"}, 'LEASE_SECONDS: "soon" is not a number; write one like 30'),
-        ({"CONSOLE": "maybe"}, 'CONSOLE: "maybe" is neither on nor off; write on or off'),
+        ({"CONSOLE": "maybe"}, 'CONSOLE: "maybe" is not a switch; write on or off'),
         (
             {"LOG_FORMAT": "xml"},
-            "LOG_FORMAT: \"xml\" is not known; write one of 'auto', 'console' or 'json'",
+            "LOG_FORMAT: \"xml\" is not a valid value; write one of 'auto', 'console' or 'json'",
         ),
         (
             {"DEFAULT_LANGUAGE": "de"},
-            "DEFAULT_LANGUAGE: \"de\" is not known; write one of 'en' or 'zh'",
+            "DEFAULT_LANGUAGE: \"de\" is not a valid value; write one of 'en' or 'zh'",
         ),
         (
             {"QUOTA_RESET_TZ": "Mars/Base"},
@@ -183,7 +183,8 @@ def test_short_scheme_of_postgresql_is_understood() -> None:
         ),
         (
             {"ADMINS": "telegram:1,bob"},
-            'ADMINS: "bob" is not a person; write telegram:123 or discord:456, with commas between',
+            'ADMINS: "bob" is not a user id; '
+            "write telegram:123 or discord:456, separated by commas",
         ),
         (
             {"DISCORD_SHARDS": "3-1/4"},
@@ -191,7 +192,8 @@ def test_short_scheme_of_postgresql_is_understood() -> None:
         ),
         (
             {"CATALOG_FILE": "/nowhere/catalog.toml"},
-            'CATALOG_FILE: "/nowhere/catalog.toml" is no file; write the path of one, or nothing',
+            'CATALOG_FILE: "/nowhere/catalog.toml" is not a file; '
+            "write the path of a file, or leave it empty",
         ),
         (
             {"PUBLIC_URL": "example.org"},
@@ -199,17 +201,15 @@ def test_short_scheme_of_postgresql_is_understood() -> None:
         ),
         (
             {"PUBLIC_URL": "https://example.org/?a=b"},
-            'PUBLIC_URL: "https://example.org/?a=b" has a `?` or `#` part; '
-            "write the address without it",
+            'PUBLIC_URL: "https://example.org/?a=b" has a `?` or `#` part; remove it',
         ),
         (
             {"TELEGRAM_WEBHOOK_SECRET": "abc"},
-            "PUBLIC_URL: is missing; TELEGRAM_WEBHOOK_SECRET needs to know where Telegram calls",
+            "PUBLIC_URL: is missing; TELEGRAM_WEBHOOK_SECRET requires it for the webhook URL",
         ),
         (
             {"TELEGRAM_WEBHOOK_SECRET": "a b"},
-            "TELEGRAM_WEBHOOK_SECRET: may hold only letters, digits, `_` and `-`; "
-            "write up to 256 of them",
+            "TELEGRAM_WEBHOOK_SECRET: may contain only letters, digits, `_` and `-`, at most 256",
         ),
         (
             {"TELEGRAM_BOT_TOKEN": "abc"},
@@ -218,9 +218,9 @@ def test_short_scheme_of_postgresql_is_understood() -> None:
         ),
         (
             {"TELEGRAM_WEBHOOK_SECRET": "abc", "HTTP_PORT": "0"},
-            "HTTP_PORT: is 0; TELEGRAM_WEBHOOK_SECRET needs a port on which Telegram calls",
+            "HTTP_PORT: is 0; TELEGRAM_WEBHOOK_SECRET requires a port for the webhook",
         ),
-        ({"S3_BUCKET": "videos"}, "S3_ENDPOINT: is missing; other settings of S3 are there"),
+        ({"S3_BUCKET": "videos"}, "S3_ENDPOINT: is missing; other S3 settings are set"),
     ],
 )
 def test_wrong_value_is_reported_with_what_to_write(environ: dict[str, str], line: str) -> None:
@@ -283,9 +283,9 @@ def test_unreadable_file_is_reported(tmp_path: Path) -> None:
     missing = tmp_path / "missing.env"
     for content, expected in [
         (None, f"{missing}: No such file or directory; write the path of a file"),
-        (b"HTTP_PORT=\xff\n", f"{broken}: is not UTF-8 text; save it as such"),
-        (b"HTTP_PORT=1\nnonsense here\n", f"{broken}, line 2: cannot be understood; "),
-        (b"\nHTTP_PORT\n", f"{broken}, line 2: cannot be understood; write NAME=value"),
+        (b"HTTP_PORT=\xff\n", f"{broken}: is not UTF-8 text; save it as UTF-8"),
+        (b"HTTP_PORT=1\nnonsense here\n", f"{broken}, line 2: is not a valid line; "),
+        (b"\nHTTP_PORT\n", f"{broken}, line 2: is not a valid line; write NAME=value"),
     ]:
         if content is not None:
             broken.write_bytes(content)

@@ -80,7 +80,7 @@ def test_key_of_digits_stays_text() -> None:
         ),
         (
             {"PROVIDERS__B__KIND": "sandbax"},
-            'PROVIDERS__B__KIND: "sandbax" is no kind of provider; '
+            'PROVIDERS__B__KIND: "sandbax" is not a provider kind; '
             f"write one of {', '.join(PROVIDERS)}; did you mean sandbox?",
         ),
         (
@@ -89,30 +89,29 @@ def test_key_of_digits_stays_text() -> None:
         ),
         (
             {"PROVIDERS__B__KIND": "openai"},
-            "PROVIDERS__B__API_KEY: is missing; write the key that the gateway gave you",
+            "PROVIDERS__B__API_KEY: is missing; write the key from the gateway",
         ),
         (
             {"PROVIDERS__LOCAL__PICTURES": "pigeon"},
-            'PROVIDERS__LOCAL__PICTURES: "pigeon" is not known; '
+            'PROVIDERS__LOCAL__PICTURES: "pigeon" is not a valid value; '
             "write one of 'auto', 'file', 'upload' or 'link'",
         ),
         (
             {"PROVIDERS__LOCAL__PICTURES": "link"},
-            'PROVIDERS__LOCAL__PICTURES: "link" is no way in which openai takes pictures; '
-            "write file or auto",
+            'PROVIDERS__LOCAL__PICTURES: "link" is not supported by openai; write file or auto',
         ),
         (
             {
                 "PROVIDERS__JIMMY__API_KEY": "sk-0123456789",
                 "PROVIDERS__JIMMY__PICTURES": "file",
             },
-            'PROVIDERS__JIMMY__PICTURES: "file" is no way in which jimmy takes pictures; '
+            'PROVIDERS__JIMMY__PICTURES: "file" is not supported by jimmy; '
             "write upload or link or auto",
         ),
         (
             {"PROVIDERS__LOCAL__API_KEY": "my key"},
-            "PROVIDERS__LOCAL__API_KEY: holds a space or another sign that no key has; "
-            "copy it again",
+            "PROVIDERS__LOCAL__API_KEY: contains a space or a character that is not valid "
+            "in a key; copy it again",
         ),
         (
             {"PROVIDERS__LOCAL__BASE_URL": "localhost:8000"},

@@ -100,7 +100,7 @@ def test_unexpected_error_is_one_line_with_its_traceback_in_the_log(
     )
     *log, told = done.stderr.splitlines()
     assert done.returncode == 1
-    assert re.fullmatch(r"reelay: stopped by a fault of Reelay's own \(\w+\); .*", told)
+    assert re.fullmatch(r"reelay: internal error \(\w+\); .*", told)
     assert "no such table: durations" in json.loads(log[-1])["exception"]
 
 

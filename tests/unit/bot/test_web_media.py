@@ -318,7 +318,7 @@ async def test_tokens_are_never_logged(
         await clock.advance(100)
         await send_raw(it, get_request(path))
     said = caplog.text + "".join(capsys.readouterr())
-    assert "web_started" in said
+    assert "web_server_started" in said
     assert said.count("web_request_failed") == 1
     assert token[:60] not in said
 

@@ -67,3 +67,23 @@ async def test_forbidden_link_is_renewed_by_a_poll(harness: EngineHarness) -> No
     await harness.run_for(120)
     assert (await harness.task(task)).state is State.DONE
     assert harness.provider.count("poll") == 2
+
+
+MAX_FETCHES = 6
+
+
+@pytest.mark.parametrize("answer", [b"{}" * 20, errors.NotFound()], ids=["no video", "dead link"])
+@pytest.mark.parametrize(
+    ("failures", "state", "spent"),
+    [(MAX_FETCHES - 1, State.DONE, 4), (MAX_FETCHES, State.FAILED, 0)],
+)
+async def test_sixth_download_without_a_video_fails_the_task(
+    harness: EngineHarness, answer: bytes | Exception, failures: int, state: State, spent: int
+) -> None:
+    """A video that arrives before that is delivered and paid for."""
+    harness.provider.downloads = [*[answer] * failures, MP4]
+    task = await harness.accept_task()
+    await harness.run_for(3600)
+    assert (await harness.task(task)).state is state
+    assert harness.provider.count("download") == MAX_FETCHES
+    assert await harness.spent() == spent

@@ -166,3 +166,37 @@ async def test_cancel_past_deadline_is_requested_once(harness: EngineHarness) ->
     await harness.run_for(HOUR)
     assert (await harness.task(task)).reason == "timeout"
     assert harness.provider.count("cancel") == 1
+
+
+GRACE_S = 60
+"""Time after a create in which the gateway may not find its own job."""
+MAX_NOT_FOUND = 5
+
+
+async def test_new_job_may_stay_unknown_for_a_minute(harness: EngineHarness) -> None:
+    """However often it is polled in that time."""
+    harness.provider.polls = [errors.NotFound()]
+    task = await harness.accept_task()
+    await harness.run_for(GRACE_S - 1)
+    assert harness.provider.count("poll") > MAX_NOT_FOUND
+    assert (await harness.task(task)).state is State.RUNNING
+    harness.provider.polls = [Finished()]
+    await harness.run_for(GRACE_S)
+    assert (await harness.task(task)).state is State.DONE
+
+
+@pytest.mark.parametrize(
+    ("not_found", "state", "spent"),
+    [(MAX_NOT_FOUND - 1, State.DONE, 4), (MAX_NOT_FOUND, State.FAILED, 0)],
+)
+async def test_old_job_fails_at_the_fifth_poll_in_a_row_that_does_not_find_it(
+    harness: EngineHarness, not_found: int, state: State, spent: int
+) -> None:
+    """Its age alone does not suffice: a gateway may lose sight of a job for a moment."""
+    harness.provider.polls = [Pending(running=True)]
+    task = await harness.accept_task()
+    await harness.run_for(2 * GRACE_S)
+    harness.provider.polls = [*[errors.NotFound()] * not_found, Finished()]
+    await harness.run_for(10 * GRACE_S)
+    assert (await harness.task(task)).state is state
+    assert await harness.spent() == spent

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from bot.domain.tasks import State
 from providers import errors
 from providers.types import Job, JobLookup, Pending
@@ -76,3 +78,43 @@ async def test_search_outage_waits_instead_of_review(harness: EngineHarness) -> 
     task = await harness.accept_task()
     await harness.run_for(6 * HOUR)
     assert (await harness.task(task)).state is State.DONE
+
+
+IN_FLIGHT_S = 120
+"""How long the create of another worker may still reach the gateway."""
+
+
+@pytest.fixture
+def certain_gateway(harness: EngineHarness) -> ScriptedProvider:
+    """A gateway that loses the first response and can prove that it has no job of it."""
+    harness.use_provider(ScriptedProvider(harness.folder, find=JobLookup.AUTHORITATIVE))
+    harness.provider.submits = [errors.Unanswered(), None]
+    harness.provider.finds = [None]
+    return harness.provider
+
+
+@pytest.mark.parametrize("dialect", ["postgresql"])
+async def test_create_is_not_repeated_while_the_first_may_be_in_flight(
+    harness: EngineHarness, certain_gateway: ScriptedProvider
+) -> None:
+    """With several processes a lost lease does not prove that the first create was not sent."""
+    task = await harness.accept_task()
+    await harness.run_for(IN_FLIGHT_S - 1)
+    assert (await harness.task(task)).state is State.SUBMITTING
+    assert certain_gateway.count("find") >= 1
+    assert certain_gateway.count("submit") == 1
+    await harness.run_for(10)
+    assert certain_gateway.count("submit") == 2
+    await harness.run_for(60)
+    assert (await harness.task(task)).state is State.DONE
+    assert await harness.spent() == 4
+
+
+@pytest.mark.parametrize("dialect", ["sqlite"])
+async def test_single_process_repeats_a_create_without_delay(
+    harness: EngineHarness, certain_gateway: ScriptedProvider
+) -> None:
+    """No other process can have the create in flight."""
+    await harness.accept_task()
+    await harness.run_for(10)
+    assert certain_gateway.count("submit") == 2

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import replace
 
-from bot.domain.tasks import State
+import pytest
+from sqlalchemy import func, select
+from structlog.testing import capture_logs
+
+from bot.domain.tasks import Destination, State
 from bot.engine import deliver
 from bot.engine.context import EngineLimits
 from bot.store import task_queue
-from providers.types import Failed, FailureKind
+from bot.store.schema import entries
+from providers import errors
+from providers.types import Failed, FailureKind, JobLookup
 from tests.fakes.engine.harness import EngineHarness
+from tests.fakes.engine.scripted import ScriptedFrontEnd, ScriptedProvider
 
 HOUR = 3600.0
 
@@ -104,3 +112,74 @@ async def test_task_of_dead_worker_is_taken_over_after_lease(harness: EngineHarn
     await harness.run_for(60)
     assert (await harness.task(task)).state is State.DONE
     assert harness.provider.count("submit") == 1
+
+
+DAY_S = 86400.0
+
+
+async def charged(harness: EngineHarness) -> int:
+    """Credits of all settled holds."""
+    query = select(func.sum(-entries.c.held)).where(entries.c.kind == "settle")
+    return await harness.database.read(lambda tx: tx.execute(query).scalar()) or 0
+
+
+def break_poll(harness: EngineHarness) -> None:
+    harness.provider.polls = [ZeroDivisionError()]
+
+
+def break_lookup(harness: EngineHarness) -> None:
+    harness.use_provider(ScriptedProvider(harness.folder, find=JobLookup.BEST_EFFORT))
+    harness.provider.submits = [errors.Unanswered()]
+    harness.provider.finds = [ZeroDivisionError()]
+
+
+def break_download(harness: EngineHarness) -> None:
+    harness.provider.downloads = [ZeroDivisionError()]
+
+
+class BrokenFrontEnd(ScriptedFrontEnd):
+    """A front-end with a bug."""
+
+    def max_video_bytes(self, destination: Destination) -> int | None:
+        raise ZeroDivisionError
+
+
+def break_delivery(harness: EngineHarness) -> None:
+    harness.engine = replace(harness.engine, messengers={"console": BrokenFrontEnd()})
+    harness.restart()
+
+
+@pytest.mark.parametrize(
+    ("break_step", "state", "end", "held", "charge"),
+    [
+        (break_poll, State.RUNNING, State.REVIEW, 4, 0),
+        (break_lookup, State.SUBMITTING, State.REVIEW, 4, 0),
+        (break_download, State.FETCHING, State.FAILED, 0, 0),
+        (break_delivery, State.DELIVERING, State.UNDELIVERED, 0, 4),
+    ],
+)
+async def test_step_that_always_raises_is_retried_for_a_day_only(
+    harness: EngineHarness,
+    break_step: Callable[[EngineHarness], None],
+    state: State,
+    end: State,
+    held: int,
+    charge: int,
+) -> None:
+    """Then the task leaves its state, and its credits are what that state says."""
+    break_step(harness)
+    task = await harness.accept_task()
+    # Captured, because rendering the tracebacks takes long.
+    with capture_logs() as logs:
+        await harness.run_for(600)
+        await harness.clock.advance(DAY_S - 700)
+        await harness.run_due_steps()
+        assert (await harness.task(task)).state is state
+        await harness.clock.advance(300)
+        await harness.run_due_steps()
+    assert {entry["event"] for entry in logs} >= {"worker_step_failed"}
+    ended = await harness.task(task)
+    assert (ended.state, ended.reason) == (end, "unknown")
+    assert "ZeroDivisionError" in (ended.provider_message or "")
+    assert await harness.held() == held
+    assert await charged(harness) == charge
