@@ -13,11 +13,8 @@ _SELECT_DISABLED = select(switched_off.c.provider, switched_off.c.remote_model).
 )
 
 
-# --- models ------------------------------------------------------------------------------
-
-
 def disable(tx: Tx, provider: str, remote_model: str, until: float, provider_message: str) -> bool:
-    """The gateway no longer serves this model. False: that was known already."""
+    """Disable a model until a given time. False: it was disabled already."""
     values = {"until": until, "raw": storable_text(provider_message)}
     where = (switched_off.c.provider == provider, switched_off.c.remote_model == remote_model)
     if rows_changed(tx.execute(update(switched_off).where(*where).values(**values))):
@@ -28,12 +25,12 @@ def disable(tx: Tx, provider: str, remote_model: str, until: float, provider_mes
 
 
 def get_all(tx: Tx, now: float) -> frozenset[tuple[str, str]]:
-    """(provider, the gateway's own id) of all models that are switched off."""
+    """(provider, remote model) of all disabled models."""
     return frozenset((row[0], row[1]) for row in tx.execute(_SELECT_DISABLED, {"now": now}))
 
 
 def list_for_provider(tx: Tx, provider: str, now: float) -> list[tuple[str, float, str | None]]:
-    """(the gateway's own id, until when, why) of the models switched off at a provider."""
+    """(remote model, disabled until, provider message) of the disabled models of a provider."""
     query = select(switched_off.c.remote_model, switched_off.c.until, switched_off.c.raw).where(
         switched_off.c.provider == provider, switched_off.c.until > now
     )
@@ -43,17 +40,17 @@ def list_for_provider(tx: Tx, provider: str, now: float) -> list[tuple[str, floa
 
 
 def enable_all(tx: Tx, provider: str) -> None:
-    """All models of a provider may be tried again."""
+    """Enable all models of a provider."""
     tx.execute(delete(switched_off).where(switched_off.c.provider == provider))
 
 
 def delete_expired(tx: Tx, before: float) -> None:
-    """Models whose time off was over long ago, and that nobody has asked for since."""
+    """Delete rows whose time ended before `before`."""
     tx.execute(delete(switched_off).where(switched_off.c.until < before))
 
 
 def enable(tx: Tx, provider: str, remote_model: str) -> bool:
-    """The gateway serves it after all. True: that is news."""
+    """Enable a model. True: it was disabled."""
     row = delete(switched_off).where(
         switched_off.c.provider == provider, switched_off.c.remote_model == remote_model
     )

@@ -10,19 +10,19 @@ from bot.store.schema import marks
 
 
 def get(tx: Tx, front_end: str, name: str) -> str | None:
-    """What the front-end has remembered under this name."""
+    """The stored value of this name, or None."""
     query = select(marks.c.value).where(marks.c.front_end == front_end, marks.c.name == name)
     return tx.execute(query).scalar()
 
 
 def get_all(tx: Tx, front_end: str) -> dict[str, str]:
-    """All that the front-end has remembered."""
+    """All stored values of a front-end, by name."""
     query = select(marks.c.name, marks.c.value).where(marks.c.front_end == front_end)
     return {row.name: row.value for row in tx.execute(query)}
 
 
 def try_lock(tx: Tx, front_end: str, name: str, owner: str, now: float, expires_at: float) -> bool:
-    """Take what the mark stands for, unless another worker has it whose time is not over."""
+    """Acquire or renew a named lock. False: another owner holds it and it has not expired."""
     value = f"{owner} {expires_at:.3f}"
     if insert_if_new(tx, marks, {"front_end": front_end, "name": name, "value": value}):
         return True
@@ -36,7 +36,7 @@ def try_lock(tx: Tx, front_end: str, name: str, owner: str, now: float, expires_
 
 
 def put(tx: Tx, front_end: str, name: str, value: str) -> None:
-    """Remember something for the front-end."""
+    """Store a value under this name."""
     row = {"front_end": front_end, "name": name, "value": value}
     if not insert_if_new(tx, marks, row):
         where = (marks.c.front_end == front_end, marks.c.name == name)

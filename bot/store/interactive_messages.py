@@ -112,7 +112,7 @@ def merge_body(tx: Tx, callback_id: str, now: float, values: dict[str, Any]) -> 
 
 
 def record_send(tx: Tx, callback_id: str, now: float) -> int:
-    """It is being sent now: the how-manieth time this is."""
+    """Record a send attempt and return its number (1-based)."""
     change(tx, callback_id, now, sends=cards.c.sends + 1)
     return int(tx.execute(select(cards.c.sends).where(cards.c.token == callback_id)).scalar_one())
 

@@ -106,7 +106,7 @@ def reset(tx: Tx, name: str) -> None:
 
 
 def claim_probe(tx: Tx, name: str, now: float, claimed_until: float) -> bool:
-    """Take it upon oneself to try an open provider whose pause is over."""
+    """Claim the probe of an open provider whose pause is over. False: not due, or claimed."""
     due = update(providers).where(
         providers.c.name == name,
         providers.c.breaker == BreakerState.OPEN,

@@ -183,7 +183,7 @@ deliveries = Table(
 notices = Table(
     "notices",
     metadata,
-    # The last word on a task that brings no video, owed until it was told.
+    # Final messages about tasks without a video, until they are sent.
     Column("task", Text, ForeignKey("tasks.id"), nullable=False),
     Column("state", Text, nullable=False),
     Column("due_at", Double, nullable=False),
@@ -297,7 +297,7 @@ switched_off = Table(
 alerts = Table(
     "alerts",
     metadata,
-    # What the admins of a front-end must hear, owed until it was told.
+    # Alerts for the admins of a front-end, until they are sent.
     Column("id", _SerialType, Identity(), primary_key=True),
     Column("front_end", Text, nullable=False),
     Column("sentence", Text, nullable=False),
@@ -312,7 +312,7 @@ _index("ix_alerts_due", alerts.c.due_at, where="told_at IS NULL")
 heard = Table(
     "heard",
     metadata,
-    # Events that gateways have called in; the same one twice is one.
+    # Events received from gateways, to ignore repetitions.
     Column("identity", Text, nullable=False),
     Column("event", Text, nullable=False),
     Column("at", Double, nullable=False),
@@ -335,10 +335,10 @@ Index("ix_durations_model", durations.c.provider, durations.c.remote_model, dura
 updates = Table(
     "updates",
     metadata,
-    # What a platform has sent, kept from before it hears "got it" until all has come of it.
+    # Updates of a platform, stored before they are confirmed, until they are handled.
     Column("front_end", Text, nullable=False),
     Column("id", BigInteger, nullable=False, autoincrement=False),
-    # Whose it is: those of one lane are handled one after the other.
+    # Updates with the same key are handled one after the other.
     Column("lane", Text, nullable=False),
     Column("body", Text, nullable=False),
     Column("at", Double, nullable=False),
@@ -379,7 +379,7 @@ Index("ix_cards_person", cards.c.person, cards.c.kind, cards.c.created_at)
 marks = Table(
     "marks",
     metadata,
-    # What a front-end must remember: which commands it has announced, whither a chat has moved.
+    # Key-value state per front-end: last synced command menu, chat-id migrations.
     Column("front_end", Text, nullable=False),
     Column("name", Text, nullable=False),
     Column("value", Text, nullable=False),

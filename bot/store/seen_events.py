@@ -8,11 +8,9 @@ from bot.store.database import Tx
 from bot.store.rows import insert_if_new
 from bot.store.schema import heard
 
-# --- events ------------------------------------------------------------------------------
-
 
 def record_once(tx: Tx, identity: str, event: str, now: float) -> bool:
-    """Keep an event that a gateway has called in. False: it was heard before."""
+    """Record an event. False: it was recorded before."""
     query = select(heard.c.event).where(heard.c.identity == identity, heard.c.event == event)
     if tx.execute(query).first() is not None:
         return False
@@ -21,5 +19,5 @@ def record_once(tx: Tx, identity: str, event: str, now: float) -> bool:
 
 
 def delete_before(tx: Tx, before: float) -> None:
-    """Events older than any repetition of them."""
+    """Delete events that are too old to be repeated."""
     tx.execute(delete(heard).where(heard.c.at < before))

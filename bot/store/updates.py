@@ -86,7 +86,7 @@ def claim(
             updates.c.front_end == front_end, updates.c.id.in_([stored.id for stored in claimed])
         )
         tx.execute(take_over.values(worker=worker, due_at=claimed_until))
-        # Of one lane the oldest is the last that this dictionary hears of.
+        # Iterate newest first, so that the oldest update of each key wins.
         oldest_by_key = {stored.ordering_key: stored.id for stored in reversed(claimed)}
         count_attempt = update(updates).where(
             updates.c.front_end == front_end, updates.c.id.in_(oldest_by_key.values())
@@ -110,7 +110,7 @@ def extend_claims(tx: Tx, worker: str, claimed_until: float) -> None:
 
 
 def release_others(tx: Tx, front_end: str, worker: str, now: float) -> None:
-    """Nobody but this worker is alive: what others have left may be taken at once."""
+    """Release the claims of all other workers: none of them is running."""
     statement = update(updates).where(
         _IS_PENDING, updates.c.front_end == front_end, _not_claimed_by(worker)
     )
@@ -118,7 +118,7 @@ def release_others(tx: Tx, front_end: str, worker: str, now: float) -> None:
 
 
 def release(tx: Tx, worker: str, now: float) -> None:
-    """This worker leaves: others, or its next life, may take what it has not done."""
+    """Release the claims of a worker that stops, so that other workers can take them."""
     tx.execute(
         update(updates)
         .where(_IS_PENDING, updates.c.worker == worker)
@@ -127,16 +127,16 @@ def release(tx: Tx, worker: str, now: float) -> None:
 
 
 def is_pending(tx: Tx, front_end: str, update_id: int) -> bool:
-    """Whether it was taken in, and not all has come of it yet."""
+    """Whether an update is stored and not yet handled."""
     conditions = (_IS_PENDING, updates.c.front_end == front_end, updates.c.id == update_id)
     return tx.execute(select(updates.c.id).where(*conditions)).first() is not None
 
 
 def mark_done(tx: Tx, front_end: str, update_id: int, now: float) -> None:
-    """All has come of it; what it said is forgotten, and that it came is remembered."""
+    """Mark an update as handled and blank its body; the id stays, to ignore repetitions."""
     tx.execute(_UPDATE_DONE, {"front": front_end, "which": update_id, "now": now})
 
 
 def delete_done_before(tx: Tx, before: float) -> None:
-    """Those done before then; no platform repeats an update that long."""
+    """Delete updates handled before then; no platform repeats an update that long."""
     tx.execute(delete(updates).where(updates.c.done_at < before))
