@@ -33,17 +33,17 @@ def _from_row(row: RowMapping) -> Delivery:
 
 
 def get(tx: Tx, task_id: str) -> Delivery:
-    """The duty to post this task's result."""
+    """The delivery of a task's result."""
     return _from_row(tx.execute(_SELECT, {"which": task_id}).mappings().one())
 
 
 def begin_send(tx: Tx, task_id: str, *, repeated: bool) -> bool:
-    """Write down that the result is being sent now. False: it was sent already."""
+    """Record the start of a send. False: the result was sent already."""
     return tx.execute(_UPDATE_SENDING, {"which": task_id, "again": repeated}).rowcount == 1
 
 
 def mark_unsent(tx: Tx, task_id: str) -> None:
-    """The send has certainly failed: nothing stands in the chat."""
+    """Record that a send has certainly failed: nothing was posted."""
     tx.execute(
         update(deliveries)
         .where(deliveries.c.task == task_id, deliveries.c.state == "sending")
@@ -52,7 +52,7 @@ def mark_unsent(tx: Tx, task_id: str) -> None:
 
 
 def mark_sent(tx: Tx, task_id: str, receipt: str, now: float) -> bool:
-    """Write down that the result stands in the chat. False: that was known already."""
+    """Record that the result was posted. False: it was recorded before."""
     result = tx.execute(_UPDATE_SENT, {"which": task_id, "seen_as": receipt, "now": now})
     return result.rowcount == 1
 

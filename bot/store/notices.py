@@ -35,7 +35,7 @@ _SELECT_NEXT_DUE = (
 
 
 def enqueue(tx: Tx, task_id: str, state: State, now: float) -> None:
-    """A person must hear how this task ended."""
+    """Queue the final message about a task."""
     updated = tx.execute(
         update(notices)
         .where(notices.c.task == task_id, notices.c.state == state)
@@ -50,7 +50,7 @@ def claim(
 ) -> list[tuple[str, State, int]]:
     """Take due notices for these front-ends: (task, state, attempts so far).
 
-    Untold, they fall due again at `until`.
+    A notice that is not marked as sent falls due again at `claimed_until`.
     """
     parameters = {"now": now, "most": limit, "front_ends": list(front_ends)}
     due = [
@@ -72,7 +72,7 @@ def next_due_at(tx: Tx, front_ends: Collection[str]) -> float | None:
 
 
 def postpone(tx: Tx, task_id: str, state: State, due_at: float) -> None:
-    """It could not be told now."""
+    """Postpone a notice that could not be sent."""
     tx.execute(
         update(notices)
         .where(notices.c.task == task_id, notices.c.state == state)
@@ -81,7 +81,7 @@ def postpone(tx: Tx, task_id: str, state: State, due_at: float) -> None:
 
 
 def mark_sent(tx: Tx, task_id: str, state: State, now: float) -> None:
-    """The notice stands in the chat, or its chat is gone for good."""
+    """Mark a notice as sent, or as impossible to send."""
     tx.execute(
         update(notices)
         .where(notices.c.task == task_id, notices.c.state == state)

@@ -1,6 +1,6 @@
-"""Which task the engine looks at, and when: claims, leases, the line it serves, hurrying.
+"""The task queue: due tasks, leases, queue order, and tasks to be expedited.
 
-Those of every look are built once: to build a statement costs more than to run it.
+Frequent statements are built once: building a statement costs more than running it.
 """
 
 from __future__ import annotations
@@ -62,9 +62,9 @@ _SELECT_NEXT_DUE_OF_FRONT_ENDS = {
 }
 _NOT_COMPARED = {"prompt", "image", "remix_of", "spoiler"}
 _COMPARED_FIELDS = [name for name in ORDER_COLUMNS if name not in _NOT_COMPARED]
-"""What has to be the same in two tasks for the same providers to make them, or some of these."""
+"""Fields that must be equal in two tasks for the same providers to be able to make both."""
 _MAX_BATCH_SIZE = 1000
-"""Running tasks that are looked at together at the most: ten pages of a list."""
+"""Maximum number of running tasks polled together: ten pages of a list."""
 
 
 def claim_due(
@@ -78,8 +78,8 @@ def claim_due(
 ) -> list[Task]:
     """Take due tasks under a lease; with `front_ends`, only those whose results go there.
 
-    A claimed task falls due again when its lease ends: so the tasks of a dead worker are taken
-    over.
+    A claimed task falls due again when its lease ends, so that another worker takes over the
+    tasks of a crashed one.
     """
     parameters: dict[str, object] = {"now": now, "most": limit}
     if front_ends is None:
@@ -96,7 +96,7 @@ def claim_due(
 
 
 def count_batch(tx: Tx, identity: str, now: float, lookahead_until: float) -> tuple[int, int, int]:
-    """An account's running tasks: (all, those due by `soon`, those due now)."""
+    """Running tasks of a provider identity: (all, due by `lookahead_until`, due now)."""
     due_soon, due_now = (
         func.coalesce(func.sum(case((_due_and_free_by(now, time), 1), else_=0)), 0)
         for time in (lookahead_until, now)
@@ -109,7 +109,7 @@ def count_batch(tx: Tx, identity: str, now: float, lookahead_until: float) -> tu
 def claim_batch(
     tx: Tx, identity: str, now: float, lookahead_until: float, lease: str, lease_until: float
 ) -> list[Task]:
-    """Take an account's running tasks that are due, or will be by `soon`, to look at together."""
+    """Claim the running tasks of a provider identity that are due by `lookahead_until`."""
     query = SELECT_TASKS.where(*_batch_conditions(identity), _due_and_free_by(now, lookahead_until))
     query = query.order_by(tasks.c.due_at).limit(_MAX_BATCH_SIZE)
     rows = tx.execute(query.with_for_update(skip_locked=True, of=tasks)).all()
@@ -120,13 +120,13 @@ def claim_batch(
 
 
 def _batch_conditions(identity: str) -> tuple[ColumnElement[bool], ...]:
-    """Running there; without those to be stopped, which is more than a look."""
+    """Running tasks there, except those with a cancel request, which need more than a poll."""
     of_identity = tasks.c.provider_identity == identity
     return state_is(State.RUNNING), _HAS_STEP, of_identity, tasks.c.cancel_asked.is_(False)
 
 
 def _due_and_free_by(now: float, lookahead_until: float) -> ColumnElement[bool]:
-    """Due by then. A lease has its end where others have their due time: only a past one counts."""
+    """Due by then. `due_at` of a leased task is the end of its lease: it counts only once past."""
     due_at = tasks.c.due_at
     return or_(due_at <= now, and_(tasks.c.lease.is_(None), due_at <= lookahead_until))
 
@@ -141,12 +141,12 @@ def next_due_at(tx: Tx, state: State, front_ends: Collection[str] | None = None)
 
 
 def extend_leases(tx: Tx, leases: Iterable[str], lease_until: float) -> None:
-    """The heartbeat: put off the end of the leases that are still worked on."""
+    """Heartbeat: extend the leases of running steps."""
     tx.execute(update(tasks).where(tasks.c.lease.in_(list(leases))).values(due_at=lease_until))
 
 
 def release_all_leases(tx: Tx, now: float) -> int:
-    """End every lease at once: only where no other process can be alive."""
+    """End all leases; only if no other process can be running."""
     released = tx.execute(
         update(tasks).where(tasks.c.lease.is_not(None)).values(lease=None, due_at=now)
     )
@@ -154,13 +154,13 @@ def release_all_leases(tx: Tx, now: float) -> int:
 
 
 def release_leases(tx: Tx, lease_prefix: str, now: float) -> None:
-    """End the leases of one worker, which has stopped."""
+    """End the leases of a stopped worker."""
     has_prefix = tasks.c.lease.startswith(lease_prefix, autoescape=True)
     tx.execute(update(tasks).where(has_prefix).values(lease=None, due_at=now))
 
 
 def queued_models(tx: Tx, now: float) -> list[str]:
-    """The models of all tasks that could be started now."""
+    """The models of all queued tasks that are due."""
     return list(tx.execute(_SELECT_QUEUED_MODELS, {"now": now}).scalars())
 
 
@@ -172,10 +172,10 @@ def lock_queued_tasks(
     after_task_id: str | None = None,
     skipped_shapes: Iterable[Task] = (),
 ) -> list[Task]:
-    """The queued tasks of these models whose turn it is, locked for this transaction.
+    """The due queued tasks of these models in queue order, locked for this transaction.
 
-    `after`: go on behind this task. `without`: pass over all that ask for no less than one of
-    these, which whoever cannot take these cannot take either.
+    `after_task_id`: continue after this task. `skipped_shapes`: leave out tasks that are at least
+    as demanding as one of these, since a provider that cannot take the one cannot take the other.
     """
     query = SELECT_TASKS.where(IS_QUEUED, tasks.c.due_at <= now, tasks.c.model.in_(models))
     if after_task_id is not None:
@@ -189,7 +189,7 @@ def lock_queued_tasks(
 
 
 def _at_least_as_demanding(task: Task) -> ColumnElement[bool]:
-    """Asks for the same in as many words or more; changes a video of the same account, if any."""
+    """Equal options and a prompt at least as long; for a remix also the same provider identity."""
     order = task.order
     conditions = [
         tasks.c[name].is_not_distinct_from(getattr(order, name)) for name in _COMPARED_FIELDS
@@ -211,7 +211,7 @@ def next_queued_at(tx: Tx) -> float | None:
 
 
 def mark_due(tx: Tx, identity: str, remote_id: str, now: float) -> bool:
-    """Look at this account's job now: its gateway says that there is news."""
+    """Make a running task due now, because its gateway has reported an event. False: no change."""
     statement = update(tasks).where(
         tasks.c.provider_identity == identity,
         tasks.c.remote_id == remote_id,
@@ -223,12 +223,12 @@ def mark_due(tx: Tx, identity: str, remote_id: str, now: float) -> bool:
 
 
 def expedite_queue(tx: Tx, now: float) -> None:
-    """Something has changed for those in line: look at all of them anew."""
+    """Make all queued tasks due now, because providers or models have changed."""
     tx.execute(update(tasks).where(IS_QUEUED, tasks.c.due_at > now).values(due_at=now))
 
 
 def expedite(tx: Tx, task_id: str, now: float) -> None:
-    """Look at a waiting task now, unless somebody is at it."""
+    """Make a task due now, unless a worker has leased it."""
     tx.execute(
         update(tasks).where(tasks.c.id == task_id, tasks.c.lease.is_(None)).values(due_at=now)
     )

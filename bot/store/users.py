@@ -33,7 +33,7 @@ _SELECT_USER = select(people).where(people.c.id == bindparam("which"))
 
 
 def get(tx: Tx, user_id: str) -> UserRow:
-    """What is kept of a person; empty for a stranger."""
+    """The user's row; defaults for an unknown user."""
     row = tx.execute(_SELECT_USER, {"which": user_id}).mappings().first()
     if row is None:
         return UserRow(user_id)
@@ -41,7 +41,7 @@ def get(tx: Tx, user_id: str) -> UserRow:
 
 
 def change(tx: Tx, user_id: str, **changes: object) -> None:
-    """Set what is kept of a person."""
+    """Change columns of a user."""
     tx.execute(update(people).where(people.c.id == user_id).values(**changes))
 
 
@@ -54,7 +54,7 @@ def find_by_handle(tx: Tx, front_end: str, handle: str) -> str | None:
 
 
 def set_handle(tx: Tx, user_id: str, handle: str | None, now: float) -> None:
-    """A person is called so from now on, and nobody else of that front-end is."""
+    """Set a user's handle, and remove it from other users of that front-end."""
     front_end = user_id.partition(":")[0]
     insert_if_new(tx, people, {"id": user_id, "created_at": now})
     if handle is not None:
@@ -68,5 +68,5 @@ def set_handle(tx: Tx, user_id: str, handle: str | None, now: float) -> None:
 
 
 def exists(tx: Tx, user_id: str) -> bool:
-    """Whether this person ever asked for anything."""
+    """Whether the user is known."""
     return tx.execute(select(people.c.id).where(people.c.id == user_id)).first() is not None
