@@ -58,7 +58,7 @@ def health_after_error(
     retry_delay: float,
     submitting_count: int = 0,
 ) -> ProviderHealth:
-    """Health after a failed create or poll. `wait`: seconds before the next attempt."""
+    """Health after a failed create or poll. `retry_delay`: seconds before the next attempt."""
     if health.breaker is BreakerState.OPEN or isinstance(error, errors.Unsupported):
         # Sent before the breaker opened, or rejected by our own checks: nothing new.
         return health

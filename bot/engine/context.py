@@ -56,7 +56,7 @@ class EngineContext:
     """Of the alerts."""
     rng: Random = field(default_factory=Random)
     disabled_providers: set[str] = field(default_factory=set)
-    """Providers that an admin has disabled; `watch` keeps it up to date."""
+    """Providers that an admin has disabled; `run_periodic_tasks` keeps it up to date."""
     _seen_statuses: set[tuple[str, str]] = field(default_factory=set)
 
     @property

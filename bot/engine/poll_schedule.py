@@ -74,8 +74,8 @@ def _from_durations(snapshot: JobSnapshot) -> float:
     earliest = snapshot.samples.quantile(0.01) - snapshot.age
     if earliest > 0:
         return earliest
-    # Polls every `wait` seconds cost `_LOOK / wait` per second and delay a finished job by
-    # `wait / 2` on average: at this completion rate their sum has its minimum here.
+    # Polls every `delay` seconds cost `_POLL_COST_S / delay` per second and delay a finished job by
+    # `delay / 2` on average: at this completion rate their sum has its minimum here.
     return math.sqrt(2 * _POLL_COST_S / _completion_rate(snapshot.samples, snapshot.age))
 
 

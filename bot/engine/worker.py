@@ -72,7 +72,7 @@ STEP_POOLS = (
     StepPool(State.FETCHING, fetch.fetch, 8),
     StepPool(State.DELIVERING, deliver.deliver, 64),
 )
-_POOL_SIZES = {lane.state: lane.size for lane in STEP_POOLS}
+_POOL_SIZES = {pool.state: pool.size for pool in STEP_POOLS}
 _SUBMIT_POOL_SIZE = 50
 _MAX_WRITE_ATTEMPTS = 8
 """Attempts to store an outcome, over about a minute."""
