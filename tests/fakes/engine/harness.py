@@ -74,7 +74,7 @@ class EngineHarness:
         self.worker = Worker(self.engine)
 
     def app_context(self) -> AppContext:
-        """A desk in front of it, that wakes nobody."""
+        """The context of command handlers; they wake no loop."""
         world = self.engine
         return AppContext(
             database=world.database,
@@ -86,10 +86,11 @@ class EngineHarness:
             credit_rules=CREDIT_LIMITS,
             providers={name: provider_info(one) for name, one in world.providers.items()},
             wake_engine=lambda: None,
+            publisher=world.publisher,
         )
 
     async def register_providers(self) -> None:
-        """Make the providers known, as a start does."""
+        """Register the providers, as a start does."""
         await self.database.transact(
             lambda tx: provider_health.register(tx, self.engine.identities)
         )

@@ -1,4 +1,4 @@
-"""Fixtures for the command line."""
+"""Fixtures for commands, typed in a chat or in a shell."""
 
 from __future__ import annotations
 
@@ -9,6 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from bot.store.database import Database
+from tests.fakes.engine.harness import EngineHarness
+from tests.fakes.engine.scripted import ScriptedProvider
+from tests.support.commands import Commands
+from tests.support.fake_clock import FakeClock
 from tests.support.paths import ROOT
 from tests.support.reelay_command import Run, clean_environment
 
@@ -41,3 +46,11 @@ def migrated_url(tmp_path: Path, migrated_file: Path) -> str:
     folder.mkdir()
     shutil.copy(migrated_file, folder / "reelay.db")
     return f"sqlite:///{folder}/reelay.db"
+
+
+@pytest.fixture
+def commands(database: Database, clock: FakeClock, tmp_path: Path) -> Commands:
+    """Commands with a gateway that can cancel and remix."""
+    harness = EngineHarness(database, tmp_path / "data", clock)
+    harness.use_provider(ScriptedProvider(harness.folder, cancel=True, remix=True))
+    return Commands(harness)

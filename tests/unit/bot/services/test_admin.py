@@ -8,27 +8,19 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from bot.app import provider_info
 from bot.catalog.catalog import Catalog
 from bot.commands.parser import parse_command
-from bot.config import load_settings
-from bot.domain.commands import CommandRequest, Reply
 from bot.domain.errors import Refusal
-from bot.domain.tasks import Destination, State, Task
-from bot.domain.users import User
-from bot.services.context import AppContext
-from bot.services.dispatcher import handle_request
+from bot.domain.tasks import State
 from bot.store.database import Database
 from providers import errors
 from providers.base import Provider
 from providers.types import Capabilities, Finished, ImageTransport, Pending
 from tests.fakes.engine.harness import EngineHarness
 from tests.fakes.engine.scripted import ScriptedProvider
-from tests.support.credit_limits import CREDIT_LIMITS
+from tests.support.commands import ADMIN, Commands
 from tests.support.fake_clock import FakeClock
 
-ME = User("console:me")
-ADMIN = User("console:local", is_admin=True)
 CATALOG = """
 [[models]]
 name = "{name}"
@@ -40,50 +32,6 @@ offers = [{{ kind = "sandbox", model = "m" }}]
 """
 
 
-class Commands:
-    """A stage with a desk, as it is after the last change of its providers."""
-
-    def __init__(self, stage: EngineHarness) -> None:
-        self.stage = stage
-
-    @property
-    def desk(self) -> AppContext:
-        world = self.stage.engine
-        return AppContext(
-            database=world.database,
-            catalog=world.catalog,
-            storage=world.storage,
-            clock=world.clock,
-            duration_stats=world.duration_stats,
-            settings=load_settings(Path("/dev/null"), {"DATA_DIR": str(self.stage.folder)}),
-            credit_rules=CREDIT_LIMITS,
-            providers={name: provider_info(one) for name, one in world.providers.items()},
-            wake_engine=lambda: None,
-            publisher=world.publisher,
-        )
-
-    async def ask(self, line: str, person: User = ME) -> Reply:
-        """Send a line and return the reply."""
-        await self.stage.register_providers()
-        request = CommandRequest(
-            person, Destination("console"), parse_command(line, allow_files=True), None
-        )
-        return await handle_request(request, self.desk)
-
-    async def said(self, line: str) -> str:
-        """What an admin reads."""
-        reply = await self.ask(line, ADMIN)
-        assert reply.ok, reply.text
-        return reply.text
-
-    async def order(self, line: str = "/video a red kite") -> Task:
-        """Send a line and return its task."""
-        reply = await self.ask(line)
-        assert reply.ok, reply.text
-        assert reply.task is not None
-        return reply.task
-
-
 @pytest.fixture
 def commands(database: Database, clock: FakeClock, tmp_path: Path) -> Commands:
     return Commands(EngineHarness(database, tmp_path / "data", clock))
@@ -91,44 +39,47 @@ def commands(database: Database, clock: FakeClock, tmp_path: Path) -> Commands:
 
 async def test_providers_shows_mode_breaker_jobs_and_last_error(commands: Commands) -> None:
     """The last error is in the gateway's own words."""
-    commands.stage.provider.polls = [Pending(running=True)]
-    await commands.order()
-    await commands.stage.run_for(5)
+    commands.harness.provider.polls = [Pending(running=True)]
+    await commands.accept_task()
+    await commands.harness.run_for(5)
     assert (
-        await commands.said("/admin providers") == "p (sandbox): on, breaker closed, 1 of 10 jobs"
+        await commands.send_as_admin("/admin providers")
+        == "p (sandbox): on, breaker closed, 1 of 10 jobs"
     )
-    commands.stage.provider.submits = [errors.Misconfigured("HTTP 401 wrong key")]
-    await commands.order()
-    await commands.stage.run_for(1)
-    told = await commands.said("/admin providers")
+    commands.harness.provider.submits = [errors.Misconfigured("HTTP 401 wrong key")]
+    await commands.accept_task()
+    await commands.harness.run_for(1)
+    told = await commands.send_as_admin("/admin providers")
     assert "breaker open" in told
     assert "misconfigured" in told
     assert "HTTP 401 wrong key" in told
-    commands.stage.provider.submits = [errors.ModelUnavailable("model_not_found")]
-    await commands.said("/admin provider p on")
-    await commands.order()
-    await commands.stage.run_for(1)
-    assert "sandbox is no longer served, retry in 6.0 h" in await commands.said("/admin providers")
+    commands.harness.provider.submits = [errors.ModelUnavailable("model_not_found")]
+    await commands.send_as_admin("/admin provider p on")
+    await commands.accept_task()
+    await commands.harness.run_for(1)
+    assert "sandbox is no longer served, retry in 6.0 h" in await commands.send_as_admin(
+        "/admin providers"
+    )
 
 
 async def test_drain_off_and_on_change_the_provider(commands: Commands) -> None:
     """Draining, it finishes its jobs; off, it gets no request; on, its errors are cleared."""
-    commands.stage.provider.polls = [Pending(running=True)]
-    task = await commands.order()
-    await commands.stage.run_for(5)
-    assert "1 of its jobs are running and will be finished" in await commands.said(
+    commands.harness.provider.polls = [Pending(running=True)]
+    task = await commands.accept_task()
+    await commands.harness.run_for(5)
+    assert "1 of its jobs are running and will be finished" in await commands.send_as_admin(
         "/admin provider P DRAIN"
     )
-    refused = await commands.ask("/video another kite")
+    refused = await commands.send("/video another kite")
     assert refused.text.startswith("No model can be asked for right now")
-    assert (await commands.ask("/models")).text.startswith("No model can be asked for right now")
-    commands.stage.provider.polls = [Finished()]
-    await commands.stage.run_for(60)
-    assert (await commands.stage.task(task)).state is State.DONE
-    await commands.said("/admin provider p off")
-    await commands.said("/admin provider p on")
-    assert (await commands.ask("/video another kite")).ok
-    trail = await commands.said("/admin audit")
+    assert (await commands.send("/models")).text.startswith("No model can be asked for right now")
+    commands.harness.provider.polls = [Finished()]
+    await commands.harness.run_for(60)
+    assert (await commands.harness.task(task)).state is State.DONE
+    await commands.send_as_admin("/admin provider p off")
+    await commands.send_as_admin("/admin provider p on")
+    assert (await commands.send("/video another kite")).ok
+    trail = await commands.send_as_admin("/admin audit")
     assert trail.index("on") < trail.index("off") < trail.index("drain")
 
 
@@ -152,7 +103,7 @@ def test_unknown_subcommand_is_refused_with_the_known_ones(line: str, sentence: 
 
 async def test_unknown_provider_is_refused_with_the_known_ones(commands: Commands) -> None:
     """An unknown name is told with those there are."""
-    reply = await commands.ask("/admin provider q on", ADMIN)
+    reply = await commands.send("/admin provider q on", ADMIN)
     assert not reply.ok
     assert reply.text == 'No provider is called "q". Configured: p.'
 
@@ -164,36 +115,36 @@ async def test_changed_catalog_is_taken_over_or_refused_with_reasons(
     file = tmp_path / "catalog.toml"
     file.write_text(CATALOG.format(name="first"))
     catalog = Catalog.load(file, {"p": "sandbox"})
-    commands.stage.use_providers({"p": commands.stage.provider}, catalog)
+    commands.harness.use_providers({"p": commands.harness.provider}, catalog)
     file.write_text(CATALOG.format(name="second"))
-    assert "second" in await commands.said("/admin reload")
-    assert "as it was" in await commands.said("/admin reload")
+    assert "second" in await commands.send_as_admin("/admin reload")
+    assert "as it was" in await commands.send_as_admin("/admin reload")
     file.write_text(CATALOG.format(name="third"))
-    await commands.stage.run_due_steps()
-    assert "third" in (await commands.ask("/models")).text
+    await commands.harness.run_due_steps()
+    assert "third" in (await commands.send("/models")).text
     file.write_text(CATALOG.format(name="third").replace("price = 1", "price = -1"))
-    reply = await commands.ask("/admin reload", ADMIN)
+    reply = await commands.send("/admin reload", ADMIN)
     assert not reply.ok
     assert "model third: sizes.1.price: is invalid" in reply.text
     file.write_text("]")
-    await commands.stage.run_due_steps()
-    await commands.stage.run_due_steps()
-    (alert,) = commands.stage.chat.alerts
+    await commands.harness.run_due_steps()
+    await commands.harness.run_due_steps()
+    (alert,) = commands.harness.chat.alerts
     assert "is not TOML" in alert
-    assert "third" in (await commands.ask("/models")).text
+    assert "third" in (await commands.send("/models")).text
 
 
 async def test_missing_model_is_neither_listed_nor_accepted(commands: Commands) -> None:
     """After the gateway's answer the model is hidden, and nothing is charged."""
-    commands.stage.provider.submits = [errors.ModelUnavailable("gone")]
-    first = await commands.order()
-    await commands.stage.run_for(5)
-    assert (await commands.stage.task(first)).reason == "model-unavailable"
-    assert "sandbox" not in (await commands.ask("/models")).text
-    assert "cannot be had" in (await commands.ask("/video a kite --model sandbox")).text
-    assert "No model" in (await commands.ask("/video a kite")).text
-    await commands.stage.run_for(6 * 3600)
-    assert (await commands.ask("/video a kite")).ok
+    commands.harness.provider.submits = [errors.ModelUnavailable("gone")]
+    first = await commands.accept_task()
+    await commands.harness.run_for(5)
+    assert (await commands.harness.task(first)).reason == "model-unavailable"
+    assert "sandbox" not in (await commands.send("/models")).text
+    assert "cannot be had" in (await commands.send("/video a kite --model sandbox")).text
+    assert "No model" in (await commands.send("/video a kite")).text
+    await commands.harness.run_for(6 * 3600)
+    assert (await commands.send("/video a kite")).ok
 
 
 def _with(provider: ScriptedProvider, **able: object) -> Provider:
@@ -207,46 +158,49 @@ async def test_image_without_a_way_to_the_gateway_is_refused(
     """Where only a link would do and there is no public address, the user is told at once."""
     photo = tmp_path / "photo.png"
     Image.new("RGB", (300, 500), "teal").save(photo)
-    one = _with(commands.stage.provider, image_transports=(ImageTransport.LINK,))
-    commands.stage.use_providers({"p": one})
-    reply = await commands.ask(f"/video --image {photo} a kite")
+    one = _with(commands.harness.provider, image_transports=(ImageTransport.LINK,))
+    commands.harness.use_providers({"p": one})
+    reply = await commands.send(f"/video --image {photo} a kite")
     assert not reply.ok
     assert "PUBLIC_URL" in reply.text
-    assert (await commands.ask("/video a kite")).ok
+    assert (await commands.send("/video a kite")).ok
     other = _with(
-        ScriptedProvider(commands.stage.folder, key="2"), image_transports=(ImageTransport.FILE,)
+        ScriptedProvider(commands.harness.folder, key="2"), image_transports=(ImageTransport.FILE,)
     )
-    commands.stage.use_providers({"p": one, "q": other})
-    task = await commands.order(f"/video --image {photo} a kite")
-    await commands.stage.run_for(60)
-    assert (await commands.stage.task(task)).provider == "q"
+    commands.harness.use_providers({"p": one, "q": other})
+    task = await commands.accept_task(f"/video --image {photo} a kite")
+    await commands.harness.run_for(60)
+    assert (await commands.harness.task(task)).provider == "q"
 
 
 async def test_private_video_cannot_be_remixed(commands: Commands, tmp_path: Path) -> None:
     """Where a gateway cannot remix private videos, the user is told; nothing is tried."""
     file = tmp_path / "catalog.toml"
     file.write_text(CATALOG.format(name="first"))
-    able = _with(commands.stage.provider, remix=True, remix_private=False)
-    commands.stage.use_providers({"p": able}, Catalog.load(file, {"p": "sandbox"}))
-    hidden, shown = await commands.order("/video --private a kite"), await commands.order()
-    await commands.stage.run_for(60)
-    assert "private video" in (await commands.ask(f"/remix {hidden.id} bluer")).text
-    assert (await commands.ask(f"/remix {shown.id} bluer")).ok
+    able = _with(commands.harness.provider, remix=True, remix_private=False)
+    commands.harness.use_providers({"p": able}, Catalog.load(file, {"p": "sandbox"}))
+    hidden, shown = (
+        await commands.accept_task("/video --private a kite"),
+        await commands.accept_task(),
+    )
+    await commands.harness.run_for(60)
+    assert "private video" in (await commands.send(f"/remix {hidden.id} bluer")).text
+    assert (await commands.send(f"/remix {shown.id} bluer")).ok
 
 
 async def test_remix_by_edit_id_needs_and_keeps_the_id(commands: Commands, tmp_path: Path) -> None:
     """Without the id there is no remix."""
     file = tmp_path / "catalog.toml"
     file.write_text(CATALOG.format(name="first"))
-    able = _with(commands.stage.provider, remix=True, remix_by_edit_id=True)
-    commands.stage.use_providers({"p": able}, Catalog.load(file, {"p": "sandbox"}))
-    commands.stage.provider.polls = [Finished(), Finished(edit_id="edit-7"), Finished()]
-    without = await commands.order()
-    await commands.stage.run_for(60)
-    kept = await commands.order()
-    await commands.stage.run_for(60)
-    assert "cannot be changed" in (await commands.ask(f"/remix {without.id} bluer")).text
-    await commands.order(f"/remix {kept.id} bluer")
-    await commands.stage.run_for(60)
-    asked = [about for verb, about in commands.stage.provider.received if verb == "submit"]
+    able = _with(commands.harness.provider, remix=True, remix_by_edit_id=True)
+    commands.harness.use_providers({"p": able}, Catalog.load(file, {"p": "sandbox"}))
+    commands.harness.provider.polls = [Finished(), Finished(edit_id="edit-7"), Finished()]
+    without = await commands.accept_task()
+    await commands.harness.run_for(60)
+    kept = await commands.accept_task()
+    await commands.harness.run_for(60)
+    assert "cannot be changed" in (await commands.send(f"/remix {without.id} bluer")).text
+    await commands.accept_task(f"/remix {kept.id} bluer")
+    await commands.harness.run_for(60)
+    asked = [about for verb, about in commands.harness.provider.received if verb == "submit"]
     assert [getattr(about, "remix_of", None) for about in asked] == [None, None, "edit-7"]

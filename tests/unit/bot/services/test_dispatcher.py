@@ -9,56 +9,17 @@ import pytest
 from PIL import Image
 
 from bot.commands.admin_parser import ADMIN_COMMANDS
-from bot.commands.parser import parse_command
 from bot.credits import ledger
-from bot.domain.commands import CommandRequest, Reply
-from bot.domain.tasks import Destination, State, Task
+from bot.domain.tasks import State
 from bot.domain.users import User
 from bot.services.account import set_handle
 from bot.services.admin import ADMIN_HANDLERS
-from bot.services.dispatcher import handle_request
 from bot.services.queries import outstanding_tasks, user_id_by_handle
 from bot.store import tasks
-from bot.store.database import Database
 from providers import errors
 from providers.types import Pending
-from tests.fakes.engine.harness import EngineHarness
 from tests.fakes.engine.scripted import ScriptedProvider
-from tests.support.fake_clock import FakeClock
-
-ME, OTHER = User("console:me"), User("console:other")
-ADMIN = User("console:local", is_admin=True)
-
-
-class Commands:
-    """The engine with the command handlers in front of it."""
-
-    def __init__(self, stage: EngineHarness) -> None:
-        self.engine = stage
-        self.app = stage.app_context()
-
-    async def send(self, line: str, user: User = ME, update: str | None = None) -> Reply:
-        """Send a line and return the reply."""
-        request = CommandRequest(
-            user, Destination("console"), parse_command(line, allow_files=True), update
-        )
-        return await handle_request(request, self.app)
-
-    async def accept_task(self, line: str = "/video a red kite", user: User = ME) -> Task:
-        """Send a line and return its task."""
-        await self.engine.register_providers()
-        reply = await self.send(line, user)
-        assert reply.ok, reply.text
-        assert reply.task is not None
-        return reply.task
-
-
-@pytest.fixture
-def commands(database: Database, clock: FakeClock, tmp_path: Path) -> Commands:
-    """Commands with a gateway that can cancel and remix."""
-    stage = EngineHarness(database, tmp_path / "data", clock)
-    stage.use_provider(ScriptedProvider(stage.folder, cancel=True, remix=True))
-    return Commands(stage)
+from tests.support.commands import ADMIN, ME, OTHER, Commands
 
 
 async def test_repeated_update_makes_one_task_and_one_hold(commands: Commands) -> None:
@@ -68,11 +29,11 @@ async def test_repeated_update_makes_one_task_and_one_hold(commands: Commands) -
     assert first.task is not None
     assert again.task is not None
     assert first.task.id == again.task.id
-    assert await commands.engine.held(ME.id) == 4
+    assert await commands.harness.held(ME.id) == 4
 
 
-def _pictures(town: Commands) -> list[Path]:
-    return list((town.engine.folder / "spool").glob("*"))
+def _pictures(commands: Commands) -> list[Path]:
+    return list((commands.harness.folder / "spool").glob("*"))
 
 
 async def test_refused_request_removes_its_image(commands: Commands, tmp_path: Path) -> None:
@@ -98,7 +59,7 @@ async def test_task_of_another_user_does_not_exist(commands: Commands) -> None:
         nobodys = await commands.send(line.format("zzzzzzzz"), OTHER)
         assert not theirs.ok
         assert theirs.text == nobodys.text.replace("zzzzzzzz", task.id)
-    assert (await commands.engine.task(task)).state is State.QUEUED
+    assert (await commands.harness.task(task)).state is State.QUEUED
     assert task.id not in (await commands.send("/tasks", OTHER)).text
 
 
@@ -124,36 +85,35 @@ async def test_queued_task_is_cancelled_at_once_without_charge(commands: Command
     reply = await commands.send(f"/cancel {task.id}")
     assert reply.ok
     assert "4 credits" in reply.text
-    assert (await commands.engine.task(task)).state is State.CANCELLED
-    assert (await commands.engine.held(ME.id), await commands.engine.spent(ME.id)) == (0, 0)
+    assert (await commands.harness.task(task)).state is State.CANCELLED
+    assert (await commands.harness.held(ME.id), await commands.harness.spent(ME.id)) == (0, 0)
     assert not (await commands.send(f"/cancel {task.id}")).ok
-    await commands.engine.run_for(10)
-    assert commands.engine.provider.received == []
+    await commands.harness.run_for(10)
+    assert commands.harness.provider.received == []
 
 
 async def test_cancel_is_refused_where_the_gateway_cannot(commands: Commands) -> None:
     """The user is told that it costs, and gets the video."""
-    commands.engine.use_provider(ScriptedProvider(commands.engine.folder))
-    commands = Commands(commands.engine)
-    commands.engine.provider.polls = [Pending(running=True)]
+    commands.harness.use_provider(ScriptedProvider(commands.harness.folder))
+    commands.harness.provider.polls = [Pending(running=True)]
     task = await commands.accept_task()
-    await commands.engine.run_for(5)
+    await commands.harness.run_for(5)
     reply = await commands.send(f"/cancel {task.id}")
     assert not reply.ok
     assert "cannot stop" in reply.text
     assert "4 credits" in reply.text
-    assert (await commands.engine.task(task)).state is State.RUNNING
+    assert (await commands.harness.task(task)).state is State.RUNNING
 
 
 async def test_running_job_is_cancelled_at_the_next_poll(commands: Commands) -> None:
     """Where the gateway can cancel, the user is notified of the outcome."""
-    commands.engine.provider.polls = [Pending(running=True)]
+    commands.harness.provider.polls = [Pending(running=True)]
     task = await commands.accept_task()
-    await commands.engine.run_for(5)
+    await commands.harness.run_for(5)
     assert (await commands.send(f"/cancel {task.id}")).ok
-    await commands.engine.run_for(5)
-    assert (await commands.engine.task(task)).state is State.CANCELLED
-    assert await commands.engine.spent(ME.id) == 0
+    await commands.harness.run_for(5)
+    assert (await commands.harness.task(task)).state is State.CANCELLED
+    assert await commands.harness.spent(ME.id) == 0
     assert await outstanding_tasks(commands.app, ME.id) == []
 
 
@@ -161,7 +121,7 @@ async def test_delivered_video_is_sent_again_while_kept(commands: Commands) -> N
     """A video that was removed is refused."""
     task = await commands.accept_task()
     assert not (await commands.send(f"/fetch {task.id}")).ok
-    await commands.engine.run_for(60)
+    await commands.harness.run_for(60)
     again = await commands.send(f"/fetch #{task.id.upper()}")
     assert again.ok
     assert again.video is not None
@@ -176,36 +136,36 @@ async def test_retry_repeats_options_and_image_at_todays_price(
     """A retry has the same options and its own copy of the image."""
     photo = tmp_path / "photo.png"
     Image.new("RGB", (300, 500), "teal").save(photo)
-    commands.engine.provider.submits = [errors.Rejected(), None]
+    commands.harness.provider.submits = [errors.Rejected(), None]
     task = await commands.accept_task(f"/video --image {photo} --duration 6 a kite")
     assert not (await commands.send(f"/retry {task.id}")).ok
-    await commands.engine.run_for(60)
-    assert (await commands.engine.task(task)).state is State.FAILED
+    await commands.harness.run_for(60)
+    assert (await commands.harness.task(task)).state is State.FAILED
     reply = await commands.send(f"/retry {task.id}")
     assert reply.task is not None
     assert reply.task.order.prompt == "a kite"
     assert reply.task.order.seconds == 6
     assert reply.task.order.image not in (None, task.order.image)
-    assert await commands.engine.held(ME.id) == 6
+    assert await commands.harness.held(ME.id) == 6
 
 
 async def test_remix_uses_the_account_and_job_of_the_original(commands: Commands) -> None:
     """A remix is made by the account that made the original, from the original's job."""
     first = await commands.accept_task()
     assert not (await commands.send(f"/remix {first.id} now blue")).ok
-    await commands.engine.run_for(60)
+    await commands.harness.run_for(60)
     second = await commands.accept_task(f"/remix {first.id} now blue")
-    await commands.engine.run_for(60)
-    assert (await commands.engine.task(second)).state is State.DONE
-    request = [about for verb, about in commands.engine.provider.received if verb == "submit"][-1]
+    await commands.harness.run_for(60)
+    assert (await commands.harness.task(second)).state is State.DONE
+    request = [about for verb, about in commands.harness.provider.received if verb == "submit"][-1]
     assert getattr(request, "remix_of", None) == f"job-{first.id}"
-    commands.engine.use_provider(
-        ScriptedProvider(commands.engine.folder, remix=True, key="another account")
+    commands.harness.use_provider(
+        ScriptedProvider(commands.harness.folder, remix=True, key="another account")
     )
     third = await commands.accept_task(f"/remix {first.id} now red")
-    await commands.engine.run_for(60)
-    assert (await commands.engine.task(third)).state is State.FAILED
-    assert commands.engine.provider.count("submit") == 0
+    await commands.harness.run_for(60)
+    assert (await commands.harness.task(third)).state is State.FAILED
+    assert commands.harness.provider.count("submit") == 0
 
 
 async def test_forgetme_removes_user_data_and_keeps_the_ledger(
@@ -215,22 +175,22 @@ async def test_forgetme_removes_user_data_and_keeps_the_ledger(
     photo = tmp_path / "photo.png"
     Image.new("RGB", (300, 500), "teal").save(photo)
     task = await commands.accept_task(f"/video --image {photo} a secret wish")
-    await commands.engine.run_for(60)
+    await commands.harness.run_for(60)
     await commands.send("/settings duration 8")
     running = await commands.accept_task("/video another secret")
     asked = await commands.send("/forgetme")
     assert "/forgetme yes" in asked.text
-    assert (await commands.engine.task(task)).order.prompt == "a secret wish"
-    spent = await commands.engine.spent(ME.id)
+    assert (await commands.harness.task(task)).order.prompt == "a secret wish"
+    spent = await commands.harness.spent(ME.id)
     done = await commands.send("/forgetme yes")
     assert "still under way" in done.text
-    found = await commands.engine.task(task)
+    found = await commands.harness.task(task)
     assert (found.order.prompt, found.order.image, found.file) == ("", "", None)
-    left = {path.name for path in commands.engine.folder.rglob("*") if path.is_file()}
+    left = {path.name for path in commands.harness.folder.rglob("*") if path.is_file()}
     assert not {task.order.image, f"{task.id}.mp4"} & left
-    assert await commands.engine.spent(ME.id) == spent
+    assert await commands.harness.spent(ME.id) == spent
     assert "not set" in (await commands.send("/settings")).text
-    assert (await commands.engine.task(running)).order.prompt == "another secret"
+    assert (await commands.harness.task(running)).order.prompt == "another secret"
     assert not (await commands.send(f"/retry {task.id}")).ok
 
 
@@ -258,24 +218,11 @@ async def test_chosen_language_is_used_everywhere(commands: Commands) -> None:
     """It applies at once, to refusals and final notices as well."""
     assert "中文" in (await commands.send("/language zh")).text
     assert "没有" in (await commands.send("/cancel zzzzzzzz")).text
-    commands.engine.provider.submits = [errors.Moderated()]
+    commands.harness.provider.submits = [errors.Moderated()]
     await commands.accept_task()
-    await commands.engine.run_for(10)
-    assert "网关" in commands.engine.chat.final_messages[0]
+    await commands.harness.run_for(10)
+    assert "网关" in commands.harness.chat.final_messages[0]
     assert not (await commands.send("/language xx")).ok
-
-
-# --- admins ------------------------------------------------------------------------------
-
-
-async def _in_review(town: Commands) -> Task:
-    town.engine.use_provider(ScriptedProvider(town.engine.folder))
-    town.engine.provider.submits = [errors.Unanswered("the raw words"), None]
-    task = await town.accept_task()
-    await town.engine.run_for(60)
-    found = await town.engine.task(task)
-    assert found.state is State.REVIEW
-    return found
 
 
 @pytest.mark.parametrize(
@@ -290,28 +237,28 @@ async def test_review_is_charged_refunded_or_attached_by_an_admin(
     commands: Commands, verdict: str, state: State, spent: int
 ) -> None:
     """The user is told what happened to the credits."""
-    task = await _in_review(commands)
+    task = await commands.task_in_review()
     assert "the raw words" in (await commands.send(f"/admin task {task.id}", ADMIN)).text
     assert task.id in (await commands.send("/admin tasks review", ADMIN)).text
     assert (await commands.send(f"/admin resolve {task.id} {verdict}", ADMIN)).ok
     assert not (await commands.send(f"/admin resolve {task.id} {verdict}", ADMIN)).ok
-    await commands.engine.run_for(60)
-    assert (await commands.engine.task(task)).state is state
-    assert (await commands.engine.held(ME.id), await commands.engine.spent(ME.id)) == (0, spent)
-    assert commands.engine.provider.count("submit") == 1
+    await commands.harness.run_for(60)
+    assert (await commands.harness.task(task)).state is state
+    assert (await commands.harness.held(ME.id), await commands.harness.spent(ME.id)) == (0, spent)
+    assert commands.harness.provider.count("submit") == 1
     assert f"resolve {task.id}" in (await commands.send("/admin audit", ADMIN)).text
 
 
 async def test_job_is_attached_to_one_task_only(commands: Commands) -> None:
     """A job that another task of the account has cannot be attached."""
-    task = await _in_review(commands)
+    task = await commands.task_in_review()
     other = await commands.accept_task("/video another", OTHER)
-    await commands.engine.run_for(60)
-    job = (await commands.engine.task(other)).remote_id
+    await commands.harness.run_for(60)
+    job = (await commands.harness.task(other)).remote_id
     reply = await commands.send(f"/admin resolve {task.id} attach {job}", ADMIN)
     assert not reply.ok
     assert other.id in reply.text
-    assert (await commands.engine.task(task)).state is State.REVIEW
+    assert (await commands.harness.task(task)).state is State.REVIEW
 
 
 async def test_admin_grant_limit_and_ban_take_effect_at_once(commands: Commands) -> None:
@@ -326,23 +273,23 @@ async def test_admin_grant_limit_and_ban_take_effect_at_once(commands: Commands)
     assert (await commands.send("/admin unban telegram:5", ADMIN)).ok
     assert (await commands.send("/video a kite", stranger)).ok
     assert not (await commands.send("/admin user telegram:6", ADMIN)).ok
-    assert await commands.engine.database.read(ledger.verify) == []
+    assert await commands.harness.database.read(ledger.verify) == []
 
 
 async def test_admin_requeue_posts_an_undelivered_video(commands: Commands) -> None:
     """Requeue also expedites a waiting task; other tasks are refused."""
     from bot.ports import DeliveryError
 
-    commands.engine.chat.delivery_results = [DeliveryError("blocked", is_permanent=True), None]
+    commands.harness.chat.delivery_results = [DeliveryError("blocked", is_permanent=True), None]
     task = await commands.accept_task()
-    await commands.engine.run_for(60)
-    assert (await commands.engine.task(task)).state is State.UNDELIVERED
+    await commands.harness.run_for(60)
+    assert (await commands.harness.task(task)).state is State.UNDELIVERED
     assert (await commands.send(f"/admin requeue {task.id}", ADMIN)).ok
-    await commands.engine.run_for(60)
-    assert (await commands.engine.task(task)).state is State.DONE
-    assert len(commands.engine.chat.posted_texts) == 1
+    await commands.harness.run_for(60)
+    assert (await commands.harness.task(task)).state is State.DONE
+    assert len(commands.harness.chat.posted_texts) == 1
     assert not (await commands.send(f"/admin requeue {task.id}", ADMIN)).ok
-    review = await _in_review(commands)
+    review = await commands.task_in_review()
     assert not (await commands.send(f"/admin requeue {review.id}", ADMIN)).ok
 
 
@@ -351,19 +298,19 @@ async def test_old_videos_images_and_prompts_are_removed(commands: Commands) -> 
     from bot.engine.retention import purge_expired
 
     task = await commands.accept_task()
-    await commands.engine.run_for(60)
-    await commands.engine.clock.advance(29 * 86400)
-    await purge_expired(commands.engine.engine)
-    assert (await commands.engine.task(task)).file is not None
-    await commands.engine.clock.advance(2 * 86400)
-    await purge_expired(commands.engine.engine)
-    found = await commands.engine.task(task)
+    await commands.harness.run_for(60)
+    await commands.harness.clock.advance(29 * 86400)
+    await purge_expired(commands.harness.engine)
+    assert (await commands.harness.task(task)).file is not None
+    await commands.harness.clock.advance(2 * 86400)
+    await purge_expired(commands.harness.engine)
+    found = await commands.harness.task(task)
     assert (found.file, found.order.prompt) == (None, "a red kite")
-    assert list((commands.engine.folder / "results").glob("*")) == []
-    await commands.engine.clock.advance(60 * 86400)
-    await purge_expired(commands.engine.engine)
-    assert (await commands.engine.task(task)).order.prompt == ""
-    assert await commands.engine.database.read(lambda tx: tasks.get(tx, task.id)) is not None
+    assert list((commands.harness.folder / "results").glob("*")) == []
+    await commands.harness.clock.advance(60 * 86400)
+    await purge_expired(commands.harness.engine)
+    assert (await commands.harness.task(task)).order.prompt == ""
+    assert await commands.harness.database.read(lambda tx: tasks.get(tx, task.id)) is not None
 
 
 async def test_retry_without_its_image_is_refused(commands: Commands, tmp_path: Path) -> None:
@@ -372,11 +319,11 @@ async def test_retry_without_its_image_is_refused(commands: Commands, tmp_path: 
 
     photo = tmp_path / "photo.png"
     Image.new("RGB", (300, 500), "teal").save(photo)
-    commands.engine.provider.submits = [errors.Rejected(), None]
+    commands.harness.provider.submits = [errors.Rejected(), None]
     task = await commands.accept_task(f"/video --image {photo} a kite")
-    await commands.engine.run_for(60)
-    await commands.engine.clock.advance(31 * 86400)
-    await purge_expired(commands.engine.engine)
+    await commands.harness.run_for(60)
+    await commands.harness.clock.advance(31 * 86400)
+    await purge_expired(commands.harness.engine)
     reply = await commands.send(f"/retry {task.id}")
     assert not reply.ok
     assert "picture" in reply.text
@@ -388,13 +335,13 @@ async def test_image_is_kept_for_its_own_time(commands: Commands, tmp_path: Path
 
     photo = tmp_path / "photo.png"
     Image.new("RGB", (300, 500), "teal").save(photo)
-    limits = replace(commands.engine.engine.limits, picture_retention_s=86400.0)
-    commands.engine.engine = replace(commands.engine.engine, limits=limits)
+    limits = replace(commands.harness.engine.limits, picture_retention_s=86400.0)
+    commands.harness.engine = replace(commands.harness.engine, limits=limits)
     task = await commands.accept_task(f"/video --image {photo} a kite")
-    await commands.engine.run_for(60)
-    await commands.engine.clock.advance(2 * 86400)
-    await purge_expired(commands.engine.engine)
-    found = await commands.engine.task(task)
+    await commands.harness.run_for(60)
+    await commands.harness.clock.advance(2 * 86400)
+    await purge_expired(commands.harness.engine)
+    found = await commands.harness.task(task)
     assert found.order.image == ""
-    assert commands.engine.engine.storage.result_path(found.file or "").is_file()
+    assert commands.harness.engine.storage.result_path(found.file or "").is_file()
     assert "pictures for" in (await commands.send("/privacy")).text
