@@ -10,15 +10,17 @@ from PIL import Image
 
 from bot.catalog.catalog import Catalog
 from bot.commands.parser import parse_command
+from bot.credits import ledger
 from bot.domain.errors import Refusal
 from bot.domain.tasks import State
+from bot.domain.users import User
 from bot.store.database import Database
 from providers import errors
 from providers.base import Provider
 from providers.types import Capabilities, Finished, ImageTransport, Pending
 from tests.fakes.engine.harness import EngineHarness
 from tests.fakes.engine.scripted import ScriptedProvider
-from tests.support.commands import ADMIN, Commands
+from tests.support.commands import ADMIN, ME, OTHER, Commands
 from tests.support.fake_clock import FakeClock
 
 CATALOG = """
@@ -204,3 +206,71 @@ async def test_remix_by_edit_id_needs_and_keeps_the_id(commands: Commands, tmp_p
     await commands.harness.run_for(60)
     asked = [about for verb, about in commands.harness.provider.received if verb == "submit"]
     assert [getattr(about, "remix_of", None) for about in asked] == [None, None, "edit-7"]
+
+
+@pytest.mark.parametrize(
+    ("verdict", "state", "spent"),
+    [
+        ("charge", State.FAILED, 4),
+        ("refund", State.FAILED, 0),
+        ("attach job-77", State.DONE, 4),
+    ],
+)
+async def test_review_is_charged_refunded_or_attached_by_an_admin(
+    commands: Commands, verdict: str, state: State, spent: int
+) -> None:
+    """The user is told what happened to the credits."""
+    task = await commands.task_in_review()
+    assert "the raw words" in (await commands.send(f"/admin task {task.id}", ADMIN)).text
+    assert task.id in (await commands.send("/admin tasks review", ADMIN)).text
+    assert (await commands.send(f"/admin resolve {task.id} {verdict}", ADMIN)).ok
+    assert not (await commands.send(f"/admin resolve {task.id} {verdict}", ADMIN)).ok
+    await commands.harness.run_for(60)
+    assert (await commands.harness.task(task)).state is state
+    assert (await commands.harness.held(ME.id), await commands.harness.spent(ME.id)) == (0, spent)
+    assert commands.harness.provider.count("submit") == 1
+    assert f"resolve {task.id}" in (await commands.send("/admin audit", ADMIN)).text
+
+
+async def test_job_is_attached_to_one_task_only(commands: Commands) -> None:
+    """A job that another task of the account has cannot be attached."""
+    task = await commands.task_in_review()
+    other = await commands.accept_task("/video another", OTHER)
+    await commands.harness.run_for(60)
+    job = (await commands.harness.task(other)).remote_id
+    reply = await commands.send(f"/admin resolve {task.id} attach {job}", ADMIN)
+    assert not reply.ok
+    assert other.id in reply.text
+    assert (await commands.harness.task(task)).state is State.REVIEW
+
+
+async def test_admin_grant_limit_and_ban_take_effect_at_once(commands: Commands) -> None:
+    """Also for a user who has never written."""
+    assert (await commands.send("/admin grant telegram:5 7", ADMIN)).ok
+    stranger = User("telegram:5")
+    assert "7" in (await commands.send("/quota", stranger)).text
+    assert (await commands.send("/admin ban telegram:5 too loud", ADMIN)).ok
+    refused = await commands.send("/video a kite", stranger)
+    assert "too loud" in refused.text
+    assert "too loud" in (await commands.send("/admin user telegram:5", ADMIN)).text
+    assert (await commands.send("/admin unban telegram:5", ADMIN)).ok
+    assert (await commands.send("/video a kite", stranger)).ok
+    assert not (await commands.send("/admin user telegram:6", ADMIN)).ok
+    assert await commands.harness.database.read(ledger.verify) == []
+
+
+async def test_admin_requeue_posts_an_undelivered_video(commands: Commands) -> None:
+    """Requeue also expedites a waiting task; other tasks are refused."""
+    from bot.ports import DeliveryError
+
+    commands.harness.chat.delivery_results = [DeliveryError("blocked", is_permanent=True), None]
+    task = await commands.accept_task()
+    await commands.harness.run_for(60)
+    assert (await commands.harness.task(task)).state is State.UNDELIVERED
+    assert (await commands.send(f"/admin requeue {task.id}", ADMIN)).ok
+    await commands.harness.run_for(60)
+    assert (await commands.harness.task(task)).state is State.DONE
+    assert len(commands.harness.chat.posted_texts) == 1
+    assert not (await commands.send(f"/admin requeue {task.id}", ADMIN)).ok
+    review = await commands.task_in_review()
+    assert not (await commands.send(f"/admin requeue {review.id}", ADMIN)).ok

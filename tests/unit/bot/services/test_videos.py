@@ -12,17 +12,24 @@ from bot.app import provider_info
 from bot.commands.parser import parse_command
 from bot.config import load_settings
 from bot.domain.commands import CommandRequest, MakeVideo, Reply
-from bot.domain.tasks import Destination
+from bot.domain.tasks import Destination, State
 from bot.domain.users import User
 from bot.media.links import PublishError
 from bot.media.storage import MediaStorage
 from bot.services.context import AppContext
 from bot.services.dispatcher import handle_request
 from bot.store.database import Database
+from providers import errors
 from tests.fakes.engine.harness import EngineHarness
+from tests.fakes.engine.scripted import ScriptedProvider
 from tests.support import sample_images
+from tests.support.commands import ADMIN, ME, Commands
 from tests.support.credit_limits import CREDIT_LIMITS
 from tests.support.fake_clock import FakeClock
+
+
+def _pictures(commands: Commands) -> list[Path]:
+    return list((commands.harness.folder / "spool").glob("*"))
 
 
 class Bench:
@@ -162,3 +169,84 @@ def test_fit_is_parsed_in_any_case() -> None:
         ("/video a kite", None),
     ):
         assert parse_command(line) == MakeVideo("a kite", fit=fit)  # type: ignore[arg-type]
+
+
+async def test_refused_request_removes_its_image(commands: Commands, tmp_path: Path) -> None:
+    """An accepted request keeps its image."""
+    photo = tmp_path / "photo.png"
+    Image.new("RGB", (300, 500), "teal").save(photo)
+    await commands.send("/admin limit console:me 0", ADMIN)
+    refused = await commands.send(f"/video --image {photo} a kite")
+    assert not refused.ok
+    assert _pictures(commands) == []
+    await commands.send("/admin limit console:me 60", ADMIN)
+    task = await commands.accept_task(f"/video --image {photo} a kite")
+    assert task.order.orientation == "portrait"
+    assert task.order.image is not None
+    assert [path.name for path in _pictures(commands)] == [task.order.image]
+
+
+async def test_retry_repeats_options_and_image_at_todays_price(
+    commands: Commands, tmp_path: Path
+) -> None:
+    """A retry has the same options and its own copy of the image."""
+    photo = tmp_path / "photo.png"
+    Image.new("RGB", (300, 500), "teal").save(photo)
+    commands.harness.provider.submits = [errors.Rejected(), None]
+    task = await commands.accept_task(f"/video --image {photo} --duration 6 a kite")
+    assert not (await commands.send(f"/retry {task.id}")).ok
+    await commands.harness.run_for(60)
+    assert (await commands.harness.task(task)).state is State.FAILED
+    reply = await commands.send(f"/retry {task.id}")
+    assert reply.task is not None
+    assert reply.task.order.prompt == "a kite"
+    assert reply.task.order.seconds == 6
+    assert reply.task.order.image not in (None, task.order.image)
+    assert await commands.harness.held(ME.id) == 6
+
+
+async def test_remix_uses_the_account_and_job_of_the_original(commands: Commands) -> None:
+    """A remix is made by the account that made the original, from the original's job."""
+    first = await commands.accept_task()
+    assert not (await commands.send(f"/remix {first.id} now blue")).ok
+    await commands.harness.run_for(60)
+    second = await commands.accept_task(f"/remix {first.id} now blue")
+    await commands.harness.run_for(60)
+    assert (await commands.harness.task(second)).state is State.DONE
+    request = [about for verb, about in commands.harness.provider.received if verb == "submit"][-1]
+    assert getattr(request, "remix_of", None) == f"job-{first.id}"
+    third = await commands.accept_task(f"/remix {first.id} now red")
+    commands.harness.use_provider(
+        ScriptedProvider(commands.harness.folder, remix=True, key="another account")
+    )
+    assert not (await commands.send(f"/remix {first.id} now green")).ok
+    await commands.harness.run_for(60)
+    assert (await commands.harness.task(third)).state is State.FAILED
+    assert commands.harness.provider.count("submit") == 0
+
+
+async def test_default_applies_unless_an_option_is_given(commands: Commands) -> None:
+    """A user's default counts where no option is given."""
+    await commands.send("/settings duration 8")
+    await commands.send("/settings orientation portrait")
+    assert not (await commands.send("/settings model nonsense")).ok
+    plain = await commands.accept_task()
+    assert (plain.order.seconds, plain.order.orientation) == (8, "portrait")
+    said = await commands.accept_task("/video --landscape --duration 2 a kite")
+    assert (said.order.seconds, said.order.orientation) == (2, "landscape")
+
+
+async def test_retry_without_its_image_is_refused(commands: Commands, tmp_path: Path) -> None:
+    """Without the image it would be another video."""
+    from bot.engine.retention import purge_expired
+
+    photo = tmp_path / "photo.png"
+    Image.new("RGB", (300, 500), "teal").save(photo)
+    commands.harness.provider.submits = [errors.Rejected(), None]
+    task = await commands.accept_task(f"/video --image {photo} a kite")
+    await commands.harness.run_for(60)
+    await commands.harness.clock.advance(31 * 86400)
+    await purge_expired(commands.harness.engine)
+    reply = await commands.send(f"/retry {task.id}")
+    assert not reply.ok
+    assert "picture" in reply.text
