@@ -64,7 +64,7 @@ async def world_at(
 
 
 async def start(world: EngineContext, number: int, spread: float = 0.0) -> None:
-    """Let so many more jobs run, to be looked at over the next `spread` seconds."""
+    """Start this many more jobs, due for a poll within the next `spread` seconds."""
     now, identity = world.clock.now(), world.providers["local"].identity
 
     def one(tx: Tx, due_at: float) -> None:

@@ -132,7 +132,7 @@ async def _noted(discord: FakeDiscord) -> None:
 
 
 async def _made(discord: FakeDiscord, gateway: FakeOpenAIGateway, count: int) -> None:
-    """So many videos are under way, and that is written down as well."""
+    """Wait until this many videos are in progress and stored as such."""
     async with asyncio.timeout(30):
         while gateway.creates.total() < count:
             await _noted(discord)

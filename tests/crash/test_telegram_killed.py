@@ -106,7 +106,7 @@ async def _noted(telegram: FakeTelegram) -> None:
 
 
 async def _made(telegram: FakeTelegram, gateway: FakeOpenAIGateway, count: int) -> None:
-    """So many videos are under way, and that is written down as well."""
+    """Wait until this many videos are in progress and stored as such."""
     async with asyncio.timeout(30):
         while gateway.creates.total() < count:
             await _noted(telegram)

@@ -59,7 +59,7 @@ class FakeS3:
     """Keys in one page of a list."""
     later: float = 0.0
     allowed: int | None = None
-    """So many requests are answered, all others refused; None: all are answered."""
+    """Requests that are answered before all others are refused; None: no limit."""
     refuse: list[tuple[int, str]] = field(default_factory=list)
     """The next requests get these, in turn: a status and a code."""
     objects: dict[str, StoredObject] = field(default_factory=dict)

@@ -41,7 +41,7 @@ REFUSALS: list[Expected] = [
 
 @asynccontextmanager
 async def quick_gateway(made: type[G]) -> AsyncIterator[G]:
-    """Run a fast stand-in, and check that no request violated its documentation."""
+    """Run a fast fake, and check that no request violated its documentation."""
     async with made(render_seconds=0.05, cheap=True) as it:
         yield it
         assert it.violations == []
@@ -50,7 +50,7 @@ async def quick_gateway(made: type[G]) -> AsyncIterator[G]:
 def open_provider(
     kind: str, http: HttpClient, gateway: FakeJsonGateway, folder: Path, **options: object
 ) -> Provider:
-    """Open a provider at the stand-in, with these options instead of the defaults."""
+    """Open a provider at the fake, with these options instead of the defaults."""
     usual = {"api_key": SecretStr(KEY), "base_url": gateway.url}
     return bench_opener(kind, http, folder, usual)(options)
 

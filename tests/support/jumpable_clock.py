@@ -18,7 +18,7 @@ class JumpableClock:
         return time.time() + self._ahead
 
     async def sleep(self, seconds: float) -> None:
-        """Return after so many seconds, some of which may be jumped over."""
+        """Return after this many seconds, jumps included."""
         end = self.now() + seconds
         await asyncio.sleep(0)
         while (rest := end - self.now()) > 0:
@@ -29,7 +29,7 @@ class JumpableClock:
                 waiting.cancel()
 
     def jump(self, seconds: float) -> None:
-        """Now it is so much later; whoever should have been woken meanwhile is."""
+        """Jump ahead by this many seconds and wake the sleepers that are due."""
         self._ahead += seconds
         self._jumped.set()
         self._jumped = asyncio.Event()

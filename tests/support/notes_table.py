@@ -37,7 +37,7 @@ def numbers(tx: Tx) -> list[int]:
 
 
 def run_script(script: str, *arguments: str) -> subprocess.Popen[str]:
-    """Another process that runs a script of ours."""
+    """Run a script in another process."""
     return subprocess.Popen(
         [sys.executable, "-c", script, *arguments],
         cwd=ROOT,

@@ -69,7 +69,7 @@ class PostgresServer:
         return name
 
     async def drop(self, database: str) -> None:
-        """Remove a database, whoever is still in it."""
+        """Remove a database, even if connections are open."""
         await self.command(f"DROP DATABASE {database} WITH (FORCE)")
 
     async def command(self, statement: str, database: str = "postgres") -> None:

@@ -67,7 +67,7 @@ def corner_colours(path: Path) -> tuple[str, ...]:
 
 
 def colour_at(image: Image.Image, x: float, y: float) -> str:
-    """The name of the nearest colour of ours at a place, given in shares of the sides."""
+    """The name of the test card colour nearest to a point, given in shares of the sides."""
     seen = image.getpixel((int(image.width * x), int(image.height * y)))
     assert isinstance(seen, tuple)
 

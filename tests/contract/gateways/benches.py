@@ -1,4 +1,4 @@
-"""Benches of the contract suite: one provider with its stand-in for each kind of gateway.
+"""Benches of the contract suite: one provider with its fake for each kind of gateway.
 
 Add a new kind to `BENCHES`.
 """
@@ -60,7 +60,7 @@ _WORDS: dict[Fault, str] = {
     "vanished": "!vanished",
     "broken": "!short",
 }
-"""Words in a prompt that make our stand-ins simulate a fault."""
+"""Words in a prompt that make our fakes simulate a fault."""
 OpenBench = Callable[[Path], AbstractAsyncContextManager[Bench]]
 
 

@@ -38,7 +38,7 @@ PROMPTS = {
 
 @dataclass(frozen=True)
 class Kind:
-    """One kind of gateway and its stand-in."""
+    """One kind of gateway and its fake."""
 
     name: str
     module: str
@@ -61,7 +61,7 @@ KINDS = [
 
 @contextmanager
 def standing_in(kind: Kind) -> Iterator[str]:
-    """Run the stand-in; yield its address."""
+    """Run the fake; yield its address."""
     process = subprocess.Popen(
         [
             *(sys.executable, "-m", f"tests.fakes.gateways.{kind.module}"),

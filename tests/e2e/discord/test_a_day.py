@@ -216,7 +216,7 @@ class Day:
         return found
 
     async def has_films(self, count: int) -> Message:
-        """So many videos stand there, the newest is given, and no status does any more."""
+        """Wait for this many videos and no status; the newest video."""
         film = await self.channel.shows_video(times=count)
         cancel = self.words.cancel
         await self.channel.until(
@@ -253,7 +253,7 @@ def _says_how_far(event: Event) -> bool:
 
 
 def _in_order(events: list[Event], discord: FakeDiscord, channel: Channel) -> list[Event]:
-    """The answer to a press directly behind it: what comes of it may be faster."""
+    """Place the answer to a press directly behind it: its effect may have been faster."""
     done = [
         interaction
         for interaction in discord.interactions

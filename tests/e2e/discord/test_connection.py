@@ -81,7 +81,7 @@ async def test_broken_connection_recovers_without_loss(
 async def test_invalid_requests_are_paused_before_a_ban(
     discord: FakeDiscord, ann: FakeUser
 ) -> None:
-    """Discord bears 10,000 in ten minutes: after a fifth of them the next one waits its turn.
+    """Discord allows 10,000 in ten minutes: after a fifth of them the next one waits.
 
     What others have used up (`shared`) does not count.
     """

@@ -20,7 +20,7 @@ ALIVE = frozenset("*_~|`[]<>")
 BEGINNINGS = re.compile(r"\s*(?:#{1,3} |-# |[-*+] |>|\d+\. )")
 """What is markup at the beginning of a line."""
 NAMES = re.compile(r"<(#|@&|t:)\d+(:R)?>")
-"""What texts of ours may name in an embed, where it calls nobody."""
+"""What texts of the bot may mention in an embed, where nobody is notified."""
 INVISIBLE = "\u2060"
 LONGEST = 4000
 FITS = 1500

@@ -108,7 +108,7 @@ def _suffers(discord: FakeDiscord, faults: Faults) -> None:
 
 
 async def _film(channel: Channel, count: int) -> Message:
-    """The newest of so many videos, when nothing else of the bot stands there."""
+    """Wait for this many videos and nothing else of the bot; the newest."""
     film = await channel.shows_video(times=count)
     await channel.until(lambda channel: len(channel.from_bot) == count, 20)
     return film

@@ -120,7 +120,7 @@ async def test_errors_hide_every_token(
     words = OutgoingMessage([embed("a word")])
     for operation in ("execute_webhook", "update_original_webhook_message"):
         discord.faults.add(operation, kind, times=None, retry_after=0.1)
-    # At an answer that says 5xx, discord.py would itself fill it anew for a minute.
+    # At an answer that says 5xx, discord.py would itself retry it for a minute.
     sends = (
         [own.send_followup, own.edit_original_response]
         if kind.startswith("dropped")

@@ -116,7 +116,7 @@ async def _all_ask(discord: FakeDiscord) -> list[Asked]:
 
 
 async def _made(discord: FakeDiscord, gateway: FakeOpenAIGateway, count: int) -> None:
-    """So many videos are under way, and that is written down as well."""
+    """Wait until this many videos are in progress and stored as such."""
     late = discord.user("Late")
     guild = discord.guild("Late", [late])
     async with asyncio.timeout(30):

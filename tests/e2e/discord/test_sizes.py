@@ -57,7 +57,7 @@ def videos(tmp_path_factory: pytest.TempPathFactory) -> Films:
 
 
 def _at_once(target: Path, size: int) -> Path:
-    """A film of so many bytes that plays at once, so that nothing needs to be made of it."""
+    """A video of this size that streams as it is, so that it is not re-encoded."""
     slow = video_of_size(target.with_name("slow.mp4"), size - MB)
     ffmpeg("-i", str(slow), "-c", "copy", "-movflags", "+faststart", str(target))
     slow.unlink()

@@ -205,7 +205,7 @@ class Day:
             await self.chat.until(lambda _, before=before: len(message.edits) > before)  # type: ignore[misc]
 
     async def has_films(self, count: int) -> Message:
-        """So many videos stand there, the newest is given, and no status does any more."""
+        """Wait for this many videos and no status; the newest video."""
         film = await self.chat.shows_video(times=count)
         cancel = self.words.cancel
         await self.chat.until(

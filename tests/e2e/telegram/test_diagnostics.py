@@ -1,4 +1,4 @@
-"""What `reelay check` tells of Telegram: who the bot is, or exactly why it cannot serve."""
+"""`reelay check` for Telegram: who the bot is, or exactly why it cannot serve."""
 
 from __future__ import annotations
 

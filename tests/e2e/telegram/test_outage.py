@@ -92,7 +92,7 @@ async def test_messages_sent_in_an_outage_are_answered_once(
     bot: AbstractAsyncContextManager[Components],
     kind: Outage,
 ) -> None:
-    """Whoever writes while Telegram does not reach the bot is answered afterwards, once.
+    """A user who writes while Telegram does not reach the bot is answered afterwards, once.
 
     The process may even have been started meanwhile.
     """

@@ -45,7 +45,7 @@ class Gateway:
         """Seconds between heartbeats."""
         self.max_concurrency = 1
         self.identify_seconds = 5.0
-        """In which so many shards of one kind may begin."""
+        """Seconds in which as many shards of one bucket may identify as the concurrency allows."""
         self.starts_left = 1000
         """Session starts left today."""
         self.privileged = 0

@@ -189,7 +189,7 @@ class Interaction:
         return self.user_only and self.channel.guild is not None and not may
 
     def metadata(self, message: Message) -> Json:
-        """What a message tells of how it came."""
+        """The interaction metadata of a message."""
         told: Json = {
             "id": str(self.id),
             "type": self.kind,

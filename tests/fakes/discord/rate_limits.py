@@ -24,7 +24,7 @@ _LIMITS = {
     "bulk_set_application_commands": (2, 20.0),
     "bulk_set_guild_application_commands": (2, 20.0),
 }
-"""(How many, in so many seconds); others are not limited by themselves."""
+"""(Calls, seconds); operations that are not listed have no limit of their own."""
 _OUTSIDE = ("webhook_token", "interaction_token")
 
 
@@ -63,7 +63,7 @@ class RateLimits:
         return None
 
     def headers(self, operation: str, path: Mapping[str, str], now: float) -> dict[str, str]:
-        """What is told of a bucket."""
+        """The rate limit headers of a bucket."""
         if not self.on or operation not in self.limits:
             return {}
         most, window = self.limits[operation]

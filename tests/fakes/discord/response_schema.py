@@ -1,6 +1,6 @@
 """What Discord's description says of answers, in the notation of `discord_facts`.
 
-Only the fields that this stand-in ever tells; the description has more.
+Only the fields that this fake returns; the description has more.
 """
 
 from __future__ import annotations

@@ -72,7 +72,7 @@ class Server:
         self.limits = RateLimits(on=flood)
         self.calls: list[RecordedCall] = []
         self.invalid: list[RecordedCall] = []
-        """Calls answered by 401, 403 or 429, of which Discord bears only so many."""
+        """Calls answered by 401, 403 or 429; Discord bans an address after too many."""
         self.most_invalid = 10_000
         """In ten minutes; then the address is banned."""
         self.url = ""
@@ -203,7 +203,7 @@ class Server:
         try:
             body, files = await read_body(request, self.world.cdn)
         except (OSError, web.RequestPayloadError):
-            # Whoever called has hung up in the middle.
+            # The client has hung up in the middle.
             return drop_connection(request)
         except ValueError as error:
             self.violations.append(f"{where}: {error}")
@@ -263,7 +263,7 @@ class Server:
             if inspect.isawaitable(result):
                 result = await result
             found = answer_problems(call.route, result)
-            assert not found, f"a wrong answer of the stand-in's own to {where}: {found[:3]}"
+            assert not found, f"a wrong answer of the fake's own to {where}: {found[:3]}"
         except ApiError as refused:
             if refused.foreseen and key not in self._unheard:
                 more = "; ".join(str(problem) for problem in refused.problems)

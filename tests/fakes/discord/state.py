@@ -209,21 +209,21 @@ class DiscordState:
     # --- who hears of it -----------------------------------------------------------------
 
     def send_message_event(self, message: Message, event: str) -> None:
-        """The gateway tells of a message."""
+        """Send the event of a message."""
         self._tell(event, shown.message_event(message), message.channel.guild)
 
     def send_channel_event(self, channel: Channel, event: str, **more: Any) -> None:
-        """The gateway tells of a channel."""
+        """Send the event of a channel."""
         if channel.kind not in {DM, GROUP}:
             self._tell(event, shown.channel(channel) | more, channel.guild)
 
     def send_role_event(self, guild: Guild, role: Role) -> None:
-        """The gateway tells of a new role."""
+        """Send the event of a new role."""
         told = {"guild_id": str(guild.id), "role": shown.role(guild, role)}
         self._tell("GUILD_ROLE_CREATE", told, guild)
 
     def send_guild_event(self, guild: Guild, event: str) -> None:
-        """The gateway tells of a guild that comes, or of one that goes."""
+        """Send the event of a guild that is added or removed."""
         told = {"GUILD_DELETE": lambda one: {"id": str(one.id)}, "GUILD_UPDATE": shown.guild}
         self.hears(event, told.get(event, shown.guild_create_event)(guild), guild)
 

@@ -233,6 +233,6 @@ async def test_internal_error_fails_the_waiting_test(
     general.messages[0].components[0]["surprise"] = 1
     number = general.messages[0].id
     assert await caller("GET", f"/channels/{general.id}/messages/{number}") == 0
-    with pytest.raises(AssertionError, match="a wrong answer of the stand-in's own to get_message"):
+    with pytest.raises(AssertionError, match="a wrong answer of the fake's own to get_message"):
         await general.shows("x")
     discord.world.mistakes.clear()

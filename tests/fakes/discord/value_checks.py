@@ -117,7 +117,7 @@ def _of_array(kind: ValueType, value: Any, at: _At) -> Iterator[Problem]:
 
 def _of_object(name: str, value: Any, at: _At) -> Iterator[Problem]:
     if name not in OBJECTS:
-        yield Problem(at, "UNKNOWN_MODEL", f"{name} is not known to this stand-in")
+        yield Problem(at, "UNKNOWN_MODEL", f"{name} is not known to this fake")
         return
     if not isinstance(value, dict):
         words = "Only dictionaries may be used in a ModelType"

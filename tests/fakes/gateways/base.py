@@ -196,7 +196,7 @@ class FakeGatewayBase(ABC):
 
 
 def options() -> argparse.ArgumentParser:
-    """The options that every stand-in takes when it runs by itself."""
+    """The options that every fake takes when it runs by itself."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", type=int)
     parser.add_argument("--render-seconds", type=float)
@@ -217,5 +217,5 @@ async def _run(made: type[FakeGatewayBase], arguments: argparse.Namespace) -> No
     async with made(**chosen) as it:
         sys.stdout.write(f"{it.url}\n")
         sys.stdout.flush()
-        # Ends with whoever started it: their end of the pipe closes when they die.
+        # Ends with the process that started it: its end of the pipe closes when it dies.
         await asyncio.to_thread(sys.stdin.read)

@@ -1,4 +1,4 @@
-"""A stand-in for JimmyAI: see `dialect`, `dialect_jobs` and `gateway` for what makes it misbehave.
+"""A fake of JimmyAI: see `json_gateway`, `json_jobs` and `openai` for its faults.
 
 Its own words in a prompt: `!bare` (no envelope), `!int-code` (codes as numbers), `!relative` (a
 link without a host), `!error-msg` (the reason under the name that its questions page has).

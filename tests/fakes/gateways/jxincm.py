@@ -1,4 +1,4 @@
-"""A stand-in for Juxin: see `dialect`, `dialect_jobs` and `gateway` for what makes it misbehave.
+"""A fake of Juxin: see `json_gateway`, `json_jobs` and `openai` for its faults.
 
 Its own words in a prompt: `!official` (its answers have the official shape), `!detail-link` (the
 link stands inside only), `!reason` (a failure is told inside only), `!fail-reason` (beside the

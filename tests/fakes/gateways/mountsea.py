@@ -1,4 +1,4 @@
-"""A stand-in for Mountsea: see `dialect`, `dialect_jobs` and `gateway` for what makes it misbehave.
+"""A fake of Mountsea: see `json_gateway`, `json_jobs` and `openai` for its faults.
 
 Its own words in a prompt: `!flat` (link, text and code beside the status), `!many` (a list of
 links), `!wrapped` (all of it under `data`), `!edit-outside` and `!edit-deep` (where the edit id

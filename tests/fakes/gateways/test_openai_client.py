@@ -1,4 +1,4 @@
-"""The stand-in behaves like the real API: the official OpenAI client works with it."""
+"""The fake behaves like the real API: the official OpenAI client works with it."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ async def test_official_client_parses_errors_of_the_stand_in(client: openai.Asyn
 async def test_official_client_accepts_signed_events(
     client: openai.AsyncOpenAI,
 ) -> None:
-    """It accepts events that the stand-in signs, and rejects old ones."""
+    """It accepts events that the fake signs, and rejects old ones."""
     body, headers = signed_event("video.completed", "video_1")
     client.webhooks.verify_signature(body.decode(), headers)
     body, headers = signed_event("video.completed", "video_1", age=3600)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Kind = Literal["private", "group", "supergroup", "channel"]
 GENERAL = 1
-"""The id of the General topic, which no message bears."""
+"""The id of the General topic, which messages do not carry."""
 
 
 @dataclass(eq=False)
@@ -89,7 +89,7 @@ class Chat:
     log: list[Event] = field(default_factory=list)
     topics: dict[int, Topic] = field(default_factory=dict)
     next_id: int = 2
-    """In large groups the first message tells of their making."""
+    """In supergroups the first message reports their creation."""
 
     def __post_init__(self) -> None:
         self.watch = ChangeSignal()
@@ -136,7 +136,7 @@ class Chat:
         return found
 
     async def shows_video(self, timeout: float = 30.0, *, times: int = 1) -> Message:
-        """The newest video of the bot, once so many stand there."""
+        """Wait until the bot has posted `times` videos; the newest message."""
 
         def look() -> Message | None:
             found = [message for message in self.from_bot if message.video]

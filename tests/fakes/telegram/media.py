@@ -74,7 +74,7 @@ def _source(call: Call, name: str, kind: str) -> Upload | StoredFile:
         path = Path(unquote(urlsplit(value).path))
         return call.world.files.bring(path, path.name)
     if value.startswith(("http://", "https://")):
-        avoidable_error("this stand-in fetches nothing from the Internet")
+        avoidable_error("this fake fetches nothing from the Internet")
     stored = call.world.files.named(value)
     if stored is None:
         avoidable_error("wrong file identifier/HTTP URL specified")

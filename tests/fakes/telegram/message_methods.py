@@ -86,7 +86,7 @@ def _posted(call: Call, kind: str, parsed: Parsed, **more: Any) -> Json:
     markup = markup_of(call)
     for name in ("business_connection_id", "direct_messages_topic_id", "allow_paid_broadcast"):
         if call.get(name):
-            call.add_violation(f"{name} is for no chat of this stand-in")
+            call.add_violation(f"{name} is for no chat of this fake")
     chat = open_chat(call)
     if call.get("message_effect_id") and chat.kind != "private":
         avoidable_error("message effects are for private chats only")

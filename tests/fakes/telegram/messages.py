@@ -1,4 +1,4 @@
-"""Accounts, messages and what happens to them, as the stand-in remembers them."""
+"""Accounts, messages and their history."""
 
 from __future__ import annotations
 

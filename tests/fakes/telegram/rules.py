@@ -170,7 +170,7 @@ def replied(call: Call, chat: Chat) -> Message | None:
     if asked is None:
         return None
     if asked.get("chat_id", chat.id) not in {chat.id, f"@{chat.username}"}:
-        avoidable_error("replies to other chats are not known to this stand-in")
+        avoidable_error("replies to other chats are not known to this fake")
     message = chat.history.get(asked["message_id"])
     if message is None or message.deleted:
         if asked.get("allow_sending_without_reply"):
@@ -210,7 +210,7 @@ def _parsed(call: Call, source: str, entities: str) -> Parsed:
         case "html":
             parsed = _html(call, source)
         case _:
-            avoidable_error(f"unsupported parse_mode {mode!r} (this stand-in knows HTML)")
+            avoidable_error(f"unsupported parse_mode {mode!r} (this fake knows HTML)")
     given: list[Entity] = call.get(entities) or []
     if found := entity_problems(parsed.text, given):
         avoidable_error(f"{entities}: {found[0]}")

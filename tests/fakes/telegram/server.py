@@ -167,7 +167,7 @@ class Server:
             self.violations.append(f"{name}: a file of more than {largest} bytes")
             return html_page(413, "Request Entity Too Large")
         except (OSError, web.RequestPayloadError):
-            # Whoever called has hung up in the middle.
+            # The client has hung up in the middle.
             return drop_connection(request)
         except ValueError as error:
             self.violations.append(f"{name}: {error}")
@@ -218,7 +218,7 @@ class Server:
             if inspect.isawaitable(result):
                 result = await result
             found = answer_problems(call.method, result)
-            assert not found, f"a wrong answer of the stand-in's own to {where}: {found}"
+            assert not found, f"a wrong answer of the fake's own to {where}: {found}"
         except ApiError as refused:
             if refused.foreseen and key not in self._unheard:
                 more = "; ".join(problems[1:])

@@ -78,7 +78,7 @@ class Updates:
         update = Update(0, key, {"update_id": next(self._numbers), kind: told})
         update = Update(update.body["update_id"], key, update.body)
         found = problems("Update", update.body)
-        assert not found, f"a wrong update of the stand-in's own: {found}"
+        assert not found, f"a wrong update of the fake's own: {found}"
         self.all.append(update)
         self._offer(update)
         return update

@@ -113,7 +113,7 @@ def _of_type(kind: str, value: object) -> list[str]:
     if kind in _PLAIN:
         return [] if _is_plain(kind, value) else [f"expected {kind}, got {_named(value)}"]
     if kind not in OBJECTS:
-        return [f"{kind} is not known to this stand-in"]
+        return [f"{kind} is not known to this fake"]
     if not isinstance(value, dict):
         return [f"expected {kind}, got {_named(value)}"]
     unknown = [f"{kind} has no field {name}" for name in value if name not in OBJECTS[kind]]

@@ -1,4 +1,4 @@
-"""JimmyAI, tested with a stand-in that validates requests against the documentation."""
+"""JimmyAI, tested with a fake that validates requests against the documentation."""
 
 from __future__ import annotations
 
@@ -50,13 +50,13 @@ _CREATE = {"code": "20000", "msg": "ok", "data": {"task_id": "t", "status": "sub
 
 @pytest.fixture
 async def gateway() -> AsyncIterator[FakeJimmyGateway]:
-    """A fast stand-in."""
+    """A fast fake."""
     async with quick_gateway(FakeJimmyGateway) as it:
         yield it
 
 
 provider = partial(open_provider, "jimmy")
-"""Opens a provider at the stand-in."""
+"""Opens a provider at the fake."""
 
 
 # --- requests ----------------------------------------------------------------------------

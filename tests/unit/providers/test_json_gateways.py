@@ -34,7 +34,7 @@ _KINDS: dict[str, tuple[type[FakeJsonGateway], VideoRequest]] = {
 
 @dataclass(frozen=True)
 class There:
-    """A provider with its stand-in."""
+    """A provider with its fake."""
 
     gateway: FakeJsonGateway
     provider: Provider

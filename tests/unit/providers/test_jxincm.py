@@ -1,4 +1,4 @@
-"""Juxin, tested with a stand-in that validates requests against the documentation."""
+"""Juxin, tested with a fake that validates requests against the documentation."""
 
 from __future__ import annotations
 
@@ -52,13 +52,13 @@ _OFFICIAL |= {"video_url": "https://x/v.mp4", "seconds": "10", "size": "1280x720
 
 @pytest.fixture
 async def gateway() -> AsyncIterator[FakeJxincmGateway]:
-    """A fast stand-in."""
+    """A fast fake."""
     async with quick_gateway(FakeJxincmGateway) as it:
         yield it
 
 
 provider = partial(open_provider, "jxincm")
-"""Opens a provider at the stand-in."""
+"""Opens a provider at the fake."""
 
 
 # --- requests ----------------------------------------------------------------------------

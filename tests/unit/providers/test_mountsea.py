@@ -1,4 +1,4 @@
-"""Mountsea, tested with a stand-in that validates requests against the documentation."""
+"""Mountsea, tested with a fake that validates requests against the documentation."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ _LOOK = {
 
 @pytest.fixture
 async def gateway() -> AsyncIterator[FakeMountseaGateway]:
-    """A fast stand-in."""
+    """A fast fake."""
     async with quick_gateway(FakeMountseaGateway) as it:
         yield it
 
 
 provider = partial(open_provider, "mountsea")
-"""Opens a provider at the stand-in."""
+"""Opens a provider at the fake."""
 
 
 # --- requests ----------------------------------------------------------------------------

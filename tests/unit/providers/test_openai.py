@@ -1,4 +1,4 @@
-"""The OpenAI format, tested with a stand-in that validates requests against the specification."""
+"""The OpenAI format, tested with a fake that validates requests against the specification."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.fakes.raw_server import http_response, raw_server, respond_with
 
 @pytest.fixture
 async def gateway() -> AsyncIterator[FakeOpenAIGateway]:
-    """A fast stand-in."""
+    """A fast fake."""
     async with FakeOpenAIGateway(render_seconds=0.05) as it:
         yield it
         assert it.violations == []
@@ -33,7 +33,7 @@ async def gateway() -> AsyncIterator[FakeOpenAIGateway]:
 def provider(
     http: HttpClient, gateway: FakeOpenAIGateway, folder: Path, **options: object
 ) -> OpenAI:
-    """Open a provider at the stand-in."""
+    """Open a provider at the fake."""
     made = {"kind": "openai", "api_key": SecretStr(KEY), "base_url": gateway.url, **options}
     return OpenAI(OpenAIOptions.model_validate(made), http, folder)
 

@@ -301,7 +301,7 @@ def test_invalid_webhook_secret_is_rejected(secret: str) -> None:
 
 
 async def test_repeated_event_of_the_stand_in_has_one_id(http: HttpClient) -> None:
-    """The stand-in sends it twice when a job ends; both are parsed as the same event."""
+    """The fake sends it twice when a job ends; both are parsed as the same event."""
     calls: list[tuple[dict[str, str], bytes]] = []
 
     async def take(request: web.Request) -> web.Response:

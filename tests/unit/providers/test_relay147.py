@@ -40,14 +40,14 @@ _ANSWER = {
 
 @pytest.fixture
 async def gateway() -> AsyncIterator[FakeOpenAIGateway]:
-    """A stand-in that rejects everything that is not documented."""
+    """A fake that rejects everything that is not documented."""
     async with FakeOpenAIGateway(looks_to_finish=2, cheap=True, dialect="relay147") as it:
         yield it
 
 
 @pytest.fixture
 def provider(http: HttpClient, gateway: FakeOpenAIGateway, tmp_path: Path) -> Relay147:
-    """A provider at the stand-in."""
+    """A provider at the fake."""
     options = Relay147Options(kind="relay147", api_key=SecretStr(KEY), base_url=gateway.url)
     return Relay147(options, http, tmp_path)
 

@@ -42,7 +42,7 @@ _ANSWER = {
 
 @pytest.fixture
 async def gateway() -> AsyncIterator[FakeOpenAIGateway]:
-    """A stand-in that rejects everything that is not documented."""
+    """A fake that rejects everything that is not documented."""
     async with FakeOpenAIGateway(render_seconds=0.05, cheap=True, dialect="zenlayer") as it:
         yield it
         assert it.violations == []
@@ -50,7 +50,7 @@ async def gateway() -> AsyncIterator[FakeOpenAIGateway]:
 
 @pytest.fixture
 def provider(http: HttpClient, gateway: FakeOpenAIGateway, tmp_path: Path) -> Zenlayer:
-    """A provider at the stand-in."""
+    """A provider at the fake."""
     options = ZenlayerOptions(kind="zenlayer", api_key=SecretStr(KEY), base_url=gateway.url)
     return Zenlayer(options, http, tmp_path)
 
@@ -67,7 +67,7 @@ async def test_result_expires_after_a_day(gateway: FakeOpenAIGateway, provider: 
 async def test_create_is_multipart_and_remix_is_json(
     gateway: FakeOpenAIGateway, provider: Zenlayer, tmp_path: Path
 ) -> None:
-    """The stand-in accepts no other encoding."""
+    """The fake accepts no other encoding."""
     path = tmp_path / "picture.png"
     Image.new("RGB", (1280, 720), "teal").save(path)
     picture = ReferenceImage(path, "image/png", 1280, 720)

@@ -19,7 +19,7 @@ EXAMPLE = ROOT / "deploy" / "catalog.example.toml"
 
 
 def served(catalog: Catalog, name: str) -> list[tuple[str, str, int]]:
-    """(provider, its own id, priority) of whoever serves a model."""
+    """(provider, its own id, priority) of each provider of a model."""
     return [(offer.provider, offer.remote_model, offer.priority) for offer in catalog.offers(name)]
 
 

@@ -343,7 +343,7 @@ _wishes = st.builds(
 
 @given(_wishes, st.sets(st.sampled_from(sorted(EVERY_KIND))))
 def test_accepted_order_can_be_made_by_a_provider(wish: MakeVideo, off: set[str]) -> None:
-    """Whatever is requested and whoever is off: an order that a provider makes, or a refusal."""
+    """Whatever is requested and disabled: an order that a provider makes, or a refusal."""
 
     def usable(offer: Offer) -> bool:
         return offer.provider not in off

@@ -74,7 +74,7 @@ class Farm(ScriptedProvider):
 
 
 async def crowd(stage: EngineHarness, farm: Farm, jobs: int = JOBS) -> list[float]:
-    """So many jobs within a minute and a half; how much later than it was over each was seen."""
+    """Run this many jobs within 90 s; return the delay between the end of each and its poll."""
     stage.engine = replace(stage.engine, duration_stats=DurationStats())
     stage.use_provider(farm)
     await stage.register_providers()

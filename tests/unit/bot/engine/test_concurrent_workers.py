@@ -20,7 +20,7 @@ _RIVALS = (
     "CREATE TRIGGER lose BEFORE UPDATE ON tasks FOR EACH ROW"
     " WHEN (NEW.state = 'running') EXECUTE FUNCTION lose()",
 )
-"""Whoever notes that a job is running loses the first twelve races."""
+"""The write that marks a job as running loses the first twelve races."""
 
 
 @pytest.fixture

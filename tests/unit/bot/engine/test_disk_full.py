@@ -101,7 +101,7 @@ async def test_download_resumes_from_partial_file_after_disk_full(harness: Engin
 
 
 class _Filling(MediaStorage):
-    """A spool on a disk that is full after so many looks at it."""
+    """A storage on a disk that is full after a number of checks."""
 
     def __init__(self, folder: Path, writes: int) -> None:
         super().__init__(folder)

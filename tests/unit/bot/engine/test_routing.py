@@ -255,7 +255,7 @@ offers = [
 
 
 async def crowded(stage: EngineHarness, before: int, full: ScriptedProvider) -> Task:
-    """A task for the free provider, behind so many that only the full one can make."""
+    """A task for the free provider, behind many that only the full one can make."""
     catalog = stage.folder / "catalog.toml"
     stage.folder.mkdir(exist_ok=True)
     catalog.write_text(TWO_MAKERS)

@@ -207,7 +207,7 @@ async def test_large_video_is_uploaded_in_parts(
 
 @pytest.mark.parametrize("page", [1, 2, 1000])
 async def test_expired_objects_are_deleted(s3: FakeS3, picture: Path, page: int) -> None:
-    """All of ours that have expired, and no others, however long the list is."""
+    """All expired objects of the bot, and no others, however long the list is."""
     s3.page = page
     bucket = bucket_at(s3)
     for hours in (1, 2, 3, 4):

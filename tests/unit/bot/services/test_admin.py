@@ -97,7 +97,7 @@ async def test_drain_off_and_on_change_the_provider(commands: Commands) -> None:
     ],
 )
 def test_unknown_subcommand_is_refused_with_the_known_ones(line: str, sentence: str) -> None:
-    """What is not a word of ours is told with what there is."""
+    """The refusal lists what exists."""
     with pytest.raises(Refusal) as raised:
         parse_command(line)
     assert raised.value.text_key == sentence

@@ -1,4 +1,4 @@
-"""A database with a table that no test of ours but those of the database itself knows."""
+"""A database with a table that only the tests of databases know."""
 
 from __future__ import annotations
 

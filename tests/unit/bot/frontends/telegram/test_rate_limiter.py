@@ -158,7 +158,7 @@ def since(times: Iterable[float], moment: float) -> int:
 
 
 def most_within(seconds: float, times: list[float]) -> int:
-    """The most that ever fell into a span of so many seconds, its beginning included."""
+    """The maximum of calls in any window of this length, its start included."""
     assert times == sorted(times)
     before = [bisect_right(times, at - seconds) for at in times]
     return max((index + 1 - gone for index, gone in enumerate(before)), default=0)
