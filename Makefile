@@ -8,16 +8,21 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade \
 	--no-header --no-annotate --no-emit-index-url pyproject.toml
 
-.PHONY: run test check bench lock clean
+.PHONY: run test test-long coverage check bench lock clean
 
 run: $(VENV)/run.stamp  ## set up, then start Reelay (console and sandbox without a .env)
 	@$(BIN)/reelay run $(ARGS)
 
-test: check  ## every check, then every test, PostgreSQL included
+test: check  ## every check, then every test but the long ones, PostgreSQL included
+	$(BIN)/pytest
+
+test-long: $(VENV)/dev.stamp  ## the tests marked `long`: full crowds, every crash point on PostgreSQL
+	$(BIN)/pytest -m long
+
+coverage: $(VENV)/dev.stamp  ## `make test` with coverage: takes almost twice as long
 	@$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest
-	@$(BIN)/coverage combine --quiet
-	$(BIN)/coverage report
+	$(BIN)/coverage run -m pytest; status=$$?; $(BIN)/coverage combine --quiet; \
+		$(BIN)/coverage report && exit $$status
 
 check: $(VENV)/dev.stamp  ## format, lint, types, import contracts
 	$(BIN)/ruff format --check .
