@@ -13,8 +13,8 @@ import pytest
 
 from bot.store.connect import open_database
 from bot.store.database import Database
-from bot.store.migrate import migrate
 from tests.support.fake_clock import FakeClock
+from tests.support.migrated_file import migrated_path
 from tests.support.postgres_server import PostgresServer, shared_server
 
 T = TypeVar("T")
@@ -37,20 +37,9 @@ def postgres_server(
 
 
 @pytest.fixture(scope="session")
-def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A migrated SQLite file to copy, which is much faster than migrating each time."""
-    path = tmp_path_factory.mktemp("migrated") / "reelay.db"
-    _run(_migrate(f"sqlite:///{path}"))
-    return path
-
-
-async def _migrate(url: str) -> None:
-    database = open_database(url)
-    await database.open()
-    try:
-        await migrate(database)
-    finally:
-        await database.close()
+def migrated_file() -> Path:
+    """A migrated SQLite file, to be copied."""
+    return migrated_path()
 
 
 def _run(work: Coroutine[None, None, T]) -> T:

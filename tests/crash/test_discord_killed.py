@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.fakes.change_signal import PATIENCE_S
 from tests.fakes.discord.channels import Channel
 from tests.fakes.discord.fake import TOKEN, FakeDiscord
 from tests.fakes.discord.interactions import Interaction, Modal
@@ -105,14 +106,14 @@ async def _fifty_ask(discord: FakeDiscord) -> list[Asked]:
         for one, place in _places(discord, people)
     ]
     for one in asked:
-        await one.use.shows("Task", 30)
+        await one.use.shows("Task")
     return asked
 
 
 async def _serves(discord: FakeDiscord) -> None:
     """The process has come up: its commands are known, and it hears."""
     commands, gateway = discord.world.commands, discord.gateway
-    await discord.until(lambda: commands.syncs and gateway.listening(None), 60)
+    await discord.until(lambda: commands.syncs and gateway.listening(None))
 
 
 async def _again(discord: FakeDiscord, reelay: BotProcess) -> None:
@@ -133,7 +134,7 @@ async def _noted(discord: FakeDiscord) -> None:
 
 async def _made(discord: FakeDiscord, gateway: FakeOpenAIGateway, count: int) -> None:
     """Wait until this many videos are in progress and stored as such."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_S):
         while gateway.creates.total() < count:
             await _noted(discord)
     await _noted(discord)
@@ -157,7 +158,7 @@ async def test_fifty_users_get_one_video_each_after_a_crash(
     press = await first.person.presses(first.status, "Cancel")
     await press.shows("cannot stop it. It costs 4 credits")
     gateway.render_seconds = 0.1
-    await discord.until(lambda: all(request.is_finished for request in asked), 90)
+    await discord.until(lambda: all(request.is_finished for request in asked))
     for request in asked:
         (film,) = request.videos
         assert "repeated" not in film.text
@@ -248,9 +249,9 @@ async def test_send_interrupted_by_a_crash_is_found_or_marked(
     await channel.until(lambda _: len(discord.calls_to("update_original_webhook_message")) > 1)
     await _noted(discord)
     gateway.render_seconds = 0.1
-    await channel.until(lambda _: asked.videos, 20)
+    await channel.until(lambda _: asked.videos)
     await _again(discord, bot_process)
-    await channel.until(lambda _: asked.status.deleted, 20)
+    await channel.until(lambda _: asked.status.deleted)
     await _noted(discord)
     first, *more = asked.videos
     assert "repeated" not in first.text

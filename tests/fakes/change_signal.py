@@ -8,6 +8,10 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
+PATIENCE_S = 120.0
+"""How long a test waits for what must come, before it fails: long enough for a busy machine. Only a
+test that fails waits so long, so no test needs a shorter limit of its own."""
+
 
 class ChangeSignal:
     """Wakes waiters after a change."""

@@ -10,10 +10,15 @@ from pathlib import Path
 
 from bot.app import App, Components, FrontEnd, open_components
 from bot.config import Settings, load_settings
+from tests.fakes.change_signal import PATIENCE_S
+from tests.support.migrated_file import copy_migrated
 
 
 def settings(folder: Path, **environ: str) -> Settings:
-    """The settings of these variables alone, with everything kept in a folder."""
+    """The settings of these variables alone, with everything kept in a folder.
+
+    Unless they name a database, its tables are there already.
+    """
     kept = {
         "DATA_DIR": str(folder / "data"),
         "DATABASE_URL": f"sqlite:///{folder / 'reelay.db'}",
@@ -23,6 +28,8 @@ def settings(folder: Path, **environ: str) -> Settings:
     empty = folder / "none.env"
     folder.mkdir(parents=True, exist_ok=True)
     empty.touch()
+    if "DATABASE_URL" not in environ:
+        copy_migrated(folder / "reelay.db")
     return load_settings(empty, {**kept, **environ})
 
 
@@ -41,5 +48,5 @@ async def running_bot(
                 work.result()
         finally:
             await app.stop()
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(PATIENCE_S):
                 await work

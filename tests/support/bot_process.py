@@ -9,6 +9,9 @@ import sys
 from pathlib import Path
 from typing import Self
 
+from tests.fakes.change_signal import PATIENCE_S
+from tests.support.migrated_file import copy_migrated
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -29,7 +32,7 @@ class BotProcess:
         self._running: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
-        self.folder.mkdir(parents=True, exist_ok=True)
+        copy_migrated(self.folder / "reelay.db")
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -64,7 +67,7 @@ class BotProcess:
             self._running.kill()
             self._running.wait()
 
-    async def wait_exit(self, timeout: float = 20.0) -> int:
+    async def wait_exit(self, timeout: float = PATIENCE_S) -> int:
         """Wait until it ends by itself; its exit status."""
         assert self._running is not None
         return await asyncio.to_thread(self._running.wait, timeout)

@@ -11,6 +11,7 @@ from pathlib import Path
 from bot.app import App, Components, open_components
 from bot.frontends.discord import Discord as FrontEnd
 from bot.ports import Clock
+from tests.fakes.change_signal import PATIENCE_S
 from tests.fakes.discord.fake import FakeDiscord
 from tests.fakes.gateways.openai import KEY, FakeOpenAIGateway
 from tests.support.bot_in_process import settings
@@ -41,8 +42,8 @@ async def running_bot(
         work = asyncio.create_task(app.run())
         stack.push_async_callback(_ended, app, work)
         # A clock that hurries must not outrun what discord.py does by the machine's.
-        await discord.until(lambda: discord.world.commands.syncs, 30)
-        await discord.until(lambda: discord.world.listens(None), 30)
+        await discord.until(lambda: discord.world.commands.syncs)
+        await discord.until(lambda: discord.world.listens(None))
         if isinstance(clock, VirtualClock):
             await stack.enter_async_context(_passing(clock))
         yield parts
@@ -52,7 +53,7 @@ async def running_bot(
 
 async def _ended(app: App, work: asyncio.Task[int]) -> None:
     await app.stop()
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_S):
         await work
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from providers.sandbox import Sandbox
 from providers.types import Finished, Pending, Progress, VideoRequest
+from tests.fakes.change_signal import PATIENCE_S
 
 OpenSandbox = Callable[[], Sandbox]
 """Opens the one sandbox of a test; once more means: after a restart."""
@@ -20,7 +21,7 @@ SMALL = VideoRequest(
 
 async def poll_until_done(sandbox: Sandbox, remote_id: str) -> Progress:
     """Look until the job is over; the making of a film takes its time."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE_S):
         while isinstance(progress := await sandbox.poll(remote_id), Pending):
             await asyncio.sleep(0.02)
     return progress
@@ -28,7 +29,7 @@ async def poll_until_done(sandbox: Sandbox, remote_id: str) -> Progress:
 
 async def poll_until_percent(sandbox: Sandbox, remote_id: str, least: float = 0.1) -> None:
     """Look until so much of the film is made."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE_S):
         while percent(await sandbox.poll(remote_id)) < least:
             await asyncio.sleep(0.01)
 

@@ -27,6 +27,7 @@ from providers.types import (
     ReferenceImage,
     VideoRequest,
 )
+from tests.fakes.change_signal import PATIENCE_S
 from tests.fakes.gateways import relay_schema
 from tests.fakes.gateways.jimmy import FakeJimmyGateway
 from tests.fakes.gateways.json_gateway import FakeJsonGateway
@@ -172,7 +173,7 @@ async def _published(path: Path) -> AsyncIterator[str]:
 
 async def poll_until_settled(provider: Provider, remote_id: str) -> Progress:
     """Poll until the job has ended, and return its final state."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE_S):
         while isinstance(progress := await provider.poll(remote_id), Pending):
             assert progress.percent is None or 0 <= progress.percent <= 100
             await asyncio.sleep(0.02)

@@ -146,13 +146,13 @@ async def test_interactions_are_acknowledged_before_they_are_stored(
                 await ann.uses("/video", prompt="a blue kite", duration=1),
                 again := await ann.presses(video, "Again"),
             ]
-            await discord.until(lambda: all(one.answered for one in uses), 5)
+            await discord.until(lambda: all(one.answered for one in uses))
             form = await ann.submits(await again.modal, prompt="a green kite")
             await form.answer
             typing = await ann.starts_typing("/video", prompt="x", model="so")
             await typing.answer
             assert all(_in_time(interaction) for interaction in (*uses, form, typing))
-        await ann.dm.shows_video(times=3, timeout=30)
+        await ann.dm.shows_video(times=3)
         await uses[0].shows("You can spend")
         await use.shows("Nothing was changed.")
 
@@ -168,8 +168,8 @@ async def test_unavailable_database_is_reported_to_the_user(
         with _locked(tmp_path):
             video = await ann.uses("/video", channel=general, prompt="a kite", duration=1)
             quota = await ann.uses("/quota", channel=general)
-            await video.shows("I cannot write anything down right now.", 25)
-            told = await quota.shows("I cannot write anything down right now.", 25)
+            await video.shows("I cannot write anything down right now.")
+            told = await quota.shows("I cannot write anything down right now.")
             assert told.ephemeral
         quota = await ann.uses("/quota")
-        await quota.shows("You can spend", 20)
+        await quota.shows("You can spend")

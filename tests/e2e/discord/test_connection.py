@@ -15,6 +15,7 @@ from bot.frontends.discord import Discord as FrontEnd
 from bot.frontends.discord.client import Client
 from bot.frontends.discord.http import InvalidRequestCounter, set_base_url
 from tests.e2e.discord.conftest import RunBot
+from tests.fakes.change_signal import PATIENCE_S
 from tests.fakes.discord import permissions as rights
 from tests.fakes.discord.fake import FakeDiscord
 from tests.fakes.discord.gateway import Gateway
@@ -65,7 +66,7 @@ async def test_broken_connection_recovers_without_loss(
         await made.answer
         before = len(gateway.resumed) + len(gateway.identified)
         break_off(gateway)
-        await discord.until(lambda: len(gateway.resumed) + len(gateway.identified) > before, 60)
+        await discord.until(lambda: len(gateway.resumed) + len(gateway.identified) > before)
         await discord.until(lambda: gateway.listening(None))
         video = await ann.dm.shows_video()
         use = await ann.uses("/quota")
@@ -139,8 +140,8 @@ async def test_revoked_token_ends_the_process(discord: FakeDiscord, process: Bot
     """Reset while the bot runs (4004): the process ends with one line."""
     with process:
         process.start()
-        await discord.until(lambda: discord.gateway.listening(None), 60)
-        await discord.until(lambda: discord.world.commands.syncs, 60)
+        await discord.until(lambda: discord.gateway.listening(None))
+        await discord.until(lambda: discord.world.commands.syncs)
         discord.gateway.token += "-reset"
         discord.gateway.drop()
         assert await process.wait_exit(60) == 1
@@ -154,7 +155,7 @@ async def test_missing_intent_ends_the_process(discord: FakeDiscord, process: Bo
     """Discord refuses the intents (4014): the process ends with one line."""
     with process:
         process.start()
-        await discord.until(lambda: discord.gateway.listening(None), 60)
+        await discord.until(lambda: discord.gateway.listening(None))
         discord.gateway.close(4014, words="Disallowed intent(s).")
         assert await process.wait_exit(60) == 1
         (why,) = _loud(process)
@@ -187,7 +188,7 @@ async def test_login_budget_is_kept_by_waiting(
     own = settings(tmp_path, DISCORD_BOT_TOKEN=discord.token, DISCORD_API_URL=discord.url)
     with capture_logs() as logged:
         async with running_bot(own, [FrontEnd(own, clock)]):
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(PATIENCE_S):
                 assert await clock.naps.get() == 86_400
             (line,) = [entry for entry in logged if entry["event"] == "discord_waits"]
             assert line["why"].startswith("only 5 logins are left")

@@ -116,7 +116,7 @@ async def test_unverifiable_result_is_posted_twice_at_most(
     room = discord.guild("Strangers", [ann], bot=False).text("general")
     discord.faults.add("execute_webhook", "dropped-after", times=2)
     await ann.uses("/video", channel=room, prompt="a kite")
-    told = await room.shows("Get it with /fetch", 20)
+    told = await room.shows("Get it with /fetch")
     assert "It may have been posted already" in told.text
     await _quiet(discord)
     first, second = _videos(room)
@@ -172,7 +172,7 @@ async def test_nonce_prevents_a_second_post(
     discord.faults.add("create_message", kind, times=times)
     await _long(discord, gateway, clock, ann, general)
     video = await general.shows_video()
-    await general.until(lambda channel: channel.from_bot == [video], 30)
+    await general.until(lambda channel: channel.from_bot == [video])
     await _quiet(discord)
     assert _videos(general) == [video]
     sent = discord.calls_to("create_message", general)
@@ -197,12 +197,12 @@ async def test_status_edits_and_deletes_are_repeated_safely(
     gateway.render_seconds = FOREVER
     discord.faults.add("update_original_webhook_message", kind, retry_after=1)
     use = await ann.uses("/video", channel=general, prompt="a kite")
-    status = await use.shows("Task", 20)
+    status = await use.shows("Task")
     assert general.from_bot == [status]
     discord.faults.add("delete_webhook_message", kind, retry_after=1)
     gateway.render_seconds = 0.1
     video = await general.shows_video()
-    await general.until(lambda channel: channel.from_bot == [video], 20)
+    await general.until(lambda channel: channel.from_bot == [video])
     await _quiet(discord)
     assert list(general.history.values()) == [status, video]
 
@@ -215,7 +215,7 @@ async def test_lost_refusal_is_repeated_in_private(
     """Once more, marked if needed; nothing is shown in public."""
     discord.faults.add("execute_webhook", kind, retry_after=1)
     use = await ann.uses("/video", channel=general, prompt="a kite", duration=7)
-    await general.until(lambda _: use.original and use.original.deleted, 20)
+    await general.until(lambda _: use.original and use.original.deleted)
     await _quiet(discord)
     assert general.from_bot == []
     told = [message.text for message in use.messages if message.ephemeral]

@@ -110,20 +110,20 @@ def _suffers(discord: FakeDiscord, faults: Faults) -> None:
 async def _film(channel: Channel, count: int) -> Message:
     """Wait for this many videos and nothing else of the bot; the newest."""
     film = await channel.shows_video(times=count)
-    await channel.until(lambda channel: len(channel.from_bot) == count, 20)
+    await channel.until(lambda channel: len(channel.from_bot) == count)
     return film
 
 
 async def _refused(ann: FakeUser, channel: Channel) -> None:
     """Ask for what cannot be had, and be told so alone."""
     use = await ann.uses("/video", channel=channel, prompt="too long", duration=7)
-    await channel.until(lambda _: use.original and use.original.deleted, 20)
+    await channel.until(lambda _: use.original and use.original.deleted)
     assert [message for message in use.messages if message.only_for is ann]
 
 
 async def _talk(discord: FakeDiscord, ann: FakeUser, general: Channel, photo: Path) -> None:
     """Words, a picture, a form, a refusal, presses, an admin's look: with faults on the way."""
-    await (await ann.uses("/start", channel=general)).shows("/video", 20)
+    await (await ann.uses("/start", channel=general)).shows("/video")
     _suffers(discord, _AT_WORK)
     picture = ImageFile(photo, "photo.jpg")
     await ann.uses("/video", channel=general, prompt="it flies", image=picture)
@@ -136,10 +136,10 @@ async def _talk(discord: FakeDiscord, ann: FakeUser, general: Channel, photo: Pa
     await ann.submits(form, prompt="a boat")
     film = await _film(general, 2)
     task = film.text.split()[-1]
-    await (await ann.presses(film, "Delete")).shows("Deleted here", 20)
-    await (await ann.uses("/fetch", channel=general, task=task)).shows(task, 20)
-    await (await ann.uses("/admin providers")).shows("jimmy", 20)
-    await (await ann.uses("/admin task", task=task)).shows(task, 20)
+    await (await ann.presses(film, "Delete")).shows("Deleted here")
+    await (await ann.uses("/fetch", channel=general, task=task)).shows(task)
+    await (await ann.uses("/admin providers")).shows("jimmy")
+    await (await ann.uses("/admin task", task=task)).shows(task)
 
 
 @pytest.mark.parametrize("logs", ["json", "console"])
@@ -169,8 +169,8 @@ async def test_logs_hide_every_token(
         with BotProcess(tmp_path, **environ) as process:
             _suffers(discord, _AT_FIRST)
             process.start()
-            await discord.until(lambda: discord.world.listens(None), 30)
-            await discord.until(lambda: discord.world.commands.syncs, 30)
+            await discord.until(lambda: discord.world.listens(None))
+            await discord.until(lambda: discord.world.commands.syncs)
             await _talk(discord, ann, general, sample_images.photo(tmp_path / "p.jpg", 640, 360))
             told = [await client.get(f"http://127.0.0.1:{port}/{path}") for path in WEB]
             log = process.log_text
@@ -228,14 +228,14 @@ async def test_library_logs_hide_every_token(
         _suffers(discord, (*_AT_FIRST, *_LATE))
         async with running_bot(clock, discord, gateway, tmp_path, **environ):
             await ann.uses("/video", channel=general, prompt="a kite")
-            await discord.until(lambda: gateway.creates.total() == 1, 20)
+            await discord.until(lambda: gateway.creates.total() == 1)
             _suffers(discord, _AT_A_REFUSAL)
             await _refused(ann, general)
             clock.jump(EXPIRED)
             gateway.render_seconds = 0.1
             await _film(general, 1)
             discord.gateway.drop()
-            await (await ann.uses("/tasks", channel=general)).shows("a kite", 20)
+            await (await ann.uses("/tasks", channel=general)).shows("a kite")
         every = (*_AT_FIRST, *_AT_A_REFUSAL, *_LATE)
         assert set(every) - set(discord.faults.suffered) == set()
         assert discord.violations == []

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.fakes.change_signal import PATIENCE_S
 from tests.fakes.discord.channels import Channel, Guild
 from tests.fakes.discord.fake import TOKEN, FakeDiscord
 from tests.fakes.discord.interactions import Interaction
@@ -106,7 +107,7 @@ async def _all_ask(discord: FakeDiscord) -> list[Asked]:
     """Everybody asks, once all shards are heard."""
     places, listening = _places(discord), discord.gateway.listening
     guilds = _guilds([channel for _, channel in places])
-    await discord.until(lambda: all(listening(guild) for guild in guilds), 60)
+    await discord.until(lambda: all(listening(guild) for guild in guilds))
     asked = [
         Asked(one, await one.uses("/video", channel=place, prompt=f"kite {one.id}"))
         for one, place in places
@@ -119,7 +120,7 @@ async def _made(discord: FakeDiscord, gateway: FakeOpenAIGateway, count: int) ->
     """Wait until this many videos are in progress and stored as such."""
     late = discord.user("Late")
     guild = discord.guild("Late", [late])
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_S):
         while True:
             made = gateway.creates.total()
             await (await late.uses("/quota", channel=guild.text("general"))).shows("You can spend")
@@ -132,7 +133,7 @@ async def test_all_shards_serve_their_users(
 ) -> None:
     """Users of all shards get one video each; each shard connected once, commands synced once."""
     asked = await _all_ask(discord)
-    await discord.until(lambda: all(request.is_finished for request in asked), 60)
+    await discord.until(lambda: all(request.is_finished for request in asked))
     assert [len(request.videos) for request in asked] == [1] * len(asked)
     assert gateway.creates.total() == len(asked)
     assert sorted(session[1:] for session in discord.gateway.identified) == [
@@ -149,7 +150,7 @@ async def _all_wait(discord: FakeDiscord, gateway: FakeOpenAIGateway) -> list[As
     gateway.render_seconds = FOREVER
     asked = await _all_ask(discord)
     for request in asked:
-        await request.use.shows("Task", 30)
+        await request.use.shows("Task")
     await _made(discord, gateway, len(asked))
     return asked
 
@@ -165,9 +166,9 @@ async def test_results_of_a_dead_process_are_delivered_by_another(
     await discord.until(lambda: not discord.gateway.listening(first))
     assert [discord.gateway.listening(guild) for guild in guilds] == [False, False, True, True]
     gateway.render_seconds = 0.1
-    await discord.until(lambda: all(request.is_finished for request in asked), 60)
+    await discord.until(lambda: all(request.is_finished for request in asked))
     dead.start()
-    await discord.until(lambda: discord.gateway.listening(first), 60)
+    await discord.until(lambda: discord.gateway.listening(first))
     again = await asked[0].person.uses("/quota", channel=asked[0].use.channel)
     await again.shows("You can spend")
     assert [len(request.videos) for request in asked] == [1] * len(asked)
@@ -183,11 +184,11 @@ async def test_posted_result_of_a_dead_process_is_found(
     asked = await _all_wait(discord, gateway)
     discord.faults.add("execute_webhook", "held-after", times=len(asked))
     gateway.render_seconds = 0.1
-    await discord.until(lambda: all(request.videos for request in asked), 60)
+    await discord.until(lambda: all(request.videos for request in asked))
     dead, alive = processes
     dead.kill()
     discord.faults.release()
-    await discord.until(lambda: all(request.is_finished for request in asked), 60)
+    await discord.until(lambda: all(request.is_finished for request in asked))
     assert [len(request.videos) for request in asked] == [1] * len(asked)
     assert "repeated" not in "".join(request.videos[0].text for request in asked)
     assert "Traceback" not in dead.log_text + alive.log_text

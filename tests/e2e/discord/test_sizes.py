@@ -19,6 +19,7 @@ from bot.app import App, Components, open_components
 from bot.frontends.discord import Discord as FrontEnd
 from bot.media.probe import probe
 from tests.e2e.discord.conftest import RunBot
+from tests.fakes.change_signal import PATIENCE_S
 from tests.fakes.discord.cdn import digest
 from tests.fakes.discord.channels import Channel
 from tests.fakes.discord.fake import FakeDiscord
@@ -329,7 +330,7 @@ async def _running(
             yield
         finally:
             await app.stop()
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(PATIENCE_S):
                 await work
 
 

@@ -12,6 +12,7 @@ from bot.domain.interactive import MessageKind
 from bot.domain.tasks import State
 from bot.store.schema import cards, tasks
 from tests.e2e.telegram.conftest import RunBot
+from tests.fakes.change_signal import PATIENCE_S
 from tests.fakes.telegram.api_caller import picture
 from tests.fakes.telegram.fake import FakeTelegram
 from tests.fakes.telegram.messages import Message
@@ -28,7 +29,7 @@ def _task(message: Message) -> str:
 async def _until(parts: Components, *of_a_task: ColumnElement[bool]) -> None:
     """Return when this is written down of a task; nobody in a chat can tell."""
     query = select(tasks.c.id).where(*of_a_task)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         while not await parts.database.read(lambda tx: tx.execute(query).first()):
             await asyncio.sleep(0.02)
 
@@ -262,7 +263,7 @@ async def test_retried_final_message_opens_one_card(
             "sendMessage", "500", times=3, when=lambda told: "no video" in told["text"]
         )
         await ann.says(f"/video a [fail] kite {QUICK}")
-        await ann.chat.shows("made no video", 20)
+        await ann.chat.shows("made no video")
         query = select(cards.c.token).where(cards.c.kind == MessageKind.CHOICES)
         kept = await parts.database.read(lambda tx: tx.execute(query).all())
     assert len(kept) == 1

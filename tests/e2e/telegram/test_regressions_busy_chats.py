@@ -45,9 +45,9 @@ async def test_silenced_chat_does_not_delay_other_chats(
         for person in crowd:
             await person.says(f"/video a kite {QUICK}", chat=group)
         await group.until(lambda _: len(group.from_bot) == WIDTH + 1)
-        await telegram.until(lambda: telegram.calls_to("sendVideo"), 30)
+        await telegram.until(lambda: telegram.calls_to("sendVideo"))
         await bob.says(f"/video a bird {QUICK}")
-        await bob.chat.shows_video(20)
+        await bob.chat.shows_video()
         assert not [message for message in group.from_bot if message.video]
 
 
@@ -59,7 +59,7 @@ async def test_delayed_final_message_is_sent_once(telegram: FakeTelegram, run_bo
             "sendMessage", "429", retry_after=13, when=lambda told: "no video" in told["text"]
         )
         await ann.says(f"/video a [fail] kite {QUICK}")
-        await ann.chat.shows("made no video", 30)
+        await ann.chat.shows("made no video")
         await ann.says("/quota")
         await ann.chat.shows("You can spend")
     assert len([message for message in ann.chat.from_bot if "made no video" in message.text]) == 1
@@ -84,15 +84,16 @@ async def test_stop_waits_once_for_all_hanging_work(
 ) -> None:
     """An answer and a result that both hang share the grace period."""
     ann, bob = telegram.user("Ann"), telegram.user("Bob")
-    async with run_bot(SHUTDOWN_GRACE_SECONDS="3"):
+    async with run_bot(SHUTDOWN_GRACE_SECONDS="6"):
         telegram.faults.add("sendVideo", "hanging")
         await bob.says(f"/video a red kite {QUICK}")
-        await telegram.until(lambda: telegram.faults.hanging == 1, 30)
+        await telegram.until(lambda: telegram.faults.hanging == 1)
         telegram.faults.add("sendMessage", "hanging")
         await ann.says("/quota")
         await telegram.until(lambda: telegram.faults.hanging == 2)
         began = time.monotonic()
-    assert time.monotonic() - began < 5
+    # Twice would be 12 s. A busy machine needs some time for the rest.
+    assert time.monotonic() - began < 11
 
 
 async def test_failed_edit_does_not_delay_other_edits(

@@ -75,7 +75,7 @@ async def _talk(telegram: FakeTelegram, ann: FakeUser, link: bool) -> None:
     await ann.sends_photo(picture(1280, 720), "/video it flies")
     await ann.chat.shows_video()
     await ann.says("a boat")
-    draft = await ann.chat.shows("Price:", timeout=20)
+    draft = await ann.chat.shows("Price:")
     await ann.presses(draft, "Start")
     video = await ann.chat.shows_video(times=2)
     await ann.presses(video, "As file")
@@ -118,7 +118,7 @@ async def test_logs_hide_the_token(
         }
         with BotProcess(tmp_path, **environ) as process:
             process.start()
-            await telegram.until(lambda: telegram.world.updates.webhook or telegram.polls, 20)
+            await telegram.until(lambda: telegram.world.updates.webhook or telegram.polls)
             await _talk(telegram, ann, link=way == "webhook")
             told = [await client.get(f"http://127.0.0.1:{port}/{path}") for path in WEB]
             log = process.log_text

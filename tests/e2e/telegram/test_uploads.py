@@ -85,9 +85,9 @@ async def test_refused_size_is_learned(
     own = settings(tmp_path, TELEGRAM_API_URL=telegram.url, **environ)
     async with running_bot(own, [FrontEnd(own, rules=FAST_RATE_LIMITS)]):
         await ann.says("/video heavy")
-        first = await ann.chat.shows_video(60)
+        first = await ann.chat.shows_video()
         await ann.says("/video heavy too")
-        second = await ann.chat.shows_video(60, times=2)
+        second = await ann.chat.shows_video(times=2)
     assert max(_size(first), _size(second)) <= LIMIT
     assert "repeated" not in first.text
     assert telegram.violations == [f"sendVideo: a file of more than {LIMIT} bytes"]
@@ -108,9 +108,9 @@ async def test_upload_is_streamed(
         await ann.chat.shows_video()
         before = _most_memory(process, forget=True)
         await ann.says("/video heavy")
-        video = await ann.chat.shows_video(60, times=2)
+        video = await ann.chat.shows_video(times=2)
         await ann.presses(video, "As file")
-        file = await ann.chat.until(_file, 60)
+        file = await ann.chat.until(_file)
         grown = _most_memory(process) - before
     assert _size(file) == LIMIT - MB
     assert grown < GROWTH
@@ -138,9 +138,9 @@ async def test_local_server_takes_large_files(
         own = settings(tmp_path, TELEGRAM_API_URL=telegram.url, **environ)
         async with running_bot(own, [FrontEnd(own, rules=FAST_RATE_LIMITS)]):
             await ann.sends_document(_large_picture(), "/video heavy")
-            video = await ann.chat.shows_video(60)
+            video = await ann.chat.shows_video()
             await ann.presses(video, "As file")
-            file = await ann.chat.until(_file, 60)
+            file = await ann.chat.until(_file)
         assert telegram.violations == []
         assert telegram.downloads.total() == 0
     assert _size(video) > LIMIT

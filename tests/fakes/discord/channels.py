@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from tests.fakes.change_signal import ChangeSignal
+from tests.fakes.change_signal import PATIENCE_S, ChangeSignal
 from tests.fakes.discord import permissions as rights
 from tests.fakes.discord.messages import Account, Event, Message
 from tests.fakes.discord.snowflakes import shard_of
@@ -109,12 +109,17 @@ class Channel:
         """What the bot may do here."""
         return self.world.rights(self, self.world.bot)
 
-    async def until(self, look: Callable[[Channel], T], timeout: float = 10.0) -> T:
+    async def until(self, look: Callable[[Channel], T], timeout: float = PATIENCE_S) -> T:
         """The first true result of `look`, called after each change here."""
         return await self.world.until(lambda: look(self), timeout, channel=self)
 
     async def shows(
-        self, text: str, timeout: float = 10.0, *, times: int = 1, after: Message | None = None
+        self,
+        text: str,
+        timeout: float = PATIENCE_S,
+        *,
+        times: int = 1,
+        after: Message | None = None,
     ) -> Message:
         """Wait until the bot has posted this text `times` times; the newest message."""
         least = after.id if after else 0
@@ -129,7 +134,7 @@ class Channel:
         assert found is not None
         return found
 
-    async def shows_video(self, timeout: float = 30.0, *, times: int = 1) -> Message:
+    async def shows_video(self, timeout: float = PATIENCE_S, *, times: int = 1) -> Message:
         """Wait until the bot has posted `times` videos; the newest message."""
 
         def look() -> Message | None:

@@ -37,6 +37,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
+from tests.fakes.change_signal import PATIENCE_S
 from tests.fakes.discord.channels import GROUP, Channel, Guild
 from tests.fakes.discord.interactions import Interaction
 from tests.fakes.discord.messages import Account
@@ -110,7 +111,7 @@ class FakeDiscord(Server):
             if call.operation == operation and wanted in {None, call.path.get("channel_id")}
         ]
 
-    async def until(self, look: Callable[[], T], timeout: float = 10.0) -> T:
+    async def until(self, look: Callable[[], T], timeout: float = PATIENCE_S) -> T:
         """The first true result of `look`, called after each change."""
         return await self.world.until(look, timeout)
 

@@ -6,6 +6,7 @@ from collections.abc import Awaitable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from tests.fakes.change_signal import PATIENCE_S
 from tests.fakes.discord import serializers as shown
 from tests.fakes.discord.messages import Account, Attachment, Message, flat
 from tests.fakes.discord.permissions import USE_EXTERNAL_APPS
@@ -161,7 +162,7 @@ class Interaction:
         known = self.data.get("resolved", {}).get("attachments", {})
         return [self.world.cdn.files[int(number)] for number in known]
 
-    async def shows(self, text: str, timeout: float = 10.0) -> Message:
+    async def shows(self, text: str, timeout: float = PATIENCE_S) -> Message:
         """The newest message by this interaction with these words, once there is one."""
 
         def look() -> Message | None:
@@ -171,7 +172,7 @@ class Interaction:
         found: Message = await self._until(look, f"no {text!r}", timeout)
         return found
 
-    async def _until(self, look: Any, what: str, timeout: float = 10.0) -> Any:
+    async def _until(self, look: Any, what: str, timeout: float = PATIENCE_S) -> Any:
         words = f"{what} to {self.by.name} {self.words}; the bot was told {self.told} times"
         return await self.world.until(look, timeout, channel=self.channel, what=words)
 

@@ -290,7 +290,7 @@ async def test_broken_connection_loses_no_event(
             # What is done while the session may go on is told when it does.
             waits = 20.0 if disturb == gateway.invalidate else 0
             await ann.uses("/video", channel=general, prompt=f"kite {number}", waits=waits)
-            await general.shows_video(times=number + 1, timeout=20)
+            await general.shows_video(times=number + 1)
     assert gateway.resumed == [0, 0]
     assert len(gateway.identified) == 2
     assert len(discord.world.commands.syncs) == 1

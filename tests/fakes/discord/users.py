@@ -8,6 +8,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from tests.fakes.change_signal import PATIENCE_S
 from tests.fakes.discord import serializers as shown
 from tests.fakes.discord.channels import LIMITS, Channel, Guild, Role
 from tests.fakes.discord.command_access import available_commands, context_of, installation_owners
@@ -278,7 +279,7 @@ class FakeUser(Account):
         self.world.delete(message, by_bot=False)
 
     async def sees(
-        self, text: str, timeout: float = 10.0, *, after: Message | None = None
+        self, text: str, timeout: float = PATIENCE_S, *, after: Message | None = None
     ) -> Message:
         """The newest message of the bot with these words that only this person sees."""
         least = after.id if after else 0
@@ -308,7 +309,7 @@ class FakeUser(Account):
             ]
         return sorted(found, key=lambda one: one.id)
 
-    async def sees_video(self, timeout: float = 30.0) -> Message:
+    async def sees_video(self, timeout: float = PATIENCE_S) -> Message:
         """The newest video of the bot that only this person sees."""
 
         def look() -> Message | None:

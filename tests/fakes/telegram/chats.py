@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from tests.fakes.change_signal import ChangeSignal
+from tests.fakes.change_signal import PATIENCE_S, ChangeSignal
 from tests.fakes.telegram.messages import ANONYMOUS, Account, Event, EventKind, Message
 
 if TYPE_CHECKING:
@@ -115,12 +115,17 @@ class Chat:
         """All that happened of this kind."""
         return (event for event in self.log if event.kind == kind and event.by_bot is by_bot)
 
-    async def until(self, look: Callable[[Chat], T], timeout: float = 10.0) -> T:
+    async def until(self, look: Callable[[Chat], T], timeout: float = PATIENCE_S) -> T:
         """The first true thing that `look` finds; it looks whenever this chat changes."""
         return await self.world.until(lambda: look(self), timeout, chat=self)
 
     async def shows(
-        self, text: str, timeout: float = 10.0, *, after: Message | None = None, times: int = 1
+        self,
+        text: str,
+        timeout: float = PATIENCE_S,
+        *,
+        after: Message | None = None,
+        times: int = 1,
     ) -> Message:
         """Wait until the bot has posted this text `times` times; the newest message."""
         least = after.id if after else 0
@@ -135,7 +140,7 @@ class Chat:
         assert found is not None
         return found
 
-    async def shows_video(self, timeout: float = 30.0, *, times: int = 1) -> Message:
+    async def shows_video(self, timeout: float = PATIENCE_S, *, times: int = 1) -> Message:
         """Wait until the bot has posted `times` videos; the newest message."""
 
         def look() -> Message | None:

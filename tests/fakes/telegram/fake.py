@@ -20,6 +20,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
+from tests.fakes.change_signal import PATIENCE_S
 from tests.fakes.telegram.bot_methods import menu
 from tests.fakes.telegram.chats import Chat
 from tests.fakes.telegram.messages import Account
@@ -143,7 +144,7 @@ class FakeTelegram(Server):
             call for call in self.calls if call.method == method and wanted in {None, call.chat}
         ]
 
-    async def until(self, look: Callable[[], T], timeout: float = 10.0) -> T:
+    async def until(self, look: Callable[[], T], timeout: float = PATIENCE_S) -> T:
         """The first true result of `look`, called after each change."""
         return await self.world.until(look, timeout)
 

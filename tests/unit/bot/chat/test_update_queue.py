@@ -13,6 +13,7 @@ from bot.chat.update_queue import RetryLater, StoredUpdate, UpdateQueue
 from bot.store import schema
 from bot.store.connect import open_database
 from bot.store.database import Database, DatabaseError
+from tests.fakes.change_signal import PATIENCE_S
 from tests.support.fake_clock import FakeClock
 
 LEASE = 60
@@ -34,7 +35,7 @@ class Waking(FakeClock):
 
     async def until_naps(self, count: int) -> None:
         """Wait until sleep was called this many times."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             while len(self.naps) < count:
                 self._fell_asleep.clear()
                 await self._fell_asleep.wait()
@@ -65,7 +66,7 @@ class Handler:
         await self.until(lambda: bool(self.given))
 
     async def until(self, look: Callable[[], bool]) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             while not look():
                 self._changed.clear()
                 await self._changed.wait()
@@ -263,7 +264,7 @@ async def test_full_process_takes_no_more_until_there_is_room(processes: Process
     await handler.until(lambda: handler.given == [1])
     assert not waiting.done()
     handler.open.set()
-    await asyncio.wait_for(waiting, 10)
+    await asyncio.wait_for(waiting, PATIENCE_S)
     await inbox.wait_idle()
     assert handler.done == list(range(1, 2001))
 
@@ -305,7 +306,7 @@ async def test_stop_does_not_wait_for_delayed_updates(processes: Processes) -> N
     handler.fail_with[1] = RetryLater("away", 100)
     await leaving.take([update(1), update(2)])
     await processes.clock.until_naps(1)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         await leaving.stop(60)
     heir, later = processes.start()
     await processes.looks(heir)

@@ -12,6 +12,7 @@ import pytest
 from bot.chat.update_queue import StoredUpdate, UpdateQueue
 from bot.store import updates
 from bot.store.database import Database, DatabaseUnavailable, Tx
+from tests.fakes.change_signal import PATIENCE_S
 from tests.support.fake_clock import FakeClock
 
 T = TypeVar("T")
@@ -29,18 +30,28 @@ class Unheard(Database):
         """Whether the answer to the function of this name is lost."""
         self.refuse: Callable[[str], Exception | None] = lambda _: None
         """What the function of this name meets instead of being done."""
+        self.under_way = 0
+        """Functions that have begun and not ended."""
 
     async def transact(self, function: Callable[[Tx], T]) -> T:
         name = function.__qualname__
         if (error := self.refuse(name)) is not None:
             raise error
-        result = await self.real.transact(function)
+        self.under_way += 1
+        try:
+            result = await self.real.transact(function)
+        finally:
+            self.under_way -= 1
         if self.lose(name):
             raise DatabaseUnavailable("the answer was lost")
         return result
 
     async def read(self, function: Callable[[Tx], T]) -> T:
-        return await self.real.read(function)
+        self.under_way += 1
+        try:
+            return await self.real.read(function)
+        finally:
+            self.under_way -= 1
 
     async def run_exclusive(self, function: Callable[[Tx], T]) -> T:
         return await self.real.run_exclusive(function)
@@ -55,8 +66,9 @@ class Unheard(Database):
 class Process:
     """An inbox at work, and what it was given to deal with."""
 
-    def __init__(self, database: Database, clock: FakeClock) -> None:
+    def __init__(self, database: Unheard, clock: FakeClock) -> None:
         self.given: list[int] = []
+        self.database = database
         self.clock = clock
         self.inbox = UpdateQueue(database, clock, "chat", self._handle)
 
@@ -67,15 +79,21 @@ class Process:
         """Let so much time pass, with the looks that belong to it."""
         for _ in range(int(seconds) // 10):
             await self.clock.advance(10)
-            # What a look has the database do takes a moment that no clock knows.
-            await asyncio.sleep(0.02)
+            await self.looked()
+
+    async def looked(self) -> None:
+        """Return when a look has had from the database what it wants."""
+        async with asyncio.timeout(PATIENCE_S):
+            await asyncio.sleep(0.001)
+            while self.database.under_way:
+                await asyncio.sleep(0.001)
 
 
 @asynccontextmanager
-async def _living(database: Database, clock: FakeClock) -> AsyncIterator[Process]:
+async def _living(database: Unheard, clock: FakeClock) -> AsyncIterator[Process]:
     process = Process(database, clock)
     looking = asyncio.create_task(process.inbox.run())
-    await asyncio.sleep(0.02)
+    await process.looked()
     try:
         yield process
     finally:

@@ -18,6 +18,7 @@ from bot.media.probe import probe
 from bot.media.storage import DiskFull
 from bot.media.transcode_plan import Strategy, choose_plan
 from bot.media.transcoder import Transcoder
+from tests.fakes.change_signal import PATIENCE_S
 from tests.support.large_videos import SECONDS, unusual_video, video_of_length, video_of_size
 from tests.support.video_frames import player_errors
 
@@ -282,7 +283,7 @@ def _child(tmp_path: Path, film: Path) -> subprocess.Popen[bytes]:
 
 
 async def _until(holds: Callable[[], object]) -> None:
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE_S):
         while not holds():
             await asyncio.sleep(0.01)
 

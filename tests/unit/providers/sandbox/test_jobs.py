@@ -16,6 +16,7 @@ from providers.errors import NotFound, UpstreamError
 from providers.sandbox import MAX_CONCURRENT_RENDERS, Sandbox
 from providers.sandbox.jobs import JOB_RETENTION_S, VIDEO_RETENTION_S
 from providers.types import Failed, FailureKind, Finished, Pending, ReferenceImage
+from tests.fakes.change_signal import PATIENCE_S
 from tests.support import sample_images, video_frames
 from tests.support.fake_clock import FakeClock
 from tests.support.sandbox_driver import (
@@ -44,7 +45,7 @@ async def test_percent_rises_and_is_complete_only_with_the_video(sandbox: Sandbo
     """It rises while rendering, and is 100 only once the video exists."""
     job = await sandbox.submit(replace(SMALL, seconds=6, width=720, height=1280))
     seen = []
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE_S):
         while isinstance(progress := await sandbox.poll(job.remote_id), Pending):
             seen.append(progress)
             await asyncio.sleep(0.02)
@@ -62,7 +63,7 @@ async def test_at_most_two_videos_are_rendered_at_once(sandbox: Sandbox, tmp_pat
     ]
     assert await sandbox.poll(jobs[-1].remote_id) == Pending()
     most = 0
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE_S):
         for job in jobs:
             while isinstance(await sandbox.poll(job.remote_id), Pending):
                 most = max(most, len(list((tmp_path / "sandbox").glob("making-*"))))
