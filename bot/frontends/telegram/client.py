@@ -12,6 +12,7 @@ import asyncio
 import json
 import ssl
 from collections.abc import Iterator, Sequence
+from functools import cache
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlencode
@@ -57,12 +58,19 @@ class Throttled(TelegramError):
         self.seconds = seconds
 
 
+@cache
+def _trusted() -> ssl.SSLContext:
+    """Trust the certificates of both httpx and the system: either may lack the one needed."""
+    context = httpx.create_ssl_context()
+    context.load_default_certs()
+    return context
+
+
 class _Request(HTTPXRequest):
     """Requests whose faults say what became of them, and that end within a time."""
 
     def __init__(self, *, read_timeout: float, whole: float) -> None:
-        context = httpx.create_ssl_context()
-        context.load_default_certs()
+        context = _trusted()
         super().__init__(
             connect_timeout=_CONNECT,
             read_timeout=read_timeout,
