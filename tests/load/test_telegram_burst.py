@@ -1,4 +1,4 @@
-"""A thousand messages at once in Telegram: all are answered, and no limit is broken."""
+"""A burst of messages in Telegram: everybody is answered, and no limit is ever broken."""
 
 from __future__ import annotations
 
@@ -20,10 +20,9 @@ from tests.support.virtual_time import VirtualClock, running_bot
 
 SIZES = (2, 6, 10, 12, 20)
 """Of groups: in the first two no limit of their own is ever reached."""
-GROUPS = 50
 AT_ONCE = 10
 EVERY = 0.1
-"""1,000 messages in 10 s."""
+"""100 messages a second."""
 ALL = 400.0
 """Seconds in which all must be over: three messages for each of twenty people, at 20 a minute,
 would be 180."""
@@ -46,10 +45,10 @@ async def telegram(clock: VirtualClock) -> AsyncIterator[FakeTelegram]:
     assert telegram.throttled == []
 
 
-def _crowd(telegram: FakeTelegram) -> list[tuple[FakeUser, Chat]]:
-    """Five hundred people in fifty groups."""
+def _crowd(telegram: FakeTelegram, groups: int) -> list[tuple[FakeUser, Chat]]:
+    """Ten people to a group on average."""
     crowd: list[tuple[FakeUser, Chat]] = []
-    for number in range(GROUPS):
+    for number in range(groups):
         size = SIZES[number % len(SIZES)]
         people = [telegram.user(f"Person {len(crowd) + one}") for one in range(size)]
         chat = telegram.supergroup(f"Group {number}", people)
@@ -60,7 +59,7 @@ def _crowd(telegram: FakeTelegram) -> list[tuple[FakeUser, Chat]]:
 async def _asked(
     crowd: list[tuple[FakeUser, Chat]], clock: VirtualClock
 ) -> tuple[list[Message], list[Message]]:
-    """Everybody wants a video, and then to know what that has cost; within ten seconds."""
+    """Everybody wants a video, and then to know what that has cost."""
     began, asked = clock.now(), []
     for number, (person, chat) in enumerate(crowd * 2):
         if number % AT_ONCE == 0:
@@ -95,15 +94,16 @@ def _waits(chat: Chat, ready: dict[str, float]) -> list[tuple[float, float]]:
     return [(ready[message.text.split()[-1]], message.time) for message in sent]
 
 
+@pytest.mark.parametrize("groups", [10, pytest.param(50, marks=pytest.mark.long)])
 async def test_burst_of_messages_is_answered_within_the_limits(
-    telegram: FakeTelegram, clock: VirtualClock, tmp_path: Path
+    telegram: FakeTelegram, clock: VirtualClock, tmp_path: Path, groups: int
 ) -> None:
-    """500 people of 50 groups write 1,000 times in 10 s: all are answered, results go first.
+    """All write twice, a hundred messages a second: all are answered, results go first.
 
     No edit of a chat overtakes a result that waits there, and where a group is full, only its own
     people wait.
     """
-    crowd = _crowd(telegram)
+    crowd = _crowd(telegram, groups)
     async with FakeOpenAIGateway(cheap=True, render_seconds=20, now=clock.now) as gateway:
         async with running_bot(clock, telegram, gateway, tmp_path) as parts:
             wishes, questions = await _asked(crowd, clock)
@@ -116,7 +116,7 @@ async def test_burst_of_messages_is_answered_within_the_limits(
     for question in questions:
         (answer,) = _answers(question)
         assert "You can spend" in answer.text
-    assert sum(telegram.uploads.values()) == len(ready) == len(crowd) == 500
+    assert sum(telegram.uploads.values()) == len(ready) == len(crowd) == 10 * groups
     for chat in {chat for _, chat in crowd}:
         edits = [event.time for event in chat.events("edited")]
         waits = _waits(chat, ready)

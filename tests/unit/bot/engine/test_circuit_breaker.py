@@ -11,6 +11,7 @@ from providers import errors
 from providers.types import Failed, FailureKind, Finished
 from tests.fakes.engine.harness import EngineHarness
 from tests.fakes.engine.scripted import ScriptedProvider
+from tests.unit.bot.engine.conftest import BOTH_DATABASES
 
 
 def test_half_open_provider_gets_one_create_at_a_time(harness: EngineHarness) -> None:
@@ -20,6 +21,7 @@ def test_half_open_provider_gets_one_create_at_a_time(harness: EngineHarness) ->
     assert ProviderCapacity.measure(harness.engine, trial, (3, 1), 0.0).free_slots == 0
 
 
+@BOTH_DATABASES
 async def test_three_failures_open_the_circuit_until_a_probe_succeeds(
     harness: EngineHarness,
 ) -> None:
@@ -78,6 +80,7 @@ async def test_key_rejected_by_a_poll_alerts_and_keeps_polling(harness: EngineHa
     assert "refuses the key" in harness.chat.alerts[0]
 
 
+@BOTH_DATABASES
 async def test_new_key_resets_the_provider(harness: EngineHarness) -> None:
     """Another key under the same name starts with a clean record."""
     harness.provider.submits = [errors.Misconfigured("HTTP 401")]

@@ -10,6 +10,7 @@ from providers import errors
 from providers.types import Failed, FailureKind, Finished, Pending
 from tests.fakes.engine.harness import EngineHarness
 from tests.fakes.engine.scripted import ScriptedProvider
+from tests.unit.bot.engine.conftest import BOTH_DATABASES
 
 HOUR = 3600.0
 
@@ -74,6 +75,7 @@ async def test_hanging_job_fails_after_deadline(harness: EngineHarness) -> None:
     assert await harness.spent() == 0
 
 
+@BOTH_DATABASES
 async def test_job_past_deadline_is_cancelled_at_the_provider(harness: EngineHarness) -> None:
     """Where the gateway can cancel, it is asked to before the task fails."""
     harness.use_provider(ScriptedProvider(harness.folder, cancel=True))
@@ -115,6 +117,7 @@ async def test_job_waits_for_the_provider_account_that_made_it(harness: EngineHa
     assert (await harness.task(task)).state is State.DONE
 
 
+@BOTH_DATABASES
 async def test_cancelled_job_releases_credits(harness: EngineHarness) -> None:
     """A cancelled job releases the hold, and the user is notified."""
     harness.use_provider(ScriptedProvider(harness.folder, cancel=True))

@@ -8,8 +8,10 @@ from bot.engine import queue_position
 from bot.presentation.i18n import translate
 from bot.store import frontend_state
 from tests.fakes.engine.harness import EngineHarness
+from tests.unit.bot.engine.conftest import BOTH_DATABASES
 
 
+@BOTH_DATABASES
 async def test_queue_position_is_updated_in_order(harness: EngineHarness) -> None:
     """As the queue shortens, each status is updated, in queue order."""
     await harness.register_providers()
@@ -29,6 +31,7 @@ async def test_queue_position_is_updated_in_order(harness: EngineHarness) -> Non
     assert len(harness.chat.status_texts) == 5
 
 
+@BOTH_DATABASES
 async def test_queue_position_is_sent_by_one_process_only(harness: EngineHarness) -> None:
     """While one process updates positions, another one for the same chats does not."""
     await harness.accept_task()

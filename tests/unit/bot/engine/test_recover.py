@@ -9,6 +9,7 @@ from providers import errors
 from providers.types import Job, JobLookup, Pending
 from tests.fakes.engine.harness import EngineHarness
 from tests.fakes.engine.scripted import ScriptedProvider
+from tests.unit.bot.engine.conftest import BOTH_DATABASES
 
 HOUR = 3600.0
 
@@ -45,6 +46,7 @@ async def test_proven_absence_resends_the_create(harness: EngineHarness) -> None
     assert harness.provider.count("submit") == 2
 
 
+@BOTH_DATABASES
 async def test_job_of_another_task_is_not_attached(harness: EngineHarness) -> None:
     """A job that belongs to another task is not attached a second time."""
     harness.use_provider(ScriptedProvider(harness.folder, find=JobLookup.BEST_EFFORT))
@@ -59,6 +61,7 @@ async def test_job_of_another_task_is_not_attached(harness: EngineHarness) -> No
     assert (await harness.task(second)).state is State.REVIEW
 
 
+@BOTH_DATABASES
 async def test_ambiguous_job_is_attached_to_no_task(harness: EngineHarness) -> None:
     """While another create with the same prompt is unclear, a listed job is attached to no task."""
     harness.use_provider(ScriptedProvider(harness.folder, find=JobLookup.BEST_EFFORT))

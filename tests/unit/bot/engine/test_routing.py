@@ -18,6 +18,7 @@ from providers import errors
 from providers.types import Finished, Pending
 from tests.fakes.engine.harness import EngineHarness
 from tests.fakes.engine.scripted import ScriptedProvider
+from tests.unit.bot.engine.conftest import BOTH_DATABASES
 
 A, B, C = Offer("a", "m"), Offer("b", "m", priority=2), Offer("c", "m")
 
@@ -177,6 +178,7 @@ async def test_remix_waits_for_the_account_of_its_original(harness: EngineHarnes
     assert other.count("submit") == 0
 
 
+@BOTH_DATABASES
 async def test_renamed_provider_keeps_its_jobs(harness: EngineHarness) -> None:
     """The same key at the same address under another name is the same account."""
     harness.provider.polls = [Pending(running=True)]
@@ -197,6 +199,7 @@ async def set_mode(stage: EngineHarness, mode: ProviderMode) -> None:
     await stage.database.transact(lambda tx: provider_health.set_mode(tx, "p", mode))
 
 
+@BOTH_DATABASES
 async def test_draining_provider_finishes_its_job_and_takes_no_new_task(
     harness: EngineHarness,
 ) -> None:
@@ -215,6 +218,7 @@ async def test_draining_provider_finishes_its_job_and_takes_no_new_task(
     assert (await harness.task(waiting)).state is State.DONE
 
 
+@BOTH_DATABASES
 async def test_disabled_provider_gets_no_request(harness: EngineHarness) -> None:
     """Its jobs wait, however long, and then continue."""
     harness.provider.polls = [Pending(running=True)]
@@ -276,6 +280,7 @@ async def crowded(stage: EngineHarness, before: int, full: ScriptedProvider) -> 
     return await stage.accept_task("console:last", seconds=8)
 
 
+@BOTH_DATABASES
 @pytest.mark.parametrize("before", [60, 1300])
 async def test_full_provider_does_not_block_tasks_for_another(
     harness: EngineHarness, before: int
@@ -287,6 +292,7 @@ async def test_full_provider_does_not_block_tasks_for_another(
     assert (await harness.task(task)).state is State.DONE
 
 
+@BOTH_DATABASES
 async def test_provider_filled_in_this_round_does_not_block_another(
     harness: EngineHarness,
 ) -> None:
@@ -309,6 +315,7 @@ async def test_time_in_queue_does_not_count_towards_the_deadline(harness: Engine
     assert (await harness.task(task)).state is State.QUEUED
 
 
+@BOTH_DATABASES
 async def test_provider_limit_is_kept_and_users_take_turns(harness: EngineHarness) -> None:
     """The provider's limit holds; the other tasks wait, one of each user in turn."""
     harness.use_provider(ScriptedProvider(harness.folder, max_concurrent=3))

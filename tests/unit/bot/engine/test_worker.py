@@ -19,10 +19,12 @@ from providers import errors
 from providers.types import Failed, FailureKind, JobLookup
 from tests.fakes.engine.harness import EngineHarness
 from tests.fakes.engine.scripted import ScriptedFrontEnd, ScriptedProvider
+from tests.unit.bot.engine.conftest import BOTH_DATABASES
 
 HOUR = 3600.0
 
 
+@BOTH_DATABASES
 async def test_video_is_created_fetched_posted_once_and_charged(harness: EngineHarness) -> None:
     """The normal case."""
     task = await harness.accept_task()
@@ -43,6 +45,7 @@ async def test_video_is_created_fetched_posted_once_and_charged(harness: EngineH
     assert (await harness.held(), await harness.spent()) == (0, 4)
 
 
+@BOTH_DATABASES
 async def test_late_create_answer_after_lost_lease_is_kept(harness: EngineHarness) -> None:
     """A worker that lost its lease during the create still passes on the job id."""
     task = await harness.accept_task()
@@ -62,6 +65,7 @@ async def test_late_create_answer_after_lost_lease_is_kept(harness: EngineHarnes
     assert harness.provider.count("submit") == 1
 
 
+@BOTH_DATABASES
 async def test_worker_with_expired_lease_neither_creates_nor_posts(harness: EngineHarness) -> None:
     """A worker that wakes after its lease ended neither sends the create nor posts."""
     task = await harness.accept_task()
@@ -91,6 +95,7 @@ async def test_worker_with_expired_lease_neither_creates_nor_posts(harness: Engi
     assert len(harness.chat.posted_texts) == 2
 
 
+@BOTH_DATABASES
 async def test_unstorable_characters_are_replaced(harness: EngineHarness) -> None:
     """Lone surrogates and NUL in provider text are stored as something harmless."""
     harness.provider.polls = [Failed(FailureKind.UPSTREAM, "a\ud800b\x00c")]
@@ -99,6 +104,7 @@ async def test_unstorable_characters_are_replaced(harness: EngineHarness) -> Non
     assert (await harness.task(task)).provider_message == "a?b?c"
 
 
+@BOTH_DATABASES
 async def test_task_of_dead_worker_is_taken_over_after_lease(harness: EngineHarness) -> None:
     """The task of a dead worker is taken over when its lease ends, and only then."""
     harness.engine = replace(harness.engine, limits=EngineLimits(lease_s=30))
