@@ -158,6 +158,7 @@ async def _lived(house: Installation, life: Life, picture: Path) -> list[str]:
     return house.points()
 
 
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize(
     ("dialect", "every"),
     [

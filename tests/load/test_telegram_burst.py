@@ -18,6 +18,8 @@ from tests.fakes.telegram.messages import Message
 from tests.fakes.telegram.users import FakeUser
 from tests.support.virtual_time import VirtualClock, running_bot
 
+pytestmark = pytest.mark.timeout(1200)
+
 SIZES = (2, 6, 10, 12, 20)
 """Of groups: in the first two no limit of their own is ever reached."""
 AT_ONCE = 10

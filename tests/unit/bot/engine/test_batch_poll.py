@@ -92,6 +92,7 @@ async def crowd(stage: EngineHarness, farm: Farm, jobs: int) -> list[float]:
 
 
 @pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize(
     ("jobs", "fewer"), [(200, 6), pytest.param(1000, 10, marks=pytest.mark.long)]
 )
