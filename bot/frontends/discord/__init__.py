@@ -111,7 +111,7 @@ class Discord:
         if self._ready.is_set():
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_STOP_GRACE_S):
-                    await self._context.drain()
+                    await self._context.background.drain()
             await self._context.sender.close()
             await self._client.close()
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Coroutine
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import discord
 import structlog
 
+from bot.chat.background_tasks import BackgroundTasks
 from bot.chat.interactive_messages import InteractiveMessages
 from bot.chat.update_queue import RetryLater, UpdateQueue
 from bot.domain.commands import Command, CommandRequest, Reply
@@ -35,23 +33,12 @@ class ChatContext:
     sender: MessageSender
     interactive_messages: InteractiveMessages
     update_queue: UpdateQueue
-    _beside: set[asyncio.Task[None]] = field(default_factory=set)
+    background: BackgroundTasks = field(default_factory=BackgroundTasks)
 
     @property
     def has_admin(self) -> bool:
         """Whether the settings name an admin at Discord."""
         return any(admin.startswith(f"{NAME}:") for admin in self.app.settings.admins)
-
-    def run_in_background(self, work: Coroutine[Any, Any, object]) -> None:
-        """Do something that nobody has to wait for, and that may fail."""
-        running = asyncio.create_task(_log_failure(work))
-        self._beside.add(running)
-        running.add_done_callback(self._beside.discard)
-
-    async def drain(self) -> None:
-        """Return when nothing is done beside."""
-        while self._beside:
-            await asyncio.wait(self._beside)
 
     async def run_command(
         self, stored: StoredInteraction, command: Command, update: str = ""
@@ -108,7 +95,7 @@ class ChatContext:
                 else:
                     key = await self._reply_in_private(stored, words)
             if stored.needs_first_response and stored.public:
-                self.run_in_background(self.sender.delete_original_response(stored.target))
+                self.background.run(self.sender.delete_original_response(stored.target))
         except DeliveryError as error:
             if not error.is_permanent:
                 raise RetryLater(str(error), error.retry_after) from None
@@ -130,12 +117,3 @@ class ChatContext:
         except DeliveryOutcomeUnknown:
             # It is likelier there than not, and nobody is harmed by one answer less.
             return None
-
-
-async def _log_failure(work: Awaitable[object]) -> None:
-    try:
-        await work
-    except (DeliveryError, DeliveryOutcomeUnknown, RetryLater) as error:
-        _log.info("left_undone", why=str(error))
-    except Exception:  # noqa: BLE001 - nobody waits for it
-        _log.exception("beside_failed")

@@ -54,7 +54,7 @@ class ResultMessages:
         words = self._message(interactive, task, video, beside, whole=not note)
         key = await self._send(task, target, words, f"v{task.id}")
         await self._record_message(interactive, key)
-        self._context.run_in_background(self._status_messages.end(task))
+        self._context.background.run(self._status_messages.end(task))
         return key
 
     async def find_delivered(self, task: Task, delivery: Delivery) -> str | None:
@@ -72,7 +72,7 @@ class ResultMessages:
             return None
         if key is not None:
             await self._record_message(interactive, key)
-            self._context.run_in_background(self._status_messages.end(task))
+            self._context.background.run(self._status_messages.end(task))
         return key
 
     async def send_final_message(self, task: Task, text: str) -> None:
@@ -87,7 +87,7 @@ class ResultMessages:
             mention=parse_user_id(task.user_id),
         )
         await self._send(task, target, words, f"w{task.id}{task.state.value[:3]}")
-        self._context.run_in_background(self._status_messages.end(task))
+        self._context.background.run(self._status_messages.end(task))
 
     # --- where it goes -------------------------------------------------------------------
 

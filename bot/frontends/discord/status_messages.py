@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import re
 from weakref import WeakValueDictionary
 
 import discord
 import structlog
 
-from bot.chat.interactive_messages import DatabaseError
+from bot.chat.background_tasks import repeat
 from bot.chat.update_queue import RetryLater
 from bot.domain.interactive import InteractiveMessage, MessageKind
 from bot.domain.tasks import ACTIVE, State, Task
@@ -101,7 +100,7 @@ class StatusMessages:
         self._wanted[task.id] = (task, text)
         if task.id not in self._changing:
             self._changing.add(task.id)
-            self._context.run_in_background(self._change(task.id))
+            self._context.background.run(self._change(task.id))
 
     async def end(self, task: Task, text: str | None = None) -> bool:
         """No status any more: take the message away, or let it say its last word.
@@ -151,19 +150,17 @@ class StatusMessages:
         return edited
 
     async def cleanup_stale(self) -> None:
-        """Take away what a crash or an outage has left standing; again and again."""
-        while True:
-            with contextlib.suppress(DatabaseError):
-                for interactive in await self._context.interactive_messages.find_stale(
-                    _CLEANUP_BATCH_SIZE
-                ):
-                    task = await task_by_id(self._context.app, interactive.task_id or "")
-                    if task is not None:
-                        stopped = task.state is State.CANCELLED
-                        self._context.run_in_background(
-                            self.end(task, final_message(task) if stopped else None)
-                        )
-            await self._context.app.clock.sleep(CLEANUP_INTERVAL_S)
+        """Remove the status messages that a crash or an outage has left, until cancelled."""
+        await repeat(self._remove_stale, self._context.app.clock, CLEANUP_INTERVAL_S)
+
+    async def _remove_stale(self) -> None:
+        for interactive in await self._context.interactive_messages.find_stale(_CLEANUP_BATCH_SIZE):
+            task = await task_by_id(self._context.app, interactive.task_id or "")
+            if task is not None:
+                stopped = task.state is State.CANCELLED
+                self._context.background.run(
+                    self.end(task, final_message(task) if stopped else None)
+                )
 
     def _lock_for(self, task_id: str) -> asyncio.Lock:
         return self._touched.setdefault(task_id, asyncio.Lock())

@@ -48,6 +48,7 @@ _OFFICIAL_API_URL = "https://api.telegram.org"
 _CLOUD_UPLOAD_MB = 50
 _LOCAL_UPLOAD_MB = 2000
 """Of an upload: core.telegram.org/bots/api, "Sending files" and "Using a Local Bot API Server"."""
+_FIRST_RETRY_DELAY_S = 2.0
 _MAX_RETRY_DELAY_S = 30.0
 _STOP_GRACE_S = 3.0
 _MEMBER_STATUSES = {ChatMember.MEMBER, ChatMember.ADMINISTRATOR, ChatMember.RESTRICTED}
@@ -97,7 +98,7 @@ class Telegram:
         if self._ready.is_set():
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_STOP_GRACE_S):
-                    await self._context.drain()
+                    await self._context.background.drain()
             await self._status_messages.stop()
             await self._client.close()
 
@@ -132,7 +133,7 @@ class Telegram:
             asyncio.create_task(task)
             for task in (update_queue.run(), self._status_messages.cleanup_stale())
         ]
-        self._context.run_in_background(self._command_menu.sync())
+        self._context.background.run(self._command_menu.sync())
         _log.info("telegram_serves", bot=self._context.me.username)
         try:
             return await self._update_source.run(client, update_queue)
@@ -187,6 +188,12 @@ class Telegram:
 
     # --- what the engine asks for --------------------------------------------------------
 
+    def _require_ready(self) -> None:
+        """Raise `DeliveryError` unless the bot has started: the engine must not wait for it."""
+        if not self._ready.is_set():
+            reason = "the bot has not started yet"
+            raise DeliveryError("unreachable", reason, retry_after=_FIRST_RETRY_DELAY_S)
+
     def max_video_bytes(self, destination: Destination) -> int | None:
         """The same in every chat."""
         del destination
@@ -194,7 +201,7 @@ class Telegram:
 
     async def deliver(self, task: Task, delivery: Delivery, video: Video, note: str) -> str:
         """See `Messenger`."""
-        await self._ready.wait()
+        self._require_ready()
         return await self._result_messages.deliver(task, delivery, video, note)
 
     async def find_delivered(self, task: Task, delivery: Delivery) -> str | None:
@@ -205,7 +212,7 @@ class Telegram:
 
     async def send_final_message(self, task: Task, text: str) -> None:
         """See `Messenger`."""
-        await self._ready.wait()
+        self._require_ready()
         await self._result_messages.send_final_message(task, text)
 
     async def update_status(self, task: Task, text: str) -> None:
@@ -215,7 +222,7 @@ class Telegram:
 
     async def alert_admins(self, text: str) -> None:
         """Tell every admin here; who has not started the bot cannot be told."""
-        await self._ready.wait()
+        self._require_ready()
         sent = False
         failed: DeliveryError | DeliveryOutcomeUnknown | None = None
         for admin in sorted(self._settings.admins):

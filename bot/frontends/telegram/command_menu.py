@@ -53,7 +53,7 @@ class CommandMenu:
     def user_started(self, user: User) -> None:
         """An admin's own menu can be set only once they have a chat with the bot."""
         if user.is_admin:
-            self._context.run_in_background(self._admin_started(parse_user_id(user.id)))
+            self._context.background.run(self._admin_started(parse_user_id(user.id)))
 
     async def _admin_started(self, user: int) -> None:
         await self._context.interactive_messages.set_state(

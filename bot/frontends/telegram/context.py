@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -11,6 +9,7 @@ import structlog
 from telegram import Bot, ForceReply, InlineKeyboardMarkup, Message
 from telegram import User as TelegramUser
 
+from bot.chat.background_tasks import BackgroundTasks
 from bot.chat.interactive_messages import InteractiveMessages
 from bot.chat.update_queue import RetryLater
 from bot.domain.interactive import InteractiveMessage, MessageKind
@@ -51,20 +50,9 @@ class ChatContext:
     interactive_messages: InteractiveMessages
     me: TelegramUser | None = None
     """None until Telegram has said it."""
-    _beside: set[asyncio.Task[None]] = field(default_factory=set)
+    background: BackgroundTasks = field(default_factory=BackgroundTasks)
     _unconfirmed_replies: dict[tuple[str, str], int] = field(default_factory=dict)
     """Answers (where, what) whose sends got no answer, until they are said once more."""
-
-    def run_in_background(self, work: Coroutine[Any, Any, object]) -> None:
-        """Do something that nobody has to wait for, and that may fail."""
-        running = asyncio.create_task(_log_failure(work))
-        self._beside.add(running)
-        running.add_done_callback(self._beside.discard)
-
-    async def drain(self) -> None:
-        """Return when nothing is done beside."""
-        while self._beside:
-            await asyncio.wait(self._beside)
 
     async def reply(
         self,
@@ -151,12 +139,3 @@ def _is_transient(error: DeliveryError) -> None:
     if not error.is_permanent:
         raise RetryLater(str(error), error.retry_after) from None
     _log.info("nobody_to_answer", why=str(error))
-
-
-async def _log_failure(work: Awaitable[object]) -> None:
-    try:
-        await work
-    except (DeliveryError, DeliveryOutcomeUnknown, RetryLater) as error:
-        _log.info("left_undone", why=str(error))
-    except Exception:  # noqa: BLE001 - nobody waits for it
-        _log.exception("beside_failed")

@@ -54,10 +54,10 @@ class ResultMessages:
         try:
             message = await self._context.sender.send_video(target, video_message)
         except DeliveryError as error:
-            message = await self._send_in_private(error, task, target, video_message, note)
+            message = await self._send_in_private(error, task, delivery, video_message, note)
         key = message_ref(message.chat.id, message.message_id)
         await self._record_message(interactive, message, key, whole=not note)
-        self._context.run_in_background(self._status_messages.end(task))
+        self._context.background.run(self._status_messages.end(task))
         return key
 
     async def find_delivered(self, task: Task) -> str | None:
@@ -79,20 +79,22 @@ class ResultMessages:
             await self._context.sender.send_text(
                 ChatTarget(parse_user_id(task.user_id)), escaped(text), Priority.WORD, markup
             )
-        self._context.run_in_background(self._status_messages.end(task))
+        self._context.background.run(self._status_messages.end(task))
 
     async def _send_in_private(
         self,
         error: DeliveryError,
         task: Task,
-        target: ChatTarget,
+        delivery: Delivery,
         video_message: VideoMessage,
         note: str,
     ) -> Message:
+        target = ChatTarget.parse(delivery.destination.address)
         if not error.is_permanent or target.is_private:
             raise error
         reason = translate(task.language, "posted-in-private")
-        words = caption(task, "\n".join(part for part in (reason, note) if part), repeated=False)
+        notes = "\n".join(part for part in (reason, note) if part)
+        words = caption(task, notes, repeated=delivery.repeated)
         own = ChatTarget(parse_user_id(task.user_id))
         try:
             return await self._context.sender.send_video(own, replace(video_message, caption=words))

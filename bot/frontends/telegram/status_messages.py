@@ -7,6 +7,7 @@ from weakref import WeakValueDictionary
 
 import structlog
 
+from bot.chat.background_tasks import repeat
 from bot.chat.interactive_messages import DatabaseError
 from bot.domain.interactive import InteractiveMessage, MessageKind
 from bot.domain.tasks import ACTIVE, Task
@@ -132,16 +133,12 @@ class StatusMessages:
             self.refresh(now_is)
 
     async def cleanup_stale(self) -> None:
-        """Take away what a crash or an outage has left standing; again and again."""
-        while True:
-            try:
-                for interactive in await self._context.interactive_messages.find_stale(
-                    _CLEANUP_BATCH_SIZE
-                ):
-                    await self._remove(interactive)
-            except Exception:  # noqa: BLE001 - the next time may go better
-                _log.exception("tidying_failed")
-            await self._context.app.clock.sleep(CLEANUP_INTERVAL_S)
+        """Remove the status messages that a crash or an outage has left, until cancelled."""
+        await repeat(self._remove_stale, self._context.app.clock, CLEANUP_INTERVAL_S)
+
+    async def _remove_stale(self) -> None:
+        for interactive in await self._context.interactive_messages.find_stale(_CLEANUP_BATCH_SIZE):
+            await self._remove(interactive)
 
     async def stop(self) -> None:
         """Change nothing more."""
@@ -154,7 +151,9 @@ class StatusMessages:
         chat, message = parse_message_ref(interactive.message_ref or "0:0")
         try:
             if not await self._context.sender.delete(chat, message):
-                language = self._context.app.settings.default_language
+                task = await task_by_id(self._context.app, interactive.task_id or "")
+                default = self._context.app.settings.default_language
+                language = task.language if task is not None else default
                 over = escaped(translate(language, "status-over"))
                 await self._context.sender.edit(chat, message, over)
         except DeliveryError as error:

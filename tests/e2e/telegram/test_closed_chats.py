@@ -152,6 +152,24 @@ ENDS = pytest.mark.parametrize(
 )
 
 
+async def test_private_copy_of_an_unclear_result_is_marked(
+    telegram: FakeTelegram, clock: VirtualClock, bot: Reelay
+) -> None:
+    """The group may have the video already, although Telegram's answer was lost."""
+    ann = telegram.user("Ann", started=True)
+    group = telegram.supergroup("Friends", [ann])
+    telegram.faults.add("sendVideo", "dropped-after")
+    async with bot():
+        await _waiting(ann, group)
+        await group.shows_video()
+        await group.kicks_bot()
+        video = await ann.chat.shows_video()
+        await clock.sleep_until(clock.now() + LONG)
+    assert video.text.startswith("(repeated) It may have been posted before.")
+    assert IN_PRIVATE in video.text
+    assert len(_videos(group)) == 1
+
+
 @ENDS
 async def test_result_of_a_lost_group_is_sent_in_private(
     telegram: FakeTelegram,
