@@ -119,9 +119,9 @@ class UpdateQueue:
             try:
                 await self._claim_next()
             except DatabaseError as error:
-                _log.warning("inbox_waits", why=str(error))
+                _log.warning("update_queue_retry", error=str(error))
             except Exception:  # noqa: BLE001 - the next look may go better
-                _log.exception("inbox_look_failed")
+                _log.exception("update_queue_claim_failed")
             await self._clock.sleep(_LOOK)
 
     async def stop(self, grace_s: float) -> None:
@@ -235,15 +235,15 @@ class UpdateQueue:
                 break
             except (RetryLater, DatabaseError) as error:
                 wait = error.delay_s if isinstance(error, RetryLater) else None
-                _log.info("update_waits", update=update.id, why=str(error))
+                _log.info("update_retry", update=update.id, error=str(error))
                 await self._pause(wait or min(2.0**attempt, _LONGEST_WAIT))
                 if self._stopping.is_set():
                     return False
             except Exception:  # noqa: BLE001 - one update must not stop those behind it
-                _log.exception("update_failed", update=update.id)
+                _log.exception("update_handler_failed", update=update.id)
                 break
         else:
-            _log.error("update_given_up", update=update.id)
+            _log.error("update_dropped", update=update.id)
         await self._ack(update)
         return True
 
@@ -261,7 +261,7 @@ class UpdateQueue:
             await self._database.transact(self._mark_done(update.id, self._clock.now()))
         except DatabaseError as error:
             self._unacked.add(update.id)
-            _log.warning("update_not_noted", update=update.id, why=str(error))
+            _log.warning("update_ack_failed", update=update.id, error=str(error))
 
     def _mark_done(self, update_id: int, now: float) -> Callable[[Tx], None]:
         return lambda tx: update_rows.mark_done(tx, self._front_end, update_id, now)

@@ -58,7 +58,7 @@ async def handle_request(request: CommandRequest, app: AppContext) -> Reply:
     except Refusal as error:
         return Reply(format_error(language, error, app.credit_rules.timezone), ok=False)
     except Exception:  # noqa: BLE001 - the user gets a reply in any case
-        _log.exception("handler_failed", command=type(request.command).__name__)
+        _log.exception("command_handler_failed", command=type(request.command).__name__)
         return Reply(translate(language, "internal-error"), ok=False)
 
 

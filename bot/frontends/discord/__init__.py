@@ -155,7 +155,7 @@ class Discord:
                 self._wait_for_revoked_token(client, refused),
             )
         ]
-        _log.info("discord_serves", bot=str(client.user))
+        _log.info("discord_started", bot=str(client.user))
         try:
             return await self._connect(client)
         finally:
@@ -174,14 +174,14 @@ class Discord:
                 shards, gateway, logins = await client.http.get_bot_gateway()
             except discord.LoginFailure:
                 _log.error(
-                    "discord_token_refused",
+                    "discord_token_rejected",
                     setting="DISCORD_BOT_TOKEN",
-                    why="Discord does not know it; write what the developer portal gives",
+                    error="Discord does not know it; write what the developer portal gives",
                 )
                 return False
             except (discord.DiscordException, aiohttp.ClientError, OSError) as error:
                 wait = min(2.0**attempt, _MAX_RETRY_DELAY_S)
-                _log.warning("discord_waits", why=f"{type(error).__name__} {error}", seconds=wait)
+                _log.warning("discord_retry", error=f"{type(error).__name__} {error}", seconds=wait)
                 # The next login opens a session, and what was open goes with the one before.
                 await client.http.close()
                 client.http.connector = discord.utils.MISSING
@@ -198,7 +198,7 @@ class Discord:
         """Wait with the last logins of the day: whoever needs more loses the token for good."""
         if left <= _RESERVED_LOGINS:
             reason = f"only {left} logins are left until Discord would take the token away"
-            _log.error("discord_waits", why=reason, seconds=reset_after)
+            _log.error("discord_retry", error=reason, seconds=reset_after)
             await self._clock.sleep(reset_after)
 
     async def _connect(self, client: Client) -> int:
@@ -213,16 +213,19 @@ class Discord:
             return 1
         if code in _CLOSE_CODES:
             setting, reason = _CLOSE_CODES[code]
-            _log.error("discord_refused", setting=setting, why=reason)
+            _log.error("discord_connection_rejected", setting=setting, error=reason)
         else:
-            _log.error("discord_refused", why=f"Discord has closed the connection for good: {code}")
+            _log.error(
+                "discord_connection_rejected",
+                error=f"Discord has closed the connection for good: {code}",
+            )
         return 1
 
     async def _wait_for_revoked_token(self, client: Client, refused: InvalidRequestCounter) -> None:
         """A token that is refused meanwhile is not tried again and again."""
         await refused.unknown.wait()
         setting, reason = _CLOSE_CODES[_BAD_TOKEN]
-        _log.error("discord_refused", setting=setting, why=reason)
+        _log.error("discord_connection_rejected", setting=setting, error=reason)
         await asyncio.shield(client.close())
 
     async def _sync(self, client: Client) -> None:
@@ -236,7 +239,7 @@ class Discord:
                 await sync(client, interactive_messages, self._clock, worker, guilds)
             except Exception as error:  # noqa: BLE001 - whatever it is, people have commands
                 wait = min(2.0**attempt * 5, _MAX_RETRY_DELAY_S * 10)
-                _log.warning("commands_not_told", why=str(error)[:500], seconds=wait)
+                _log.warning("command_sync_failed", error=str(error)[:500], seconds=wait)
                 await self._clock.sleep(wait)
                 attempt += 1
             else:

@@ -72,7 +72,7 @@ class Autocomplete:
                 language = await language_for(self._app, user)
                 own = await recent_tasks(self._app, user.id, _SEARCHED_TASKS)
         except (TimeoutError, DatabaseError) as error:
-            _log.info("nothing_offered", why=str(error))
+            _log.info("autocomplete_unavailable", error=str(error))
             return []
         names = [
             (
@@ -88,7 +88,7 @@ class Autocomplete:
             async with asyncio.timeout(_TIMEOUT_S):
                 service = await self._app.provider_availability()
         except (TimeoutError, DatabaseError) as error:
-            _log.info("nothing_offered", why=str(error))
+            _log.info("autocomplete_unavailable", error=str(error))
             return []
         return list(self._app.catalog.available_models(self._app.clock.now(), service.can_serve))
 

@@ -40,7 +40,7 @@ class _PlainMessages(logging.Filter):
         shard, seconds = (*record.args, _BETWEEN)[:2]
         reason = f"{type(error).__name__} {error}"
         _log.warning(
-            "discord_waits", shard=shard, why=reason, seconds=round(float(str(seconds)), 1)
+            "discord_retry", shard=shard, error=reason, seconds=round(float(str(seconds)), 1)
         )
         return False
 

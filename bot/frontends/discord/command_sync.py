@@ -88,7 +88,7 @@ async def _sync(
             await interactive_messages.set_state(mark, checksum)
         finally:
             await interactive_messages.set_state(_LOCK_NAME, "")
-        _log.info("commands_told", count=count, guild=guild or "all")
+        _log.info("commands_synced", count=count, guild=guild or "all")
 
 
 async def _push(client: Client, clock: Clock, guild: int | None, *, nothing: bool) -> int:

@@ -72,7 +72,7 @@ class ChatContext:
         address in it is to be opened. Raises `RetryLater`.
         """
         if not stored.target.token_valid(self.app.clock.now()):
-            _log.info("nobody_to_answer", why="the interaction is over")
+            _log.info("reply_target_unavailable", error="the interaction is over")
             return None
         embeds, key = split_message(text), None
         if linked:
@@ -99,7 +99,7 @@ class ChatContext:
         except DeliveryError as error:
             if not error.is_permanent:
                 raise RetryLater(str(error), error.retry_after) from None
-            _log.info("nobody_to_answer", why=str(error))
+            _log.info("reply_target_unavailable", error=str(error))
         return key
 
     async def _reply_in_private(

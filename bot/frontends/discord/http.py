@@ -100,7 +100,9 @@ class InvalidRequestCounter:
             if not self._told:
                 self._told = True
                 reason = f"Discord has refused {self.count} requests in ten minutes"
-                _log.error("discord_holds", why=f"{reason}; the bot waits before it is banned")
+                _log.error(
+                    "discord_requests_paused", error=f"{reason}; the bot waits before it is banned"
+                )
             await self._clock.sleep(1.0)
         self._told = False
 

@@ -251,7 +251,7 @@ class InteractionReceiver:
                         if error.code == _ALREADY_ACKNOWLEDGED:
                             return True
                         if error.status < 500:
-                            _log.warning("not_acknowledged", why=str(error))
+                            _log.warning("interaction_acknowledge_failed", error=str(error))
                             return False
                     except (aiohttp.ClientError, OSError, ValueError):
                         # Dropped, or broken off: half an answer is no JSON.
@@ -259,7 +259,7 @@ class InteractionReceiver:
                     else:
                         return True
         except TimeoutError:
-            _log.warning("not_acknowledged", why="Discord did not answer in time")
+            _log.warning("interaction_acknowledge_failed", error="Discord did not answer in time")
             return None
 
     async def _store(
@@ -268,7 +268,7 @@ class InteractionReceiver:
         try:
             await self._update_queue.take([stored.update])
         except DatabaseError as error:
-            _log.warning("not_kept", why=str(error))
+            _log.warning("interaction_store_failed", error=str(error))
             if interaction is not None:
                 await self._report_busy(interaction, private=not stored.public)
 
@@ -281,7 +281,7 @@ class InteractionReceiver:
         try:
             await interaction.followup.send(embed=embed(text), ephemeral=private)
         except (discord.DiscordException, aiohttp.ClientError, OSError) as error:
-            _log.info("nobody_to_answer", why=type(error).__name__)
+            _log.info("reply_target_unavailable", error=type(error).__name__)
 
 
 def _is_refused(about: _MessageInfo, user_id: str) -> str | None:

@@ -74,7 +74,7 @@ class MessageHandler:
         except (RetryLater, DatabaseError):
             raise
         except Exception:  # noqa: BLE001 - a fault of ours; the person is not to wait for nothing
-            _log.exception("request_failed")
+            _log.exception("interaction_handler_failed")
             language = await language_for(app, stored.user, stored.group_id)
             await self._context.reply(stored, translate(language, "internal-error"))
 

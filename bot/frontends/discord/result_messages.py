@@ -168,7 +168,7 @@ class ResultMessages:
         except DeliveryError as error:
             if not error.is_permanent:
                 raise RetryLater(str(error), error.retry_after) from None
-            _log.info("not_fetched", task=task.id, why=str(error))
+            _log.info("result_resend_failed", task=task.id, error=str(error))
 
     async def send_original(self, stored: StoredInteraction, task: Task) -> None:
         """The video as the gateway has made it: by a link, or as a file if it fits."""
@@ -193,13 +193,13 @@ class ResultMessages:
             await self._context.sender.send_followup(stored.target, words, private=True)
         except DeliveryOutcomeUnknown as error:
             # It is likelier there than not.
-            _log.info("original_not_heard_of", task=task.id, why=str(error))
+            _log.info("send_outcome_unknown", task=task.id, error=str(error))
         except DeliveryError as error:
             if error.reason == "too-large":
                 raise Refusal("reason-too-large") from None
             if not error.is_permanent:
                 raise RetryLater(str(error), error.retry_after) from None
-            _log.info("original_not_sent", task=task.id, why=str(error))
+            _log.info("original_send_failed", task=task.id, error=str(error))
 
     async def delete(
         self, stored: StoredInteraction, interactive: InteractiveMessage, key: str
@@ -275,4 +275,4 @@ class ResultMessages:
             await self._context.interactive_messages.change(interactive, message=key)
         except DatabaseError as error:
             # It stands in the channel: that is what counts.
-            _log.warning("result_not_remembered", task=interactive.task_id, why=str(error))
+            _log.warning("result_record_failed", task=interactive.task_id, error=str(error))

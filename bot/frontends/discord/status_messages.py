@@ -69,7 +69,7 @@ class StatusMessages:
             if not error.is_permanent:
                 raise RetryLater(str(error), error.retry_after) from None
             # The video finds its way without it.
-            _log.info("status_not_told", task=task.id, why=str(error))
+            _log.info("status_send_failed", task=task.id, error=str(error))
             return True
         await self._context.interactive_messages.change(interactive, message=key)
         await self._end_if_over(task)

@@ -134,7 +134,7 @@ class Telegram:
             for task in (update_queue.run(), self._status_messages.cleanup_stale())
         ]
         self._context.background.run(self._command_menu.sync())
-        _log.info("telegram_serves", bot=self._context.me.username)
+        _log.info("telegram_started", bot=self._context.me.username)
         try:
             return await self._update_source.run(client, update_queue)
         finally:
@@ -151,15 +151,15 @@ class Telegram:
                 return await self._context.bot.get_me()
             except InvalidToken:
                 _log.error(
-                    "telegram_token_refused",
+                    "telegram_token_rejected",
                     setting="TELEGRAM_BOT_TOKEN",
-                    why="Telegram does not know it; write what BotFather gives for this bot",
+                    error="Telegram does not know it; write what BotFather gives for this bot",
                 )
                 return None
             except TelegramError as error:
                 wait = min(2.0**attempt, _MAX_RETRY_DELAY_S)
                 wait = error.seconds if isinstance(error, Throttled) else wait
-                _log.warning("telegram_waits", why=str(error), seconds=wait)
+                _log.warning("telegram_retry", error=str(error), seconds=wait)
                 await self._clock.sleep(wait)
                 attempt += 1
 

@@ -109,7 +109,7 @@ class CallbackHandler:
         except (RetryLater, DatabaseError):
             raise
         except Exception:  # noqa: BLE001 - a fault of ours; the person is not to wait for nothing
-            _log.exception("press_failed")
+            _log.exception("callback_handler_failed")
             await self._reply(callback, translate(callback.language, "internal-error"))
 
     async def _reply(self, callback: _Callback, text: str) -> None:

@@ -110,7 +110,7 @@ class CommandMenu:
                 await self._context.app.clock.sleep(error.seconds)
             except (BadRequest, Forbidden) as error:
                 # An admin who has not started the bot has no chat with it.
-                _log.info("menu_refused", why=error.message)
+                _log.info("command_menu_rejected", error=error.message)
                 return True
             except TelegramError:
                 await self._context.app.clock.sleep(min(2.0**attempt, 60.0))

@@ -138,4 +138,4 @@ class ChatContext:
 def _is_transient(error: DeliveryError) -> None:
     if not error.is_permanent:
         raise RetryLater(str(error), error.retry_after) from None
-    _log.info("nobody_to_answer", why=str(error))
+    _log.info("reply_target_unavailable", error=str(error))

@@ -104,7 +104,7 @@ class MessageHandler:
         except (RetryLater, DatabaseError):
             raise
         except Exception:  # noqa: BLE001 - a fault of ours; the person is not to wait for nothing
-            _log.exception("message_failed")
+            _log.exception("message_handler_failed")
             await self._refuse(incoming, Refusal("internal-error"))
 
     async def _refuse(self, incoming: IncomingMessage, refused: Refusal) -> None:

@@ -256,4 +256,4 @@ class ResultMessages:
                 await self._context.interactive_messages.change(interactive, message=key)
         except DatabaseError as error:
             # It stands in the chat: that is what counts.
-            _log.warning("result_not_remembered", task=interactive.task_id, why=str(error))
+            _log.warning("result_record_failed", task=interactive.task_id, error=str(error))

@@ -196,7 +196,7 @@ class StatusMessages:
         try:
             wait = await self._change(*text, chat)
         except (DeliveryError, DatabaseError) as error:
-            _log.info("status_not_shown", why=str(error))
+            _log.info("status_edit_failed", error=str(error))
             wanted.setdefault(task_id, text)
             hint = error.retry_after if isinstance(error, DeliveryError) else None
             return max(hint or 0.0, pause), True

@@ -81,7 +81,7 @@ class UpdateSource:
                     max_connections=_MAX_BATCH_SIZE,
                 )
             except BadRequest as error:
-                _log.error("telegram_webhook_refused", setting="PUBLIC_URL", why=error.message)
+                _log.error("telegram_webhook_rejected", setting="PUBLIC_URL", error=error.message)
                 return 1
             except TelegramError as error:
                 attempt = await self._wait(attempt, error)
@@ -102,12 +102,12 @@ class UpdateSource:
             update = to_stored_update(json.loads(await request.text()), self._bot)
         except (KeyError, TypeError, ValueError, AttributeError):
             # It will never be understood, however often Telegram brings it.
-            _log.warning("update_not_understood")
+            _log.warning("update_parse_failed")
             return web.Response(status=200)
         try:
             await self._update_queue.take([update])
         except DatabaseError as error:
-            _log.warning("update_not_kept", why=str(error))
+            _log.warning("update_store_failed", error=str(error))
             return web.Response(status=503, headers={"Retry-After": "5"})
         return web.Response(status=200)
 
@@ -128,14 +128,14 @@ class UpdateSource:
                     attempt = await self._wait(attempt, error)
                     continue
                 _log.error(
-                    "telegram_other_process",
-                    why="another process receives the messages of this bot; this one stops."
+                    "telegram_second_process",
+                    error="another process receives the messages of this bot; this one stops."
                     " Run one process for each TELEGRAM_BOT_TOKEN, or set"
                     " TELEGRAM_WEBHOOK_SECRET",
                 )
                 return 1
             except InvalidToken:
-                _log.error("telegram_token_refused", setting="TELEGRAM_BOT_TOKEN")
+                _log.error("telegram_token_rejected", setting="TELEGRAM_BOT_TOKEN")
                 return 1
             except (TelegramError, DatabaseError) as error:
                 attempt = await self._wait(attempt, error)
@@ -148,7 +148,7 @@ class UpdateSource:
         wait = (
             error.seconds if isinstance(error, Throttled) else min(2.0**attempt, _MAX_RETRY_DELAY_S)
         )
-        _log.warning("telegram_waits", why=str(error), seconds=wait)
+        _log.warning("telegram_retry", error=str(error), seconds=wait)
         await self._clock.sleep(wait)
         return attempt + 1
 
@@ -159,5 +159,5 @@ def _parse_updates(raw: list[dict[str, Any]], bot: Bot) -> list[StoredUpdate]:
         try:
             updates.append(to_stored_update(raw_update, bot))
         except (KeyError, TypeError, ValueError, AttributeError):
-            _log.warning("update_not_understood", update=raw_update.get("update_id"))
+            _log.warning("update_parse_failed", update=raw_update.get("update_id"))
     return updates

@@ -141,6 +141,6 @@ async def _download(context: ChatContext, image: ImageAttachment, path: Path) ->
         raise RetryLater(str(error)) from None
     except TelegramError as error:
         # Too old, or no longer there; or a Bot API server of one's own keeps its files from us.
-        _log.warning("picture_not_given", why=error.message)
+        _log.warning("image_download_failed", error=error.message)
         raise Refusal("picture-gone") from None
     await asyncio.to_thread(path.write_bytes, content)

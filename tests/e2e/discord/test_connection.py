@@ -122,7 +122,7 @@ def _loud(process: BotProcess) -> list[str]:
     """What it said of trouble."""
     lines = [json.loads(line) for line in process.log_text.splitlines()]
     assert "Traceback" not in process.log_text
-    return [line["why"] for line in lines if line["level"] in {"error", "critical"}]
+    return [line["error"] for line in lines if line["level"] in {"error", "critical"}]
 
 
 async def test_unknown_token_ends_the_process(discord: FakeDiscord, process: BotProcess) -> None:
@@ -190,8 +190,8 @@ async def test_login_budget_is_kept_by_waiting(
         async with running_bot(own, [FrontEnd(own, clock)]):
             async with asyncio.timeout(PATIENCE_S):
                 assert await clock.naps.get() == 86_400
-            (line,) = [entry for entry in logged if entry["event"] == "discord_waits"]
-            assert line["why"].startswith("only 5 logins are left")
+            (line,) = [entry for entry in logged if entry["event"] == "discord_retry"]
+            assert line["error"].startswith("only 5 logins are left")
             await clock.advance(86_000)
             assert discord.gateway.identified == []
             await clock.advance(400)

@@ -53,8 +53,8 @@ async def test_older_process_stops_when_another_one_polls(
     newer.start()
     assert await older.wait_exit() == 1
     told = _told(older)
-    assert "another process receives the messages of this bot" in told["why"]
-    assert "TELEGRAM_WEBHOOK_SECRET" in told["why"]
+    assert "another process receives the messages of this bot" in told["error"]
+    assert "TELEGRAM_WEBHOOK_SECRET" in told["error"]
     await _answered(ann)
     assert '"level": "error"' not in newer.log_text
 
@@ -69,7 +69,7 @@ async def test_wrong_token_ends_the_process(
     assert await process.wait_exit() == 1
     told = _told(process)
     assert told["setting"] == "TELEGRAM_BOT_TOKEN"
-    assert "BotFather" in told["why"]
+    assert "BotFather" in told["error"]
     assert wrong.partition(":")[2] not in process.log_text
     assert telegram.calls == []
 
@@ -103,7 +103,7 @@ async def test_refused_webhook_ends_the_process(
     assert await process.wait_exit() == 1
     told = _told(process)
     assert told["setting"] == "PUBLIC_URL"
-    assert "https url must be provided" in told["why"].lower()
+    assert "https url must be provided" in told["error"].lower()
     assert SECRET not in process.log_text
     assert len(telegram.violations) == 1
     telegram.violations.clear()
