@@ -1,4 +1,4 @@
-"""Cards and marks of a front-end: what it must find again months later, and after a crash."""
+"""Interactive messages and the state of one front-end, stored to survive restarts."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from bot.store.database import Database, DatabaseError
 __all__ = ["DatabaseError", "InteractiveMessages", "new_callback_id"]
 
 _CALLBACK_ID_BYTES = 9
-"""Of chance: 12 characters, not to be guessed."""
+"""Random bytes: 12 characters that cannot be guessed."""
 
 
 def new_callback_id() -> str:
-    """What the buttons of one card bear."""
+    """Return a new id for the buttons of one interactive message."""
     return secrets.token_urlsafe(_CALLBACK_ID_BYTES)
 
 
 class InteractiveMessages:
-    """The cards of one front-end. Every method is one transaction."""
+    """The interactive messages of one front-end. Every method is one transaction."""
 
     def __init__(self, database: Database, clock: Clock, front_end: str) -> None:
         self._database = database
@@ -40,9 +40,9 @@ class InteractiveMessages:
         body: dict[str, Any] | None = None,
         callback_id: str | None = None,
     ) -> InteractiveMessage:
-        """A new card, before it is sent; a task's card of this kind that is there already.
+        """Store a message before it is sent, or return the one of this kind that the task has.
 
-        `token`: of one that had to be shown before it could be written down; see `new_callback_id`.
+        `callback_id`: given if it had to be shown before it could be stored; see `new_callback_id`.
         """
         callback_id = callback_id or new_callback_id()
         destination = Destination(self._front_end, address)
@@ -55,15 +55,15 @@ class InteractiveMessages:
         )
 
     async def get(self, callback_id: str) -> InteractiveMessage | None:
-        """The card whose buttons bear this token."""
+        """Return the message whose buttons have this id, or None."""
         return await self._database.read(lambda tx: interactive_messages.get(tx, callback_id))
 
     async def of_task(self, task_id: str, kind: MessageKind) -> InteractiveMessage | None:
-        """A task's card of this kind."""
+        """Return the message of this kind that belongs to the task, or None."""
         return await self._database.read(lambda tx: interactive_messages.of_task(tx, task_id, kind))
 
     async def by_message(self, message_ref: str) -> InteractiveMessage | None:
-        """The card that stands there."""
+        """Return the message that was posted as `message_ref`, or None."""
         return await self._database.read(
             lambda tx: interactive_messages.find_by_message(tx, self._front_end, message_ref)
         )
@@ -71,52 +71,55 @@ class InteractiveMessages:
     async def newest(
         self, kind: MessageKind, user_id: str, address: str, max_age_s: float
     ) -> InteractiveMessage | None:
-        """A person's newest open card of this kind there, of the last so many seconds."""
+        """Return the user's newest open message of this kind in a chat, at most `max_age_s` old."""
         destination, since = Destination(self._front_end, address), self._clock.now() - max_age_s
         return await self._database.read(
             lambda tx: interactive_messages.newest(tx, destination, user_id, kind, since)
         )
 
     async def record_send_attempt(self, interactive: InteractiveMessage) -> int:
-        """It is sent now: the how-manieth time."""
+        """Record a send attempt and return its number, starting at 1."""
         now = self._clock.now()
         return await self._database.transact(
             lambda tx: interactive_messages.record_send(tx, interactive.callback_id, now)
         )
 
     async def change(self, interactive: InteractiveMessage, **changes: Any) -> None:  # noqa: ANN401 - columns of cards
-        """Set `message`, `body`, `kind`, `task` or `sends`."""
+        """Set columns: `message`, `body`, `kind`, `task` or `sends`."""
         now = self._clock.now()
         await self._database.transact(
             lambda tx: interactive_messages.change(tx, interactive.callback_id, now, **changes)
         )
 
     async def update_body(self, interactive: InteractiveMessage, **values: Any) -> None:  # noqa: ANN401 - JSON
-        """Add to what it says, and leave alone what others have added meanwhile."""
+        """Merge values into the stored body; concurrent changes of other keys are kept."""
         now = self._clock.now()
         await self._database.transact(
             lambda tx: interactive_messages.merge_body(tx, interactive.callback_id, now, values)
         )
 
     async def close(self, interactive: InteractiveMessage) -> None:
-        """It is gone, or has nothing to press any more."""
+        """Close the message: it is gone, or has no buttons any more."""
         now = self._clock.now()
         await self._database.transact(
             lambda tx: interactive_messages.change(tx, interactive.callback_id, now, gone_at=now)
         )
 
     async def find_stale(self, limit: int) -> list[InteractiveMessage]:
-        """Statuses that stand although their tasks have come to their end."""
+        """Return status messages that are still posted although their task has ended."""
         return await self._database.read(
             lambda tx: interactive_messages.stale_statuses(tx, self._front_end, limit)
         )
 
     async def get_state(self) -> dict[str, str]:
-        """All that the front-end has remembered."""
+        """Return all stored state of the front-end: name -> value."""
         return await self._database.read(lambda tx: frontend_state.get_all(tx, self._front_end))
 
     async def try_lock(self, name: str, worker: str, seconds: float) -> bool:
-        """Be the only one, of all processes, who does what this mark stands for, for so long."""
+        """Try to take a lock shared by all processes for `seconds`.
+
+        False: another process has it.
+        """
         now = self._clock.now()
         return await self._database.transact(
             lambda tx: frontend_state.try_lock(
@@ -125,7 +128,7 @@ class InteractiveMessages:
         )
 
     async def set_state(self, name: str, value: str) -> None:
-        """Remember something."""
+        """Store one value of the front-end's state."""
         await self._database.transact(
             lambda tx: frontend_state.put(tx, self._front_end, name, value)
         )

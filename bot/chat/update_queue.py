@@ -1,8 +1,8 @@
-"""Updates between a platform and what comes of them: kept until all of it has.
+"""The queue of updates: stored before they are confirmed to the platform, kept until handled.
 
-A front-end confirms an update to its platform when `take` has returned. From then on the update is
-handled in this life of the process or in the next, after those before it in its lane; the same one
-twice is one.
+A front-end confirms an update once `take` has returned. From then on it is handled by this process
+or a later one, after earlier updates with the same ordering key. An update that arrives twice is
+handled once.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ __all__ = ["RetryLater", "StoredUpdate", "UpdateQueue"]
 
 _log = structlog.get_logger(__name__)
 _LEASE = 60.0
-"""Seconds after which the updates of a process that says nothing are taken over."""
+"""Seconds after which updates of a silent process are taken over."""
 _LOOK = 10.0
 _TAKEN_AT_ONCE = 200
 _TRIES = 12
-"""With doubling waits up to two minutes: about a quarter of an hour."""
+"""With doubling delays up to two minutes: about a quarter of an hour."""
 _LONGEST_WAIT = 120.0
 _FULL = 2000
-"""Updates in hand; a front-end that can, waits with asking for more."""
+"""Updates in progress; a front-end that can stops fetching more."""
 
 
 class RetryLater(Exception):
-    """An update cannot be dealt with now; what has been done of it is found again."""
+    """The update cannot be handled now and is tried again; what was done is found again."""
 
     def __init__(self, reason: str, delay_s: float | None = None) -> None:
         super().__init__(reason)
@@ -43,7 +43,7 @@ class RetryLater(Exception):
 
 
 class UpdateQueue:
-    """The updates of one front-end in this process."""
+    """The queue of one front-end's updates in this process."""
 
     def __init__(
         self,
@@ -62,20 +62,20 @@ class UpdateQueue:
         self._looking = asyncio.Lock()
         self._freed = False
         self._backlog_pending = True
-        """There may be older updates that nobody has in hand."""
+        """Older updates without a worker may be stored."""
         self._in_progress: set[int] = set()
         self._persisting: set[int] = set()
-        """Updates that are being written down."""
+        """Ids of updates that are being stored."""
         self._lost_claims = False
-        """The database may have given us updates without our hearing of it."""
+        """The database may have assigned updates to us and lost the response."""
         self._unacked: set[int] = set()
-        """Updates that are dealt with, which the database could not be told."""
+        """Ids of handled updates that could not be marked as done yet."""
         self._room = asyncio.Event()
         self._room.set()
         self._stopping = asyncio.Event()
 
     async def take(self, updates: Sequence[StoredUpdate]) -> None:
-        """Keep what has come, and begin with it. Raises `DatabaseError`: nothing was kept."""
+        """Store updates and start to handle them. Raises `DatabaseError` if nothing was stored."""
         if not updates:
             return
         if self._backlog_pending:
@@ -96,7 +96,7 @@ class UpdateQueue:
     async def _retry_until_stored(
         self, function: Callable[[Tx], list[StoredUpdate]]
     ) -> list[StoredUpdate]:
-        """What the database gives us; without its answer it may have done so all the same."""
+        """Return the updates assigned to us; a lost response may have assigned some too."""
         try:
             return await self._database.transact(function)
         except Exception:
@@ -104,17 +104,17 @@ class UpdateQueue:
             raise
 
     async def is_pending(self, update_id: int) -> bool:
-        """Whether an update is still being dealt with, here or in another process."""
+        """Return whether an update is still being handled, here or in another process."""
         return await self._database.read(
             lambda tx: update_rows.is_pending(tx, self._front_end, update_id)
         )
 
     async def wait_for_capacity(self) -> None:
-        """Return when there are not too many updates in hand."""
+        """Return when fewer updates are in progress than the limit."""
         await self._room.wait()
 
     async def run(self) -> None:
-        """Take up what an earlier life has left, and what dead processes leave; never ends."""
+        """Handle updates left by earlier or dead processes, until cancelled."""
         while True:
             try:
                 await self._claim_next()
@@ -125,7 +125,7 @@ class UpdateQueue:
             await self._clock.sleep(_LOOK)
 
     async def stop(self, grace_s: float) -> None:
-        """Begin nothing more; let what is under way end within the grace, and leave the rest."""
+        """Start nothing more, and wait up to `grace_s` for running handlers; the rest stays stored."""
         self._stopping.set()
         if self._running:
             await asyncio.wait(self._running, timeout=grace_s)
@@ -139,12 +139,12 @@ class UpdateQueue:
             await self._database.transact(lambda tx: update_rows.release(tx, self._worker, now))
 
     async def wait_idle(self) -> None:
-        """Return when nothing is in hand."""
+        """Return when no update is in progress."""
         while self._running:
             await asyncio.wait(self._running)
 
     async def _claim_next(self) -> None:
-        """Keep what is in hand, and take up what nobody has, as far as there is room."""
+        """Renew our leases and claim free updates as far as there is capacity."""
         async with self._looking:
             await self._release_stale_once()
             await self._retry_acks()
@@ -160,7 +160,7 @@ class UpdateQueue:
                     return
 
     async def _release_stale_once(self) -> None:
-        """Where nobody else can be alive, what is taken was taken by the dead."""
+        """With a single-process database every lease found at start is stale: release it once."""
         if self._database.single_process and not self._freed:
             now = self._clock.now()
             await self._database.transact(
@@ -169,10 +169,7 @@ class UpdateQueue:
             self._freed = True
 
     async def _find_lost_claims(self) -> None:
-        """Begin with what the database has given us without our hearing of it.
-
-        We are its worker, so nobody else ever would.
-        """
+        """Start updates that were assigned to us without our knowing; nobody else would."""
         if self._lost_claims:
             known_ids = self._in_progress | self._persisting
             claimed = await self._database.read(
@@ -212,7 +209,7 @@ class UpdateQueue:
             self._room.clear()
 
     async def _work_through(self, ordering_key: str) -> None:
-        """Deal with one lane's updates, one after the other."""
+        """Handle the updates of one ordering key one after the other."""
         queue = self._queues[ordering_key]
         try:
             while queue and not self._stopping.is_set():
@@ -228,7 +225,7 @@ class UpdateQueue:
             self._room.set()
 
     async def _process(self, update: StoredUpdate) -> bool:
-        """Deal with it, however long it takes. False: we are to stop, and it is left as it is."""
+        """Handle one update, with retries. False: we are stopping, and it stays stored."""
         for attempt in range(update.attempts, _TRIES):
             try:
                 await self._handle(update)

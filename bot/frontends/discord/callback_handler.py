@@ -1,4 +1,4 @@
-"""What comes of a button: each press does its work once, and only for its person."""
+"""Handle button presses: each takes effect once, and only for its owner."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from bot.services.queries import language_for, task_by_id
 
 
 class CallbackHandler:
-    """Deals with what people press."""
+    """Handles the buttons of the bot's messages."""
 
     def __init__(
         self,
@@ -36,7 +36,7 @@ class CallbackHandler:
         self._message_handler = message_handler
 
     async def handle(self, stored: StoredInteraction) -> None:
-        """One press, whoever's. Raises `RetryLater`."""
+        """Handle one press by any user. Raises `RetryLater`."""
         await self._message_handler.with_error_replies(stored, self._route(stored))
 
     async def _route(self, stored: StoredInteraction) -> None:
@@ -94,7 +94,7 @@ class CallbackHandler:
     async def _close(
         self, stored: StoredInteraction, interactive: InteractiveMessage, text: str
     ) -> None:
-        """The choice is made: its message says what came of it."""
+        """Replace the choices by their outcome."""
         words, edited = OutgoingMessage([embed(text)]), False
         with contextlib.suppress(DeliveryError, DeliveryOutcomeUnknown):
             edited = await self._context.sender.edit(

@@ -1,4 +1,4 @@
-"""What the parts of the Discord front-end work with, and how a person is answered."""
+"""Shared dependencies of the Discord front-end, and replies to users."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(slots=True)
 class ChatContext:
-    """The way out, and what is kept."""
+    """What the handlers of the Discord front-end share."""
 
     app: AppContext
     sender: MessageSender
@@ -37,13 +37,13 @@ class ChatContext:
 
     @property
     def has_admin(self) -> bool:
-        """Whether the settings name an admin at Discord."""
+        """Whether the settings name an admin on Discord."""
         return any(admin.startswith(f"{NAME}:") for admin in self.app.settings.admins)
 
     async def run_command(
         self, stored: StoredInteraction, command: Command, update: str = ""
     ) -> Reply:
-        """Have a command done."""
+        """Run a command and return its reply."""
         place = Destination(NAME, stored.target.address)
         update = update or stored.update_key
         request = CommandRequest(
@@ -66,10 +66,10 @@ class ChatContext:
         *,
         linked: bool = False,
     ) -> str | None:
-        """Answer a person, so that nobody else sees it. The last message's key.
+        """Reply to the user so that nobody else sees it. Raises `RetryLater`.
 
-        None: it is too late, or nobody can be answered there. `linked`: all of it is ours, and an
-        address in it is to be opened. Raises `RetryLater`.
+        Returns the key of the last message; None if it is too late or the user cannot be reached.
+        `linked`: the text is ours, and addresses in it become links.
         """
         if not stored.target.token_valid(self.app.clock.now()):
             _log.info("reply_target_unavailable", error="the interaction is over")
@@ -105,7 +105,7 @@ class ChatContext:
     async def _reply_in_private(
         self, stored: StoredInteraction, message: OutgoingMessage
     ) -> str | None:
-        """Say it to this person alone; once more, marked, if nobody knows whether it was said."""
+        """Send a direct message; repeat it once, marked, if the outcome of the send is unknown."""
         try:
             return await self.sender.send_followup(stored.target, message, private=True)
         except DeliveryOutcomeUnknown:

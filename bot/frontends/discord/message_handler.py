@@ -1,4 +1,4 @@
-"""What comes of commands and forms."""
+"""Handle commands and submitted forms."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ _STYLE = discord.ButtonStyle
 
 
 class MessageHandler:
-    """Deals with what people ask for."""
+    """Runs the commands of users."""
 
     def __init__(
         self, context: ChatContext, status_messages: StatusMessages, result_messages: ResultMessages
@@ -57,12 +57,12 @@ class MessageHandler:
         self._result_messages = result_messages
 
     async def handle(self, stored: StoredInteraction) -> None:
-        """One command or form, whoever's. Raises `RetryLater`."""
+        """Handle one command or form of any user. Raises `RetryLater`."""
         await set_handle(self._context.app, stored.user.id, stored.handle)
         await self.with_error_replies(stored, self._route(stored))
 
     async def with_error_replies(self, stored: StoredInteraction, work: Awaitable[None]) -> None:
-        """Do it; what cannot be done is told."""
+        """Run the handler and reply with the error text if it fails. Raises `RetryLater`."""
         app = self._context.app
         try:
             await work
@@ -100,7 +100,7 @@ class MessageHandler:
     async def run_command(
         self, stored: StoredInteraction, command: Command, update: str = ""
     ) -> None:
-        """A command in words. Raises `Refusal`, `RetryLater`."""
+        """Run a typed command and reply. Raises `Refusal`, `RetryLater`."""
         if isinstance(command, Retry):
             await self.order(stored, command, update)
         elif isinstance(command, Fetch):
@@ -120,13 +120,13 @@ class MessageHandler:
                 await self._end_status(reply.task)
 
     async def _end_status(self, task: Task) -> None:
-        """A cancelled task's status says so at once."""
+        """Show at once that a task is cancelled."""
         status_text = await task_by_id(self._context.app, task.id)
         if status_text is not None:
             await self._status_messages.end_if_cancelled(status_text)
 
     async def order(self, stored: StoredInteraction, command: Command, update: str = "") -> None:
-        """Have a video made, and show how it goes. Raises `Refusal`, `RetryLater`."""
+        """Order a video and post its status message. Raises `Refusal`, `RetryLater`."""
         sent = await self._announce(
             stored, await self._context.run_command(stored, command, update)
         )
@@ -139,7 +139,10 @@ class MessageHandler:
         await self._announce(stored, await order_video(self._context, stored, request, image))
 
     async def _announce(self, stored: StoredInteraction, reply: Reply) -> bool:
-        """Show how it goes, or say why it does not. Whether that was told now."""
+        """Post the status message, or reply why there is no task.
+
+        Returns whether it was posted now.
+        """
         if reply.task is None or not reply.ok:
             await self._context.reply(stored, reply.text)
             return True
@@ -169,7 +172,7 @@ class MessageHandler:
     # --- forms ---------------------------------------------------------------------------
 
     async def _save_image(self, stored: StoredInteraction) -> None:
-        """A form was opened about a picture: remember which, until the form is sent."""
+        """Store which image a form was opened for, until it is submitted."""
         body = {"picture": stored.payload["keep"]}
         await self._context.interactive_messages.create(
             MessageKind.QUESTION,
@@ -199,7 +202,7 @@ class MessageHandler:
     async def _again(
         self, stored: StoredInteraction, interactive: InteractiveMessage, prompt: str
     ) -> None:
-        """The same once more; with other words it is another video of the same kind."""
+        """Order the same again; with another prompt it is a new video of the same kind."""
         task = await task_by_id(self._context.app, interactive.task_id or "")
         if task is None:
             raise Refusal("press-too-old")
@@ -208,7 +211,7 @@ class MessageHandler:
 
 
 def _help(language: str, *, admin: bool) -> str:
-    """Every command in a line; Discord itself shows what belongs behind each."""
+    """Return one line per command; Discord itself shows the options."""
     listed = [f"/{one.name} - {translate(language, one.summary_key)}" for one in parser.COMMANDS]
     lines = [
         translate(language, "help-title-discord"),

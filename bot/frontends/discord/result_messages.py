@@ -1,4 +1,4 @@
-"""Finished videos on their way to those who wait, whatever the time, and once more on demand."""
+"""Post finished videos, at any time after the request, and again on demand."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ _NEXT_STEPS = {
     State.FAILED: ("button-retry", "retry"),
     State.UNDELIVERED: ("button-fetch", "fetch"),
 }
-"""What a person may want to press below the last word."""
+"""Next steps offered below a final message."""
 
 
 class ResultMessages:
-    """Posts results and last words."""
+    """Posts results and final messages."""
 
     def __init__(self, context: ChatContext, status_messages: StatusMessages) -> None:
         self._context = context
@@ -47,7 +47,7 @@ class ResultMessages:
     # --- for the engine ------------------------------------------------------------------
 
     async def deliver(self, task: Task, delivery: Delivery, video: Video, note: str) -> str:
-        """Post the result where it was asked for, or to its person if that is closed to us."""
+        """Post the result where it was requested, or to the user if that channel is closed."""
         target = ChatTarget.parse(delivery.destination.address)
         interactive = await self._get_or_create(task, target)
         beside = caption(task, note, repeated=delivery.repeated)
@@ -58,7 +58,7 @@ class ResultMessages:
         return key
 
     async def find_delivered(self, task: Task, delivery: Delivery) -> str | None:
-        """Whether it stands somewhere, as far as that was noted or can be seen."""
+        """Return the key of the posted result, from our records or the channel's history."""
         interactive = await self._context.interactive_messages.of_task(task.id, MessageKind.RESULT)
         if interactive is None:
             return None
@@ -76,7 +76,7 @@ class ResultMessages:
         return key
 
     async def send_final_message(self, task: Task, text: str) -> None:
-        """The last word: a message to its person, or in the status if they have stopped it."""
+        """Send the final message; a cancelled task shows it in its status message."""
         if task.state is State.CANCELLED and await self._status_messages.end(task, text):
             return
         target = ChatTarget.parse(task.destination.address)
@@ -94,7 +94,7 @@ class ResultMessages:
     async def _send(
         self, task: Task, target: ChatTarget, message: OutgoingMessage, nonce: str
     ) -> str:
-        """By the token, then by the bot's own right, then to the person alone."""
+        """Send by the interaction token, else by the bot's permission, else to the user."""
         closed: DeliveryError | None = None
         # The first that follows an acknowledgement fills it, and what was to fill it would be
         # written over the video (receiving-and-responding, "followup messages").
@@ -141,7 +141,7 @@ class ResultMessages:
     # --- for people ----------------------------------------------------------------------
 
     async def resend(self, stored: StoredInteraction, task: Task) -> None:
-        """A result that was delivered before, once more. Raises `Refusal`, `RetryLater`."""
+        """Send a delivered result again. Raises `Refusal`, `RetryLater`."""
         interactive = await self._get_or_create(task, stored.target)
         # It may be another one by now than when it was ordered.
         language = await language_for(self._context.app, stored.user, stored.group_id)
@@ -171,7 +171,7 @@ class ResultMessages:
             _log.info("result_resend_failed", task=task.id, error=str(error))
 
     async def send_original(self, stored: StoredInteraction, task: Task) -> None:
-        """The video as the gateway has made it: by a link, or as a file if it fits."""
+        """Send the original video: a link, or a file if it fits."""
         app = self._context.app
         path = app.storage.result_path(task.file or "-")
         if task.file is None or not path.is_file():
@@ -204,7 +204,7 @@ class ResultMessages:
     async def delete(
         self, stored: StoredInteraction, interactive: InteractiveMessage, key: str
     ) -> None:
-        """Take a result away; the video itself is kept for `/fetch`. Raises `RetryLater`."""
+        """Delete a result message; the video is kept for `/fetch`. Raises `RetryLater`."""
         try:
             gone = await self._context.sender.delete(stored.target, key)
         except (DeliveryError, DeliveryOutcomeUnknown) as error:

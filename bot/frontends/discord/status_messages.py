@@ -1,4 +1,4 @@
-"""The one status message of each task: told once, changed seldom, taken away."""
+"""One status message per task: posted once, edited rarely, removed at the end."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ CLEANUP_INTERVAL_S = 60.0
 _MAX_REMEMBERED = 5000
 _MAX_SENDS = 2
 _PERCENT_STEP = 25
-"""Percent between two edits: the countdown in the text goes on by itself."""
+"""Percent between two edits: the countdown in the text runs in the client."""
 
 
 class StatusMessages:
@@ -41,13 +41,13 @@ class StatusMessages:
         self._changing: set[str] = set()
         self._shown: dict[str, str] = {}
         self._touched: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
-        """Task -> held while its message is changed: an edit must not overtake the last one."""
+        """Task id -> lock of its message: an edit must not overtake the last one."""
 
     async def create(self, stored: StoredInteraction, task: Task, text: str) -> bool:
         """Post the status message of an accepted task, to be edited later. Raises `RetryLater`.
 
-        Again for the same task it does nothing, which is False, and where a send has left it open
-        whether the message is there, the second one says so.
+        Does nothing (False) for a task that has one. If the outcome of an earlier send is unknown,
+        the second message says so.
         """
         interactive = await self._context.interactive_messages.create(
             MessageKind.STATUS, task.user_id, stored.target.channel_only, task_id=task.id
@@ -94,7 +94,7 @@ class StatusMessages:
         )
 
     def show(self, task: Task, text: str) -> None:
-        """Bring a status up to date, soon, if it would show something new."""
+        """Edit the status message in the background if it would show something new."""
         if task.state in _BRIEF_STATES or self._shown.get(task.id) == _edit_key(task, text):
             return
         self._wanted[task.id] = (task, text)
@@ -103,9 +103,9 @@ class StatusMessages:
             self._context.background.run(self._change(task.id))
 
     async def end(self, task: Task, text: str | None = None) -> bool:
-        """No status any more: take the message away, or let it say its last word.
+        """Remove the status message, or edit it to its final text.
 
-        Whether such a word stands there.
+        Returns whether the final text is shown.
         """
         self._wanted.pop(task.id, None)
         self._shown.pop(task.id, None)
@@ -122,7 +122,7 @@ class StatusMessages:
             )
 
     async def end_if_cancelled(self, task: Task) -> None:
-        """A cancelled task's status says so at once. Raises `RetryLater`."""
+        """Show at once that a task is cancelled. Raises `RetryLater`."""
         if task.state is not State.CANCELLED:
             return
         try:
@@ -166,7 +166,7 @@ class StatusMessages:
         return self._touched.setdefault(task_id, asyncio.Lock())
 
     async def _end_if_over(self, task: Task) -> None:
-        """A quick gateway may have been done before it was known where the status stands."""
+        """End the status if the task ended before the message was posted."""
         result = await self._context.interactive_messages.of_task(task.id, MessageKind.RESULT)
         status_text = await task_by_id(self._context.app, task.id)
         posted = result is not None and result.message_ref is not None
@@ -174,7 +174,7 @@ class StatusMessages:
             await self.end(task)
 
     async def _change(self, task_id: str) -> None:
-        """Show what is wanted until nothing newer is."""
+        """Edit until there is nothing newer to show."""
         try:
             while task_id in self._wanted:
                 task, text = self._wanted.pop(task_id)
@@ -203,19 +203,19 @@ class StatusMessages:
 
 
 _BRIEF_STATES = {State.SUBMITTING, State.DELIVERING}
-"""States that are over before somebody has read of them."""
+"""States that end before a user has read about them."""
 _COUNTDOWN = re.compile(r"<t:\d+:R>")
 
 
 def _render(target: ChatTarget, task: Task, text: str) -> str:
-    """With word of how little time there is, where that is so."""
+    """Add a note that the interaction expires soon, if it does."""
     if target.access != "lent":
         return text
     return "\n".join((text, translate(task.language, "status-lent", task=task.id)))
 
 
 def _edit_key(task: Task, text: str) -> str:
-    """What of a task is worth an edit; in line only its place is."""
+    """Return what must change to be worth an edit; in the queue only the position."""
     if task.state is State.QUEUED:
         return _COUNTDOWN.sub("", text)
     return f"{task.state}:{int((task.percent or 0) // _PERCENT_STEP)}:{task.reason or ''}"

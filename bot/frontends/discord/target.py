@@ -1,4 +1,4 @@
-"""Where in Discord something belongs, and by what right the bot may write there."""
+"""Destinations on Discord, and by which permission the bot may write there."""
 
 from __future__ import annotations
 
@@ -7,41 +7,41 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 Access = Literal["own", "closed", "lent"]
-"""`own`: the bot may post there by itself. `closed`: it is in the guild, but not let in there.
+"""`own`: the bot may post there.
 
-`lent`: only the token of the interaction opens it, because the app belongs to the person and not to
-the place.
+`closed`: a channel of the guild that the bot may not use. `lent`: only the interaction token gives
+access, because the user installed the app and not the guild.
 """
 TOKEN_LIFETIME_S = 900.0
 """Seconds for which an interaction's token is good (interactions/receiving-and-responding)."""
 _TOKEN_MARGIN_S = 20.0
-"""Seconds before its end in which nothing is begun by a token any more."""
+"""Safety margin (s): do not start using an interaction token this close to its expiry."""
 MIN_UPLOAD_LIMIT_BYTES = 10 << 20
-"""Bytes of a file that every place takes (reference, "Uploading files")."""
+"""Upload limit in bytes that every channel accepts (reference, "Uploading files")."""
 
 
 @dataclass(frozen=True, slots=True)
 class ChatTarget:
-    """A channel, thread or direct chat, and the interaction that asks to be answered there."""
+    """A channel, thread or direct chat, and the interaction to answer there."""
 
     channel: int
     guild: int | None = None
     access: Access = "lent"
     app: int = 0
     token: str = field(default="", repr=False)
-    """Of the interaction: a secret, good for a quarter of an hour."""
+    """The interaction token: a secret, valid for 15 minutes."""
     until: float = 0.0
-    """The end of the token, UNIX seconds."""
+    """When the token expires, UNIX seconds."""
     interaction_upload_limit: int = MIN_UPLOAD_LIMIT_BYTES
-    """Bytes of a file that goes by the token."""
+    """Upload limit in bytes when sending by the token."""
     bot_upload_limit: int = MIN_UPLOAD_LIMIT_BYTES
-    """Bytes of a file that the bot posts by itself."""
+    """Upload limit in bytes when the bot sends by its own permission."""
     interaction_id: int = 0
-    """The interaction's id: nothing that answers it is older."""
+    """Id of the interaction; all messages that answer it are newer."""
 
     @property
     def address(self) -> str:
-        """As the database keeps it; see `parse`. The keys stay when attributes are renamed."""
+        """Return the stored form; see `parse`. The keys stay when attributes are renamed."""
         stored = {
             "channel": self.channel,
             "guild": self.guild,
@@ -76,12 +76,12 @@ class ChatTarget:
 
     @property
     def channel_only(self) -> str:
-        """The channel alone, as cards name it."""
+        """The channel without the interaction, as interactive messages store it."""
         return str(self.channel)
 
     @property
     def is_shared(self) -> bool:
-        """Whether others than the person may be there."""
+        """Whether others than the user can read there."""
         return self.guild is not None or self.access == "lent"
 
     def token_valid(self, now: float) -> bool:
@@ -89,28 +89,28 @@ class ChatTarget:
         return bool(self.token) and now < self.until - _TOKEN_MARGIN_S
 
     def limit(self, now: float) -> int:
-        """Bytes that a file may have that is posted there now, or else sent to its person."""
+        """Upload limit in bytes there now, or in the user's direct chat if it is closed."""
         if self.token_valid(now):
             return self.interaction_upload_limit
         return self.bot_upload_limit if self.access == "own" else MIN_UPLOAD_LIMIT_BYTES
 
 
 def message_ref(channel: int, message: int) -> str:
-    """A message as cards and receipts name it."""
+    """Return the stored reference of a message."""
     return f"{channel}:{message}"
 
 
 def parse_message_ref(key: str) -> tuple[int, int]:
-    """(channel, message) of a key."""
+    """Return (channel id, message id) of a stored reference."""
     channel, message = key.split(":")
     return int(channel), int(message)
 
 
 def user_id_of(user: int) -> str:
-    """A person as all of Reelay knows them."""
+    """Return Reelay's id of a Discord user."""
     return f"discord:{user}"
 
 
 def parse_user_id(user_id: str) -> int:
-    """Their id at Discord."""
+    """Return the Discord id of one of Reelay's user ids."""
     return int(user_id.partition(":")[2])

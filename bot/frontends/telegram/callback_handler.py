@@ -1,4 +1,4 @@
-"""What comes of a button: each press is answered at once, and the second one harms nothing."""
+"""Handle button presses: each is answered at once, and a second press does no harm."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _MAX_REMEMBERED = 1000
 
 @dataclass(slots=True)
 class _Callback:
-    """One press of a card's owner."""
+    """One press by the owner of the message."""
 
     query: CallbackQuery
     interactive: InteractiveMessage
@@ -48,11 +48,11 @@ class _Callback:
     user: User
     language: str
     target: ChatTarget
-    """Where what comes of it belongs: below the card."""
+    """Where replies go: below the pressed message."""
 
 
 class CallbackHandler:
-    """Deals with what people press."""
+    """Handles the buttons of the bot's messages."""
 
     def __init__(
         self,
@@ -68,7 +68,7 @@ class CallbackHandler:
         self._drafts = drafts
         self._message_handler = message_handler
         self._answered: dict[str, None] = {}
-        """Presses that were answered in an earlier try."""
+        """Callback ids that were answered in an earlier attempt."""
         self._kinds = {
             MessageKind.STATUS: self._status,
             MessageKind.RESULT: self._result,
@@ -77,7 +77,7 @@ class CallbackHandler:
         }
 
     async def handle(self, query: CallbackQuery) -> None:
-        """One press, whoever's. Raises `RetryLater`."""
+        """Handle one press by any user. Raises `RetryLater`."""
         user = user_from(query.from_user, self._context.app.settings)
         language = await language_for(self._context.app, user)
         callback_id, verb = parse_callback_data(query.data or "")
@@ -113,14 +113,14 @@ class CallbackHandler:
             await self._reply(callback, translate(callback.language, "internal-error"))
 
     async def _reply(self, callback: _Callback, text: str) -> None:
-        """What must be heard: over the chat, or in it if it is too long or too late for that."""
+        """Show a text over the chat, or in the chat if it is too long or too late for that."""
         if not await self._answer_callback(callback.query, text, alert=True):
             await self._context.reply(callback.target, callback.language, text)
 
     async def _confirm_message_exists(
         self, query: CallbackQuery, interactive: InteractiveMessage
     ) -> InteractiveMessage:
-        """Who presses has proven that the message is there, whatever became of our send."""
+        """A callback proves the message exists: store its id if the send's response was lost."""
         if interactive.message_ref is not None or query.message is None:
             return interactive
         key = message_ref(query.message.chat.id, query.message.message_id)
@@ -130,7 +130,7 @@ class CallbackHandler:
     async def _answer_callback(
         self, query: CallbackQuery, text: str = "", *, alert: bool = False
     ) -> bool:
-        """Answer the press, if that was not done. Whether all of the text was said by it."""
+        """Answer the callback if not yet done. Returns whether it showed the whole text."""
         if query.id in self._answered:
             return False
         remember(self._answered, query.id, None, _MAX_REMEMBERED)
@@ -259,7 +259,7 @@ class CallbackHandler:
             await self._context.interactive_messages.close(callback.interactive)
 
     async def _close(self, callback: _Callback, text: str) -> None:
-        """The choice is made: its message says what came of it."""
+        """Replace the choices by their outcome."""
         if callback.interactive.message_ref is not None:
             chat, message = parse_message_ref(callback.interactive.message_ref)
             await self._context.sender.edit(chat, message, escaped(text))
@@ -267,7 +267,7 @@ class CallbackHandler:
 
 
 def _reply_target(query: CallbackQuery, interactive: InteractiveMessage) -> ChatTarget:
-    """Where the pressed message stands now, which may be another chat than the request's."""
+    """Return where the pressed message is now; it may be another chat than the request's."""
     target = ChatTarget.parse(interactive.destination.address)
     if query.message is None:
         return target
@@ -276,7 +276,7 @@ def _reply_target(query: CallbackQuery, interactive: InteractiveMessage) -> Chat
 
 
 def _question_target(callback: _Callback) -> ChatTarget:
-    """Where a question opens the field of who has pressed: below a message of theirs."""
+    """Return where a question opens the user's input field: below their own message."""
     message = callback.query.message
     request = message.reply_to_message if isinstance(message, Message) else None
     if request is None or request.from_user != callback.query.from_user:

@@ -1,4 +1,4 @@
-"""What the parts of the Telegram front-end work with, made once it is known who the bot is."""
+"""Shared dependencies of the Telegram front-end, and replies to users."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ from bot.services.context import AppContext
 
 NAME = "telegram"
 MAX_SENDS = 2
-"""How often a message may be sent whose answer was lost."""
+"""How often a message may be sent if the response is lost."""
 _MAX_REMEMBERED = 1000
 _RETRY_WINDOW_S = 86400.0
-"""Seconds in which an update may be tried again; an outage may last."""
+"""Seconds in which an update is tried again; an outage may last."""
 _log = structlog.get_logger(__name__)
 _Key = TypeVar("_Key")
 _Value = TypeVar("_Value")
 
 
 def remember(cache: dict[_Key, _Value], key: _Key, value: _Value, limit: int) -> None:
-    """Keep it in memory, and forget the oldest of more than so many."""
+    """Remember a value in memory; forget the oldest beyond `limit`."""
     cache[key] = value
     while len(cache) > limit:
         del cache[next(iter(cache))]
@@ -42,17 +42,17 @@ def remember(cache: dict[_Key, _Value], key: _Key, value: _Value, limit: int) ->
 
 @dataclass(slots=True)
 class ChatContext:
-    """The bot, the way out, and what is kept."""
+    """What the handlers of the Telegram front-end share."""
 
     app: AppContext
     bot: Bot
     sender: MessageSender
     interactive_messages: InteractiveMessages
     me: TelegramUser | None = None
-    """None until Telegram has said it."""
+    """None until the bot has logged in."""
     background: BackgroundTasks = field(default_factory=BackgroundTasks)
     _unconfirmed_replies: dict[tuple[str, str], int] = field(default_factory=dict)
-    """Answers (where, what) whose sends got no answer, until they are said once more."""
+    """Replies (address, text) whose response was lost, until they are sent once more."""
 
     async def reply(
         self,
@@ -61,9 +61,10 @@ class ChatContext:
         text: str,
         markup: InlineKeyboardMarkup | ForceReply | None = None,
     ) -> Message | None:
-        """Answer a person, in several messages if it is long. None: nobody can be answered there.
+        """Reply to the user, in several messages if it is long. Raises `RetryLater`.
 
-        If the answer of Telegram is lost, it is said once more, marked. Raises `RetryLater`.
+        Returns None if the chat cannot be written to. If the response is lost, the reply is sent
+        once more, marked as repeated.
         """
         sent = None
         parts = split_message(text)
@@ -96,7 +97,7 @@ class ChatContext:
     async def get_or_create(
         self, kind: MessageKind, user: User, target: ChatTarget, body: dict[str, Any], cause: str
     ) -> InteractiveMessage:
-        """The card that an update, the `cause`, brings: the same one whenever it is tried again."""
+        """Return the interactive message of an update (`cause`): the same one on every retry."""
         address = target.channel_only.address
         existing = await self.interactive_messages.newest(kind, user.id, address, _RETRY_WINDOW_S)
         if existing is not None and existing.body.get("cause") == cause:
@@ -113,9 +114,10 @@ class ChatContext:
         text: Html,
         markup: InlineKeyboardMarkup | ForceReply,
     ) -> InteractiveMessage | None:
-        """Send a card; one whose answer was lost, in this life or before, once more and marked.
+        """Send an interactive message. Raises `RetryLater`.
 
-        None: it does not stand there. Raises `RetryLater`.
+        If the response was lost, now or before a restart, it is sent once more, marked. Returns
+        None if it is not posted.
         """
         times = await self.interactive_messages.record_send_attempt(interactive)
         if times > MAX_SENDS:

@@ -1,4 +1,4 @@
-"""What comes of a message: a command done, a draft shown, a question answered, or nothing."""
+"""Handle messages: run a command, show a draft, take an answer, or ignore it."""
 
 from __future__ import annotations
 
@@ -43,14 +43,14 @@ from bot.services.videos import can_remix
 
 _log = structlog.get_logger(__name__)
 STILL_ASKED = 600.0
-"""Seconds in which a question that was asked is not asked again, and words may be its answer."""
+"""Seconds in which a question is not asked again and text may be its answer."""
 _OF_TASKS = {"cancel", "retry", "fetch", "remix"}
 _DEEP_LINK = "task_"
 _MAKING = (MakeVideo, Remix, Retry)
 
 
 class MessageHandler:
-    """Deals with what people write."""
+    """Handles what users write."""
 
     def __init__(
         self,
@@ -67,7 +67,7 @@ class MessageHandler:
         self._command_menu = command_menu
 
     async def handle(self, message: Message) -> None:
-        """One message, whoever has sent it. Raises `RetryLater`."""
+        """Handle one message of any sender. Raises `RetryLater`."""
         if message.migrate_to_chat_id or message.migrate_from_chat_id:
             await self._migrated(message)
             return
@@ -91,7 +91,10 @@ class MessageHandler:
         await self._context.sender.chat_migrated(old or here, new or here)
 
     async def _with_error_replies(self, incoming: IncomingMessage) -> None:
-        """Let no refusal be silent, and no outage lose what was asked."""
+        """Run the handler.
+
+        Reply with the error text on `Refusal`; raise `RetryLater` on transient errors.
+        """
         try:
             await self._route(incoming)
         except Refusal as refused:
@@ -136,12 +139,12 @@ class MessageHandler:
     def _is_side_conversation(
         interactive: InteractiveMessage | None, incoming: IncomingMessage
     ) -> bool:
-        """People of a group talk about what the bot has made for one of them."""
+        """Whether a reply in a group is talk between members and not meant for the bot."""
         others = interactive is not None and interactive.user_id != incoming.user.id
         return others and incoming.trigger == "answer"
 
     async def _replied_interactive(self, incoming: IncomingMessage) -> InteractiveMessage | None:
-        """The card of ours that the message is a reply to."""
+        """Return the interactive message that the message replies to, or None."""
         answered = incoming.answered
         if answered is None or not answered.ours:
             return None
@@ -182,10 +185,7 @@ class MessageHandler:
     async def run_command(
         self, user: User, target: ChatTarget, command: Command, update: str
     ) -> bool:
-        """Have a command done and answer it. Whether it has brought a task.
-
-        Raises as `_understood` does.
-        """
+        """Run a command and reply. Returns whether it created a task. Raises as `_route` does."""
         reply = await run_command(self._context, user, target, command, update)
         language = await language_for(self._context.app, user)
         if isinstance(command, Fetch) and reply.video is not None and reply.task is not None:
@@ -205,7 +205,7 @@ class MessageHandler:
             await self._status_messages.end(status_text, final_message(status_text))
 
     async def _start(self, incoming: IncomingMessage) -> None:
-        """`/start`, perhaps with what a link has put behind it."""
+        """Handle `/start`, with the payload of a link if there is one."""
         _, payload = split_first_word(incoming.text)
         task = None
         if payload.startswith(_DEEP_LINK):
@@ -221,7 +221,7 @@ class MessageHandler:
         )
 
     async def _offer_choices(self, incoming: IncomingMessage, name: str) -> None:
-        """A command that is better pressed than typed."""
+        """Offer the values of a command as buttons."""
         user, target = incoming.user, incoming.target
         language = await language_for(self._context.app, user)
         if name == "language":
@@ -246,7 +246,7 @@ class MessageHandler:
     async def _video(
         self, incoming: IncomingMessage, interactive: InteractiveMessage | None
     ) -> None:
-        """`/video`, with words and a picture here or in the message that is replied to."""
+        """Handle `/video`, with text and image here or in the replied message."""
         command = parser.parse_command(incoming.text)
         if not isinstance(command, MakeVideo):
             raise Refusal("not-a-command", nearest="")
@@ -287,9 +287,9 @@ class MessageHandler:
         update: str,
         draft: InteractiveMessage | None = None,
     ) -> bool:
-        """Have it made; the draft of its album, if there is one, becomes its status.
+        """Order the video; the album's draft becomes its status.
 
-        Whether it was taken in.
+        Returns whether it was accepted.
         """
         reply = await order_video(self._context, user, target, request, update)
         language = await language_for(self._context.app, user)
@@ -307,14 +307,14 @@ class MessageHandler:
     async def _follow_up(
         self, interactive: InteractiveMessage, change: MakeVideo
     ) -> VideoRequestDraft:
-        """What the finished video of this card would become."""
+        """Return the request for a changed version of a finished video."""
         task = await task_by_id(self._context.app, interactive.task_id or "")
         if task is None:
             raise Refusal("press-too-old")
         return VideoRequestDraft.follow_up(task, change, remix=can_remix(self._context.app, task))
 
     async def _free_text(self, incoming: IncomingMessage) -> None:
-        """Words or a picture without a command: a draft."""
+        """Show a draft for text or an image without a command."""
         if await self._drafts.join(incoming):
             return
         language = await language_for(self._context.app, incoming.user)
@@ -338,14 +338,14 @@ class MessageHandler:
     # --- questions -----------------------------------------------------------------------
 
     async def _ask_for_prompt(self, incoming: IncomingMessage, request: VideoRequestDraft) -> None:
-        """`/video` alone: what should it show? The picture and the options are kept."""
+        """Ask for the prompt of a bare `/video`; the image and the options are kept."""
         cause = _update_key(incoming)
         await self._ask(incoming.user, incoming.target, "question-video", request.to_json, cause)
 
     async def ask_for_change(
         self, user: User, target: ChatTarget, interactive: InteractiveMessage, cause: str
     ) -> None:
-        """What should be other in this video? Raises `Refusal`, `RetryLater`."""
+        """Ask what to change in a video. Raises `Refusal`, `RetryLater`."""
         if interactive.user_id != user.id or interactive.task_id is None:
             raise Refusal("card-not-yours")
         body = {"remix": interactive.task_id, "card": interactive.callback_id}
@@ -379,9 +379,10 @@ class MessageHandler:
             await self._context.interactive_messages.close(interactive)
 
     async def _implicit_answer(self, incoming: IncomingMessage) -> bool:
-        """Words that follow a question without being a reply to it: a draft of what it remembers.
+        """Take text that follows a question without replying to it as a draft.
 
-        They may be about something else, so nothing is ordered yet. Whether there was one.
+        It may be about something else, so nothing is ordered yet. Returns whether there was a
+        question.
         """
         if not incoming.target.is_private or incoming.answered is not None:
             return False
@@ -398,7 +399,7 @@ class MessageHandler:
     async def _answered(
         self, interactive: InteractiveMessage, incoming: IncomingMessage
     ) -> VideoRequestDraft:
-        """What a question has kept, with the words of its answer."""
+        """Return the request that a question stored, with the answer's text as prompt."""
         if "card" in interactive.body:
             result = await self._context.interactive_messages.get(str(interactive.body["card"]))
             if result is None:
@@ -410,12 +411,12 @@ class MessageHandler:
 
 
 def _update_key(incoming: IncomingMessage) -> str:
-    """A message says what it says once, however often Telegram brings it."""
+    """The key of a message: the same however often Telegram delivers it."""
     return message_ref(incoming.target.chat, incoming.target.reply or 0)
 
 
 def _prompt_of(answered: RepliedMessage) -> str:
-    """What somebody has written, as words for a video: of a command only its prompt."""
+    """Return the text of a replied message as a prompt; of a command only its prompt."""
     if answered.ours:
         return ""
     if not answered.text.startswith("/"):
@@ -435,7 +436,7 @@ def _request_of(
 
 
 def _add_task_argument(task_id: str, line: str) -> str:
-    """`/cancel` in reply to a card is about its task."""
+    """Add the task of the replied message to a command such as `/cancel`."""
     command, rest = split_first_word(line)
     word, _ = split_first_word(rest)
     if command.partition("@")[0] == "/remix":

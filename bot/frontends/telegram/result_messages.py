@@ -1,4 +1,4 @@
-"""Finished videos on their way into a chat, and once more for those who ask."""
+"""Post finished videos, and send them again on demand."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ from bot.services.videos import can_remix
 _log = structlog.get_logger(__name__)
 _DAY_S = 86400.0
 _FILE_KEPT_MARGIN_S = 60.0
-"""Seconds in which a file that was asked for is not posted a second time."""
+"""Seconds in which a requested file is not posted a second time."""
 _NEXT_STEPS = {
     State.FAILED: ("button-retry", "retry"),
     State.UNDELIVERED: ("button-fetch", "fetch"),
 }
-"""What a person may want to press below the last word."""
+"""Next steps offered below a final message."""
 
 
 class ResultMessages:
-    """Posts results and last words."""
+    """Posts results and final messages."""
 
     def __init__(self, context: ChatContext, status_messages: StatusMessages) -> None:
         self._context = context
@@ -46,7 +46,7 @@ class ResultMessages:
     # --- for the engine ------------------------------------------------------------------
 
     async def deliver(self, task: Task, delivery: Delivery, video: Video, note: str) -> str:
-        """Post the result where it was asked for, or to its person if that chat is closed to us."""
+        """Post the result where it was requested, or to the user if that chat is closed to us."""
         target = ChatTarget.parse(delivery.destination.address)
         interactive = await self._get_or_create(task, target)
         words = caption(task, note, repeated=delivery.repeated)
@@ -61,12 +61,12 @@ class ResultMessages:
         return key
 
     async def find_delivered(self, task: Task) -> str | None:
-        """Whether it is known to stand somewhere: its receipt."""
+        """Return the key of the posted result from our records; Telegram cannot be searched."""
         interactive = await self._context.interactive_messages.of_task(task.id, MessageKind.RESULT)
         return interactive.message_ref if interactive is not None else None
 
     async def send_final_message(self, task: Task, text: str) -> None:
-        """The last word: below the request, or in the status if its person has stopped it."""
+        """Send the final message below the request; a cancelled task shows it in its status."""
         target = ChatTarget.parse(task.destination.address)
         if task.state is State.CANCELLED and await self._status_messages.end(task, text):
             return
@@ -105,7 +105,7 @@ class ResultMessages:
     # --- for people ----------------------------------------------------------------------
 
     async def resend(self, task: Task, target: ChatTarget, language: str) -> None:
-        """A result that was delivered before, once more; without an upload where that can be.
+        """Send a delivered result again, without an upload if Telegram has the file.
 
         Raises `Refusal`, `RetryLater`, `DeliveryError`, `DeliveryOutcomeUnknown`.
         """
@@ -128,7 +128,7 @@ class ResultMessages:
     async def send_as_document(
         self, task: Task, interactive: InteractiveMessage, target: ChatTarget, language: str
     ) -> None:
-        """The video as the file that the gateway has made; raises as `again` does."""
+        """Send the original file as a document; raises as `resend` does."""
 
         async def send(file_id: str | None, lost: int) -> None:
             path = self._context.app.storage.result_path(task.file or "-")
@@ -157,9 +157,9 @@ class ResultMessages:
         file_id: str | None,
         send: Callable[[str | None, int], Awaitable[None]],
     ) -> None:
-        """Send by Telegram's id where one is known, else from our disk; `send` marks a repetition.
+        """Send by Telegram's file id if known, else upload; `send` marks a repetition.
 
-        A send whose answer was lost is remembered, for this update will be tried again.
+        A send whose response was lost is recorded, because this update is tried again.
         """
         lost = int(interactive.body.get("lost", 0))
         try:
@@ -184,7 +184,7 @@ class ResultMessages:
             await send(None, lost)
 
     def has_file(self, interactive: InteractiveMessage) -> bool:
-        """Whether the file was posted just now: who presses twice wants it once."""
+        """Whether the file was posted just now: a double press must send it once."""
         return (
             self._context.app.clock.now() - float(interactive.body.get("file_at", 0))
             < _FILE_KEPT_MARGIN_S

@@ -1,4 +1,4 @@
-"""The one status message of each task: sent once, changed when the chat can bear it, taken away."""
+"""One status message per task: posted once, edited as the rate limit allows, removed at the end."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ _log = structlog.get_logger(__name__)
 _CLEANUP_BATCH_SIZE = 50
 CLEANUP_INTERVAL_S = 60.0
 _MAX_REMEMBERED = 5000
-"""Texts that are known to stand in a chat."""
+"""How many texts are remembered as shown."""
 _EDIT_PAUSE_S = 2.0
 _MAX_EDIT_PAUSE_S = 60.0
-"""After an edit that did not get through, for its chat; doubling."""
+"""Pause of a chat after a failed edit; doubling."""
 
 
 class StatusMessages:
@@ -37,17 +37,17 @@ class StatusMessages:
         self._context = context
         self._rate_limiter = rate_limiter
         self._wanted: dict[int, dict[str, tuple[Task, str]]] = {}
-        """Chat -> task -> what its status should say."""
+        """Chat id -> task id -> the text that its status should show."""
         self._pumps: dict[int, asyncio.Task[None]] = {}
         self._shown: dict[str, str] = {}
         self._touched: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
-        """Task -> held while its message is changed: an edit must not overtake the last one."""
+        """Task id -> lock of its message: an edit must not overtake the last one."""
 
     async def create(self, target: ChatTarget, task: Task, text: str) -> None:
-        """Tell that a task was taken in, in a message that will show how it goes.
+        """Post the status message of an accepted task, to be edited later. Raises `RetryLater`.
 
-        Again for the same task it does nothing, and where a send has left it open whether the
-        message is there, the second one says so. Raises `RetryLater`.
+        Does nothing for a task that has one. If the outcome of an earlier send is unknown, the
+        second message says so.
         """
         if task.state not in ACTIVE:
             return
@@ -61,7 +61,7 @@ class StatusMessages:
             await self._sync_with_task(task)
 
     async def convert_draft(self, draft: InteractiveMessage, task: Task, text: str) -> None:
-        """The draft's message becomes the status of the task that it has started."""
+        """Turn the message of a draft into the status message of the task that it started."""
         interactive_messages = self._context.interactive_messages
         async with self._lock_for(task):
             existing = await interactive_messages.of_task(task.id, MessageKind.STATUS)
@@ -79,22 +79,22 @@ class StatusMessages:
         await self._sync_with_task(task)
 
     def show(self, task: Task, text: str) -> None:
-        """Bring a status up to date, soon. What was wanted before and not shown is forgotten."""
+        """Edit the status message in the background; older texts not yet shown are dropped."""
         chat = self._context.sender.resolve_chat(ChatTarget.parse(task.destination.address)).chat
         self._wanted.setdefault(chat, {})[task.id] = (task, text)
         if chat not in self._pumps:
             self._pumps[chat] = asyncio.create_task(self._edit_loop(chat))
 
     def refresh(self, task: Task) -> None:
-        """Bring a status up to date with what is known now."""
+        """Edit the status message to the task's present state."""
         app = self._context.app
         view = estimate_eta(task, app.catalog, app.duration_stats, app.clock.now())
         self.show(task, status_text(task.language, task, view))
 
     async def end(self, task: Task, text: str | None = None) -> bool:
-        """No status any more: take the message away, or let it say its last word.
+        """Remove the status message, or edit it to its final text.
 
-        Whether such a word stands there.
+        Returns whether the final text is shown.
         """
         self._forget(task)
         async with self._lock_for(task):
@@ -122,7 +122,7 @@ class StatusMessages:
         return self._touched.setdefault(task.id, asyncio.Lock())
 
     async def _sync_with_task(self, task: Task) -> None:
-        """A quick gateway may have gone on before it was known where the status stands."""
+        """Follow what happened to the task before its status message was posted."""
         # The video may stand there already and the task not know it yet.
         result = await self._context.interactive_messages.of_task(task.id, MessageKind.RESULT)
         now_is = await task_by_id(self._context.app, task.id)
@@ -141,7 +141,7 @@ class StatusMessages:
             await self._remove(interactive)
 
     async def stop(self) -> None:
-        """Change nothing more."""
+        """Stop all edits."""
         pumps = list(self._pumps.values())
         for pump in pumps:
             pump.cancel()
@@ -169,7 +169,7 @@ class StatusMessages:
     # --- edits ---------------------------------------------------------------------------
 
     async def _edit_loop(self, chat: int) -> None:
-        """Change what is to be changed in one chat, one at a time, when it can bear it."""
+        """Edit the status messages of one chat, one at a time, when the rate limit allows."""
         wanted, pause = self._wanted[chat], _EDIT_PAUSE_S
         try:
             while wanted:
@@ -188,9 +188,9 @@ class StatusMessages:
     async def _shown_or_later(
         self, wanted: dict[str, tuple[Task, str]], task_id: str, chat: int, pause: float
     ) -> tuple[float, bool]:
-        """Change one message; else the seconds after which to try again what is wanted then.
+        """Edit one message. Returns the seconds after which to try again, and whether it failed.
 
-        And whether it failed, which is more than that the chat could not bear it.
+        A failure is more than a rate limit that does not allow the edit now.
         """
         text = wanted.pop(task_id)
         try:
@@ -205,7 +205,7 @@ class StatusMessages:
         return wait, False
 
     async def _change(self, task: Task, text: str, room: int) -> float:
-        """0.0: changed, or nothing to change. Else: seconds until the chat can bear it."""
+        """Return 0.0 if the message is up to date, else the seconds until an edit is allowed."""
         async with self._lock_for(task):
             interactive = await self._context.interactive_messages.of_task(
                 task.id, MessageKind.STATUS

@@ -1,4 +1,4 @@
-"""Where in Telegram something belongs: a chat, its topic, the message that it answers."""
+"""Destinations on Telegram: a chat, its topic, and the message to reply to."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from dataclasses import dataclass, replace
 
 @dataclass(frozen=True, slots=True)
 class ChatTarget:
-    """A place in a chat. Ids of chats above 0 are those of people: private chats."""
+    """A destination in a chat. Chat ids above 0 are users: private chats."""
 
     chat: int
     thread: int | None = None
-    """A forum's topic. Its General topic has none, nor have threads of comments."""
+    """Topic of a forum; None for the General topic and for comment threads."""
     reply: int | None = None
 
     @property
     def address(self) -> str:
-        """As the database keeps it; see `parse`."""
+        """Return the stored form; see `parse`."""
         return f"{self.chat}:{self.thread or ''}:{self.reply or ''}"
 
     @property
@@ -25,32 +25,32 @@ class ChatTarget:
 
     @property
     def channel_only(self) -> ChatTarget:
-        """The place without the message that is answered."""
+        """The destination without the message to reply to."""
         return replace(self, reply=None)
 
     @classmethod
     def parse(cls, address: str) -> ChatTarget:
-        """What `address` has written. Raises `ValueError`."""
+        """Read what `address` has written. Raises `ValueError`."""
         chat, thread, reply = address.split(":")
         return cls(int(chat), int(thread) if thread else None, int(reply) if reply else None)
 
 
 def message_ref(chat: int, message: int) -> str:
-    """A message as cards and receipts name it."""
+    """Return the stored reference of a message."""
     return f"{chat}:{message}"
 
 
 def parse_message_ref(key: str) -> tuple[int, int]:
-    """(chat, message) of a key."""
+    """Return (chat id, message id) of a stored reference."""
     chat, message = key.split(":")
     return int(chat), int(message)
 
 
 def user_id_of(user: int) -> str:
-    """A person as all of Reelay knows them."""
+    """Return Reelay's id of a Telegram user."""
     return f"telegram:{user}"
 
 
 def parse_user_id(user_id: str) -> int:
-    """Their id at Telegram, which is that of their private chat too."""
+    """Return the Telegram id, which is also the id of the private chat."""
     return int(user_id.partition(":")[2])
