@@ -125,7 +125,7 @@ class UpdateQueue:
             await self._clock.sleep(_LOOK)
 
     async def stop(self, grace_s: float) -> None:
-        """Start nothing more, and wait up to `grace_s` for running handlers; the rest stays stored."""
+        """Start nothing more; wait up to `grace_s` for running handlers. The rest stays stored."""
         self._stopping.set()
         if self._running:
             await asyncio.wait(self._running, timeout=grace_s)

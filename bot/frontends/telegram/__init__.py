@@ -72,11 +72,11 @@ class Telegram:
         self._largest = _upload_mb(settings) * 1_000_000
 
     def routes(self) -> list[RouteDef]:
-        """What the web server of this process must listen to for it."""
+        """Routes that the web server of this process must serve for Telegram."""
         return self._update_source.routes()
 
     async def run(self, app: AppContext) -> int:
-        """Serve until `stop`; the exit status."""
+        """Serve until `stop`; return the exit status."""
         self._client = BotClient(self._settings)
         self._assemble(self._client, app)
         serving = asyncio.create_task(self._serve(self._client, app))
@@ -90,11 +90,11 @@ class Telegram:
             await asyncio.gather(serving, stopping, return_exceptions=True)
 
     async def stop(self) -> None:
-        """Hear nothing more; what is to be posted still can be."""
+        """Receive nothing more; messages can still be sent."""
         self._stopping.set()
 
     async def close(self) -> None:
-        """Let go of Telegram, when what was begun beside has had a moment to end."""
+        """Close the connection after background tasks had a moment to end."""
         if self._ready.is_set():
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_STOP_GRACE_S):
@@ -144,7 +144,7 @@ class Telegram:
             await update_queue.stop(self._settings.shutdown_grace_seconds)
 
     async def _log_in(self) -> TelegramUser | None:
-        """Who the bot is; None: Telegram does not know its token."""
+        """Return the bot's own user; None if Telegram rejects the token."""
         attempt = 0
         while True:
             try:
@@ -175,7 +175,7 @@ class Telegram:
             await self._membership(update.my_chat_member)
 
     async def _membership(self, change: ChatMemberUpdated) -> None:
-        """Somebody has brought us into a group: say how we are spoken to there."""
+        """Greet a group that the bot was added to."""
         came = change.new_chat_member.status in _MEMBER_STATUSES
         was_here = change.old_chat_member.status in _MEMBER_STATUSES
         if change.chat.type not in {"group", "supergroup"} or was_here or not came:
@@ -195,7 +195,7 @@ class Telegram:
             raise DeliveryError("unreachable", reason, retry_after=_FIRST_RETRY_DELAY_S)
 
     def max_video_bytes(self, destination: Destination) -> int | None:
-        """The same in every chat."""
+        """Return the upload limit in bytes; it is the same in every chat."""
         del destination
         return self._context.sender.largest if self._ready.is_set() else self._largest
 
@@ -205,7 +205,7 @@ class Telegram:
         return await self._result_messages.deliver(task, delivery, video, note)
 
     async def find_delivered(self, task: Task, delivery: Delivery) -> str | None:
-        """What was written down of it; Telegram itself cannot be asked what stands in a chat."""
+        """Return the recorded message of a result; Telegram cannot be searched."""
         del delivery
         await self._ready.wait()
         return await self._result_messages.find_delivered(task)
@@ -221,7 +221,7 @@ class Telegram:
             self._status_messages.show(task, text)
 
     async def alert_admins(self, text: str) -> None:
-        """Tell every admin here; who has not started the bot cannot be told."""
+        """Send a text to every admin on Telegram who has started the bot."""
         self._require_ready()
         sent = False
         failed: DeliveryError | DeliveryOutcomeUnknown | None = None

@@ -27,31 +27,31 @@ from telegram.request import HTTPXRequest, RequestData
 from bot.config import Settings
 
 POLL = 30
-"""Seconds that Telegram waits for updates before it says that there are none; it caps at 50."""
+"""Long-polling timeout in seconds; Telegram caps it at 50."""
 _CONNECTIONS = 256
 _CONNECT = 10.0
 _READ = 60.0
-"""Telegram answers to an upload when it has worked on it, which takes its time."""
+"""Telegram answers an upload after processing it, which takes time."""
 _PLAIN = 40.0
-"""Seconds for a whole request without a file."""
+"""Timeout in seconds for a request without a file."""
 _UPLOAD = 900.0
 _NO_CONNECTION = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, httpx.PoolTimeout)
 
 
 class NotSent(NetworkError):
-    """Certainly nothing was done."""
+    """The request had certainly no effect."""
 
 
 class OutcomeUnknown(NetworkError):
-    """It may have been done: the answer was lost."""
+    """The request may have had an effect: its response was lost."""
 
 
 class TooLarge(NetworkError):
-    """The server takes no upload of this size."""
+    """The server accepts no upload of this size."""
 
 
 class Throttled(TelegramError):
-    """429: not done; this chat is to be left alone for so many seconds."""
+    """429: no effect; nothing may be sent to this chat for some seconds."""
 
     def __init__(self, seconds: float) -> None:
         super().__init__(f"flood control: retry after {seconds:g} s")
@@ -67,7 +67,7 @@ def _trusted() -> ssl.SSLContext:
 
 
 class _Request(HTTPXRequest):
-    """Requests whose faults say what became of them, and that end within a time."""
+    """HTTP requests with a total timeout whose errors say whether they had an effect."""
 
     def __init__(self, *, read_timeout: float, whole: float) -> None:
         context = _trusted()
@@ -105,7 +105,7 @@ class _Request(HTTPXRequest):
 
     @staticmethod
     def parse_json_payload(payload: bytes) -> dict[str, Any]:
-        """What Telegram says. Raises `OutcomeUnknown` for an answer that ends in the middle."""
+        """Return Telegram's response. Raises `OutcomeUnknown` if it is cut off."""
         try:
             content: dict[str, Any] = json.loads(payload.decode(errors="replace"))
         except ValueError as error:
@@ -154,14 +154,14 @@ def _session(context: ssl.SSLContext) -> aiohttp.ClientSession:
 
 
 class _Bot(Bot):
-    """The library's, but what is shown of it is without the token."""
+    """The library's bot, with a repr that hides the token."""
 
     def __repr__(self) -> str:
         return "Bot[token=***]"
 
 
 class BotClient:
-    """The bot of the settings' token, not yet connected, with its connections."""
+    """The bot of the configured token and its connections, not yet connected."""
 
     def __init__(self, settings: Settings) -> None:
         url = settings.telegram_api_url.rstrip("/")
@@ -180,9 +180,9 @@ class BotClient:
     async def updates(
         self, offset: int | None, kinds: Sequence[str], limit: int
     ) -> list[dict[str, Any]]:
-        """The next updates as Telegram writes them; an offset confirms all before it.
+        """Return the next updates as raw JSON; an offset confirms all before it.
 
-        The library's own method gives none of them if it cannot read one.
+        The library's own method returns none of them if it cannot parse one.
         """
         parameters = {"timeout": POLL, "limit": limit, "allowed_updates": json.dumps(kinds)}
         if offset is not None:

@@ -1,4 +1,4 @@
-"""The menus of commands, by scope and language, and what Telegram shows of the bot itself."""
+"""The command menus by scope and language, and the bot's profile texts."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ _ALL_STATE = "menus"
 _ADMIN_COMMAND = "admin"
 _MAX_TRIES = 8
 _IN_GROUPS = ("video", "remix", "tasks", "cancel", "quota", "models", "help")
-"""What fits a group; everything works there, but a menu is read on a phone."""
+"""Commands shown in groups; all work there, but a menu is read on a phone."""
 Call = Callable[[], Awaitable[object]]
 
 
 class CommandMenu:
-    """Keeps what Telegram shows true to what the bot can do."""
+    """Keeps Telegram's menus and profile texts up to date."""
 
     def __init__(self, context: ChatContext) -> None:
         self._context = context
 
     async def sync(self) -> None:
-        """Say what has changed since it was last said; at a start, beside everything else."""
+        """Send what changed since the last sync; runs in the background at start."""
         marks = await self._context.interactive_messages.get_state()
         own = self._mark(_ADMIN_COMMAND)
         admins = [int(name.removeprefix(own)) for name in marks if name.startswith(own)]
@@ -51,7 +51,7 @@ class CommandMenu:
             await self._context.interactive_messages.set_state(self._mark(_ALL_STATE), checksum)
 
     def user_started(self, user: User) -> None:
-        """An admin's own menu can be set only once they have a chat with the bot."""
+        """Set an admin's own menu, which needs a chat with the bot."""
         if user.is_admin:
             self._context.background.run(self._admin_started(parse_user_id(user.id)))
 
@@ -65,7 +65,7 @@ class CommandMenu:
         return f"{name}:{self._context.me.id if self._context.me else ''}:"
 
     def _calls(self, admins: Sequence[int]) -> dict[str, Call]:
-        """What is said (all of it in the key) -> the call that says it."""
+        """Return key of the content -> the call that sends it."""
         calls: dict[str, Call] = {}
         started_admins = {
             user for user in admins if user_id_of(user) in self._context.app.settings.admins
@@ -99,9 +99,9 @@ class CommandMenu:
         return lambda: bot.set_my_short_description(text, language_code=code)
 
     async def _try_call(self, call: Call) -> bool:
-        """One call, often enough for an outage; what Telegram refuses is told to the log.
+        """Make one call, with retries for an outage; a rejection is logged.
 
-        False: it was not said, and is worth another try at the next start.
+        Returns False if it was not made and is worth another try at the next start.
         """
         for attempt in range(_MAX_TRIES):
             try:
@@ -120,7 +120,7 @@ class CommandMenu:
 
 
 def _scopes(admins: Sequence[int]) -> list[tuple[BotCommandScope, tuple[str, ...]]]:
-    """Who sees which commands."""
+    """Return which scope shows which commands."""
     all_commands = tuple(word.name for word in COMMANDS)
     return [
         (BotCommandScopeDefault(), all_commands),
@@ -136,5 +136,5 @@ def _commands(language: str, names: tuple[str, ...]) -> list[tuple[str, str]]:
 
 
 def _code(language: str) -> str | None:
-    """What is said without a language is for all that we do not speak."""
+    """Texts without a language code are for all languages that the bot does not have."""
     return None if language == DEFAULT_LANGUAGE else language

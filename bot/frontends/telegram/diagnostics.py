@@ -1,4 +1,4 @@
-"""What `reelay check` tells of the bot: who it is, or why it could serve nobody."""
+"""What `reelay check` shows about the bot: who it is, or why it cannot work."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _WEBHOOK_PORTS = {None, 80, 88, 443, 8443}
 
 
 class BotUnavailable(Exception):
-    """Nobody could be served; the text says why, for an operator."""
+    """The bot cannot work; the text says why, for an operator."""
 
 
 async def describe_bot(settings: Settings) -> str:
@@ -40,7 +40,7 @@ async def describe_bot(settings: Settings) -> str:
 
 
 def _check_webhook_address(address: str) -> None:
-    """A server of one's own may call other addresses; see "setWebhook" in the Bot API."""
+    """Check the webhook port; a self-hosted Bot API server may use others ("setWebhook")."""
     parts = urlsplit(address)
     if parts.scheme != "https" or parts.port not in _WEBHOOK_PORTS:
         raise BotUnavailable(

@@ -1,4 +1,4 @@
-"""Draft cards: what a plain message would become, with buttons to change it, start it, drop it."""
+"""Drafts: what a plain message would become, with buttons to change, start or drop it."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ from bot.services.queries import language_for
 from bot.services.videos import Quote, quote_video
 
 _MAX_PROMPT_CHARS = 600
-"""Characters of the prompt that a card shows."""
+"""Characters of the prompt that a draft shows."""
 _PROMPT_WAIT_S = 3600.0
-"""Seconds in which a text that follows a picture belongs to it."""
+"""Seconds in which a text after an image belongs to it."""
 _BUTTONS_PER_ROW = 3
 _MAX_REMEMBERED_ALBUMS = 1000
 _PAGES = ("model", "seconds", "orientation", "size")
 
 
 class Drafts:
-    """The draft cards of one front-end."""
+    """The drafts of one front-end."""
 
     def __init__(self, context: ChatContext, status_messages: StatusMessages) -> None:
         self._context = context
@@ -69,7 +69,7 @@ class Drafts:
         )
 
     async def fill(self, incoming: IncomingMessage) -> bool:
-        """A text that follows a picture without words belongs to it. Whether there was one."""
+        """Add a text to a draft whose image came without one. Returns whether there was one."""
         interactive = await self._last(incoming)
         if interactive is None or interactive.message_ref is None:
             return False
@@ -85,7 +85,7 @@ class Drafts:
         return True
 
     async def join(self, incoming: IncomingMessage) -> bool:
-        """One more piece of an album that is dealt with; its words may be those that lack."""
+        """Handle another message of a known album; its caption may be the missing prompt."""
         if incoming.album in self._albums:
             return True
         interactive = await self.of_album(incoming)
@@ -96,7 +96,7 @@ class Drafts:
         return True
 
     async def of_album(self, incoming: IncomingMessage) -> InteractiveMessage | None:
-        """The draft that an earlier piece of its album has brought."""
+        """Return the draft that an earlier message of the album created."""
         interactive = await self._last(incoming) if incoming.album is not None else None
         return (
             interactive
@@ -105,14 +105,14 @@ class Drafts:
         )
 
     def is_handled(self, album: str | None) -> None:
-        """A command has used this album: what is still to come of it brings no draft."""
+        """Mark an album as used by a command: its later messages create no draft."""
         if album is not None:
             remember(self._albums, album, None, _MAX_REMEMBERED_ALBUMS)
 
     # --- presses -------------------------------------------------------------------------
 
     async def press(self, interactive: InteractiveMessage, verb: str, user: User) -> None:
-        """A button of the card. Raises `RetryLater`, `DeliveryError`."""
+        """Handle a button of a draft. Raises `RetryLater`, `DeliveryError`."""
         if verb == "start":
             await self._start(interactive, user)
         elif verb == "drop":
@@ -175,7 +175,7 @@ class Drafts:
     async def _render(
         self, interactive: InteractiveMessage, user: User, language: str, trouble: str = ""
     ) -> tuple[Html, InlineKeyboardMarkup]:
-        """The card's text and buttons; what may be chosen is kept in its body."""
+        """Return text and buttons of the draft; the possible choices are kept in its body."""
         request = VideoRequestDraft.from_json(interactive.body)
         if not request.video.prompt:
             text = _joined("", _notes(language, request), translate(language, "draft-no-prompt"))
@@ -201,7 +201,7 @@ class Drafts:
     def _replace_unavailable(
         self, interactive: InteractiveMessage, language: str
     ) -> list[list[Button]]:
-        """What may help where the wish cannot be fulfilled: to begin anew."""
+        """Offer to start over where the request cannot be fulfilled."""
         interactive.body["offered"] = [["model", None]]
         interactive.body["page"] = ""
         row = [(translate(language, "button-drop"), "drop")]
@@ -211,7 +211,7 @@ class Drafts:
 
 
 def _chosen(interactive: InteractiveMessage, number: int) -> InteractiveMessage:
-    """The card with one of the values that it had offered."""
+    """Return the draft with one of the offered values chosen."""
     offered = interactive.body.get("offered") or []
     if number >= len(offered):
         return interactive
@@ -267,7 +267,7 @@ def _sizes(quote: Quote) -> list[str]:
 
 
 def _options(page: str, quote: Quote, language: str) -> Sequence[tuple[str, Any, bool]]:
-    """(what the button says, the value, whether it is chosen now)."""
+    """Return (label, value, whether it is chosen)."""
     order, model = quote.order, quote.model
     if page == "model":
         return [

@@ -1,4 +1,4 @@
-"""What a message of a person says, whichever way they said it. Pure: from the library's types."""
+"""Parse messages of users. Pure: from the library's types."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ if TYPE_CHECKING:
     from providers.types import Orientation
 
 _NO_ORDERING_KEY = "0"
-"""The lane of what belongs to nobody."""
+"""The ordering key of updates without a user."""
 _COMMAND = re.compile(r"/([A-Za-z0-9_]{1,32})(?:@(\w+))?(?:\s+|$)")
 _CHANNEL_BOT_ID = 136817688
 _ANONYMOUS_BOT_ID = 1087968824
-"""Who posts for channels, and for admins of a group who do not want to be seen."""
+"""Senders of channel posts and of anonymous group admins."""
 
 Addressed = Literal["command", "mention", "answer", "private"]
-"""Why a message is for us."""
+"""Why a message is addressed to the bot."""
 
 
 @dataclass(frozen=True, slots=True)
 class ImageAttachment:
-    """A picture that Telegram has, not yet fetched."""
+    """An image on Telegram's servers, not yet downloaded."""
 
     file_id: str
     bytes: int | None
@@ -62,51 +62,51 @@ class ImageAttachment:
 
     @property
     def orientation(self) -> Orientation | None:
-        """Which way it stands, where Telegram says its size."""
+        """The orientation, if Telegram states the size."""
         return orientation_of(self.width, self.height) if self.width and self.height else None
 
 
 @dataclass(frozen=True, slots=True)
 class RepliedMessage:
-    """The message that a message is a reply to."""
+    """The message that is replied to."""
 
     key: str
-    """See `spot.message_ref`."""
+    """See `target.message_ref`."""
     ours: bool
-    """We have sent it."""
+    """Whether the bot sent it."""
     token: str | None
-    """Of the card whose buttons it bears."""
+    """Callback id of the interactive message it is, if any."""
     user: str | None
-    """Who has sent it, if that is a person."""
+    """The sender, if it is a user."""
     text: str
     image: ImageAttachment | None
 
 
 @dataclass(frozen=True, slots=True)
 class IncomingMessage:
-    """One message, as far as it matters."""
+    """One message addressed to the bot."""
 
     user: User
     handle: str | None
     target: ChatTarget
     trigger: Addressed
     text: str
-    """The words, or those below the picture; without the mention of us."""
+    """Text or caption, without the mention of the bot."""
     command: str | None
-    """`video` of a message that begins with /video; then `text` is the whole line."""
+    """`video` if the message starts with /video; then `text` is the whole line."""
     image: ImageAttachment | None
     other: bool
-    """It brings something that is no picture: a sound, a film, a sticker."""
+    """Whether it has an attachment that is no image: audio, video, sticker."""
     album: str | None
     answered: RepliedMessage | None
     named: dict[str, str]
-    """People named by more than a handle: what stands in the text -> their ids."""
+    """Users mentioned without a username: text of the mention -> user id."""
 
 
 def ordering_key_of(update: Update) -> str:
-    """Whose update it is: one person's are handled one after the other.
+    """Return the ordering key: the user's updates are handled in order.
 
-    What chats say is theirs: all of them bear the same user's name.
+    What a chat posts as itself has the chat's id, because all such messages have the same sender.
     """
     message = update.message
     if message is not None and is_anonymous_sender(message):
@@ -116,13 +116,13 @@ def ordering_key_of(update: Update) -> str:
 
 
 def user_from(user: TelegramUser, settings: Settings) -> User:
-    """A person, as Reelay knows them."""
+    """Return Reelay's user of a Telegram user."""
     user_id = user_id_of(user.id)
     return User(user_id, is_admin=user_id in settings.admins, language=user.language_code)
 
 
 def is_anonymous_sender(message: Message) -> bool:
-    """Whether a chat speaks and not a person: an anonymous admin, a channel."""
+    """Whether a chat posted it and not a user: an anonymous admin, a channel."""
     return message.sender_chat is not None or (
         message.from_user is not None
         and message.from_user.id in {_CHANNEL_BOT_ID, _ANONYMOUS_BOT_ID}
@@ -130,14 +130,14 @@ def is_anonymous_sender(message: Message) -> bool:
 
 
 def target_of(message: Message) -> ChatTarget:
-    """Where an answer to this message belongs."""
+    """Return where a reply to this message goes."""
     # Comments below a channel's post have a thread id too, and there it must not be sent.
     thread = message.message_thread_id if message.is_topic_message else None
     return ChatTarget(message.chat.id, thread, message.message_id)
 
 
 def parse_message(message: Message, me: TelegramUser, settings: Settings) -> IncomingMessage | None:
-    """What the message says to us; None: it is not for us."""
+    """Parse a message; None if it is not addressed to the bot."""
     user = message.from_user
     if user is None:
         return None
@@ -175,7 +175,7 @@ def parse_message(message: Message, me: TelegramUser, settings: Settings) -> Inc
 
 
 def _command(text: str, me: TelegramUser) -> tuple[str | None, bool]:
-    """(the command at the beginning, whether it is for another bot)."""
+    """Return (the command at the start, whether it is for another bot)."""
     match = _COMMAND.match(text)
     if match is None:
         return None, False
@@ -186,7 +186,7 @@ def _command(text: str, me: TelegramUser) -> tuple[str | None, bool]:
 
 
 def _without_mention(message: Message, text: str, me: TelegramUser) -> tuple[str, bool]:
-    """The words without `@us`, and whether it stood there."""
+    """Return the text without the mention of the bot, and whether it was there."""
     ours = f"@{me.username}".lower()
     for word in _parsed(message, MessageEntity.MENTION).values():
         if word.lower() == ours:
@@ -233,7 +233,7 @@ def _callback_id_of(message: Message) -> str | None:
 
 
 def image_of(message: Message) -> ImageAttachment | None:
-    """The picture of a message: its largest size, or a picture sent as a file."""
+    """Return the image of a message: its largest size, or an image sent as a file."""
     if message.photo:
         best = max(message.photo, key=lambda size: size.width * size.height)
         return ImageAttachment(best.file_id, best.file_size, "photo.jpg", best.width, best.height)
@@ -244,7 +244,7 @@ def image_of(message: Message) -> ImageAttachment | None:
 
 
 def is_from_channel(message: Message) -> bool:
-    """Whether it is a channel's post that Telegram has put into the group of its comments."""
+    """Whether it is a channel post forwarded into the group of its comments."""
     origin = message.forward_origin
     return bool(message.is_automatic_forward) or (
         origin is not None

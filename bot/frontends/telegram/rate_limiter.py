@@ -27,23 +27,25 @@ from bot.ports import Clock
 
 _GAP_SHARE = 0.02
 _JITTER = 0.02
-"""Telegram counts when messages arrive, and one may be slower on its way than the next. So every
-span is this share and these seconds longer than the rule says."""
+"""Telegram counts on arrival, and latency varies.
+
+So every window is longer than the rule by this share and these seconds.
+"""
 _MAX_LATE_S = 120.0
-"""Seconds by which a result may come back later than it was told to: the engine's longest wait."""
+"""How late in seconds a result may come back: the engine's longest delay."""
 _NEVER = -math.inf
 _MAX_STALE_ENTRIES = 16
-"""Out-of-date entries that a heap may always have."""
+"""Stale entries that a heap may always contain."""
 
 _T = TypeVar("_T", bound=Hashable)
 _Key = tuple[float, int]
-"""A rank, or a moment, and what tells those apart that share it."""
+"""A priority or a time, and a tie-breaker."""
 
 
 class Priority(IntEnum):
-    """Who goes first: finished videos, answers to what people did, other messages, edits.
+    """Priority of a message: results, replies, other messages, edits.
 
-    An edit that must be made takes its turn; one that may be dropped uses `try_acquire_edit`.
+    An edit that must be made waits for its slot; one that may be dropped uses `try_acquire_edit`.
     """
 
     RESULT = 0
@@ -57,16 +59,16 @@ class RateLimits:
     """How much a bot may send; times in seconds."""
 
     overall: int = 30
-    """Messages and edits in any `overall_window`, all chats together."""
+    """Messages and edits per `overall_window`, over all chats."""
     overall_window: float = 1.25
-    """The second, and how much later some of a crowd may arrive that were sent at once."""
+    """One second, plus the spread with which simultaneous messages may arrive."""
     private_every: float = 1.0
     """Between two messages or edits in a private chat."""
     group_most: int = 20
-    """Messages and edits together in any `group_window` of a group."""
+    """Messages and edits per `group_window` in a group."""
     group_window: float = 60.0
     group_reserve: int = 6
-    """Of these, how many edits leave to messages."""
+    """How many of these edits leave to messages."""
     edit_every_group: float = 5.0
     """Between two edits in a group, whichever messages they change."""
     edit_every_private: float = 2.0
@@ -75,14 +77,14 @@ class RateLimits:
 
 
 class RateLimiter:
-    """Lets each message and edit go when Telegram will take it. For one event loop."""
+    """Delays messages and edits until Telegram accepts them. For one event loop."""
 
     def __init__(self, clock: Clock, rules: RateLimits = RateLimits()) -> None:
         self._clock = clock
         self._rules = rules
         self._latest = clock.now()
         self._behind = 0.0
-        """Seconds that the clock was put back since the start."""
+        """Seconds that the clock was set back since the start."""
         self._order = count()
         self._overall = _Window(rules.overall, rules.overall_window)
         self._chats: dict[int, _Chat] = {}
@@ -91,7 +93,7 @@ class RateLimiter:
         self._idle: _PriorityQueue[int] = _PriorityQueue()
         self._timer: asyncio.Task[None] | None = None
         self._rings = _NEVER
-        """When the alarm does."""
+        """When the timer fires."""
 
     async def acquire(self, chat: int, priority: Priority) -> None:
         """Wait until one message may be sent to this chat, and take its slot.
@@ -114,21 +116,21 @@ class RateLimiter:
                 self._set_timer()
 
     def wait(self, chat: int, priority: Priority) -> float:
-        """Seconds until this chat's own limits take one more, if nobody else waits; 0.0: now."""
+        """Return the seconds until this chat's own limits allow one more; 0.0: now."""
         now = self._now()
         return max(self._chat_state(chat, now).next_free_at(priority) - now, 0.0)
 
     def reserve_for_retry(self, chat: int, seconds: float) -> None:
-        """A result that found no room comes back in so many seconds: no edit goes before it."""
+        """Reserve a slot for a result that comes back in some seconds: edits must not take it."""
         now = self._now()
         chat_state = self._chat_state(chat, now)
         chat_state.expected = max(chat_state.expected, now + seconds + _MAX_LATE_S)
         self._place(chat, now)
 
     def try_acquire_edit(self, chat: int) -> float:
-        """0.0: the edit may be made now, and its slot is taken. Else: seconds until asking pays.
+        """Take a slot for an edit and return 0.0, or return the seconds until it is worth asking.
 
-        An edit makes nobody wait longer who waits already, in this chat or elsewhere.
+        An edit delays nobody who already waits, in this chat or another.
         """
         now = self._now()
         chat_state = self._chat_state(chat, now)
@@ -144,9 +146,9 @@ class RateLimiter:
         return 0.0
 
     def mark_delivered(self, chat: int) -> None:
-        """What was sent to this chat has been answered: it counts from now at the latest.
+        """Record that Telegram answered: the message counts from now at the latest.
 
-        However slow it was on its way, in a private chat the next one stays a second behind it.
+        However slow it was, the next one in a private chat stays one second behind it.
         """
         chat_state = self._chats.get(chat)
         if chat_state is not None:
@@ -155,9 +157,9 @@ class RateLimiter:
             self._place(chat, now)
 
     def pause(self, chat: int, seconds: float) -> None:
-        """Send nothing more to this chat for so long, as Telegram has asked in a 429.
+        """Send nothing to this chat for some seconds, as a 429 demands.
 
-        Its time runs from when Telegram answered, ours from when we read it: no margin is needed.
+        Telegram's time runs from its response, ours from when we read it, so no margin is needed.
         """
         now = self._now()
         chat_state = self._chat_state(chat, now)
@@ -167,7 +169,7 @@ class RateLimiter:
     # --- what is known of chats ----------------------------------------------------------
 
     def _now(self) -> float:
-        """UNIX seconds that never go back: a clock put right must not silence the bot."""
+        """Return UNIX seconds that never decrease: a clock set back must not block the bot."""
         clock_time = self._clock.now()
         self._latest = max(clock_time + self._behind, self._latest)
         self._behind = self._latest - clock_time
@@ -184,7 +186,7 @@ class RateLimiter:
         return self._chats[chat]
 
     def _place(self, chat: int, now: float) -> None:
-        """Put a chat where it belongs, after anything has changed."""
+        """Update the position of a chat after a change."""
         chat_state = self._chats[chat]
         if not chat_state.waiting:
             queue, key = self._idle, (chat_state.is_idle(), chat)
@@ -206,7 +208,7 @@ class RateLimiter:
         self._place(chat, now)
 
     def _would_delay(self, now: float) -> bool:
-        """Whether an edit now could keep somebody waiting whose chat is free within its second."""
+        """Whether an edit now could delay a message whose chat is free within its second."""
         end = now + self._overall.seconds
         taken = 1
         for (moment, _), chat in self._later.until(end, self._rules.overall):
@@ -219,7 +221,7 @@ class RateLimiter:
     # --- serving -------------------------------------------------------------------------
 
     def _serve(self) -> None:
-        """Let all go who can, and sleep until the next one."""
+        """Release everything that may go, and set the timer for the next."""
         now = self._now()
         while self._later and self._later.first()[0][0] <= now:
             self._place(self._later.first()[1], now)
@@ -237,7 +239,7 @@ class RateLimiter:
         self._set_timer()
 
     def _set_timer(self) -> None:
-        """For the next moment at which somebody can go; none while nobody waits."""
+        """Set the timer to when the next message may go; none if nothing waits."""
         if self._ready:
             moment = self._overall.next_free_at()
         elif self._later:
@@ -267,7 +269,7 @@ class RateLimiter:
         self._serve()
 
     def _timer_done(self, timer: asyncio.Task[None]) -> None:
-        """Nobody is left behind, however the alarm ended."""
+        """Keep serving however the timer ended."""
         if timer is self._timer:
             self._timer = None
         error = None if timer.cancelled() else timer.exception()
@@ -282,7 +284,7 @@ class RateLimiter:
 
 
 class _Window:
-    """At most so many in any span of so many seconds, made longer by the margin."""
+    """At most N events in any window of given length, plus the margin."""
 
     def __init__(self, most: int, seconds: float) -> None:
         self.most = most
@@ -290,25 +292,25 @@ class _Window:
         self._times: deque[float] = deque(maxlen=most)
 
     def next_free_at(self, reserve: int = 0) -> float:
-        """The moment from which one more fits in and `reserve` stay free."""
+        """Return when one more fits and `reserve` stay free."""
         usable = max(self.most - reserve, 1)
         return self._times[-usable] + self.seconds if len(self._times) >= usable else _NEVER
 
     def available_at(self, moment: float) -> int:
-        """How many more fit in at that moment, if none comes before."""
+        """Return how many more fit at that time."""
         return self.most - len(self._times) + bisect_right(self._times, moment - self.seconds)
 
     def take(self, now: float) -> None:
         self._times.append(now)
 
     def arrived(self, now: float) -> None:
-        """Count the last one from now, where no other can have been taken since."""
+        """Count the latest event from now; no other can have been added since."""
         if self.most == 1 and self._times:
             self._times[-1] = now
 
 
 class _Chat:
-    """What was sent to a chat lately, and who waits in it."""
+    """What was recently sent to a chat, and what waits for it."""
 
     def __init__(self, rules: RateLimits, *, group: bool) -> None:
         self._reserve = rules.group_reserve if group else 0
@@ -318,13 +320,13 @@ class _Chat:
             self.messages = _Window(1, rules.private_every)
         self._edits = _Window(1, rules.edit_every_group if group else rules.edit_every_private)
         self.held = _NEVER
-        """The moment at which what Telegram has asked for is over."""
+        """Until when Telegram has asked to pause."""
         self.expected = _NEVER
-        """The moment until which a result may come back; see `RateLimiter.reserve_for_retry`."""
+        """Until when a result may come back; see `RateLimiter.reserve_for_retry`."""
         self.waiting: _PriorityQueue[asyncio.Future[None]] = _PriorityQueue()
 
     def next_free_at(self, priority: float) -> float:
-        """The moment from which this chat takes a message, or an edit."""
+        """Return when this chat accepts a message or an edit."""
         if priority != Priority.EDIT:
             return max(self.held, self.messages.next_free_at())
         soonest = max(self.held, self.expected)
@@ -336,18 +338,18 @@ class _Chat:
         self.messages.take(now)
 
     def is_idle(self) -> float:
-        """The moment from which nothing needs to be known of it."""
+        """Return from when nothing about this chat must be remembered."""
         empty = self.messages.next_free_at(self.messages.most - 1)
         return max(self.held, self.expected, empty, self._edits.next_free_at())
 
 
 class _PriorityQueue(Generic[_T]):
-    """Items in the order of their keys, which may change. No two keys are alike."""
+    """A priority queue with changeable keys. All keys are distinct."""
 
     def __init__(self) -> None:
         self._entries: dict[_T, tuple[_Key, _T]] = {}
         self._heap: list[tuple[_Key, _T]] = []
-        """With entries that are out of date: not the very ones of `_entries`."""
+        """Includes stale entries: those that are not in `_entries`."""
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -356,7 +358,7 @@ class _PriorityQueue(Generic[_T]):
         return iter(self._entries)
 
     def put(self, item: _T, key: _Key) -> None:
-        """Put in, or move."""
+        """Insert, or change the key."""
         existing = self._entries.get(item)
         if existing is not None and existing[0] == key:
             return
@@ -365,18 +367,18 @@ class _PriorityQueue(Generic[_T]):
         self._compact()
 
     def drop(self, item: _T) -> bool:
-        """Take out; False: it was not there."""
+        """Remove. Returns False if it was not there."""
         gone = self._entries.pop(item, None) is not None
         if gone:
             self._compact()
         return gone
 
     def first(self) -> tuple[_Key, _T]:
-        """The least key and its item."""
+        """Return the smallest key and its item."""
         return self._heap[0]
 
     def until(self, limit: float, max_entries: int) -> list[tuple[_Key, _T]]:
-        """Those whose keys begin with no more than `limit`, in order; at most `max_entries`."""
+        """Return items whose keys start with at most `limit`, in order, at most `max_entries`."""
         entries: list[tuple[_Key, _T]] = []
         places = [0]
         while places and len(entries) < max_entries:
@@ -391,7 +393,7 @@ class _PriorityQueue(Generic[_T]):
         return self._entries.get(entry[1]) is entry
 
     def _compact(self) -> None:
-        """Keep a live entry in front, and the others fewer than the live ones."""
+        """Keep a live entry at the front and stale entries fewer than live ones."""
         while self._heap and not self._is_live(self._heap[0]):
             heapq.heappop(self._heap)
         if len(self._heap) > 2 * len(self._entries) + _MAX_STALE_ENTRIES:

@@ -1,4 +1,4 @@
-"""Texts and keyboards as Telegram takes them: HTML, escaped, measured in its own units."""
+"""Render texts and keyboards for Telegram: HTML, escaped, measured in UTF-16 units."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from bot.presentation.i18n import translate
 MAX_TEXT_UNITS = 4096
 MAX_CAPTION_UNITS = 1024
 MAX_CALLBACK_ANSWER_CHARS = 200
-"""What a caller may see of an answer to a press."""
+"""Maximum length of an answer to a callback."""
 _MENTION = re.compile(r"@(?=\w)")
 _MAX_CALLBACK_DATA_BYTES = 64
 _JOINER = "\u200d"
 _COMBINING = re.compile(
     "[\u200d\u0300-\u036f\u20d0-\u20ff\ufe00-\ufe0f\U0001f3fb-\U0001f3ff\U000e0020-\U000e007f]"
 )
-"""What belongs to the sign before it: accents, colours of skin, other looks."""
+"""Characters that combine with the one before: accents, skin tones, variants."""
 _FLAG_LETTERS = "".join(map(chr, range(0x1F1E6, 0x1F200)))
-"""Two of them are a flag."""
+"""Two of these letters are a flag."""
 _MAX_CLUSTER_UNITS = 40
-"""Characters; longer ones are made to annoy."""
+"""Maximum length of a combined character; longer ones are abuse."""
 
 Html = str
 """A text in Telegram's HTML."""
 Button = tuple[str, str]
-"""(what it says, its verb)."""
+"""(label, verb)."""
 
 
 def utf16_units(text: str) -> int:
@@ -40,7 +40,7 @@ def utf16_units(text: str) -> int:
 
 
 def truncate(text: str, limit: int) -> str:
-    """At most so many units, cut at a word where there is one near, and marked as cut."""
+    """Shorten to at most `limit` units, at a word boundary if one is near, with an ellipsis."""
     if utf16_units(text) <= limit:
         return text
     short = text.encode("utf-16-le")[: 2 * (limit - 1)].decode("utf-16-le", "ignore")
@@ -50,7 +50,7 @@ def truncate(text: str, limit: int) -> str:
 
 
 def _between(text: str, end: int) -> int:
-    """The nearest place at or before `end` that tears no emoji, flag or accented letter apart."""
+    """Return the nearest position at or before `end` that splits no combined character."""
     for place in range(end, max(end - _MAX_CLUSTER_UNITS, 0), -1):
         before = text[:place]
         letters = len(before) - len(before.rstrip(_FLAG_LETTERS))
@@ -61,15 +61,15 @@ def _between(text: str, end: int) -> int:
 
 
 def escaped(text: str) -> Html:
-    """A text of whomever as HTML: no tag, no entity, and nobody is called by it.
+    """Escape a user's text as HTML, without mentions.
 
-    The joiner behind each @ cannot be seen; without it a prompt could ring everybody in a group.
+    An invisible joiner after each @ keeps a prompt from notifying a whole group.
     """
     return html.escape(_MENTION.sub("@\u2060", text), quote=False)
 
 
 def split_message(text: str) -> list[Html]:
-    """A text in messages of their greatest length, parted at lines where there are any."""
+    """Split a text into messages of maximum length, at line breaks if possible."""
     parts: list[str] = []
     rest = text
     while utf16_units(plain := _MENTION.sub("@\u2060", rest)) > MAX_TEXT_UNITS:
@@ -82,7 +82,7 @@ def split_message(text: str) -> list[Html]:
 
 
 def caption(task: Task, note: str, *, repeated: bool) -> Html:
-    """What stands below a finished video: the prompt as far as it fits, and what was made."""
+    """Return the caption of a finished video: the prompt as far as it fits, and its options."""
     order = task.order
     head = translate(task.language, "caption-repeated") if repeated else ""
     facts = translate(task.language, "caption-facts", model=order.model, seconds=order.seconds)
@@ -109,7 +109,7 @@ def _quoted(prompt: str, room: int) -> Html:
 def keyboard(
     interactive: InteractiveMessage, rows: Sequence[Sequence[Button]]
 ) -> InlineKeyboardMarkup:
-    """Buttons of a card."""
+    """Return the buttons of an interactive message."""
     return InlineKeyboardMarkup(
         [
             [
@@ -122,7 +122,7 @@ def keyboard(
 
 
 def callback_data(interactive: InteractiveMessage, verb: str) -> str:
-    """What a button sends when it is pressed; see `pressed`."""
+    """Return the data that a button sends; see `parse_callback_data`."""
     result = f"{interactive.callback_id}.{verb}"
     if len(result.encode()) > _MAX_CALLBACK_DATA_BYTES:
         raise ValueError(f"a button's data is longer than {_MAX_CALLBACK_DATA_BYTES} bytes: {verb}")
@@ -130,6 +130,6 @@ def callback_data(interactive: InteractiveMessage, verb: str) -> str:
 
 
 def parse_callback_data(data: str) -> tuple[str, str]:
-    """(the card's token, the verb) of what a button has sent."""
+    """Return (callback id, verb) of the data that a button sent."""
     callback_id, _, verb = data.partition(".")
     return callback_id, verb

@@ -39,13 +39,16 @@ _log = structlog.get_logger(__name__)
 _T = TypeVar("_T")
 _MAX_TRIES = 4
 _SEND_TIMEOUT_S = 90.0
-"""Seconds that a chat which is full or throttled is waited for; then the update is tried later."""
+"""Seconds to wait for a full or throttled chat; after that the update is retried later."""
 _ENGINE_SEND_TIMEOUT_S = 5.0
-"""The same for what the engine sends. It keeps a schedule, and results that wait here for one chat
-keep those for others from their turn; a last word that waits longer than a lease is told twice."""
+"""The same for messages of the engine, which has its own schedule.
+
+Results that wait here for one chat would delay those for others, and a final message that waits
+longer than a lease is sent twice.
+"""
 _MIGRATED_PREFIX = "moved:"
 _ACTION_INTERVAL_S = 4.5
-"""An action is shown for 5 s."""
+"""Telegram shows an action for 5 s."""
 _PROBE_TIMEOUT_S = 10.0
 _PROBE_INTERVAL_S = 1.0
 _NO_PREVIEW = LinkPreviewOptions(is_disabled=True)
@@ -67,19 +70,19 @@ _REASONS = (
     ("topic_deleted", "chat-gone"),
     ("peer_id_invalid", "chat-gone"),
 )
-"""What Telegram says, in lower case, and the reason that people are told."""
+"""Part of Telegram's error text in lower case -> reason shown to users."""
 
 
 @dataclass(frozen=True, slots=True)
 class VideoMessage:
-    """A video as it stands in a chat."""
+    """A video to post."""
 
     video: Video | str
-    """On our disk; or Telegram's id of one that it has."""
+    """A file on disk, or Telegram's id of a file that it has."""
     caption: Html
     markup: InlineKeyboardMarkup
     spoiler: bool = False
-    """Hidden until somebody wants to see it."""
+    """Hidden until a reader reveals it."""
 
 
 class MessageSender:
@@ -98,27 +101,27 @@ class MessageSender:
         self._clock = clock
         self._interactive_messages = interactive_messages
         self.largest = largest
-        """Bytes of an upload; less when the server turns out to take less."""
+        """Upload limit in bytes; lowered when the server rejects a smaller file."""
         self._moved: dict[int, int] = {}
         self._trouble = False
-        """The last request got no answer."""
+        """Whether the last request got no response."""
         self._probing = asyncio.Lock()
         self._next_probe = 0.0
 
     async def open(self) -> None:
-        """Learn which groups have become supergroups."""
+        """Load which groups have become supergroups."""
         for name, value in (await self._interactive_messages.get_state()).items():
             if name.startswith(_MIGRATED_PREFIX):
                 self._moved[int(name.removeprefix(_MIGRATED_PREFIX))] = int(value)
 
     async def chat_migrated(self, old: int, new: int) -> None:
-        """A group has become a supergroup, with another id."""
+        """Record that a group has become a supergroup with another id."""
         self._moved[old] = new
         with contextlib.suppress(DatabaseError):
             await self._interactive_messages.set_state(f"{_MIGRATED_PREFIX}{old}", str(new))
 
     def resolve_chat(self, target: ChatTarget) -> ChatTarget:
-        """Where that is today; messages of before cannot be answered there."""
+        """Return the present chat of a target; older messages there cannot be replied to."""
         while target.chat in self._moved:
             target = ChatTarget(self._moved[target.chat])
         return target
@@ -148,7 +151,7 @@ class MessageSender:
         return await self._send(target, rank, send)
 
     async def send_video(self, target: ChatTarget, video_message: VideoMessage) -> Message:
-        """Send a video, streamed from our disk, or by the id of one that Telegram has."""
+        """Send a video, streamed from disk or by Telegram's file id."""
 
         async def send(at: ChatTarget) -> Message:
             if isinstance(video_message.video, str):
@@ -188,7 +191,7 @@ class MessageSender:
     async def send_document(
         self, target: ChatTarget, document: Path | str, name: str, caption: Html = ""
     ) -> Message:
-        """Send a file as it is, under this name, or by the id of one that Telegram has."""
+        """Send a file as a document of this name, or by Telegram's file id."""
 
         async def send(at: ChatTarget) -> Message:
             if isinstance(document, str):
@@ -222,9 +225,9 @@ class MessageSender:
         markup: InlineKeyboardMarkup | None = None,
         rank: Priority | None = Priority.ANSWER,
     ) -> bool:
-        """Change a text of ours; None as rank: its turn was taken already.
+        """Edit a text message. `priority` None: the slot is already taken.
 
-        False: it cannot be changed, because it is not there or too old.
+        Returns False if the message is gone or too old.
         """
         if chat in self._moved:
             return False
@@ -254,7 +257,7 @@ class MessageSender:
             return "not modified" in str(error).lower()
 
     async def delete(self, chat: int, message: int) -> bool:
-        """Take a message of ours away. False: that cannot be done any more."""
+        """Delete a message. Returns False if that is no longer possible."""
         if chat in self._moved:
             return False
         try:
@@ -267,7 +270,7 @@ class MessageSender:
             return "to delete not found" in error.message.lower()
 
     async def answer_callback(self, query: str, text: str = "", *, alert: bool = False) -> bool:
-        """Answer a press, once. False: it was not said, for it came too late, or nobody heard."""
+        """Answer a callback once. Returns False if it was too late or the outcome is unknown."""
         try:
             return await self._bot.answer_callback_query(query, text or None, show_alert=alert)
         except TelegramError:
@@ -324,9 +327,9 @@ class MessageSender:
         self._trouble = isinstance(error, NotSent | OutcomeUnknown)
 
     async def _ensure_reachable(self) -> None:
-        """After trouble, see whether Telegram is there before anything is sent into the dark.
+        """After an error of the connection, wait until Telegram answers before sending.
 
-        Else each message that waits would become one that may have been posted.
+        Otherwise every queued send would end as "outcome unknown".
         """
         if self._trouble:
             async with self._probing:
@@ -348,7 +351,7 @@ class MessageSender:
 
     @asynccontextmanager
     async def _show_upload_action(self, at: ChatTarget, action: ChatAction) -> AsyncIterator[None]:
-        """Let the chat see that something is on its way."""
+        """Show an upload action in the chat until the upload ends."""
 
         async def show() -> None:
             while True:
@@ -372,7 +375,7 @@ def _reply_parameters(at: ChatTarget) -> ReplyParameters | None:
 
 
 class _Upload:
-    """A file that is streamed; the library would read it whole if it got a path."""
+    """A streamed upload; the library would read the whole file if given a path."""
 
     def __init__(self, path: Path, name: str | None = None) -> None:
         self._path = path
@@ -402,7 +405,7 @@ def _throttled(seconds: float | None) -> DeliveryError:
 
 
 def _map_error(error: TelegramError) -> DeliveryError | DeliveryOutcomeUnknown:
-    """What a fault means to those who keep results and last words."""
+    """Map an error of the Bot API to a `DeliveryError` or `DeliveryOutcomeUnknown`."""
     words = error.message
     if isinstance(error, OutcomeUnknown):
         return DeliveryOutcomeUnknown(words)

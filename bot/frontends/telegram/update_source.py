@@ -1,4 +1,4 @@
-"""How updates reach us, by long polling or by webhook: confirmed to Telegram only when kept."""
+"""Receive updates by long polling or webhook; confirm them only once they are stored."""
 
 from __future__ import annotations
 
@@ -20,34 +20,34 @@ from bot.frontends.telegram.message_parser import ordering_key_of
 from bot.ports import Clock
 
 ALLOWED_UPDATES = ["message", "callback_query", "my_chat_member"]
-"""Kinds of updates. Edited messages are not among them: an edited command is no second one."""
+"""Update types. Edited messages are left out: an edited command is no second one."""
 WEBHOOK_ROUTE = "/telegram/webhook"
 _SECRET_HEADER = "X-Telegram-Bot-Api-Secret-Token"  # noqa: S105 - the name of a header
 _MAX_BATCH_SIZE = 100
 _MAX_RETRY_DELAY_S = 30.0
 _MAX_BODY_BYTES = 1 << 20
-"""Bytes of an update: one that names a hundred people, in reply to another such, has 100 kB."""
+"""Maximum size of an update: one with a hundred mentions in a reply has 100 kB."""
 _log = structlog.get_logger(__name__)
 
 
 def uses_webhook(settings: Settings) -> bool:
-    """Whether Telegram calls us."""
+    """Whether updates arrive by webhook."""
     return bool(settings.telegram_webhook_secret.get_secret_value())
 
 
 def webhook_url(settings: Settings) -> str:
-    """Where Telegram calls us."""
+    """Return the address of the webhook."""
     return f"{settings.public_url.rstrip('/')}{WEBHOOK_ROUTE}"
 
 
 def to_stored_update(raw: dict[str, Any], bot: Bot) -> StoredUpdate:
-    """An update as Telegram has sent it. Raises `KeyError`, `TypeError`, `ValueError`."""
+    """Return an update as it is stored. Raises `KeyError`, `TypeError`, `ValueError`."""
     update = Update.de_json(raw, bot)
     return StoredUpdate(update.update_id, ordering_key_of(update), json.dumps(raw))
 
 
 class UpdateSource:
-    """Gets the updates of one bot into its inbox."""
+    """Receives the updates of one bot into its queue."""
 
     def __init__(self, settings: Settings, clock: Clock) -> None:
         self._settings = settings
@@ -56,13 +56,13 @@ class UpdateSource:
         self._update_queue: UpdateQueue | None = None
 
     def routes(self) -> list[web.RouteDef]:
-        """What our web server must listen to."""
+        """Routes that the web server must serve."""
         return (
             [web.post(WEBHOOK_ROUTE, self._handle_webhook)] if uses_webhook(self._settings) else []
         )
 
     async def run(self, client: BotClient, update_queue: UpdateQueue) -> int:
-        """Let updates come until cancelled; else the exit status, with the reason in the log."""
+        """Receive updates until cancelled; else return the exit status, with the reason logged."""
         self._bot, self._update_queue = client.bot, update_queue
         if uses_webhook(self._settings):
             return await self._run_webhook(client.bot)
@@ -89,7 +89,7 @@ class UpdateSource:
                 await asyncio.Event().wait()
 
     async def _handle_webhook(self, request: web.Request) -> web.Response:
-        """One update; 200 means that it is kept."""
+        """Handle one webhook call; 200 means that the update is stored."""
         secret = self._settings.telegram_webhook_secret.get_secret_value()
         given = request.headers.get(_SECRET_HEADER, "")
         if not hmac.compare_digest(given.encode(errors="surrogateescape"), secret.encode()):

@@ -1,4 +1,4 @@
-"""Whom an admin means: an id, a mention, or whoever has written the message that is replied to."""
+"""Which user an admin refers to: an id, a mention, or the author of the replied message."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _ABOUT_PEOPLE = {word.name for word in ADMIN_COMMANDS if word.usage.startswith("
 
 
 async def store_username(app: AppContext, incoming: IncomingMessage) -> None:
-    """Keep how a person is called, so that admins can mean them by it."""
+    """Store the username, so that admins can refer to the user by it."""
     await set_handle(app, incoming.user.id, incoming.handle)
 
 
 async def resolve_user_argument(app: AppContext, incoming: IncomingMessage) -> str:
-    """The line of `/admin` with the person's id where a mention or a reply stands for it.
+    """Put the user's id into an `/admin` line in place of a mention or reply.
 
-    Raises `Refusal` for a mention of somebody who was never seen, and for who is no admin.
+    Raises `Refusal` for a mention of an unknown user, and for users who are no admins.
     """
     if not incoming.user.is_admin:
         raise _hide_admin_setup(app, incoming)
@@ -52,7 +52,7 @@ async def resolve_user_argument(app: AppContext, incoming: IncomingMessage) -> s
 
 
 def _hide_admin_setup(app: AppContext, incoming: IncomingMessage) -> Refusal:
-    """Who sets a bot up needs a number that Telegram shows nowhere; nobody else is told of it."""
+    """Show the id that the operator needs for `ADMINS` to nobody else once there is an admin."""
     named = any(admin.startswith(f"{NAME}:") for admin in app.settings.admins)
     if named or not incoming.target.is_private:
         return Refusal("admin-only")

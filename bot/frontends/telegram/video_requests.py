@@ -1,4 +1,4 @@
-"""From a wish to a task: the picture fetched from Telegram, the order placed, the person told."""
+"""From a request to a task: download the image, place the order, reply."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ from bot.services.dispatcher import handle_request
 
 _log = structlog.get_logger(__name__)
 MAX_DOWNLOAD_BYTES = 20 << 20
-"""Bytes that getFile gives (https://core.telegram.org/bots/api#getfile)."""
+"""Download limit in bytes (https://core.telegram.org/bots/api#getfile)."""
 
 
 @dataclass(frozen=True, slots=True)
 class VideoRequestDraft:
-    """What a person wants made, with a picture that Telegram still has."""
+    """A requested video, with an image on Telegram's servers."""
 
     video: MakeVideo
     image: ImageAttachment | None = None
     album: bool = False
-    """The picture is the first of several."""
+    """Whether the image is the first of several."""
     remix_of: str | None = None
-    """The task whose video is to be changed."""
+    """Id of the task whose video is to be changed."""
 
     @property
     def to_json(self) -> dict[str, Any]:
@@ -61,7 +61,7 @@ class VideoRequestDraft:
 
     @classmethod
     def follow_up(cls, task: Task, change: MakeVideo, *, remix: bool) -> VideoRequestDraft:
-        """A finished video changed, where its gateway can do that; else one like it."""
+        """Return a remix of a finished video if its gateway can do that, else a similar order."""
         own = (change.model, change.seconds, change.size, change.orientation, change.style)
         if any(own) or change.storyboard or not remix:
             seconds = None if change.model or change.seconds else task.order.seconds
@@ -86,14 +86,14 @@ class VideoRequestDraft:
 
     @property
     def for_quote(self) -> MakeVideo:
-        """The wish for a price: that there is a picture is all that counts."""
+        """The request for a quote: only that there is an image matters."""
         return replace(self.video, image=Path(self.image.name) if self.image else None)
 
 
 async def run_command(
     context: ChatContext, user: User, target: ChatTarget, command: Command, update: str
 ) -> Reply:
-    """Have a command done. `update` tells it from every other one, for ever."""
+    """Run a command. `update` is the key that makes it unique."""
     assert context.me is not None  # noqa: S101 - nobody is heard before the bot knows itself
     destination, group = Destination(NAME, target.address), None
     if not target.is_private:
@@ -127,7 +127,7 @@ async def order_video(
 
 
 async def _download(context: ChatContext, image: ImageAttachment, path: Path) -> None:
-    """Get a picture from Telegram; its address bears the bot's token and goes nowhere else."""
+    """Download an image. Its address contains the bot's token and must not be logged."""
     limit = images.MAX_IMAGE_BYTES
     if (image.bytes or 0) > limit:
         size = f"{(image.bytes or 0) / 1e6:.1f}"
