@@ -23,7 +23,7 @@ PLACE = Destination(NAME)
 
 
 class Console:
-    """The front-end of the person at this machine, who is an admin."""
+    """The front-end of the local user, who is an admin."""
 
     name = NAME
     format_countdown: CountdownFormatter | None = None
@@ -35,14 +35,14 @@ class Console:
         self.stdin = stdin or sys.stdin
         self.stdout = stdout or sys.stdout
         self.status_messages: dict[str, tuple[float | None, str]] = {}
-        """Task -> its percent and its status line, for those at work."""
+        """Task id -> percent and status line, of active tasks."""
         self.changed = asyncio.Event()
-        """Something was delivered, told or shown."""
+        """Set when something was delivered or shown."""
         self.leaving = asyncio.Event()
         self.write: Callable[[str], None] = self._write_plain
 
     async def run(self, app: AppContext) -> int:
-        """Serve until the person leaves or the piped input has ended and all is at rest."""
+        """Serve until the user leaves, or the piped input has ended and all tasks are settled."""
         if self.stdin.isatty() and self.stdout.isatty():
             # Only a terminal pays for the libraries of one.
             from bot.frontends.console.interactive import run_interactive  # noqa: PLC0415
@@ -53,15 +53,15 @@ class Console:
         return await run_batch(self, app)
 
     async def stop(self) -> None:
-        """Leave soon."""
+        """Ask the console to end."""
         self.leaving.set()
         self.changed.set()
 
     async def close(self) -> None:
-        """There is nothing to close."""
+        """Nothing to close."""
 
     def routes(self) -> list[RouteDef]:
-        """Nobody calls a console."""
+        """A console has no routes."""
         return []
 
     def _write_plain(self, text: str) -> None:
@@ -69,7 +69,7 @@ class Console:
         self.stdout.flush()
 
     def say(self, text: str) -> bool:
-        """Print something. False: nobody reads any more, and the console is left."""
+        """Print a text. Returns False if the output is closed; the console then ends."""
         try:
             self.write(text)
         except (BrokenPipeError, ValueError):
@@ -81,34 +81,34 @@ class Console:
     # --- what the engine asks for --------------------------------------------------------
 
     def max_video_bytes(self, destination: Destination) -> int | None:
-        """Nothing is sent anywhere: the result lies on this machine already."""
+        """No limit: the result is a file on this machine."""
         del destination
         return None
 
     async def deliver(self, task: Task, delivery: Delivery, video: Video, note: str) -> str:
-        """Print where the video lies: on this machine that is to hand it over."""
+        """Print the path of the video."""
         self.status_messages.pop(task.id, None)
         text = " ".join(filter(None, (delivery_caption(task, repeated=delivery.repeated), note)))
         self._task_text(f"{text} -> {video.path}")
         return str(video.path)
 
     async def find_delivered(self, task: Task, delivery: Delivery) -> str | None:
-        """Nobody can tell what a terminal of an earlier process has shown."""
+        """None: what an earlier process printed is unknown."""
         del task, delivery
         return None
 
     async def send_final_message(self, task: Task, text: str) -> None:
-        """Print the last word on a task."""
+        """Print the final message of a task."""
         self.status_messages.pop(task.id, None)
         self._task_text(text)
 
     async def update_status(self, task: Task, text: str) -> None:
-        """Keep the status, for whoever looks."""
+        """Keep the status for the toolbar."""
         self.status_messages[task.id] = (task.percent, text)
         self.changed.set()
 
     async def alert_admins(self, text: str) -> None:
-        """Print it: the person here is an admin."""
+        """Print it: the user is an admin."""
         self._task_text(text)
 
     def _task_text(self, text: str) -> None:

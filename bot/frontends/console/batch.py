@@ -1,4 +1,4 @@
-"""Lines through a pipe: each is answered, and at the end everything is brought to rest."""
+"""Piped input: reply to each line, then wait until all tasks are settled."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 _MAX_LINE_BYTES = 1 << 20
 _CHUNK_BYTES = 1 << 16
 _POLL_INTERVAL_S = 1.0
-"""Seconds after which the tasks are looked at even if nothing was heard of them."""
+"""Seconds after which the tasks are checked even without an event."""
 
 
 async def run_batch(console: Console, app: AppContext) -> int:
-    """Answer every line, then wait for every task; the exit status."""
+    """Run every line, then wait for every task; return the exit status."""
     watched = {task.id for task in await outstanding_tasks(app, PERSON.id)}
     async for line in _lines(console):
         watched |= await _answer(console, app, line)
@@ -38,7 +38,7 @@ async def run_batch(console: Console, app: AppContext) -> int:
 
 
 async def _answer(console: Console, app: AppContext, line: str) -> set[str]:
-    """Answer one line; the tasks that it has made or set going again."""
+    """Run one line; return the tasks that it created or restarted."""
     text = line.strip()
     if not text or text.startswith("#"):
         return set()
@@ -76,9 +76,9 @@ async def _wait_for_change(console: Console, app: AppContext) -> None:
 
 
 async def _lines(console: Console) -> AsyncIterator[str]:
-    """The input's lines; ends with the input or when the console is left.
+    """Yield the lines of the input until its end or until the console ends.
 
-    Read in a daemon thread: a read cannot be broken off, and must not hold up the end.
+    A daemon thread reads: a blocking read cannot be cancelled and must not delay the exit.
     """
     queue: asyncio.Queue[bytes] = asyncio.Queue()
     loop = asyncio.get_running_loop()
@@ -104,8 +104,8 @@ async def _lines(console: Console) -> AsyncIterator[str]:
 def _read(source: TextIO, queue: asyncio.Queue[bytes], loop: asyncio.AbstractEventLoop) -> None:
     """Put lines into the queue, and an empty one at the end.
 
-    From the descriptor itself: a thread that waits in Python's own reader at the end of the
-    process would bring it down.
+    Reads from the descriptor itself: a thread blocked in Python's own reader would crash the
+    interpreter at exit.
     """
     rest, number = b"", source.fileno()
     try:

@@ -1,4 +1,4 @@
-"""The chat in a terminal: completion, history, and the progress of several tasks at once."""
+"""Interactive console: completion, history, and the progress of several tasks."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ _TASK_COMMANDS = {"/cancel", "/retry", "/fetch", "/remix", "/admin task", "/admi
 _MAX_OFFERED_TASKS = 10
 _BAR_CHARS = 12
 _MAX_TOOLBAR_TASKS = 5
-"""Status lines at the bottom; more would push the chat away."""
+"""Status lines at the bottom; more would hide the chat."""
 
 
 async def run_interactive(console: Console, app: AppContext) -> int:
-    """Talk with the person until they leave; the exit status."""
+    """Run the chat until the user leaves; return the exit status."""
     message_handler = _Chat(console, app)
     with patch_stdout(raw=True):
         console.write = message_handler.write
@@ -57,7 +57,7 @@ async def run_interactive(console: Console, app: AppContext) -> int:
 
 
 class _Chat:
-    """One sitting at the terminal."""
+    """One session at the terminal."""
 
     def __init__(self, console: Console, app: AppContext) -> None:
         self.console = console
@@ -78,7 +78,7 @@ class _Chat:
         )
 
     def write(self, text: str) -> None:
-        """Print above the prompt, as it is: a prompt of a person is no markup."""
+        """Print above the prompt, without interpreting markup."""
         head, arrow, path = text.rpartition(" -> ")
         line = Text(head or text, style="bold green" if arrow else "")
         if arrow:
@@ -91,7 +91,7 @@ class _Chat:
         return FormattedText([("", "\n".join(lines))]) if lines else None
 
     async def greet(self) -> None:
-        """What this is, and what an earlier sitting has left."""
+        """Print a greeting, and the tasks of earlier sessions."""
         language = await language_for(self.app, PERSON)
         self.screen.print(Text(translate(language, "console-greeting")))
         left = await outstanding_tasks(self.app, PERSON.id)
@@ -99,14 +99,14 @@ class _Chat:
             self.screen.print(Text(translate(language, "console-unfinished", count=len(left))))
 
     async def farewell(self) -> None:
-        """What goes on without them."""
+        """Print what continues in the background."""
         left = await outstanding_tasks(self.app, PERSON.id)
         if left:
             language = await language_for(self.app, PERSON)
             self.screen.print(Text(translate(language, "console-leaving", count=len(left))))
 
     async def listen(self) -> None:
-        """Read and answer, line by line."""
+        """Read and run lines until the user leaves."""
         while True:
             self.tasks = await recent_tasks(self.app, PERSON.id, _MAX_OFFERED_TASKS)
             try:
@@ -142,7 +142,7 @@ def _bar(percent: float | None) -> str:
 
 
 class _Completer(Completer):
-    """Offers what could stand at the cursor."""
+    """Completes the word at the cursor."""
 
     def __init__(self, message_handler: _Chat) -> None:
         self._message_handler = message_handler

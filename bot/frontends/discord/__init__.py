@@ -1,9 +1,9 @@
 """Discord: slash commands, forms and buttons, in guilds, threads, direct chats and user installs.
 
-The way in: `client` hears interactions, `slash` says which commands there are, `hearing`
-acknowledges and keeps them. What comes of them: `talk` for commands and forms, `presses` for
-buttons, with `making` and `choices`. What stands in channels: `statuses`, `results`. The way out:
-`post`, over the `wire`. Shared by all: `kit`, `spot`, `asked`, `markup`.
+Receiving: `client` gets interactions, `commands` defines them, `interaction_receiver` acknowledges
+and stores them (`interaction_payload`). Handling: `message_handler` for commands and forms,
+`callback_handler` for buttons, `attachments`, `autocomplete`. Messages: `status_messages`,
+`result_messages`. Sending: `sender`, over `http`. Shared: `context`, `target`, `rendering`.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _MAX_RETRY_DELAY_S = 30.0
 _STOP_GRACE_S = 3.0
 _FIRST_RETRY_DELAY_S = 2.0
 _RESERVED_LOGINS = 20
-"""Logins that are not used up, as a process that is started again and again would."""
+"""Logins kept in reserve: a process in a restart loop must not use them all."""
 _BAD_TOKEN, _NO_INTENTS = 4004, 4014
 """Close codes (topics/opcodes-and-status-codes)."""
 _OTHER_SHARDS = (
@@ -80,14 +80,14 @@ class Discord:
         self._ready = asyncio.Event()
         self._stopping = asyncio.Event()
         self._over = False
-        """Discord will not be asked again in this life of the process."""
+        """Whether Discord has rejected the bot for good in this process."""
 
     def routes(self) -> list[RouteDef]:
-        """Discord's gateway is called by us: there is nothing to listen to."""
+        """Discord's gateway is called by us: there are no routes."""
         return []
 
     async def run(self, app: AppContext) -> int:
-        """Serve until `stop`; the exit status."""
+        """Serve until `stop`; return the exit status."""
         serving = asyncio.create_task(self._serve(app))
         stopping = asyncio.create_task(self._stopping.wait())
         try:
@@ -103,11 +103,11 @@ class Discord:
             await asyncio.gather(serving, stopping, return_exceptions=True)
 
     async def stop(self) -> None:
-        """Hear nothing more; what is to be posted still can be."""
+        """Receive nothing more; messages can still be sent."""
         self._stopping.set()
 
     async def close(self) -> None:
-        """Let go of Discord, when what was begun beside has had a moment to end."""
+        """Close the connection after background tasks had a moment to end."""
         if self._ready.is_set():
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_STOP_GRACE_S):
@@ -165,7 +165,10 @@ class Discord:
             await self._update_queue.stop(self._settings.shutdown_grace_seconds)
 
     async def _log_in(self, client: Client) -> bool:
-        """Whether Discord knows the token; while it cannot be asked, we ask again."""
+        """Log in, retrying while Discord cannot be reached.
+
+        Returns whether it accepts the token.
+        """
         attempt = 0
         while True:
             try:
@@ -195,14 +198,14 @@ class Discord:
                 return True
 
     async def _check_login_budget(self, left: int, reset_after: float) -> None:
-        """Wait with the last logins of the day: whoever needs more loses the token for good."""
+        """Wait before using the last logins of the day: at zero, Discord resets the token."""
         if left <= _RESERVED_LOGINS:
             reason = f"only {left} logins are left until Discord would take the token away"
             _log.error("discord_retry", error=reason, seconds=reset_after)
             await self._clock.sleep(reset_after)
 
     async def _connect(self, client: Client) -> int:
-        """Hear until the connection is closed for good; the exit status."""
+        """Receive until the connection is closed for good; return the exit status."""
         try:
             await client.connect()
         except discord.PrivilegedIntentsRequired:
@@ -222,7 +225,7 @@ class Discord:
         return 1
 
     async def _wait_for_revoked_token(self, client: Client, refused: InvalidRequestCounter) -> None:
-        """A token that is refused meanwhile is not tried again and again."""
+        """Return when Discord rejects the token: it must not be tried again and again."""
         await refused.unknown.wait()
         setting, reason = _CLOSE_CODES[_BAD_TOKEN]
         _log.error("discord_connection_rejected", setting=setting, error=reason)
@@ -255,13 +258,13 @@ class Discord:
     # --- what the engine asks for --------------------------------------------------------
 
     def _require_ready(self) -> None:
-        """Raise `DeliveryError` unless Discord can be reached; others' results go on meanwhile."""
+        """Raise `DeliveryError` unless connected: other front-ends' results must not wait."""
         if self._over or not self._ready.is_set():
             reason = "there is no connection to Discord"
             raise DeliveryError("unreachable", reason, retry_after=_FIRST_RETRY_DELAY_S)
 
     def max_video_bytes(self, destination: Destination) -> int | None:
-        """By the interaction's own limit, then by that of the guild."""
+        """Return the upload limit of the interaction, else of the guild."""
         target = ChatTarget.parse(destination.address)
         return (
             self._context.sender.upload_limit(target)
@@ -290,7 +293,7 @@ class Discord:
             self._status_messages.show(task, text)
 
     async def alert_admins(self, text: str) -> None:
-        """Tell every admin here in their direct chat."""
+        """Send a text to every admin on Discord in their direct chat."""
         self._require_ready()
         sent = False
         failed: DeliveryError | DeliveryOutcomeUnknown | None = None

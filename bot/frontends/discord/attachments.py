@@ -1,4 +1,4 @@
-"""From a wish to a task: the picture fetched from Discord at once, the order placed."""
+"""From a request to a task: download the image from Discord, place the order."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from bot.frontends.discord.interaction_payload import ImageAttachment, StoredInt
 from bot.media import images
 
 _CDN_HOSTS = frozenset({"cdn.discordapp.com", "media.discordapp.net"})
-"""Where Discord keeps what is attached (reference, "CDN endpoints")."""
+"""Hosts of attachments (reference, "CDN endpoints")."""
 _OFFICIAL_HOST = "discord.com"
 _DOWNLOAD_TIMEOUT = aiohttp.ClientTimeout(total=30)
 _CHUNK_BYTES = 1 << 16
@@ -40,7 +40,7 @@ async def order_video(
 
 
 def _hosts(api: str) -> frozenset[str]:
-    """A server of one's own keeps its files itself."""
+    """Return the allowed hosts; a local server keeps its files itself."""
     host = urlsplit(api).hostname or ""
     return _CDN_HOSTS if host == _OFFICIAL_HOST else _CDN_HOSTS | {host}
 

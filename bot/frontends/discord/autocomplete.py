@@ -1,4 +1,4 @@
-"""What Discord offers while an option is being typed: at most 25, the likeliest first."""
+"""Autocomplete of options: at most 25 choices, the best matches first."""
 
 from __future__ import annotations
 
@@ -20,40 +20,40 @@ from bot.services.queries import language_for, recent_tasks
 _log = structlog.get_logger(__name__)
 _MAX_CHOICES = 25
 _MAX_CHOICE_CHARS = 100
-"""Characters of a choice's name (application-commands, "choice structure")."""
+"""Maximum length of a choice's name (application-commands, "choice structure")."""
 _TIMEOUT_S = 2.0
-"""Of the 3 seconds that Discord gives."""
+"""Of the 3 seconds that Discord allows."""
 _SEARCHED_TASKS = 200
-"""Of a person's tasks."""
+"""How many of a user's tasks are searched."""
 
 
 class Autocomplete:
-    """Finds what can be chosen."""
+    """Finds the choices of an option."""
 
     def __init__(self, app: AppContext) -> None:
         self._app = app
 
     async def models(self, interaction: Interaction, typed: str) -> list[Choice[str]]:
-        """The models that can be asked for now."""
+        """Return the models that are available now."""
         del interaction
         return _best_matches(((model.title, model.name) for model in await self._models()), typed)
 
     async def sizes(self, interaction: Interaction, typed: str) -> list[Choice[str]]:
-        """The sizes of the model that is chosen, or of all."""
+        """Return the sizes of the chosen model, or of all."""
         names = [
             size.name for model in await self._selected_models(interaction) for size in model.sizes
         ]
         return _best_matches(((size, size) for size in names), typed)
 
     async def styles(self, interaction: Interaction, typed: str) -> list[Choice[str]]:
-        """The styles of the model that is chosen, or of all."""
+        """Return the styles of the chosen model, or of all."""
         styles = [
             style for model in await self._selected_models(interaction) for style in model.styles
         ]
         return _best_matches(((style, style) for style in styles), typed)
 
     async def durations(self, interaction: Interaction, typed: str) -> list[Choice[int]]:
-        """The durations of the model that is chosen, or of all."""
+        """Return the durations of the chosen model, or of all."""
         all_seconds = {
             seconds
             for model in await self._selected_models(interaction)
@@ -65,7 +65,7 @@ class Autocomplete:
         ]
 
     async def tasks(self, interaction: Interaction, typed: str) -> list[Choice[str]]:
-        """A person's own tasks, the newest first."""
+        """Return the user's own tasks, newest first."""
         user = user_from(interaction, self._app.settings)
         try:
             async with asyncio.timeout(_TIMEOUT_S):
@@ -99,7 +99,7 @@ class Autocomplete:
 
 
 def _best_matches(candidates: Iterable[tuple[str, str]], typed: str) -> list[Choice[str]]:
-    """Those with the typed words in them; those that begin with them first."""
+    """Return the choices that contain the typed text; those that start with it come first."""
     words = typed.strip().lower()
     unique = list(dict.fromkeys((" ".join(name.split()), value) for name, value in candidates))
     fitting = [

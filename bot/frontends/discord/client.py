@@ -1,4 +1,4 @@
-"""The connection to Discord's gateway: the least that is needed, in as many shards as there are."""
+"""The connection to Discord's gateway: minimal intents, any number of shards."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 _log = structlog.get_logger(__name__)
 _AWAY = (discord.DiscordException, aiohttp.ClientError, OSError, TimeoutError)
 _BETWEEN = 5.0
-"""Seconds after which discord.py tries again what it could not begin."""
+"""Seconds after which discord.py retries a connection."""
 _LONGEST_WAIT = 60.0
-"""Seconds that discord.py waits at a 429; what is told to wait longer comes back to us."""
+"""Longest 429 in seconds that discord.py waits out; longer ones are raised to us."""
 
 
 # Nothing is ever said aloud: that it could not be is no news.
@@ -30,10 +30,10 @@ discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False
 
 
 class _PlainMessages(logging.Filter):
-    """That the gateway is away is told in a line; discord.py would show where it noticed."""
+    """Logs a lost gateway connection in one line instead of discord.py's traceback."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether the line goes on as it is."""
+        """Whether to log the record unchanged."""
         error = record.exc_info[1] if record.exc_info else None
         if not isinstance(error, _AWAY) or not isinstance(record.args, tuple):
             return True
@@ -49,7 +49,7 @@ logging.getLogger("discord.shard").addFilter(_PlainMessages())
 
 
 class Client(discord.AutoShardedClient):
-    """A client that hears interactions and nothing else."""
+    """A client that receives interactions only."""
 
     def __init__(
         self, refused: InvalidRequestCounter, shards: tuple[list[int], int] | None
@@ -71,12 +71,12 @@ class Client(discord.AutoShardedClient):
         self.add_dynamic_items(CallbackButton)
 
     async def pressed(self, interaction: discord.Interaction, sent: str) -> None:
-        """A button of ours."""
+        """Handle a press of one of our buttons."""
         if self.update_source is not None:
             await self.update_source.button_pressed(interaction, sent)
 
     async def on_interaction(self, interaction: discord.Interaction) -> None:
-        """Forms: discord.py knows only those that were opened in this life of the process."""
+        """Handle modals: discord.py knows only those opened by this process."""
         if (
             interaction.type is discord.InteractionType.modal_submit
             and self.update_source is not None
@@ -85,14 +85,14 @@ class Client(discord.AutoShardedClient):
 
 
 class Tree(app_commands.CommandTree[Client]):
-    """The commands, in every language."""
+    """The command tree, in every language."""
 
     async def load(self) -> None:
-        """Learn the languages."""
+        """Load the translations."""
         await self.set_translator(CommandTranslator())
 
     async def payload(self) -> list[dict[str, Any]]:
-        """All that Discord would be told."""
+        """Return everything that a sync would send."""
         translator = self.translator
         assert translator is not None  # noqa: S101 - `load` comes first
         return [
@@ -102,7 +102,7 @@ class Tree(app_commands.CommandTree[Client]):
 
 
 def parse_shards(setting: str) -> tuple[list[int], int] | None:
-    """`0-3/16` -> (the shards of this process, how many there are in all); None: all."""
+    """Parse `0-3/16` into (shards of this process, total); None: all shards."""
     if not setting:
         return None
     numbers, _, count = setting.partition("/")

@@ -1,4 +1,4 @@
-"""Telling Discord our commands: only when they have changed, and by one process of all."""
+"""Sync commands with Discord: only after a change, and by one process."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _LOCK_S = 120.0
 _LOCK_NAME = "commands-being-told"
 _LOCK_POLL_S = 5.0
 _NONE = "none"
-"""What a guild knows that has no commands of its own any more."""
+"""Checksum of a guild without commands of its own."""
 
 
 async def sync(
@@ -28,10 +28,10 @@ async def sync(
     worker: str,
     guilds: frozenset[int],
 ) -> None:
-    """Tell the commands, to everybody or at once to the guilds named. Raises `DeliveryError`.
+    """Sync the commands globally, or to the named guilds. Raises `DeliveryError`.
 
-    A guild that takes none keeps no other from its own; one that is no longer named loses them.
-    `worker` is who we are among all processes that may want to tell them.
+    A guild that rejects them does not block the others; one that is no longer named loses its
+    commands. `worker` is the owner of the lock.
     """
     payload = json.dumps(await client.tree.payload(), sort_keys=True)
     checksum = hashlib.sha256(payload.encode()).hexdigest()
@@ -54,7 +54,7 @@ async def sync(
 
 
 async def _synced_before(client: Client, interactive_messages: InteractiveMessages) -> list[int]:
-    """The guilds that have commands of their own."""
+    """Return the guilds that have commands of their own."""
     prefix = _state_name(client, "")
     checksums = {
         name.removeprefix(prefix): value

@@ -1,7 +1,6 @@
-"""The commands as Discord shows them: typed options, choices, and what can be done with a message.
+"""The slash commands: typed options, choices, and entries in the menu of messages.
 
-Names of commands are the words that the texts and the other chats use; everything else is in the
-language of the person's app.
+Command names are the same on all platforms; everything else is in the language of the user's client.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ Place = (
     # As Discord tells of it: a thread that is put away is not known otherwise.
     | app_commands.AppCommandThread
 )
-"""Where commands can be used in a guild."""
+"""Channel types in which commands can be used in a guild."""
 _CONTEXTS = app_commands.AppCommandContext(guild=True, dm_channel=True, private_channel=True)
 _INSTALLATION = app_commands.AppInstallationType(guild=True, user=True)
 _LANGUAGE_OF = {
@@ -47,11 +46,11 @@ _LANGUAGE_OF = {
     discord.Locale.taiwan_chinese: "zh",
 }
 _MAX_CHOICE_CHARS = 100
-"""Characters of a description (application-commands, "command structure")."""
+"""Maximum length of a description (application-commands, "command structure")."""
 
 
 class CommandTranslator(app_commands.Translator):
-    """Names and descriptions in each language that we have."""
+    """Translates names and descriptions."""
 
     async def translate(
         self,
@@ -59,7 +58,7 @@ class CommandTranslator(app_commands.Translator):
         locale: discord.Locale,
         context: app_commands.TranslationContextTypes,
     ) -> str | None:
-        """The string in that language; None: Discord shows the English one."""
+        """Return the text in that language; None: Discord shows the English one."""
         del context
         key, language = string.extras.get("key"), _LANGUAGE_OF.get(locale)
         return (
@@ -72,7 +71,7 @@ class CommandTranslator(app_commands.Translator):
 def build(
     tree: app_commands.CommandTree[Any], receiver: InteractionReceiver, choices: Autocomplete
 ) -> None:
-    """Give the tree every command."""
+    """Add every command to the tree."""
     for command in (
         *_video_commands(receiver, choices),
         *_task_commands(receiver, choices),
@@ -286,7 +285,7 @@ def _message_menus(receiver: InteractionReceiver) -> list[app_commands.ContextMe
 
 
 def _server(receiver: InteractionReceiver) -> app_commands.Command[Any, Any, Any]:
-    """`/server`: hidden from those who do not manage the guild, and refused to them."""
+    """`/server`: hidden from members who do not manage the guild, and refused to them."""
 
     async def server(
         interaction: discord.Interaction,
@@ -322,7 +321,7 @@ def _server(receiver: InteractionReceiver) -> app_commands.Command[Any, Any, Any
 
 
 def _admin(receiver: InteractionReceiver) -> app_commands.Group:
-    """`/admin`: hidden until somebody shows it, and refused to all but `ADMINS` all the same."""
+    """`/admin`: hidden until a guild shows it, and refused to all but `ADMINS` anyway."""
     group = app_commands.Group(
         name="admin",
         description=_text_key("menu-admin"),
@@ -336,7 +335,7 @@ def _admin(receiver: InteractionReceiver) -> app_commands.Group:
 
 
 def _admin_line(receiver: InteractionReceiver) -> Callable[..., Any]:
-    """Puts an admin's options into the line that the console would get."""
+    """Build the line of an admin command from its options."""
 
     async def say_so(interaction: discord.Interaction, word: str, *more: object) -> None:
         rest = " ".join(str(word) for word in more if word is not None)

@@ -1,4 +1,4 @@
-"""What `reelay check` tells of the bot: who it is, or why it could serve nobody."""
+"""What `reelay check` shows about the bot: who it is, or why it cannot work."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _ELSEWHERE = (
 
 
 class BotUnavailable(Exception):
-    """Nobody could be served; the text says why, for an operator."""
+    """The bot cannot work; the text says why, for an operator."""
 
 
 async def describe_bot(settings: Settings) -> str:

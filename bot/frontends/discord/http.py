@@ -1,4 +1,4 @@
-"""discord.py pointed at an API, its refused requests counted, and what its faults mean."""
+"""discord.py's HTTP: base URL, count of invalid requests, and mapping of errors."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _log = structlog.get_logger(__name__)
 _T = TypeVar("_T")
 _WINDOW_S = 600.0
 _MAX_INVALID_REQUESTS = 2000
-"""Of refused requests in ten minutes; Discord bans an address after 10,000 (topics/rate-limits)."""
+"""Invalid requests in ten minutes; Discord bans an address after 10,000 (topics/rate-limits)."""
 _MAX_TRIES = 3
 _INVALID_STATUSES = frozenset({401, 403, 429})
 _REASONS = {
@@ -37,7 +37,7 @@ _REASONS = {
     40094: "answer-expired",
     40005: "too-large",
 }
-"""Discord's code -> the reason that people are told (topics/opcodes-and-status-codes)."""
+"""Discord's error code -> reason shown to users (topics/opcodes-and-status-codes)."""
 _NOT_SENT = (
     aiohttp.ClientConnectorError,
     aiohttp.ConnectionTimeoutError,
@@ -47,22 +47,22 @@ _NOT_SENT = (
 _HTTP_TOO_LARGE = 413
 _HTTP_UNAUTHORIZED = 401
 _BY_INTERACTION = re.compile(r"/(?:webhooks|interactions)/")
-"""Calls that go by the token of an interaction, which is refused when its time is over."""
+"""Calls with an interaction token, which Discord rejects after its expiry."""
 
 
 class ResponseLost(Exception):
-    """A send was answered by a fault of the server: it may have been done."""
+    """A send failed with a server error: it may have been done."""
 
 
 def set_base_url(api: str, gateway: str | None = None) -> None:
-    """Where discord.py finds Discord; it takes that from its classes alone."""
+    """Set the base URL of discord.py, which it reads from its classes only."""
     discord.http.Route.BASE = api.rstrip("/")
     if gateway is not None:
         discord.gateway.DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(gateway)
 
 
 class InvalidRequestCounter:
-    """Counts the requests that Discord refuses, and holds the next ones long before the ban."""
+    """Counts rejected requests and pauses all requests long before the ban."""
 
     def __init__(self, clock: Clock, most: int = _MAX_INVALID_REQUESTS) -> None:
         self._clock = clock
@@ -70,20 +70,20 @@ class InvalidRequestCounter:
         self._times: deque[float] = deque()
         self._told = False
         self.unknown = asyncio.Event()
-        """Set when Discord has said that it does not know the bot's token."""
+        """Set when Discord has rejected the bot's token."""
 
     @property
     def count(self) -> int:
-        """Of the last ten minutes."""
+        """Rejected requests of the last ten minutes."""
         since = self._clock.now() - _WINDOW_S
         while self._times and self._times[0] <= since:
             self._times.popleft()
         return len(self._times)
 
     def trace(self, *, once: bool = False) -> aiohttp.TraceConfig:
-        """What a session is made with to be watched.
+        """Return the trace config of a session.
 
-        `once`: a fault of the server is no reason to send again by itself, as discord.py would.
+        `once`: do not let discord.py resend after a server error.
         """
         config = aiohttp.TraceConfig()
         config.on_request_start.append(self._before)
@@ -132,7 +132,7 @@ async def _not_again(
 
 
 def map_error(error: Exception) -> DeliveryError | DeliveryOutcomeUnknown:
-    """What a fault means to those who keep results and last words."""
+    """Map an error to a `DeliveryError` or `DeliveryOutcomeUnknown`."""
     if isinstance(error, discord.RateLimited):
         return DeliveryError("throttled", "Discord asks to wait", retry_after=error.retry_after)
     # Of a connection that does not come the text would show the whole address, token and all.
@@ -161,10 +161,11 @@ async def retry_idempotent(
     *,
     outcome_unknown_possible: bool = False,
 ) -> _T:
-    """Do what may be done twice, again where discord.py would not. Raises as `call_once`.
+    """Make an idempotent call, with retries where discord.py has none. Raises as `call_once`.
 
-    Its own retries leave out 503 and, on Linux, every dropped connection. `doubtful`: it may be
-    done twice only for a while, so the outcome may stay unknown (`DeliveryOutcomeUnknown`).
+    discord.py does not retry a 503 and, on Linux, a dropped connection. `outcome_unknown_possible`:
+    the call is idempotent only for a while, so the outcome may stay unknown
+    (`DeliveryOutcomeUnknown`).
     """
     lost: DeliveryOutcomeUnknown | None = None
     for attempt in range(tries):
@@ -182,7 +183,7 @@ async def retry_idempotent(
 
 
 async def call_once(call: Callable[[], Awaitable[_T]], seconds: float) -> _T:
-    """Do it within so many seconds. Raises `DeliveryError`, `DeliveryOutcomeUnknown`."""
+    """Make one call within some seconds. Raises `DeliveryError`, `DeliveryOutcomeUnknown`."""
     try:
         async with asyncio.timeout(seconds):
             return await call()

@@ -1,4 +1,4 @@
-"""What people ask for, as it is kept until all has come of it: pure reading, no I/O."""
+"""Interactions as they are stored. Pure: no I/O."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from bot.frontends.discord.target import (
 )
 
 _SUFFIXES = {".avif", ".gif", ".heic", ".heif", ".jpeg", ".jpg", ".png", ".webp"}
-"""Of pictures of which Discord says no type."""
+"""Suffixes of images whose type Discord does not state."""
 
 
 @dataclass(frozen=True, slots=True)
 class ImageAttachment:
-    """A picture that Discord has; its address is good for about a day."""
+    """An image on Discord's servers; its address is valid for about a day."""
 
     url: str
     name: str
@@ -47,7 +47,7 @@ class ImageAttachment:
 
 @dataclass(frozen=True, slots=True)
 class StoredInteraction:
-    """One interaction: who asks, where, and for what."""
+    """One interaction: who, where, and what."""
 
     id: int
     target: ChatTarget
@@ -55,19 +55,19 @@ class StoredInteraction:
     handle: str
     payload: dict[str, Any] = field(default_factory=dict)
     needs_first_response: bool = True
-    """Its acknowledgement is a message of its own, which the answer fills."""
+    """Whether its acknowledgement is a message that the first response fills."""
     public: bool = False
-    """All in the channel see that message."""
+    """Whether that message is visible to the whole channel."""
     whereabouts: GroupContext | None = None
 
     @property
     def group_id(self) -> str | None:
-        """The guild that it is asked in."""
+        """Id of the guild."""
         return self.whereabouts.group_id if self.whereabouts is not None else None
 
     @property
     def update(self) -> StoredUpdate:
-        """As the inbox keeps it; see `parse`."""
+        """As the update queue stores it; see `parse`."""
         kept = {
             "spot": self.target.address,
             "user": self.user.id,
@@ -82,7 +82,7 @@ class StoredInteraction:
 
     @classmethod
     def parse(cls, update: StoredUpdate, settings: Settings) -> StoredInteraction:
-        """What `arrived` has written."""
+        """Read what `update` has written."""
         kept = json.loads(update.body)
         user = User(kept["user"], kept["user"] in settings.admins, kept["language"])
         return cls(
@@ -98,7 +98,7 @@ class StoredInteraction:
 
     @property
     def update_key(self) -> str:
-        """What tells this request from every other one, for ever."""
+        """The key that makes this request unique."""
         return f"discord:{self.id}"
 
 
@@ -133,7 +133,7 @@ def from_interaction(
     needs_first_response: bool = True,
     public: bool = False,
 ) -> StoredInteraction:
-    """What an interaction asks for."""
+    """Return an interaction as it is stored."""
     return StoredInteraction(
         interaction.id,
         target_of(interaction),
@@ -147,7 +147,7 @@ def from_interaction(
 
 
 def group_context_of(interaction: discord.Interaction) -> GroupContext | None:
-    """The guild that the bot belongs to, and what the person is there."""
+    """Return the guild that the bot belongs to, with the user's roles and permissions there."""
     if interaction.guild_id is None or not interaction.is_guild_integration():
         return None
     channel, user = interaction.channel, interaction.user
@@ -166,13 +166,13 @@ def group_context_of(interaction: discord.Interaction) -> GroupContext | None:
 
 
 def user_from(interaction: discord.Interaction, settings: Settings) -> User:
-    """Who it is, in the language of their app."""
+    """Return the user, with the language of their client."""
     user_id = user_id_of(interaction.user.id)
     return User(user_id, user_id in settings.admins, interaction.locale.value)
 
 
 def target_of(interaction: discord.Interaction) -> ChatTarget:
-    """Where the answer belongs."""
+    """Return the target of the response."""
     guild = interaction.guild
     created = interaction.created_at.astimezone(UTC).timestamp()
     return ChatTarget(
@@ -203,7 +203,7 @@ def _access(interaction: discord.Interaction) -> Access:
 
 
 def first_image(attachments: list[discord.Attachment]) -> ImageAttachment | None:
-    """The first picture among what is attached."""
+    """Return the first image among the attachments."""
     for attachment in attachments:
         kind = (attachment.content_type or "").partition(";")[0]
         if kind.startswith("image/") or PurePath(attachment.filename).suffix.lower() in _SUFFIXES:
@@ -218,7 +218,7 @@ def dump_video_options(command: MakeVideo, image: ImageAttachment | None = None)
 
 
 def load_video_options(payload: dict[str, Any]) -> tuple[MakeVideo, ImageAttachment | None]:
-    """What `dump_video_options` has kept."""
+    """Read what `dump_video_options` has written."""
     image = payload.get("picture")
     return MakeVideo.from_json(payload["video"]), ImageAttachment.from_json(
         image
@@ -226,10 +226,10 @@ def load_video_options(payload: dict[str, Any]) -> tuple[MakeVideo, ImageAttachm
 
 
 def orientation_of(word: str | None) -> Literal["portrait", "landscape"] | None:
-    """A choice as the catalogue names it."""
+    """Return the orientation of a choice."""
     return "portrait" if word == "portrait" else "landscape" if word == "landscape" else None
 
 
 def fit_of(word: str | None) -> Literal["crop", "pad"] | None:
-    """A choice as orders name it."""
+    """Return the fit of a choice."""
     return "crop" if word == "crop" else "pad" if word == "pad" else None

@@ -1,4 +1,4 @@
-"""How people reach us: each interaction is acknowledged first, then kept, then dealt with."""
+"""Receive interactions: each is acknowledged, then stored, then handled."""
 
 from __future__ import annotations
 
@@ -41,26 +41,26 @@ from bot.services.queries import language_for, task_by_id
 
 _log = structlog.get_logger(__name__)
 _ACKNOWLEDGE_TIMEOUT_S = 2.5
-"""Of the 3 seconds that Discord gives."""
+"""Of the 3 seconds that Discord allows."""
 _LOOKUP_TIMEOUT_S = 1.0
-"""Seconds in which the database must say what a form is about; else it opens without."""
+"""Seconds for the lookup of a form's message; after that the form opens without it."""
 _ALREADY_ACKNOWLEDGED = 40060
-"""The interaction was acknowledged: by a call whose answer was lost."""
+"""Error code: the interaction was acknowledged by a call whose response was lost."""
 _MODAL_ACTIONS = {"again", "remix"}
 
 
 class _MessageInfo(NamedTuple):
-    """What a form is about, as far as was found in time."""
+    """The message that a form is about, as far as it was found in time."""
 
     interactive: InteractiveMessage | None
     language: str
     prompt: str = ""
     known: bool = True
-    """False: it was not found out in time, and will be when the form is sent."""
+    """False: the lookup timed out; it is repeated when the form is submitted."""
 
 
 class InteractionReceiver:
-    """Takes interactions in."""
+    """Receives interactions."""
 
     def __init__(
         self, app: AppContext, interactive_messages: InteractiveMessages, update_queue: UpdateQueue
@@ -72,17 +72,17 @@ class InteractionReceiver:
     # --- commands ------------------------------------------------------------------------
 
     async def line(self, interaction: discord.Interaction, line: str) -> None:
-        """A command whose answer is nobody else's business."""
+        """Receive a command with a private reply."""
         await self._receive(interaction, {"line": line})
 
     async def settings(
         self, interaction: discord.Interaction, changes: dict[str, str | int | None]
     ) -> None:
-        """`/settings`: what is to be another, or nothing to see them."""
+        """`/settings`: the changes, or nothing to show the settings."""
         await self._receive(interaction, {"settings": changes})
 
     async def group(self, interaction: discord.Interaction, changes: dict[str, Any]) -> None:
-        """`/server`: what holds for a guild."""
+        """`/server`: the settings of a guild."""
         await self._receive(interaction, {"group": changes})
 
     async def video(
@@ -109,7 +109,7 @@ class InteractionReceiver:
     # --- what can be done with a message -------------------------------------------------
 
     async def use_picture(self, interaction: discord.Interaction, message: discord.Message) -> None:
-        """Ask what the video of this picture should show."""
+        """Message menu: ask what the video of this image should show."""
         language = await self._language(interaction)
         image = first_image(message.attachments)
         if image is None:
@@ -125,7 +125,7 @@ class InteractionReceiver:
             )
 
     async def use_video(self, interaction: discord.Interaction, message: discord.Message) -> None:
-        """Ask what should be different in this video."""
+        """Message menu: ask what to change in this video."""
         token = callback_id_in(message)
         if token is None:
             language = await self._language(interaction)
@@ -136,7 +136,7 @@ class InteractionReceiver:
     # --- buttons and forms ---------------------------------------------------------------
 
     async def button_pressed(self, interaction: discord.Interaction, sent: str) -> None:
-        """A button."""
+        """Receive a button press."""
         _, verb = parse_callback_data(sent)
         if verb in _MODAL_ACTIONS:
             await self._open_modal(interaction, sent)
@@ -148,14 +148,14 @@ class InteractionReceiver:
         )
 
     async def modal_submitted(self, interaction: discord.Interaction) -> None:
-        """A form that was sent."""
+        """Receive a submitted form."""
         data: Any = interaction.data or {}
         sent = str(data.get("custom_id", ""))
         prompt = strip_control_chars(_value_in(data.get("components", [])))
         await self._receive(interaction, {"form": sent, "prompt": prompt}, public=True)
 
     async def _open_modal(self, interaction: discord.Interaction, sent: str) -> None:
-        """The form behind Again and Remix, at once: it is the answer to the press."""
+        """Open the form of Again or Remix at once: it is the response to the press."""
         token, verb = parse_callback_data(sent)
         about = await self._about(interaction, token)
         user = user_from(interaction, self._app.settings)
@@ -223,7 +223,7 @@ class InteractionReceiver:
     async def _acknowledge(
         self, interaction: discord.Interaction, *, fresh: bool, public: bool
     ) -> bool | None:
-        """Say within 3 seconds that it was heard. Whether that was done; None: nobody knows."""
+        """Acknowledge within 3 seconds. Returns whether it was done; None: unknown."""
         response = interaction.response
         if fresh:
             return await self._responded(
@@ -273,9 +273,9 @@ class InteractionReceiver:
                 await self._report_busy(interaction, private=not stored.public)
 
     async def _report_busy(self, interaction: discord.Interaction, *, private: bool) -> None:
-        """Who sees that the bot thinks is not to wait for nothing.
+        """Tell the user that the request could not be stored.
 
-        `private`: as it was acknowledged; that is settled then.
+        `private`: as it was acknowledged; that cannot be changed any more.
         """
         text = format_error(self._fallback_language(interaction), Refusal("busy"))
         try:
@@ -285,7 +285,7 @@ class InteractionReceiver:
 
 
 def _is_refused(about: _MessageInfo, user_id: str) -> str | None:
-    """Why no form opens; None: it does."""
+    """Return why the form must not open; None: it may."""
     if about.interactive is None:
         return "press-too-old" if about.known else None
     if about.interactive.user_id != user_id:
@@ -298,7 +298,7 @@ def _image_payload(image: ImageAttachment, token: str) -> dict[str, Any]:
 
 
 def _value_in(components: Any) -> str:  # noqa: ANN401 - as Discord sends it
-    """The text of a form's only field, in rows or labels."""
+    """Return the text of a form's only field, in rows or labels."""
     for component in components:
         if "value" in component:
             return str(component["value"])

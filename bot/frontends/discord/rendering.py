@@ -1,4 +1,4 @@
-"""Texts and buttons as Discord takes them: in embeds, where nothing rings and nothing unfolds."""
+"""Render texts and buttons for Discord: in embeds, without mentions or previews."""
 
 from __future__ import annotations
 
@@ -12,44 +12,44 @@ from bot.domain.tasks import Task
 from bot.presentation.i18n import translate
 
 MAX_DESCRIPTION_CHARS = 4000
-"""Characters of an embed's description that we fill (4096 are allowed)."""
+"""Characters of an embed's description that we use (4096 are allowed)."""
 _MAX_PROMPT_CHARS = 1500
 _MARKS = re.compile(r"([\\*_~|`\[\]<>])")
 _LINE_MARKS = re.compile(r"^(\s*)([#>+-])", re.MULTILINE)
 _NUMBERS = re.compile(r"^(\s*\d+)(?=\.\s)", re.MULTILINE)
-"""Of lists; no backslash hides before a digit."""
+"""Numbers of lists; a backslash before a digit would be shown."""
 _COUNTDOWN = re.compile(r"\\<(t:\d+:R)\\>")
 _ADDRESS = re.compile(r"(?<!\S)(https?://[^\s\\*~|`\[\]<>]+)(?!\S)")
 _MENTION = re.compile(r"@(?=\w)")
 _PLACE = re.compile(r"\\<(#\d+|@&\d+)\\>")
 CALLBACK_PATTERN = r"(?P<token>[A-Za-z0-9_-]{8,40})\.(?P<verb>[a-z0-9]{1,20})"
-"""What a button or a form of ours sends: the card's token and what is to be done."""
+"""Pattern of the custom id of buttons and forms: callback id and verb."""
 
 Markdown = str
 """A text in Discord's Markdown."""
 Button = tuple[str, str, discord.ButtonStyle]
-"""(what it says, its verb, how it looks)."""
+"""(label, verb, style)."""
 
 
 def countdown(at: float) -> str:
-    """A moment that every reader's app counts down to by itself (reference, timestamp styles)."""
+    """Return markup that every client renders as a countdown (reference, timestamp styles)."""
     return f"<t:{at:.0f}:R>"
 
 
 def literal(text: str) -> Markdown:
-    """A text of whomever as it is: no mark, no mention, no moment, no link under other words."""
+    """Escape a user's text: no markup, mentions, timestamps or masked links."""
     plain = _MENTION.sub("@\u2060", text)
     text_found = _LINE_MARKS.sub(r"\1\\\2", _MARKS.sub(r"\\\1", plain))
     return _NUMBERS.sub(r"\1\\", text_found)
 
 
 def escaped(text: str) -> Markdown:
-    """A text of ours, in which words of others are as they are, and moments are counted down to."""
+    """Escape one of our texts, but keep its countdowns."""
     return _COUNTDOWN.sub(r"<\1>", literal(text))
 
 
 def truncate(text: str, limit: int) -> str:
-    """At most so many characters, cut at a word where there is one near, and marked as cut."""
+    """Shorten to at most `limit` characters, at a word boundary if one is near."""
     if len(text) <= limit:
         return text
     short = text[: limit - 1]
@@ -58,7 +58,7 @@ def truncate(text: str, limit: int) -> str:
 
 
 def split_message(text: str) -> list[discord.Embed]:
-    """A text in as many embeds as it needs, parted at lines where there are any."""
+    """Split a text into embeds, at line breaks if possible."""
     parts: list[str] = []
     # By these names people know channels and roles; in an embed they call nobody.
     rest = _PLACE.sub(r"<\1>", escaped(text))
@@ -75,17 +75,17 @@ def split_message(text: str) -> list[discord.Embed]:
 
 
 def _half_an_escape(text: str) -> int:
-    """1 where the last character is there for one that is not there any more, else 0."""
+    """Return 1 if the last character is a dangling backslash, else 0."""
     return (len(text) - len(text.rstrip("\\"))) % 2
 
 
 def embed(text: str) -> discord.Embed:
-    """A short text."""
+    """Return an embed with a short text."""
     return discord.Embed(description=escaped(truncate(text, MAX_DESCRIPTION_CHARS // 2)))
 
 
 def caption(task: Task, note: str, *, repeated: bool) -> discord.Embed:
-    """What stands beside a finished video: the prompt as far as it fits, and what was made."""
+    """Return the caption of a finished video: the prompt as far as it fits, and its options."""
     order = task.order
     facts = translate(task.language, "caption-facts", model=order.model, seconds=order.seconds)
     head = translate(task.language, "caption-repeated") if repeated else ""
@@ -96,7 +96,7 @@ def caption(task: Task, note: str, *, repeated: bool) -> discord.Embed:
 
 
 def note_with_link(note: str) -> Markdown:
-    """A sentence of ours, in which an address stays one that can be opened."""
+    """Escape one of our texts, but keep addresses as links."""
     parts = _ADDRESS.split(note)
     # Between two others always stands an address.
     return "".join(part if at % 2 else escaped(part) for at, part in enumerate(parts))
@@ -105,7 +105,7 @@ def note_with_link(note: str) -> Markdown:
 class CallbackButton(
     discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]], template=CALLBACK_PATTERN
 ):
-    """A button that is known by what it sends, however long ago it was posted."""
+    """A button that works however long ago it was posted."""
 
     @classmethod
     async def from_custom_id(
@@ -115,18 +115,18 @@ class CallbackButton(
         match: re.Match[str],
         /,
     ) -> CallbackButton:
-        """The button that was pressed; discord.py asks for it."""
+        """Return the pressed button, as discord.py requires."""
         del interaction, match
         assert isinstance(item, discord.ui.Button)  # noqa: S101 - we post no others
         return cls(item)
 
     async def callback(self, interaction: discord.Interaction) -> None:
-        """Hand the press to the one who hears them; see `Client`."""
+        """Pass the press to the client; see `Client`."""
         await interaction.client.pressed(interaction, self.custom_id)  # type: ignore[attr-defined]
 
 
 def keyboard(interactive: InteractiveMessage, rows: Sequence[Sequence[Button]]) -> discord.ui.View:
-    """Buttons of a card."""
+    """Return the buttons of an interactive message."""
     # They are found by what they send: nothing is kept of this view.
     view = discord.ui.View(timeout=None)
     for number, row in enumerate(rows):
@@ -142,18 +142,18 @@ def keyboard(interactive: InteractiveMessage, rows: Sequence[Sequence[Button]]) 
 
 
 def callback_data(callback_id: str, verb: str) -> str:
-    """What a button or a form sends; see `pressed`."""
+    """Return the custom id of a button or form; see `parse_callback_data`."""
     return f"{callback_id}.{verb}"
 
 
 def parse_callback_data(custom_id: str) -> tuple[str, str]:
-    """(the card's token, the verb) of what was sent."""
+    """Return (callback id, verb) of a custom id."""
     callback_id, _, verb = custom_id.partition(".")
     return callback_id, verb
 
 
 def callback_id_in(message: discord.Message) -> str | None:
-    """The token that the buttons of a message of ours bear."""
+    """Return the callback id of the buttons of one of our messages."""
     for row in message.components:
         for child in getattr(row, "children", []):
             match = re.fullmatch(CALLBACK_PATTERN, getattr(child, "custom_id", None) or "")
@@ -163,7 +163,7 @@ def callback_id_in(message: discord.Message) -> str | None:
 
 
 def prompt_modal(custom_id: str, title: str, label: str, text: str = "") -> discord.ui.Modal:
-    """A form that asks for words."""
+    """Return a modal that asks for a text."""
     modal = discord.ui.Modal(
         title=truncate(title, 45), custom_id=custom_id, timeout=MODAL_LIFETIME_S
     )
@@ -178,4 +178,4 @@ def prompt_modal(custom_id: str, title: str, label: str, text: str = "") -> disc
 
 
 MODAL_LIFETIME_S = 900.0
-"""Seconds for which discord.py remembers that it was opened; we do not need it to."""
+"""Seconds for which discord.py remembers an open modal; we do not need it to."""

@@ -1,7 +1,7 @@
-"""The one way out to Discord: by an interaction's token while it is good, else by the bot's right.
+"""Send messages to Discord: by the interaction token while it is valid, else by permission.
 
-What Discord refuses comes back as `DeliveryError` with a reason that people understand, what nobody
-knows as `DeliveryOutcomeUnknown`.
+A rejection is raised as `DeliveryError` with a reason for users; a lost response is raised as
+`DeliveryOutcomeUnknown`.
 """
 
 from __future__ import annotations
@@ -25,34 +25,34 @@ from bot.frontends.discord.target import (
 from bot.ports import Clock, DeliveryError
 
 _TIMEOUT_S = 20.0
-"""Seconds for a request without a file."""
+"""Timeout in seconds of a request without a file."""
 _MIN_UPLOAD_BYTES_PER_S = 100_000
-"""Bytes a second of an upload that is still waited for."""
+"""Slowest upload in bytes per second that is waited for."""
 _SEARCHED_MESSAGES = 50
-"""Messages among which one of ours is looked for."""
+"""How many messages of a channel are searched for one of ours."""
 _NO_MENTIONS = discord.AllowedMentions.none()
 
 
 @dataclass(frozen=True, slots=True)
 class OutgoingMessage:
-    """What a message says, shows and offers to press."""
+    """A message to send: text, files, buttons."""
 
     embeds: Sequence[discord.Embed]
     view: discord.ui.View | None = None
     mention: int | None = None
-    """Who is called by it; nobody else ever is."""
+    """Id of the only user that it mentions."""
     file: Path | None = None
     name: str = ""
     spoiler: bool = False
 
     def edit_fields(self) -> dict[str, Any]:
-        """As discord.py takes them for an edit: what is not there goes away."""
+        """Arguments of an edit; what is missing is removed."""
         parts: dict[str, Any] = {"view": None, "content": None, **self.send_fields()}
         file = parts.pop("file", None)
         return parts | {"attachments": [file] if file is not None else []}
 
     def send_fields(self) -> dict[str, Any]:
-        """As discord.py takes them; a file is good for one sending."""
+        """Arguments of a send; a file can be sent once."""
         fields: dict[str, Any] = {"embeds": list(self.embeds), "allowed_mentions": _NO_MENTIONS}
         if self.view is not None:
             fields["view"] = self.view
@@ -67,7 +67,7 @@ class OutgoingMessage:
 
     @property
     def upload_timeout_s(self) -> float:
-        """How long sending it may take."""
+        """Timeout in seconds of sending it."""
         size = self.file.stat().st_size if self.file is not None else 0
         return _TIMEOUT_S + size / _MIN_UPLOAD_BYTES_PER_S
 
@@ -81,26 +81,26 @@ class MessageSender:
     refused: InvalidRequestCounter
     _session: aiohttp.ClientSession | None = None
     _limits: dict[int, int] = field(default_factory=dict)
-    """Channel -> bytes that it turned out to take."""
+    """Channel id -> upload limit learned from a rejection."""
 
     async def open(self) -> None:
-        """Get ready to answer interactions."""
+        """Prepare the webhook client."""
         self._session = aiohttp.ClientSession(trace_configs=[self.refused.trace(once=True)])
 
     async def close(self) -> None:
-        """Let go of connections."""
+        """Close the connections."""
         if self._session is not None:
             await self._session.close()
 
     def upload_limit(self, target: ChatTarget) -> int:
-        """Bytes of a file that this place takes now."""
+        """Return the upload limit there now."""
         limit = target.limit(self.clock.now())
         return min(limit, self._limits.get(target.channel, limit))
 
     # --- by the token --------------------------------------------------------------------
 
     async def edit_original_response(self, target: ChatTarget, words: OutgoingMessage) -> str:
-        """Make the acknowledgement say something; twice is as good as once."""
+        """Edit the original interaction response. Idempotent."""
         # The type knows only numbers; Discord knows this name too.
         original: Any = "@original"
         message = await self._noting_limit(
@@ -116,7 +116,7 @@ class MessageSender:
     async def send_followup(
         self, target: ChatTarget, words: OutgoingMessage, *, private: bool = False
     ) -> str:
-        """One more message by the token; it may be that it is sent although its answer is lost."""
+        """Send a followup by the token; its outcome can be unknown."""
         message = await self._noting_limit(
             target.channel,
             call_once(
@@ -129,7 +129,7 @@ class MessageSender:
         return message_ref(target.channel, message.id)
 
     async def delete_original_response(self, target: ChatTarget) -> None:
-        """The acknowledgement goes away."""
+        """Delete the original interaction response."""
         original: Any = "@original"
         await retry_idempotent(
             lambda: self._webhook(target).delete_message(original),
@@ -147,7 +147,7 @@ class MessageSender:
     # --- by the bot's own right ----------------------------------------------------------
 
     async def send(self, channel: int, words: OutgoingMessage, nonce: str) -> str:
-        """A message; the same nonce twice within minutes is one (message, "enforce_nonce")."""
+        """Send a message; a repeated nonce has no effect for minutes (message, "enforce_nonce")."""
         target_channel = self.client.get_partial_messageable(channel)
         message = await self._noting_limit(
             channel,
@@ -161,14 +161,14 @@ class MessageSender:
         return message_ref(channel, message.id)
 
     async def open_direct_channel(self, user: int) -> int:
-        """The channel of the direct chat with somebody."""
+        """Return the id of the direct channel with a user."""
         channel = await retry_idempotent(
             lambda: self.client.create_dm(discord.Object(user)), self.clock, _TIMEOUT_S
         )
         return channel.id
 
     async def find_sent_message(self, target: ChatTarget, callback_id: str) -> str | None:
-        """Where a message with buttons of this token stands, as far as we may look."""
+        """Search the channel, as far as allowed, for the message with these buttons."""
         if target.access != "own":
             return None
         target_channel = self.client.get_partial_messageable(target.channel)
@@ -188,7 +188,7 @@ class MessageSender:
     # --- whichever is at hand ------------------------------------------------------------
 
     async def edit(self, target: ChatTarget, key: str, words: OutgoingMessage) -> bool:
-        """Change a message of ours. False: it is not there, or out of our reach."""
+        """Edit a message. Returns False if it is gone or out of reach."""
         _, message = parse_message_ref(key)
         return await self._by_either_way(
             target,
@@ -198,7 +198,7 @@ class MessageSender:
         )
 
     async def delete(self, target: ChatTarget, key: str) -> bool:
-        """Take a message of ours away. False: it is out of our reach."""
+        """Delete a message. Returns False if it is out of reach."""
         _, message = parse_message_ref(key)
         return await self._by_either_way(
             target,
@@ -230,7 +230,7 @@ class MessageSender:
         return True
 
     def lower_upload_limit(self, channel: int) -> None:
-        """What is posted there, or sent elsewhere instead, must be smaller than was thought."""
+        """Lower the upload limit of a channel after a rejection."""
         known = self._limits.get(channel, 0)
         self._limits[channel] = known * 3 // 4 or MIN_UPLOAD_LIMIT_BYTES
 

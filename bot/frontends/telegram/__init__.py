@@ -1,9 +1,9 @@
 """Telegram: a bot in private chats, groups, topics and below channels' posts.
 
-The way in: `hearing` gets updates, `incoming` reads them. What comes of them: `talk` for messages,
-`presses` for buttons, with `drafts`, `making` and `people`. What stands in chats: `statuses`,
-`results`, `menus`. The way out: `post`, at the `pace` of each chat, over the `wire`. Shared by all:
-`kit`, `spot`, `markup`.
+Receiving: `update_source` gets updates, `message_parser` parses messages. Handling:
+`message_handler` for messages, `callback_handler` for buttons, `drafts`, `video_requests`,
+`user_mentions`. Messages: `status_messages`, `result_messages`, `command_menu`. Sending: `sender`,
+within the limits of `rate_limiter`, over `client`. Shared: `context`, `target`, `rendering`.
 """
 
 from __future__ import annotations

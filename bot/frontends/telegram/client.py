@@ -1,9 +1,9 @@
-"""The connection to the Bot API, and what its faults mean: done, not done, or nobody knows.
+"""The connection to the Bot API, and what its errors mean: sent, not sent, or unknown.
 
-python-telegram-bot over httpx over aiohttp. Telegram has no idempotency key, and the library says
-`TimedOut` or `NetworkError` of all three. A server's 5xx is taken to mean that nothing was done
-(inferred: a server that is down answers so to everything), but for 504, where a proxy has given up
-waiting for the answer.
+python-telegram-bot over httpx over aiohttp. Telegram has no idempotency key, and the library raises
+`TimedOut` or `NetworkError` in all three cases. A 5xx is taken to mean that nothing was done
+(inferred: a server that is down answers everything with it), except 504, where a proxy stopped
+waiting for the response.
 """
 
 from __future__ import annotations

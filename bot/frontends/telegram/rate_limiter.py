@@ -1,13 +1,13 @@
-"""How fast a bot may speak: Telegram's flood limits, kept before Telegram has to remind of them.
+"""Telegram's flood limits, kept on our side before Telegram answers with a 429.
 
 The limits: about one message a second in a private chat, 20 a minute in a group, 30 a second in all
 chats together (https://core.telegram.org/bots/faq). Edits count as messages do.
 
-Each chat that somebody waits in stands in one of two lines: `_ready`, by rank and arrival, if only
-the limit of all chats together holds it back; `_later`, by time, if its own limits do. So nothing
-is ever searched for, and a chat that is full or held stands in nobody's way. A chat in which nobody
-waits stands in `_idle` until its limits say nothing any more, and is then forgotten. While somebody
-waits, one task, the alarm, sleeps until the next moment at which somebody can go.
+Each chat with waiting messages is in one of two queues: `_ready`, by priority and arrival, if only
+the limit over all chats holds it back; `_later`, by time, if its own limits do. So nothing is ever
+searched, and a full or paused chat delays no other. A chat without waiting messages stays in `_idle`
+until its limits no longer apply, and is then forgotten. While messages wait, one task (the timer)
+sleeps until the next one may go.
 """
 
 from __future__ import annotations

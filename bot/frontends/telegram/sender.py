@@ -1,7 +1,7 @@
-"""The one way out to Telegram: in its turn, where the chat is now, and never silently twice.
+"""Send messages to Telegram: within its rate limits, to the present chat id, never twice unmarked.
 
-Everything that appears in a chat goes through `MessageSender`. What Telegram refuses comes back as
-`DeliveryError` with a reason that people understand, what nobody knows as `DeliveryOutcomeUnknown`.
+Everything that appears in a chat goes through `MessageSender`. A rejection is raised as
+`DeliveryError` with a reason for users; a lost response is raised as `DeliveryOutcomeUnknown`.
 """
 
 from __future__ import annotations
