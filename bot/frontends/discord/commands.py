@@ -1,6 +1,6 @@
 """The slash commands: typed options, choices, and entries in the menu of messages.
 
-Command names are the same on all platforms; everything else is in the language of the user's client.
+Command names are the same on all platforms; all other texts are in the language of the client.
 """
 
 from __future__ import annotations

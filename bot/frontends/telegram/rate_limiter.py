@@ -5,9 +5,9 @@ chats together (https://core.telegram.org/bots/faq). Edits count as messages do.
 
 Each chat with waiting messages is in one of two queues: `_ready`, by priority and arrival, if only
 the limit over all chats holds it back; `_later`, by time, if its own limits do. So nothing is ever
-searched, and a full or paused chat delays no other. A chat without waiting messages stays in `_idle`
-until its limits no longer apply, and is then forgotten. While messages wait, one task (the timer)
-sleeps until the next one may go.
+searched, and a full or paused chat delays no other. A chat without waiting messages stays in
+`_idle` until its limits no longer apply, and is then forgotten. While messages wait, one task (the
+timer) sleeps until the next one may go.
 """
 
 from __future__ import annotations
