@@ -1,1 +1,1 @@
-"""The places where people talk to Reelay. None knows another, nor the engine, nor a provider."""
+"""Chat platforms. None knows another, the engine, the store or the providers."""

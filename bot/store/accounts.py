@@ -1,4 +1,4 @@
-"""Statements on people, their accounts and the ledger's entries."""
+"""Queries on accounts and ledger entries."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ _CHARGED_STATES = (State.DELIVERING, State.DONE, State.UNDELIVERED)
 
 @dataclass(frozen=True, slots=True)
 class AccountRow:
-    """An account as it stands; always the sum of its entries."""
+    """Balances of an account; always the sum of its entries."""
 
     id: str
     daily: int
     granted: int
     held: int
     daily_limit: int | None
-    """None: the settings' `DAILY_CREDITS`."""
+    """None: the value of the setting `DAILY_CREDITS`."""
     refilled_on: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class LedgerEntry:
-    """What one line of the ledger moves."""
+    """One entry of the ledger."""
 
     account_id: str
     at: float
@@ -91,7 +91,7 @@ _SELECT_HOLD_ENDING = select(entries.c.kind).where(
 
 
 def ensure_account(tx: Tx, user_id: str, now: float) -> None:
-    """Make sure that a person and their account exist."""
+    """Insert the user and the account if they are missing."""
     insert_if_new(tx, people, {"id": user_id, "created_at": now})
     insert_if_new(tx, accounts, {"id": user_id})
 
@@ -101,12 +101,12 @@ def _from_row(row: RowMapping) -> AccountRow:
 
 
 def lock(tx: Tx, account_id: str) -> AccountRow:
-    """An account, locked until this transaction ends: one person's moves come one by one."""
+    """Return the account, locked until the transaction ends."""
     return _from_row(tx.execute(_SELECT_ACCOUNT_FOR_UPDATE, {"which": account_id}).mappings().one())
 
 
 def lock_or_create(tx: Tx, user_id: str, now: float) -> AccountRow:
-    """A person's account, locked; made with the person where it is not there yet."""
+    """Return the user's account, locked; insert both if they are missing."""
     row = tx.execute(_SELECT_ACCOUNT_FOR_UPDATE, {"which": user_id}).mappings().first()
     if row is not None:
         return _from_row(row)
@@ -115,7 +115,7 @@ def lock_or_create(tx: Tx, user_id: str, now: float) -> AccountRow:
 
 
 def get(tx: Tx, account_id: str) -> AccountRow | None:
-    """An account as it stands, without a lock."""
+    """Return the account without a lock."""
     row = tx.execute(_SELECT_ACCOUNT, {"which": account_id}).mappings().first()
     return _from_row(row) if row else None
 
@@ -133,23 +133,23 @@ def post_entry(tx: Tx, entry: LedgerEntry) -> None:
 
 
 def change(tx: Tx, account_id: str, **changes: object) -> None:
-    """Set an account's limit or day of refill; its balances move by entries alone."""
+    """Set the limit or the day of the last refill; balances change by entries only."""
     tx.execute(update(accounts).where(accounts.c.id == account_id).values(**changes))
 
 
 def get_hold(tx: Tx, task_id: str) -> LedgerEntry | None:
-    """The entry that set the task's credits aside, or None."""
+    """Return the entry that holds the task's credits, or None."""
     row = tx.execute(_SELECT_HOLD, {"which": task_id}).first()
     return LedgerEntry(*row) if row else None
 
 
 def get_hold_ending(tx: Tx, task_id: str) -> str | None:
-    """`settle` or `release`, as the task's hold ended; None while it is open."""
+    """Return `settle` or `release` once the task's hold has ended, else None."""
     return tx.execute(_SELECT_HOLD_ENDING, {"which": task_id}).scalar()
 
 
 def unbalanced_accounts(tx: Tx) -> list[tuple[str, tuple[int, int, int], tuple[int, int, int]]]:
-    """Accounts that are not the sum of their entries: (account, balances, sums)."""
+    """Return accounts whose balances are not the sum of their entries."""
     sums = (
         select(
             entries.c.account,
@@ -174,7 +174,7 @@ def unbalanced_accounts(tx: Tx) -> list[tuple[str, tuple[int, int, int], tuple[i
 
 
 def tasks_with_wrong_hold(tx: Tx) -> list[tuple[str, str, str]]:
-    """Tasks whose hold does not fit their state: (task, state, what was found)."""
+    """Return tasks whose hold does not fit their state: (task, state, what was found)."""
     hold, ending = entries.alias("hold"), entries.alias("ending")
     actual = func.coalesce(ending.c.kind, case((hold.c.id.is_not(None), "hold"), else_="nothing"))
     is_consistent = or_(

@@ -1,4 +1,4 @@
-"""Statements on what the admins of each front-end must hear."""
+"""Queries on alerts: texts for the admins of each front-end."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MAX_PARAM_CHARS = 600
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """One sentence for the admins of one front-end."""
+    """One text for the admins of one front-end."""
 
     id: int
     front_end: str
@@ -34,7 +34,7 @@ def enqueue(
     params: Mapping[str, str | int],
     now: float,
 ) -> None:
-    """The admins of these front-ends must hear this."""
+    """Queue a text for the admins of these front-ends."""
     # Cut before it is written as JSON, which has to stay whole.
     shortened = {name: _shorten(value) for name, value in params.items()}
     text = json.dumps(shortened)
@@ -48,7 +48,7 @@ def _shorten(value: str | int) -> str | int:
 
 
 def has_due(tx: Tx, front_ends: Collection[str], now: float) -> bool:
-    """Whether there is something to tell to these front-ends."""
+    """Whether an alert is due for these front-ends."""
     return tx.execute(_select_due(front_ends, now).limit(1)).first() is not None
 
 
@@ -59,7 +59,7 @@ def _select_due(front_ends: Collection[str], now: float) -> Select[Any]:
 
 
 def claim(tx: Tx, front_ends: Collection[str], now: float, claimed_until: float) -> list[Alert]:
-    """Take the due ones for these front-ends; untold, they fall due again at `until`."""
+    """Claim due alerts for these front-ends; unsent ones fall due again at `until`."""
     query = _select_due(front_ends, now).order_by(alerts.c.id).limit(20)
     query = query.with_for_update(skip_locked=True)
     claimed = [
@@ -73,10 +73,10 @@ def claim(tx: Tx, front_ends: Collection[str], now: float, claimed_until: float)
 
 
 def mark_sent(tx: Tx, alert_id: int, now: float) -> None:
-    """It was told, or never can be."""
+    """Mark an alert as sent, or as impossible to send."""
     tx.execute(update(alerts).where(alerts.c.id == alert_id).values(told_at=now))
 
 
 def delete_before(tx: Tx, before: float) -> None:
-    """Those of long ago; also such for front-ends that no longer are."""
+    """Delete old alerts, also those for front-ends that no longer exist."""
     tx.execute(delete(alerts).where(alerts.c.at < before))

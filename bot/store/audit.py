@@ -1,4 +1,4 @@
-"""Statements on the audit trail: every admin action, with who and when."""
+"""Queries on the audit trail: every admin action, with who and when."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bot.store.schema import audit
 
 
 def record(tx: Tx, by: str, subcommand: str, arguments: Mapping[str, object], now: float) -> None:
-    """Write down one admin action, in the transaction that does it."""
+    """Record an admin action, in the transaction that does it."""
     text = " ".join(
         [subcommand, *(str(value) for value in arguments.values() if value is not None)]
     )
@@ -19,6 +19,6 @@ def record(tx: Tx, by: str, subcommand: str, arguments: Mapping[str, object], no
 
 
 def newest(tx: Tx, limit: int) -> list[tuple[float, str, str]]:
-    """The newest actions first: (at, by, what)."""
+    """Return the newest actions first: (at, by, what)."""
     query = select(audit.c.at, audit.c.by, audit.c.what).order_by(audit.c.id.desc())
     return [(at, by, what) for at, by, what in tx.execute(query.limit(limit))]

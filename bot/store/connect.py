@@ -6,7 +6,7 @@ from bot.store.database import Database, DatabaseUrlError
 
 
 def open_database(url: str) -> Database:
-    """The database of a `DATABASE_URL`, not yet opened."""
+    """Return the database of a `DATABASE_URL`, not yet opened."""
     scheme, _, rest = url.partition("://")
     if scheme == "sqlite" and rest.startswith("/") and rest not in {"/", "/:memory:"}:
         from bot.store.sqlite import SqliteDatabase  # noqa: PLC0415 - a driver costs only its users

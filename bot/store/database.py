@@ -1,4 +1,4 @@
-"""What a database does for Reelay: runs plain functions of a connection as transactions."""
+"""The database: runs plain functions of a connection as transactions."""
 
 from __future__ import annotations
 
@@ -9,12 +9,11 @@ from typing import TypeAlias, TypeVar
 from sqlalchemy import Connection
 
 Tx: TypeAlias = Connection
-"""What a transaction function gets.
+"""The connection that a transaction function gets.
 
-The function may run in another thread and, where it lost a race, more than once: it touches
-nothing but its `Tx` and its own variables. It neither commits nor rolls back; it ends, or it
-raises. To go on after an error of the database it must have put that statement into
-`tx.begin_nested()`.
+The function may run in another thread and, after a lost race, more than once: it uses only its `Tx`
+and its own variables. It neither commits nor rolls back; it returns or raises. To continue after a
+database error, run that statement in `tx.begin_nested()`.
 """
 
 T = TypeVar("T")
@@ -37,7 +36,7 @@ class DatabaseUnavailable(DatabaseError):
 
 
 class DatabaseContended(DatabaseError):
-    """Others were first at every try. Nothing was written; a later try may go better."""
+    """Every attempt lost a race. Nothing was written; a later attempt may succeed."""
 
 
 class DatabaseTooNew(DatabaseError):
@@ -45,11 +44,11 @@ class DatabaseTooNew(DatabaseError):
 
 
 class Database(ABC):
-    """A store of one kind. The same functions run on each."""
+    """A database of one kind. The same functions run on each."""
 
     dialect: str
     single_process: bool
-    """Nobody else can have it open: what is leased in it at the start was left by the dead."""
+    """No other process can have it open: every lease found at start is stale."""
 
     @abstractmethod
     async def open(self) -> None:
@@ -57,7 +56,7 @@ class Database(ABC):
 
     @abstractmethod
     async def close(self) -> None:
-        """Let go of every connection and lock. Whoever still waits should have been waited for."""
+        """Close all connections and locks. Pending calls should have ended before."""
 
     @abstractmethod
     async def transact(self, function: Callable[[Tx], T]) -> T:
@@ -71,8 +70,8 @@ class Database(ABC):
 
     @abstractmethod
     async def read(self, function: Callable[[Tx], T]) -> T:
-        """Run a function that only reads: it sees one moment, and only what was committed."""
+        """Run a read-only function on one consistent snapshot of committed data."""
 
     @abstractmethod
     async def run_exclusive(self, function: Callable[[Tx], T]) -> T:
-        """Run a function that changes the tables themselves, one at a time among all processes."""
+        """Run a function that changes the tables, exclusively among all processes."""

@@ -1,4 +1,4 @@
-"""Statements on deliveries and notices: what is owed to a chat."""
+"""Queries on deliveries: results that must be posted to a chat."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _from_row(row: RowMapping) -> Delivery:
 
 
 def get(tx: Tx, task_id: str) -> Delivery:
-    """The delivery of a task's result."""
+    """Return the delivery of a task's result."""
     return _from_row(tx.execute(_SELECT, {"which": task_id}).mappings().one())
 
 
@@ -58,9 +58,9 @@ def mark_sent(tx: Tx, task_id: str, receipt: str, now: float) -> bool:
 
 
 def restart(tx: Tx, task_id: str, destination: Destination) -> None:
-    """A person asks for an undelivered result: try again from the start, where they ask.
+    """Restart an undelivered result for the destination where the user asks for it.
 
-    If it may have been posted before, it goes on saying so.
+    If it may have been posted before, it stays marked as repeated.
     """
     tx.execute(
         update(deliveries)

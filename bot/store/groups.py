@@ -1,4 +1,4 @@
-"""Statements on groups: what those who manage a group, a server or a guild have set for it."""
+"""Queries on groups: the settings of a group, server or guild."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _UNCHARGED_STATES = (State.FAILED, State.CANCELLED)
 
 
 def get(tx: Tx, group_id: str) -> Group:
-    """What is set for this group; a stranger's is empty."""
+    """Return the group's settings; defaults for an unknown group."""
     row = tx.execute(select(groups).where(groups.c.id == group_id)).mappings().first()
     return Group(group_id) if row is None else _from_row(row)
 
 
 def lock_or_create(tx: Tx, group_id: str, by: str, now: float) -> Group:
-    """What is set for this group, locked until this transaction ends; made if it is not there."""
+    """Return the group's settings, locked until the transaction ends; insert if missing."""
     insert_if_new(tx, groups, {"id": group_id, "changed_at": now, "changed_by": by})
     query = select(groups).where(groups.c.id == group_id).with_for_update()
     return _from_row(tx.execute(query).mappings().one())
@@ -40,7 +40,7 @@ def _from_row(row: RowMapping) -> Group:
 
 
 def change(tx: Tx, group_id: str, by: str, now: float, changes: dict[str, Any]) -> Group:
-    """Set `channels`, `shares`, `language` or `spoiler` of one `locked`; as it is then."""
+    """Set `channels`, `shares`, `language` or `spoiler` of a locked group; return it."""
     row = {"changed_at": now, "changed_by": by}
     values = {
         name: json.dumps(sorted(value) if name == "channels" else value)
@@ -53,7 +53,7 @@ def change(tx: Tx, group_id: str, by: str, now: float, changes: dict[str, Any]) 
 
 
 def credits_used(tx: Tx, wallet_id: str, user_id: str, since: float) -> int:
-    """What a person's tasks since then have cost this wallet, or may yet."""
+    """Return the credits of this wallet used by the user since then, holds included."""
     query = select(func.coalesce(func.sum(tasks.c.price), 0)).where(
         tasks.c.account == wallet_id,
         tasks.c.person == user_id,

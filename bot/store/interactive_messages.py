@@ -1,4 +1,4 @@
-"""Statements on cards, the messages of ours that people act on, and on a front-end's marks."""
+"""Queries on interactive messages: messages of the bot with buttons."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def _from_row(row: Row[Any]) -> InteractiveMessage:
 
 
 def add(tx: Tx, interactive: InteractiveMessage, now: float) -> InteractiveMessage:
-    """Write a card down. One of its kind for its task, where there is one already, is that one."""
+    """Insert a message; the existing one of its kind for its task is returned instead."""
     row = {
         "token": interactive.callback_id,
         "front_end": interactive.destination.front_end,
@@ -62,19 +62,19 @@ def add(tx: Tx, interactive: InteractiveMessage, now: float) -> InteractiveMessa
 
 
 def get(tx: Tx, callback_id: str) -> InteractiveMessage | None:
-    """The card of this token."""
+    """Return the message with this callback id, or None."""
     row = tx.execute(_SELECT.where(cards.c.token == callback_id)).first()
     return _from_row(row) if row else None
 
 
 def of_task(tx: Tx, task_id: str, kind: MessageKind) -> InteractiveMessage | None:
-    """A task's card of this kind."""
+    """Return the task's message of this kind, or None."""
     row = tx.execute(_SELECT.where(cards.c.task == task_id, cards.c.kind == kind)).first()
     return _from_row(row) if row else None
 
 
 def find_by_message(tx: Tx, front_end: str, message_ref: str) -> InteractiveMessage | None:
-    """The card that stands there."""
+    """Return the message that was posted with this reference, or None."""
     query = _SELECT.where(cards.c.front_end == front_end, cards.c.message == message_ref)
     row = tx.execute(query.order_by(cards.c.created_at.desc())).first()
     return _from_row(row) if row else None
@@ -83,7 +83,7 @@ def find_by_message(tx: Tx, front_end: str, message_ref: str) -> InteractiveMess
 def newest(
     tx: Tx, destination: Destination, user_id: str, kind: MessageKind, since: float
 ) -> InteractiveMessage | None:
-    """A person's newest card of this kind there that is still open."""
+    """Return the user's newest open message of this kind there, or None."""
     query = _SELECT.where(
         cards.c.person == user_id,
         cards.c.kind == kind,
@@ -97,14 +97,14 @@ def newest(
 
 
 def change(tx: Tx, callback_id: str, now: float, **changes: Any) -> None:  # noqa: ANN401 - columns
-    """Set what is known of a card; `body` as a dictionary."""
+    """Change columns of a message; `body` is given as a dictionary."""
     if "body" in changes:
         changes["body"] = json.dumps(changes["body"])
     tx.execute(update(cards).where(cards.c.token == callback_id).values(changed_at=now, **changes))
 
 
 def merge_body(tx: Tx, callback_id: str, now: float, values: dict[str, Any]) -> None:
-    """Add to what a card says; what somebody else has added meanwhile stays."""
+    """Merge values into the stored body; concurrent changes of other keys are kept."""
     query = select(cards.c.body).where(cards.c.token == callback_id).with_for_update()
     body = tx.execute(query).scalar()
     if body is not None:
@@ -118,7 +118,7 @@ def record_send(tx: Tx, callback_id: str, now: float) -> int:
 
 
 def stale_statuses(tx: Tx, front_end: str, limit: int) -> list[InteractiveMessage]:
-    """Statuses that stand although their tasks have come to their end."""
+    """Return status messages still posted although their task has ended."""
     query = (
         _SELECT.join_from(cards, tasks, tasks.c.id == cards.c.task)
         .where(
@@ -134,9 +134,10 @@ def stale_statuses(tx: Tx, front_end: str, limit: int) -> list[InteractiveMessag
 
 
 def blank_of_user(tx: Tx, user_id: str) -> None:
-    """Blank what a person's cards say: prompts, pictures, names of files.
+    """Blank the bodies of a user's messages: prompts, images, file names.
 
-    Choices say only which commands there are; and one of them was to forget, and must be told.
+    Choices hold only commands; one of them may be the question that started this, and must still be
+    answered.
     """
     of_user = (cards.c.person == user_id, cards.c.kind != MessageKind.CHOICES)
     tx.execute(update(cards).where(*of_user).values(body="{}"))
@@ -145,8 +146,8 @@ def blank_of_user(tx: Tx, user_id: str) -> None:
 
 
 def delete_before(tx: Tx, before: float) -> None:
-    """Those without a task from before then: what they say is a prompt.
+    """Delete messages without a task from before then; their bodies hold prompts.
 
-    The buttons of a task are good for as long as the task itself.
+    The buttons of a task are kept as long as the task.
     """
     tx.execute(delete(cards).where(cards.c.task.is_(None), cards.c.changed_at < before))

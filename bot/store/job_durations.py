@@ -1,4 +1,4 @@
-"""Statements on how long jobs took."""
+"""Queries on measured job durations."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from bot.store.schema import durations
 
 
 def add(tx: Tx, task: Task, elapsed: float, now: float) -> None:
-    """Remember how long a job took, for honest expectations and well-placed looks."""
+    """Record the duration of a job, for estimates and poll times."""
     tx.execute(
         insert(durations).values(
             provider=task.provider,
@@ -23,7 +23,7 @@ def add(tx: Tx, task: Task, elapsed: float, now: float) -> None:
 
 
 def newest(tx: Tx, limit: int) -> list[tuple[str, str, int, float]]:
-    """The newest durations as (provider, remote model, seconds asked, seconds taken)."""
+    """Return the newest durations as (provider, remote model, seconds ordered, seconds taken)."""
     query = select(
         durations.c.provider, durations.c.remote_model, durations.c.seconds, durations.c.took
     ).order_by(durations.c.id.desc())

@@ -1,4 +1,4 @@
-"""Brings the tables up to date on start, under a lock, with the migrations in this package."""
+"""Upgrade the tables at start, under a lock, with the migrations in this package."""
 
 from __future__ import annotations
 
@@ -10,19 +10,21 @@ from bot.store.database import Database, DatabaseTooNew, Tx
 
 FOLDER = Path(__file__).parent / "migrations"
 HEAD = "0004"
-"""The newest migration; a test holds it equal to the folder. Named here because to ask Alembic
-costs a quarter of the start, and nearly always there is nothing to do."""
+"""The newest migration; a test compares it with the folder.
+
+Named here because asking Alembic takes a quarter of the start time, mostly for nothing.
+"""
 
 
 async def migrate(database: Database) -> bool:
-    """Whether there was anything to do. Raises `DatabaseTooNew`."""
+    """Upgrade the tables. Returns whether anything was to do. Raises `DatabaseTooNew`."""
     if await database.read(current_version) == HEAD:
         return False
     return await database.run_exclusive(_upgrade)
 
 
 def current_version(tx: Tx) -> str | None:
-    """The migration that the tables stand at; None for an empty database."""
+    """Return the version of the tables; None for an empty database."""
     if not inspect(tx).has_table("alembic_version"):
         return None
     return tx.execute(text("SELECT version_num FROM alembic_version")).scalar()

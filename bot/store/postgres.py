@@ -1,4 +1,4 @@
-"""PostgreSQL through asyncpg: many processes at once; what lost a race runs again."""
+"""PostgreSQL through asyncpg: many processes; a transaction that lost a race runs again."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _RETRYABLE_SQLSTATES = {"40001", "40P01"}
 """serialization_failure and deadlock_detected: nothing was written, so it may run again."""
 _MAX_ATTEMPTS = 5
 _MIGRATION_LOCK_KEY = 0x7265656C6179
-"""Any number will do, as long as all processes name the same."""
+"""Any number, as long as all processes use the same."""
 _STATEMENT_FAILED = "failed"
 _URL_HELP = (
     "DATABASE_URL: write postgresql://user:password@host/name,"
@@ -134,7 +134,7 @@ class PostgresDatabase(Database):
 
 
 class _Attempt(Generic[T]):
-    """One run of a transaction function, as far as it came."""
+    """One attempt of a transaction, and how far it came."""
 
     def __init__(self, function: Callable[[Tx], T]) -> None:
         self._function = function
@@ -151,7 +151,7 @@ class _Attempt(Generic[T]):
         return result
 
     def may_run_again(self, error: DBAPIError) -> bool:
-        """Whether it is certain that nothing was committed, and another run may go better."""
+        """Whether certainly nothing was committed and another attempt may succeed."""
         return _is_retryable(error) or (error.connection_invalidated and not self._is_committing)
 
 
@@ -165,7 +165,7 @@ def _mark_failed(context: ExceptionContext) -> None:
 
 
 def _location_of(url: str) -> str:
-    """Where the database is, without who goes there."""
+    """Return the address of the database without credentials."""
     try:
         parts = urlsplit(url)
         location = f"{parts.hostname or 'localhost'}:{parts.port or 5432}{parts.path}"

@@ -1,4 +1,4 @@
-"""Statements on the providers themselves: their health, models that are gone, events heard."""
+"""Queries on the health of providers."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def _from_row(row: Row[*tuple[Any, ...]]) -> ProviderHealth:
 
 
 def register(tx: Tx, identities: Mapping[str, str]) -> None:
-    """Make sure that each configured provider (name -> identity) has its row.
+    """Insert a row for each configured provider (name -> identity).
 
     Another key or address under the same name is another account, with a clean record.
     """
@@ -63,23 +63,23 @@ _RESET: dict[str, Any] = {
 
 
 def get_all(tx: Tx) -> dict[str, ProviderHealth]:
-    """What is known of each provider."""
+    """Return the health of each provider."""
     return {row[0]: _from_row(row) for row in tx.execute(_SELECT)}
 
 
 def lock_all(tx: Tx) -> dict[str, ProviderHealth]:
-    """The same, locked, so that caps hold among workers."""
+    """Return the same, locked, so that limits hold across workers."""
     return {row[0]: _from_row(row) for row in tx.execute(_SELECT_FOR_UPDATE)}
 
 
 def lock_one(tx: Tx, name: str) -> ProviderHealth | None:
-    """What is known of one, locked; None: there is no such provider."""
+    """Return the health of one provider, locked; None if there is no such provider."""
     row = tx.execute(_SELECT_ONE_FOR_UPDATE, {"which": name}).first()
     return _from_row(row) if row else None
 
 
 def save(tx: Tx, health: ProviderHealth) -> None:
-    """Write down what is now known of a provider; its mode is an admin's and stays."""
+    """Save the health of a provider; its mode is set by admins only."""
     tx.execute(
         update(providers)
         .where(providers.c.name == health.name)
@@ -94,13 +94,13 @@ def save(tx: Tx, health: ProviderHealth) -> None:
 
 
 def set_mode(tx: Tx, name: str, mode: ProviderMode) -> bool:
-    """What an admin says. False: there is no such provider."""
+    """Set the mode of a provider. Returns False if there is no such provider."""
     changed = update(providers).where(providers.c.name == name).values(mode=mode)
     return rows_changed(tx.execute(changed)) == 1
 
 
 def reset(tx: Tx, name: str) -> None:
-    """Forget all trouble with a provider, dead models included."""
+    """Reset the health of a provider, disabled models included."""
     tx.execute(update(providers).where(providers.c.name == name).values(**_RESET))
     enable_all(tx, name)
 

@@ -1,4 +1,4 @@
-"""Statements on what is kept of tasks at rest, and for how long: files, prompts, raw texts."""
+"""Queries on expired files, prompts and provider messages of settled tasks."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ _BATCH_SIZE = 500
 
 @dataclass(frozen=True, slots=True)
 class RetentionCutoffs:
-    """Since when tasks must have been at rest for their files to be kept."""
+    """Tasks settled before these times lose their files."""
 
     results: float
     pictures: float
 
 
 def files_in_use(tx: Tx) -> set[str]:
-    """The names of all pictures and results that some task still needs."""
+    """Return the names of all images and results that a task still needs."""
     pictures = select(tasks.c.image).where(tasks.c.image != "")
     results = select(tasks.c.file).where(tasks.c.file.is_not(None))
     return {str(name) for query in (pictures, results) for name in tx.execute(query).scalars()}
 
 
 def results_in_progress(tx: Tx) -> set[str]:
-    """The names of the results that are being fetched, or may be again."""
+    """Return the names of results that are being downloaded, or may be again."""
     query = select(tasks.c.id).where(tasks.c.state.in_([State.FETCHING, State.RUNNING]))
     return {f"{task_id}.mp4" for task_id in tx.execute(query).scalars()}
 
 
 def tasks_with_expired_files(tx: Tx, cutoffs: RetentionCutoffs, limit: int) -> list[Task]:
-    """Tasks at rest whose result or picture is still on our disk after its time."""
+    """Return settled tasks whose result or image is past its retention time."""
     state_since, is_settled = tasks.c.moved_at, tasks.c.state.in_(SETTLED)
     has_expired = or_(
         and_(tasks.c.file.is_not(None), state_since < cutoffs.results),
@@ -50,10 +50,7 @@ def tasks_with_expired_files(tx: Tx, cutoffs: RetentionCutoffs, limit: int) -> l
 
 
 def detach_files(tx: Tx, task: Task, cutoffs: RetentionCutoffs) -> Task | None:
-    """What of the task's files is no longer kept, as a task that has only these.
-
-    None: somebody has asked for them.
-    """
+    """Detach expired files from a task; return a task with only those. None: they are in use."""
     result = task.file if task.state_since < cutoffs.results else None
     picture = task.order.image if task.state_since < cutoffs.pictures else None
     changes: dict[str, Any] = {} if result is None else {"file": None}
@@ -67,7 +64,7 @@ def detach_files(tx: Tx, task: Task, cutoffs: RetentionCutoffs) -> Task | None:
 
 
 def blank_prompts(tx: Tx, before: float) -> int:
-    """Forget the prompts and raw texts of tasks at rest since before then."""
+    """Blank prompts and provider messages of tasks settled before then."""
     is_old = and_(tasks.c.state.in_(SETTLED), tasks.c.moved_at < before, tasks.c.prompt != "")
     task_ids = list(tx.execute(select(tasks.c.id).where(is_old)).scalars())
     for start in range(0, len(task_ids), _BATCH_SIZE):
@@ -78,12 +75,12 @@ def blank_prompts(tx: Tx, before: float) -> int:
 
 
 def settled_tasks_of_user(tx: Tx, user_id: str) -> list[Task]:
-    """All tasks of a person that nothing moves on by itself."""
+    """Return all settled tasks of the user."""
     return fetch_all(tx, SELECT_TASKS.where(tasks.c.person == user_id, tasks.c.state.in_(SETTLED)))
 
 
 def blank_tasks(tx: Tx, task_ids: Collection[str]) -> None:
-    """Blank all that tells what these tasks were about; the ledger's rows stay."""
+    """Blank everything personal in these tasks; ledger entries are kept."""
     tx.execute(
         update(tasks)
         .where(tasks.c.id.in_(task_ids))

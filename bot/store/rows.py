@@ -1,4 +1,4 @@
-"""What statements on rows share: a task read whole, its state as a constant, storable texts."""
+"""Shared by queries on tasks: whole rows, states as constants, storable texts."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ TASK_COLUMNS = {
     "raw": "provider_message",
     "finished_at": "finished_at",
 }
-"""Column of `tasks` -> attribute of `Task`, but for its order, destination and state."""
+"""Column of `tasks` -> attribute of `Task`, except order, destination and state."""
 SELECT_TASKS: Select[Any] = select(
     *(tasks.c[name] for name in ORDER_COLUMNS),
     deliveries.c.front_end,
@@ -78,35 +78,35 @@ SELECT_TASKS: Select[Any] = select(
     *(tasks.c[name] for name in TASK_COLUMNS),
 ).join_from(tasks, deliveries, deliveries.c.task == tasks.c.id)
 _OWN = len(ORDER_COLUMNS) + 3
-"""How many columns of `SELECT_TASKS` come before those of the task itself."""
+"""Number of columns of `SELECT_TASKS` before those of the task itself."""
 _MAX_TEXT_CHARS = 2000
 
 
 def state_in(*states: State) -> ColumnElement[bool]:
-    """The states as constants, not as parameters.
+    """Return a condition with the states as constants, not as parameters.
 
-    With those no index over some states only would be used, and SQLite would plan the statement
-    anew for each other value.
+    With parameters a partial index would not be used, and SQLite would plan the statement again for
+    each value.
     """
     return tasks.c.state.in_([literal_column(f"'{state}'") for state in sorted(states)])
 
 
 def state_is(state: State) -> ColumnElement[bool]:
-    """One state, as a constant too."""
+    """Return a condition on one state, as a constant too."""
     return tasks.c.state == literal_column(f"'{state}'")
 
 
 IS_QUEUED = state_is(State.QUEUED)
 QUEUE_INDEX = (tasks, "INDEXED BY ix_tasks_queue", "sqlite")
-"""Without statistics SQLite prefers the index over all states, finished tasks and all."""
+"""Without statistics SQLite would prefer the index over all states."""
 SELECT_QUEUE_POSITION = select(tasks.c.turn, tasks.c.created_at).where(
     tasks.c.id == bindparam("which")
 )
-"""Where a task stands, or stood, in the line."""
+"""Queue round and creation time of a task."""
 
 
 def task_from_row(row: Row[Any], **changes: object) -> Task:
-    """The task of a row of `SELECT_TASKS`, but for what has changed since it was read."""
+    """Build a task from a row of `SELECT_TASKS`, with changes made since it was read."""
     orders = len(ORDER_COLUMNS)
     values = dict(zip(TASK_COLUMNS.values(), row[_OWN:], strict=True))
     return Task(
@@ -118,17 +118,17 @@ def task_from_row(row: Row[Any], **changes: object) -> Task:
 
 
 def fetch_all(tx: Tx, query: Select[Any]) -> list[Task]:
-    """The tasks that a query over `SELECT_TASKS` finds."""
+    """Return the tasks of a query over `SELECT_TASKS`."""
     return [task_from_row(row) for row in tx.execute(query)]
 
 
 def rows_changed(result: CursorResult[Any]) -> int:
-    """How many rows an UPDATE has changed."""
+    """Return how many rows an UPDATE has changed."""
     return result.rowcount
 
 
 def storable_text(value: object) -> str | None:
-    """A text as every database takes it: no NUL, no half characters, not too long."""
+    """Return a text that every database accepts: no NUL, no lone surrogates, limited length."""
     if value is None:
         return None
     text = str(value).replace("\x00", "?").encode("utf-8", "replace").decode("utf-8")
@@ -136,9 +136,6 @@ def storable_text(value: object) -> str | None:
 
 
 def insert_if_new(tx: Tx, table: Table, values: dict[str, Any]) -> bool:
-    """Write a row unless its key is there already, without an error between rivals.
-
-    Whether it was written.
-    """
+    """Insert a row unless its key exists. Returns whether it was inserted."""
     dialect = postgresql if tx.dialect.name == "postgresql" else sqlite
     return tx.execute(dialect.insert(table).values(values).on_conflict_do_nothing()).rowcount == 1

@@ -42,7 +42,7 @@ def _in_words(column: str, words: list[str]) -> str:
 
 
 def _index(name: str, *columns: Column[Any], where: str, unique: bool = False) -> None:
-    """An index over some rows only."""
+    """Return a partial index."""
     condition = text(where)
     Index(name, *columns, unique=unique, sqlite_where=condition, postgresql_where=condition)
 

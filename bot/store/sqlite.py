@@ -1,4 +1,4 @@
-"""SQLite through aiosqlite: one writer, a whole transaction in one hop, many in one commit."""
+"""SQLite through aiosqlite: one writer, one thread hop per transaction, group commit."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from bot.store.database import Database, DatabaseBusy, DatabaseError, DatabaseUn
 T = TypeVar("T")
 
 _MAX_GROUP_SIZE = 100
-"""Transactions in one commit at the most: the first of them waits for the last."""
+"""Maximum number of transactions in one commit: the first waits for the last."""
 _LOCK_TIMEOUT_S = 10
-"""Seconds to wait for another program that has the file locked, such as a shell of SQLite."""
+"""Seconds to wait for another program that has locked the file, such as a shell."""
 _DISK_ERRORS = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN})
 _PRAGMAS = (
     "journal_mode = WAL",
@@ -37,14 +37,14 @@ _PRAGMAS = (
 
 
 class _HintCompiler(SQLiteCompiler):
-    """Writes the hints of `with_hint` (INDEXED BY), which SQLAlchemy leaves out for SQLite."""
+    """Compiles hints of `with_hint` (INDEXED BY), which SQLAlchemy omits for SQLite."""
 
     def get_from_hint_text(self, table: FromClause, text: str | None) -> str | None:
         return text
 
 
 class _Connection:
-    """A connection of sqlite3 in the thread of aiosqlite, and SQLAlchemy on top of it there."""
+    """A sqlite3 connection in aiosqlite's thread, with SQLAlchemy on top of it."""
 
     def __init__(self, path: Path, begin: str, *pragmas: str) -> None:
         self._path = path
@@ -76,8 +76,8 @@ class _Connection:
     async def run_in_thread(self, function: Callable[[], T]) -> T:
         """Run a function in the connection's thread.
 
-        aiosqlite has no public way to do more than one statement in a hop, and a hop for each
-        makes a transaction five times as dear.
+        aiosqlite has no public way to run several statements per hop, and a hop for each makes a
+        transaction five times as slow.
         """
         if self._thread is None:
             raise DatabaseUnavailable("the database is not open")
@@ -106,19 +106,19 @@ class _Connection:
 
 @dataclass(frozen=True, slots=True)
 class _TransactionResult:
-    """What came of a function. Kept as a value: a future cannot carry every exception."""
+    """Result of a transaction, as a value: a future cannot carry every exception."""
 
     value: object = None
     error: Exception | None = None
 
 
 class _GroupAborted(Exception):
-    """The transaction that a group shares has ended before its time."""
+    """The transaction that a group shares has ended early."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Pending:
-    """A transaction in the queue, and the promise made to whoever waits for it."""
+    """A queued transaction and the future of its caller."""
 
     function: Callable[[Tx], object]
     future: asyncio.Future[_TransactionResult]
@@ -129,7 +129,7 @@ class _Pending:
 
 
 class SqliteDatabase(Database):
-    """One file, one process."""
+    """One file, used by one process."""
 
     dialect = "sqlite"
     single_process = True
@@ -200,7 +200,7 @@ class SqliteDatabase(Database):
             ) from None
 
     async def _drain(self) -> None:
-        """Commit what waits, group by group, until nothing does."""
+        """Commit queued transactions, group by group, until the queue is empty."""
         try:
             while self._pending:
                 size = min(len(self._pending), _MAX_GROUP_SIZE)
@@ -221,7 +221,7 @@ class SqliteDatabase(Database):
             pending.resolve(result)
 
     def _translate_disk_error(self, error: Exception) -> Exception:
-        """The same error, unless it is the disk's and no fault of the statement."""
+        """Return the error, or `DatabaseUnavailable` if the disk caused it."""
         cause = error.orig if isinstance(error, OperationalError) else None
         code = getattr(cause, "sqlite_errorcode", 0) & 0xFF
         return self._translate_error(error) if code in _DISK_ERRORS else error
@@ -239,7 +239,7 @@ class SqliteDatabase(Database):
 def _run_group(
     connection: _Connection, functions: list[Callable[[Tx], object]]
 ) -> list[_TransactionResult]:
-    """Run all in one transaction. The savepoints keep the writes of a failed one from the rest."""
+    """Run all in one transaction; a savepoint isolates each from the others' failures."""
     return connection.run_transaction(
         lambda tx: [_run_one(connection.driver_connection, tx, function) for function in functions]
     )
@@ -263,7 +263,7 @@ def _run_one(
 
 
 def _without_foreign_keys(connection: _Connection, function: Callable[[Tx], T]) -> T:
-    """Run a function that may rebuild tables, which others point at; check them at the end."""
+    """Run a function that may rebuild referenced tables; check foreign keys at the end."""
 
     def checked(tx: Tx) -> T:
         result = function(tx)

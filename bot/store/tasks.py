@@ -1,6 +1,6 @@
-"""The rows of tasks and of their events: written, read, changed and counted.
+"""Queries on tasks and their events.
 
-Those of every acceptance are built once: to build a statement costs more than to run it.
+Statements used by every request are built once: building a statement costs more than running it.
 """
 
 from __future__ import annotations
@@ -86,11 +86,11 @@ _UPDATE_LEASED = {
 
 
 class JobAlreadyAssigned(Exception):
-    """Another task of the account has this job."""
+    """Another task of the same account has this job."""
 
 
 def add(tx: Tx, task: Task, *, account_id: str, update_key: str | None, queue_round: int) -> None:
-    """Write a new task with the duty to deliver its result."""
+    """Insert a task and its delivery."""
     row = {column: getattr(task, attribute) for column, attribute in TASK_COLUMNS.items()}
     row |= {column: getattr(task.order, name) for column, name in ORDER_COLUMNS.items()}
     row |= {
@@ -116,7 +116,7 @@ def record_event(
     reason: str | None = None,
     provider_message: str | None = None,
 ) -> None:
-    """Write the event of one move."""
+    """Insert the event of one transition."""
     event = {"task": task_id, "at": at, "from_state": from_state, "to_state": to_state}
     tx.execute(
         _INSERT_EVENT, {**event, "by": by, "reason": reason, "raw": storable_text(provider_message)}
@@ -124,37 +124,37 @@ def record_event(
 
 
 def get(tx: Tx, task_id: str) -> Task | None:
-    """The task of this id, or None."""
+    """Return the task with this id, or None."""
     row = tx.execute(_SELECT_BY_ID, {"which": task_id}).first()
     return task_from_row(row) if row else None
 
 
 def get_many(tx: Tx, task_ids: Collection[str]) -> list[Task]:
-    """The tasks of these ids, oldest first."""
+    """Return the tasks with these ids, oldest first."""
     return fetch_all(tx, SELECT_TASKS.where(tasks.c.id.in_(task_ids)).order_by(tasks.c.created_at))
 
 
 def find_by_update(tx: Tx, update_key: str) -> Task | None:
-    """The task that this update has already made, or None."""
+    """Return the task that this update created, or None."""
     row = tx.execute(_SELECT_BY_UPDATE, {"update_key": update_key}).first()
     return task_from_row(row) if row else None
 
 
 def newest_of_user(tx: Tx, user_id: str, limit: int) -> list[Task]:
-    """A person's newest tasks, newest first."""
+    """Return the user's newest tasks, newest first."""
     query = SELECT_TASKS.where(tasks.c.person == user_id)
     return fetch_all(tx, query.order_by(tasks.c.created_at.desc(), tasks.c.id).limit(limit))
 
 
 def in_state(tx: Tx, state: State | None, limit: int) -> list[Task]:
-    """The newest tasks in a state; None: all that are at work or wait for somebody."""
+    """Return the newest tasks in a state; None: all that are active or wait for an admin."""
     states = [state] if state else [*ACTIVE, State.REVIEW, State.UNDELIVERED]
     query = SELECT_TASKS.where(tasks.c.state.in_(states))
     return fetch_all(tx, query.order_by(tasks.c.moved_at.desc(), tasks.c.id).limit(limit))
 
 
 def outstanding_of_user(tx: Tx, user_id: str) -> list[Task]:
-    """A person's tasks that are not at rest, or whose last word was not told yet."""
+    """Return the user's tasks that are not settled or whose final message is not sent."""
     unsent_notices = select(notices.c.task).where(notices.c.told_at.is_(None))
     query = SELECT_TASKS.where(
         tasks.c.person == user_id, or_(tasks.c.state.in_(ACTIVE), tasks.c.id.in_(unsent_notices))
@@ -163,7 +163,7 @@ def outstanding_of_user(tx: Tx, user_id: str) -> list[Task]:
 
 
 def count_active(tx: Tx, user_id: str) -> int:
-    """How many of a person's tasks are not at rest."""
+    """Return how many of the user's tasks are active."""
     return tx.execute(_COUNT_ACTIVE, {"person": user_id}).scalar_one()
 
 
@@ -177,24 +177,24 @@ def next_queue_round(tx: Tx, user_id: str) -> int:
 
 
 def queue_position(tx: Tx, task_id: str) -> int:
-    """How many queued tasks come before this one."""
+    """Return how many queued tasks come before this one."""
     queue_round, created_at = tx.execute(SELECT_QUEUE_POSITION, {"which": task_id}).one()
     return count_ahead(tx, queue_round, created_at)
 
 
 def count_ahead(tx: Tx, queue_round: int, created_at: float) -> int:
-    """How many queued tasks come before one of this turn, written at this time."""
+    """Return how many queued tasks come before one of this round and creation time."""
     return tx.execute(_COUNT_AHEAD, {"turn": queue_round, "created_at": created_at}).scalar_one()
 
 
 def queue_head(tx: Tx, limit: int) -> list[Task]:
-    """The first in line, in their order."""
+    """Return the first queued tasks, in queue order."""
     query = SELECT_TASKS.where(IS_QUEUED).order_by(tasks.c.turn, tasks.c.created_at).limit(limit)
     return fetch_all(tx, query)
 
 
 def jobs_by_provider(tx: Tx) -> dict[str, tuple[int, int]]:
-    """Provider -> (jobs in its hands as far as we know, those of them being submitted)."""
+    """Return provider -> (jobs running there as far as known, those being submitted)."""
     submitting = func.sum(case((state_is(State.SUBMITTING), 1), else_=0))
     query = select(tasks.c.provider, func.count(), submitting).where(
         state_in(State.RUNNING, State.SUBMITTING), tasks.c.provider.is_not(None)
@@ -228,9 +228,9 @@ def _apply_change(tx: Tx, task: Task, changes: dict[str, object]) -> bool:
 
 
 def request_cancel(tx: Tx, task_id: str, now: float) -> bool:
-    """Note the wish: the next look tries to stop the job. Due now unless somebody is at it.
+    """Record a cancel request; the next poll tries to stop the job.
 
-    False: there is no job to stop any more, or not yet.
+    The task is due now unless it is leased. Returns False if there is no job that could be stopped.
     """
     statement = update(tasks).where(
         tasks.c.id == task_id, tasks.c.state.in_([State.SUBMITTING, State.RUNNING])
@@ -242,7 +242,7 @@ def request_cancel(tx: Tx, task_id: str, now: float) -> bool:
 
 
 def history(tx: Tx, task_id: str) -> list[tuple[float, str | None, str, str | None, str | None]]:
-    """A task's events, oldest first: (at, from, to, reason, raw)."""
+    """Return the task's events, oldest first: (at, from, to, reason, provider message)."""
     query = select(
         events.c.at, events.c.from_state, events.c.to_state, events.c.reason, events.c.raw
     )
@@ -253,7 +253,7 @@ def history(tx: Tx, task_id: str) -> list[tuple[float, str | None, str, str | No
 
 
 def find_by_remote_id(tx: Tx, identity: str, remote_id: str) -> str | None:
-    """The task that already has this job, or None."""
+    """Return the task that has this job, or None."""
     query = select(tasks.c.id).where(
         tasks.c.provider_identity == identity, tasks.c.remote_id == remote_id
     )

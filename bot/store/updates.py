@@ -1,4 +1,4 @@
-"""Statements on updates: what a platform has sent, kept until all has come of it."""
+"""Queries on updates of chat platforms, kept until they are handled."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _UPDATE_DONE = (
 
 @dataclass(frozen=True, slots=True)
 class StoredUpdate:
-    """One update: `id` is the platform's and grows, `lane` says whose it is."""
+    """One update. `id` is the platform's and increases; `ordering_key` groups updates."""
 
     id: int
     ordering_key: str
     body: str
-    """As the platform sent it: JSON."""
+    """The JSON of the platform."""
     attempts: int = 0
 
 
@@ -38,7 +38,7 @@ def add(
     now: float,
     claimed_until: float,
 ) -> list[StoredUpdate]:
-    """Write down what has come, as this worker's until then. Those that are new, in their order."""
+    """Store updates, claimed by this worker until then; return the new ones in order."""
     common = {"front_end": front_end, "at": now, "due_at": claimed_until, "worker": worker}
     return [
         new_update
@@ -57,7 +57,7 @@ def add(
 
 
 def _not_claimed_by(worker: str) -> ColumnElement[bool]:
-    """What a worker has in hand it must not take a second time, however long it was asleep."""
+    """Exclude what a worker already has in progress, however long it slept."""
     return or_(updates.c.worker.is_(None), updates.c.worker != worker)
 
 
@@ -96,13 +96,13 @@ def claim(
 
 
 def claimed_by(tx: Tx, front_end: str, worker: str) -> list[StoredUpdate]:
-    """All that this worker has in hand, or should have, oldest first."""
+    """Return all updates claimed by this worker, oldest first."""
     query = _SELECT.where(_IS_PENDING, updates.c.front_end == front_end, updates.c.worker == worker)
     return [StoredUpdate(*row) for row in tx.execute(query.order_by(updates.c.id))]
 
 
 def extend_claims(tx: Tx, worker: str, claimed_until: float) -> None:
-    """This worker is still at work on its own."""
+    """Heartbeat: extend this worker's claims."""
     statement = update(updates).where(
         _IS_PENDING, updates.c.worker == worker, updates.c.due_at < claimed_until
     )

@@ -17,7 +17,7 @@ from bot.store.schema import people
 
 @dataclass(frozen=True, slots=True)
 class UserRow:
-    """What is kept of a person beside their tasks and credits."""
+    """A user's settings, apart from tasks and credits."""
 
     id: str
     language: str | None = None
@@ -46,7 +46,7 @@ def change(tx: Tx, user_id: str, **changes: object) -> None:
 
 
 def find_by_handle(tx: Tx, front_end: str, handle: str) -> str | None:
-    """The id of the person of this handle there; None: nobody of that name was seen yet."""
+    """Return the id of the user with this handle there; None if none was seen."""
     query = select(people.c.id).where(
         people.c.handle == handle.lower(), people.c.id.startswith(f"{front_end}:")
     )
