@@ -11,6 +11,7 @@ from bot.clock import SystemClock
 from bot.domain.users import User as Human
 from bot.frontends.discord import Discord as FrontEnd
 from bot.frontends.discord.client import Client
+from bot.frontends.discord.context import ChatContext
 from bot.frontends.discord.http import InvalidRequestCounter
 from bot.frontends.discord.interaction_payload import StoredInteraction
 from bot.frontends.discord.rendering import embed
@@ -57,17 +58,18 @@ async def test_reprs_hide_every_token(
         (front_end,) = parts.front_ends
         assert isinstance(front_end, FrontEnd)
         inner = list(vars(front_end).values())
-        (kit,) = [part for part in inner if type(part).__name__ == "ChatContext"]
+        (context,) = [part for part in inner if isinstance(part, ChatContext)]
         spot = _spot(use, general, discord)
         asked = StoredInteraction(
             use.id, spot, Human(f"discord:{ann.id}"), "ann", {"line": "/quota"}
         )
-        things = [front_end, *inner, kit.post, kit.post.client.http, spot, asked]
-        things += [kit.desk, kit.desk.settings, kit.desk.settings.model_dump(), kit.cards]
+        sender, settings = context.sender, context.app.settings
+        things: list[object] = [front_end, *inner, sender, sender.client.http, spot, asked]
+        things += [context.app, settings, settings.model_dump(), context.interactive_messages]
         for thing in things:
             for text in (repr(thing), str(thing), f"{thing}", f"{[thing]}"):
                 assert_no_secrets(text)
-        assert_no_secrets(kit.desk.settings.model_dump_json())
+        assert_no_secrets(settings.model_dump_json())
     assert use.token in spot.address
     assert ChatTarget.parse(spot.address) == spot
 
